@@ -1,0 +1,323 @@
+import type { Backoff, RunPolicy, StatusCounts } from '../../shared/api.ts'
+import type { JobErrorCode } from '../../shared/codes.ts'
+import type { Cursor } from '../../shared/cursor.ts'
+import type { JobEvent, LogLine, Progress } from '../../shared/event.ts'
+import type { Job } from '../../shared/job.ts'
+import type { SnapshotReason } from '../../shared/protocol.ts'
+import type { JobStatus } from '../../shared/status.ts'
+
+/**
+ * Everything that a store must do, as one small set of verbs. A transition and its event are one atomic write:
+ * whatever changes a job also gives the event its `seq`, keeps it for replay and hands it to the feed.
+ *
+ * All times come from the store's clock. Every call settles within two seconds of being made (bar `waitForWork`,
+ * which is bounded by its own timeout) and rejects with `Unavailable` when the store is away and nothing was
+ * changed, or with `OutcomeUnknown` when a change was sent and its answer was lost.
+ *
+ * What is retained for replay, a job: the newest 1,000 `status` events; of `log` and `chunk` together the newest
+ * 1,000 and at most 4 MiB of `data`; of `progress` only the latest since the last claim or retry by hand.
+ */
+export interface Engine {
+  readonly kind: 'sqlite' | 'redis'
+  readonly feed: Feed
+
+  /** Opens the store. Rejects with `Unavailable`, in one line that says what to do, where it cannot be used. */
+  start(): Promise<void>
+  /** Tolerates being called twice, and before `start`. */
+  stop(): Promise<void>
+  /** Resolves when the store takes writes at this moment; rejects with `Unavailable` and the reason. */
+  check(): Promise<void>
+
+  /**
+   * Stores jobs, all or none, in order. Throws `IdempotencyMismatch` where the key was used with another body,
+   * `Unavailable` or `OutcomeUnknown` (with the ids that may exist) where the store is away.
+   */
+  submit(request: SubmitRequest): Promise<SubmitReceipt>
+  /** Null for what is unknown, expired, or not shaped like a job id at all. */
+  get(jobId: string): Promise<Job | null>
+  /** Newest first. Throws `BadPage` for a `page` that no list returned. */
+  list(query: ListQuery): Promise<JobPage>
+
+  /**
+   * Takes up to `limit` jobs, highest priority first within a type, types taking turns. The same `claimId` within
+   * a lease's time returns the same jobs under the same leases (as long as these are held), so that a claim
+   * whose answer was lost can be sent again.
+   */
+  claim(request: ClaimRequest): Promise<Claim[]>
+  /** Resolves when there may be work of these types, at the latest after `timeoutMs`, or when `signal` fires. */
+  waitForWork(request: WaitRequest): Promise<void>
+  /** Prolongs leases, counted from now. One verdict each, in order. */
+  extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]>
+  /** Appends progress, log lines and chunks of runs. One verdict each, in order; `stale` stored nothing. */
+  report(reports: readonly Report[]): Promise<('ok' | 'stale')[]>
+  /**
+   * Ends runs and, in the same atomic call, claims the next jobs. The verdict is the status that the job took;
+   * `stale` where the lease is no longer held (nothing changed). Sent again for a run that this very lease
+   * already settled, it answers the same and stores nothing more. Where a cancel was requested, every
+   * outcome but `completed` becomes `cancelled`.
+   */
+  settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }>
+
+  /** A scheduled or queued job is cancelled at once; of a running one the cancel is requested (idempotent). */
+  cancel(jobId: string): Promise<Change<'not_found' | 'already_finished'>>
+  /** Back to the end of its queue, as if new: see PROTOCOL, section Status. */
+  retry(jobId: string): Promise<Change<'not_found' | 'not_retryable'>>
+  /** Forgets a terminal job with everything that belongs to it. */
+  remove(jobId: string): Promise<'removed' | 'not_found' | 'not_finished'>
+
+  /** Moves scheduled jobs whose time has come to the end of their queues; says when the next one is due. */
+  promote(request: { limit: number }): Promise<{ promoted: number; nextInMs: number | null }>
+  /** Takes jobs back whose lease has run out: queued again at their old place, or failed, or cancelled. */
+  rescue(request: { limit: number }): Promise<{ rescued: number }>
+  /** Forgets terminal jobs past their `expiresAt`, and idempotency records past their 24 hours. */
+  prune(request: { limit: number }): Promise<{ pruned: number }>
+
+  /** Every type that was ever registered, submitted to, or paused. */
+  types(): Promise<TypeState[]>
+  /** Makes job types known to every process that shares this store. */
+  registerTypes(types: readonly TypeRegistration[]): Promise<void>
+  /** A paused type takes submissions and is not claimed. Unknown types may be paused. */
+  pause(type: string): Promise<void>
+  resume(type: string): Promise<void>
+
+  /** Says that a process is alive, for `ttlMs`; the same id again replaces what it said before. */
+  announce(presence: Presence & { ttlMs: number }): Promise<void>
+  withdraw(id: string): Promise<void>
+  presences(): Promise<Presence[]>
+
+  /** Calls back within well under a second when a cancel is requested for a job that this worker runs. */
+  onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe>
+  /** The value under this name, shared by all processes; stores `candidate` where there is none yet. */
+  secret(name: string, candidate: string): Promise<string>
+}
+
+export type Unsubscribe = () => void
+export type Json = Job['payload']
+
+/** A job to store: checked by the caller, nothing left open. */
+export interface NewJob {
+  readonly type: string
+  readonly payload: Json
+  readonly policy: RunPolicy
+  readonly tags: readonly string[]
+  /** From now, or at a time (ms since the epoch); 0 or a time past: at once. */
+  readonly when: { readonly delayMs: number } | { readonly runAt: number }
+}
+
+export interface SubmitRequest {
+  readonly jobs: readonly NewJob[]
+  readonly idempotency?: {
+    /** Whose key it is: the name of the API key, or empty. */
+    readonly scope: string
+    readonly key: string
+    /** Digest of the body as sent; another one under the same key is a mismatch. */
+    readonly bodyHash: string
+  }
+}
+
+export interface SubmittedJob {
+  readonly jobId: string
+  readonly type: string
+  readonly status: JobStatus
+  /** ISO 8601. */
+  readonly createdAt: string
+  readonly cursor: string
+}
+
+export interface SubmitReceipt {
+  readonly jobs: SubmittedJob[]
+  /** True where an idempotency key brought back the first answer. */
+  readonly replayed: boolean
+}
+
+export interface ListQuery {
+  /** Any of them; empty: all. */
+  readonly types: readonly string[]
+  readonly statuses: readonly JobStatus[]
+  /** All of them. */
+  readonly tags: readonly string[]
+  readonly limit: number
+  readonly page: string | null
+}
+
+/** A page may hold fewer than `limit` jobs and still not be the last one. */
+export interface JobPage {
+  readonly jobs: Job[]
+  readonly nextPage: string | null
+}
+
+export interface ClaimRequest {
+  /** Names this claim, so that it can be sent again: unique, at most 64 characters. */
+  readonly claimId: string
+  readonly workerId: string
+  /** Jobs in all, at most `MAX_CALL_JOBS`. */
+  readonly limit: number
+  /** Free slots a type; types with none are left out. */
+  readonly types: readonly { readonly type: string; readonly limit: number }[]
+  readonly leaseMs: number
+}
+
+/** Jobs that one call claims, settles, extends, promotes, rescues or prunes at most. */
+export const MAX_CALL_JOBS = 200
+
+export interface LeaseRef {
+  readonly jobId: string
+  /** Proof of ownership of one run; random, and refused once the run was settled or taken back. */
+  readonly lease: string
+}
+
+export interface Claim extends LeaseRef {
+  readonly type: string
+  readonly payload: Json
+  readonly attempt: number
+  readonly stalls: number
+  readonly policy: RunPolicy
+  readonly tags: readonly string[]
+  /** From submission to this claim, ms; null where it was scheduled, retried or stalled before. */
+  readonly waitMs: number | null
+}
+
+export interface WaitRequest {
+  readonly workerId: string
+  readonly types: readonly string[]
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+export type ExtendVerdict = 'held' | 'cancel_requested' | 'stale'
+
+export type RunEvent =
+  | { readonly kind: 'progress'; readonly data: Progress }
+  | { readonly kind: 'log'; readonly data: LogLine }
+  | { readonly kind: 'chunk'; readonly data: Json }
+
+export interface Report extends LeaseRef {
+  readonly events: readonly RunEvent[]
+}
+
+/** How a run ended; all that an engine ever learns of it. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly result: Json }
+  /** No further attempt. */
+  | { readonly kind: 'failed'; readonly error: string; readonly errorCode: JobErrorCode }
+  /** Another attempt, `attempt` + 1, after `delayMs`. */
+  | {
+      readonly kind: 'retry'
+      readonly error: string
+      readonly errorCode: JobErrorCode
+      readonly delayMs: number
+    }
+  | { readonly kind: 'cancelled' }
+  /** Given back by a stopping worker: queued at its old place, nothing counted. */
+  | { readonly kind: 'released' }
+
+export interface Settlement extends LeaseRef {
+  readonly outcome: Outcome
+  /** Reports not sent yet; stored before the outcome. */
+  readonly events: readonly RunEvent[]
+}
+
+export interface SettleRequest {
+  readonly settlements: readonly Settlement[]
+  readonly next?: ClaimRequest
+}
+
+export type SettleVerdict = JobStatus | 'stale'
+
+export type Change<Refusal extends string> =
+  | { readonly ok: true; readonly job: Job }
+  | { readonly ok: false; readonly reason: Refusal }
+
+export interface TypeRegistration {
+  readonly type: string
+  readonly policy: RunPolicy
+  /** JSON Schema, or null where any JSON goes. */
+  readonly payloadSchema: Record<string, Json> | null
+}
+
+export interface TypeState {
+  readonly type: string
+  readonly counts: StatusCounts
+  readonly paused: boolean
+  /** Null for a type that was used and never registered. */
+  readonly registration: TypeRegistration | null
+}
+
+export interface Presence {
+  readonly id: string
+  readonly role: 'worker' | 'gateway'
+  /** What the process tells about itself: JSON. */
+  readonly info: Json
+}
+
+/** Retained events and live ones: all that the gateway sees of an engine. */
+export interface Feed {
+  /** Names the store's history as this process knows it now. */
+  readonly epoch: string
+  /**
+   * Calls back with everything that happens to the job from the moment the promise resolves: each message once,
+   * mostly in order, and possibly not at all. Whoever watches repairs a gap of `seq` by reading.
+   * Rejects with `Unavailable`.
+   */
+  watch(jobId: string, listener: (message: FeedMessage) => void): Promise<Unsubscribe>
+  /** One result each, in order; null where there is no such job. Each is read atomically. */
+  read(requests: readonly ReadRequest[]): Promise<(ReadResult | null)[]>
+  /** Where jobs stand, cheaply; null where there is no such job. */
+  positions(jobIds: readonly string[]): Promise<(Position | null)[]>
+  /** Calls back when messages may have been lost or history changed: everything watched must be read again. */
+  onReset(listener: () => void): Unsubscribe
+}
+
+export type FeedMessage =
+  | { readonly kind: 'event'; readonly event: JobEvent }
+  /** Something happened up to this seq that is too large to send: read it. */
+  | { readonly kind: 'advance'; readonly seq: number }
+  | { readonly kind: 'gone'; readonly reason: 'removed' | 'expired' }
+
+export interface ReadRequest {
+  readonly jobId: string
+  /** The last event applied; null: from a snapshot. */
+  readonly after: Cursor | null
+  /** With a snapshot, the retained events up to it as well. */
+  readonly history: boolean
+  /** With a resume, the job after the last event as well (a snapshot always has it). */
+  readonly withJob: boolean
+}
+
+export interface Position extends Cursor {
+  readonly status: JobStatus
+}
+
+export type ReadResult = Position &
+  (
+    | {
+        readonly mode: 'snapshot'
+        readonly reason: SnapshotReason
+        readonly job: Job
+        /** Empty where history was not asked for. */
+        readonly events: JobEvent[]
+      }
+    | { readonly mode: 'resume'; readonly job: Job | null; readonly events: JobEvent[] }
+  )
+
+/**
+ * Whether the events after a cursor can be replayed: null if so, else why a snapshot must stand in.
+ * `trimmed` is the highest seq that is no longer retained (merged progress apart), 0 if none.
+ */
+export function judgeCursor(
+  after: Cursor | null,
+  now: { epoch: string; seq: number; trimmed: number },
+): SnapshotReason | null {
+  if (after === null) return 'new'
+  if (after.epoch !== now.epoch) return 'epoch'
+  if (after.seq > now.seq) return 'ahead'
+  if (after.seq < now.trimmed) return 'trimmed'
+  return null
+}
+
+/** Delay before the attempt after `attempt`, in ms: exponential doubles from `delayMs` up to `maxMs`. */
+export function backoffDelay(attempt: number, policy: Backoff, random: () => number): number {
+  const grown = policy.kind === 'fixed' ? policy.delayMs : policy.delayMs * 2 ** (attempt - 1)
+  const capped = Math.min(grown, policy.maxMs)
+  return Math.round(capped * (1 - policy.jitter * random()))
+}

@@ -1,0 +1,54 @@
+import { EventEmitter } from 'node:events'
+import type { JobErrorCode } from '../shared/codes.ts'
+import type { JobStatus } from '../shared/status.ts'
+
+export type Transport = 'socket' | 'sse' | 'poll'
+
+/**
+ * What happens in this process, for whoever wants to know: logs, metrics, presence. Business code emits and
+ * neither logs nor counts by hand. Durations in ms.
+ */
+export interface ServerEvents {
+  'job.submitted': [{ type: string; jobs: number; replayed: boolean }]
+  'run.claimed': [{ jobId: string; type: string; attempt: number; waitMs: number | null }]
+  'run.settled': [
+    {
+      jobId: string
+      type: string
+      attempt: number
+      status: JobStatus
+      errorCode: JobErrorCode | null
+      runMs: number
+    },
+  ]
+  /** A run's lease was lost: it was told to stop and what it does from now on is discarded. */
+  'run.lost': [{ jobId: string; type: string; attempt: number }]
+  /** A handler went on after its timeout or cancellation, or its isolated thread had to be killed. */
+  'run.overstayed': [{ jobId: string; type: string; attempt: number; killed: boolean }]
+  'jobs.promoted': [{ jobs: number }]
+  'jobs.rescued': [{ jobs: number }]
+  'jobs.pruned': [{ jobs: number }]
+  'gateway.opened': [{ transport: Transport }]
+  'gateway.closed': [{ transport: Transport; code: number }]
+  'gateway.subscribed': [{ transport: Transport; mode: 'snapshot' | 'resume' }]
+  'gateway.unsubscribed': [{ transport: Transport }]
+  'gateway.sent': [{ transport: Transport; events: number }]
+  /** A message of the feed was missing and read from the store. */
+  'feed.gap': [{ jobId: string }]
+  /** The periodic check found an event that neither the feed nor a gap had shown. */
+  'feed.missed': [{ jobId: string }]
+  'feed.reset': [{ epoch: string }]
+  'store.down': [{ reason: string }]
+  'store.up': [{ epoch: string }]
+  'http.answered': [{ method: string; route: string; status: number; ms: number }]
+  /** Something failed that no caller can be told about. */
+  failure: [{ where: string; error: unknown }]
+}
+
+export type Events = EventEmitter<ServerEvents>
+
+export function createEvents(): Events {
+  const events = new EventEmitter<ServerEvents>()
+  events.setMaxListeners(100)
+  return events
+}

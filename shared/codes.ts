@@ -1,0 +1,88 @@
+/**
+ * Every stable code that goes over the wire, and what a client should do about it.
+ * Imports nothing, so that the browser SDK can bundle it for a few bytes.
+ */
+
+/** `code` of an HTTP problem, with its status. */
+export const PROBLEMS = {
+  invalid_json: 400,
+  invalid_request: 400,
+  invalid_payload: 400,
+  invalid_options: 400,
+  unknown_type: 400,
+  invalid_idempotency_key: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  already_finished: 409,
+  not_retryable: 409,
+  not_finished: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  idempotency_mismatch: 422,
+  rate_limited: 429,
+  internal_error: 500,
+  unavailable: 503,
+  outcome_unknown: 503,
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** `errorCode` of a job. The `invalid_*` and `result_too_large` failures are never retried. */
+export const JOB_ERROR_CODES = [
+  'handler_error',
+  'unrecoverable',
+  'timeout',
+  'stalled',
+  'invalid_payload',
+  'invalid_result',
+  'result_too_large',
+  'cancelled',
+] as const
+
+export type JobErrorCode = (typeof JOB_ERROR_CODES)[number]
+
+/** `code` of a WebSocket `error` frame -> whether the same frame may work later. */
+export const FRAME_ERRORS = {
+  bad_frame: false,
+  not_found: false,
+  unauthorized: false,
+  forbidden: false,
+  too_many_subscriptions: true,
+  rate_limited: true,
+  unavailable: true,
+} as const
+
+export type FrameErrorCode = keyof typeof FRAME_ERRORS
+
+/** `code` of an `unsubscribed` frame -> whether subscribing again may work (`token_expired`: with a new token). */
+export const UNSUBSCRIBED_CODES = {
+  requested: false,
+  removed: false,
+  expired: false,
+  not_found: false,
+  token_expired: true,
+} as const
+
+export type UnsubscribedCode = keyof typeof UNSUBSCRIBED_CODES
+
+/** WebSocket close codes that Jobcast itself sends (RFC 6455 section 7.4; 4000–4999 are private). */
+export const CLOSE = {
+  normal: 1000,
+  going_away: 1001,
+  restart: 1012,
+  overloaded: 1013,
+  no_pong: 4000,
+  slow_consumer: 4001,
+  session_too_old: 4002,
+  protocol_error: 4500,
+  idle: 4501,
+  too_many_errors: 4502,
+  unauthorized: 4503,
+} as const
+
+/** 4500–4999 tell the client to stay away; everything else may be tried again. */
+export function mayReconnect(closeCode: number): boolean {
+  return closeCode < 4500 || closeCode > 4999
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { JOB_ERROR_CODES } from './codes.ts'
+import { JobStatus, Progress, Timestamp } from './event.ts'
+
+/** A job as every transport shows it. */
+export const Job = z.object({
+  jobId: z.string(),
+  type: z.string(),
+  status: JobStatus,
+  payload: z.json(),
+  progress: Progress.nullable(),
+  result: z.json(),
+  error: z.string().nullable(),
+  errorCode: z.enum(JOB_ERROR_CODES).nullable(),
+  attempt: z.int().min(1),
+  maxAttempts: z.int().min(1),
+  stalls: z.int().min(0),
+  priority: z.int().min(0).max(9),
+  tags: z.array(z.string()),
+  createdAt: Timestamp,
+  scheduledFor: Timestamp.nullable(),
+  startedAt: Timestamp.nullable(),
+  completedAt: Timestamp.nullable(),
+  expiresAt: Timestamp.nullable(),
+  cancelRequested: z.boolean(),
+  cursor: z.string(),
+})
+export type Job = z.infer<typeof Job>
+
+/** A job in a list: everything but what may be large. */
+export const JobSummary = Job.omit({ payload: true, result: true })
+export type JobSummary = z.infer<typeof JobSummary>

@@ -1,0 +1,27 @@
+/** Sizes and counts that the protocol promises. Imports nothing. */
+
+/** What is retained for replay, per job. */
+export const RETAINED_EVENTS = 1000
+/** Bytes (UTF-8 JSON of `data`) of retained `log` and `chunk` events, per job. */
+export const RETAINED_BYTES = 4 * 1024 * 1024
+/** Largest `chunk`, in bytes of JSON. */
+export const MAX_CHUNK_BYTES = 256 * 1024
+/** Largest log line or progress note, in bytes of UTF-8; longer ones are cut. */
+export const MAX_LINE_BYTES = 8 * 1024
+
+/** Deepest nesting of a payload or result: `[[…]]` is 2 deep. */
+export const MAX_DEPTH = 64
+/** Jobs in one batch submission. */
+export const MAX_BATCH = 1000
+/** Longest time a long-poll or `Prefer: wait` is held, in seconds. */
+export const MAX_WAIT_S = 60
+/** How long an `Idempotency-Key` is remembered, in ms. */
+export const IDEMPOTENCY_TTL_MS = 24 * 60 * 60 * 1000
+/** Between WebSocket heartbeats, in ms; a peer silent for 1.5 times as long is gone. */
+export const HEARTBEAT_MS = 20_000
+/** Between SSE pings, in ms. */
+export const SSE_PING_MS = 15_000
+/** Subscriptions a WebSocket connection may hold. */
+export const MAX_SUBSCRIPTIONS = 256
+/** Largest WebSocket frame that the server reads, in bytes. */
+export const MAX_FRAME_BYTES = 16 * 1024

@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { FRAME_ERRORS, type FrameErrorCode, UNSUBSCRIBED_CODES, type UnsubscribedCode } from './codes.ts'
+import { JobEvent, JobStatus } from './event.ts'
+import { Job } from './job.ts'
+
+/** The WebSocket subprotocol that the server accepts; none is required. */
+export const SUBPROTOCOL = 'jobcast.v1'
+
+const jobId = z.string().min(1).max(200)
+const token = z.string().min(1).max(4096)
+
+/** What a client may send. Unknown fields are an error. */
+export const ClientFrame = z.discriminatedUnion('op', [
+  z.strictObject({
+    op: z.literal('subscribe'),
+    jobId,
+    /** The last cursor applied; empty or left out: none, start with a snapshot. */
+    after: z.string().max(200).optional(),
+    token: token.optional(),
+    /** A snapshot then also carries the retained events up to its cursor. */
+    history: z.boolean().optional(),
+  }),
+  z.strictObject({ op: z.literal('unsubscribe'), jobId }),
+  z.strictObject({ op: z.literal('token'), jobId, token }),
+  z.strictObject({ op: z.literal('ping') }),
+  z.strictObject({ op: z.literal('pong') }),
+])
+export type ClientFrame = z.infer<typeof ClientFrame>
+
+/** Why a subscriber gets a snapshot instead of the events after its cursor. */
+export const SnapshotReason = z.enum(['new', 'epoch', 'trimmed', 'ahead'])
+export type SnapshotReason = z.infer<typeof SnapshotReason>
+
+const position = z.object({ cursor: z.string() })
+
+/** The two ways in which a subscription starts: the whole job, or exactly what came after the cursor. */
+export const Replay = z.discriminatedUnion('mode', [
+  position.extend({
+    mode: z.literal('snapshot'),
+    reason: SnapshotReason,
+    job: Job,
+    /** The retained events up to the cursor, where history was asked for; already folded into the job. */
+    events: z.array(JobEvent).optional(),
+  }),
+  position.extend({ mode: z.literal('resume'), events: z.array(JobEvent) }),
+])
+export type Replay = z.infer<typeof Replay>
+
+const frameErrors = Object.keys(FRAME_ERRORS) as [FrameErrorCode, ...FrameErrorCode[]]
+const unsubscribedCodes = Object.keys(UNSUBSCRIBED_CODES) as [UnsubscribedCode, ...UnsubscribedCode[]]
+
+const eventFrame = { op: z.literal('event'), jobId, prev: z.int().min(0) }
+
+/** What the server sends. Clients ignore fields and `op`s that they do not know. */
+export const ServerFrame = z.union([
+  z.object({
+    op: z.literal('hello'),
+    protocol: z.literal(1),
+    heartbeatMs: z.int(),
+    maxSubscriptions: z.int(),
+    maxFrameBytes: z.int(),
+  }),
+  z.object({ op: z.literal('subscribed'), jobId }).and(Replay),
+  z.object(eventFrame).and(JobEvent),
+  z.object({ op: z.literal('end'), jobId, cursor: z.string(), status: JobStatus }),
+  z.object({ op: z.literal('unsubscribed'), jobId, code: z.enum(unsubscribedCodes), retry: z.boolean() }),
+  z.object({
+    op: z.literal('error'),
+    jobId: jobId.optional(),
+    code: z.enum(frameErrors),
+    message: z.string(),
+    retry: z.boolean(),
+  }),
+  z.object({ op: z.literal('ping') }),
+  z.object({ op: z.literal('pong') }),
+  z.object({ op: z.literal('drain'), reconnectMs: z.tuple([z.int(), z.int()]) }),
+])
+export type ServerFrame = z.infer<typeof ServerFrame>
