@@ -1,0 +1,35 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
+export interface UntilOptions {
+  /** How long the condition may take to come true, in ms. */
+  readonly timeoutMs?: number
+  /** Between two looks at the condition, in ms. */
+  readonly intervalMs?: number
+  /** What is waited for, for the message: "the job to complete". */
+  readonly what?: string
+}
+
+/**
+ * Waits until the condition answers something other than undefined, null or false, and resolves to that. Rejects with
+ * what was waited for, and what the condition last answered or threw, once the time is over.
+ */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  { timeoutMs = 5000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + timeoutMs
+  let last = 'it was not looked at'
+  for (;;) {
+    try {
+      const value = await condition()
+      if (value !== undefined && value !== null && value !== false) return value
+      last = `it last answered ${String(value)}`
+    } catch (error) {
+      last = `it last threw ${error instanceof Error ? error.message : String(error)}`
+    }
+    if (performance.now() >= deadline) {
+      throw new Error(`waited ${timeoutMs} ms in vain for ${what}: ${last}`)
+    }
+    await pause(intervalMs)
+  }
+}
