@@ -1,0 +1,166 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { z } from 'zod'
+import { Backoff, DEFAULT_OPTIONS, type RunPolicy, SubmitOptions, TypeName } from '../../shared/api.ts'
+import type { LogLevel } from '../../shared/event.ts'
+
+/** What a handler is given besides its payload. */
+export interface JobContext {
+  readonly jobId: string
+  readonly type: string
+  /** Counted from 1. */
+  readonly attempt: number
+  /** Fires when the run is cancelled, timed out, or lost its lease; `signal.reason` says which. */
+  readonly signal: AbortSignal
+  /** Percent, 0–100; cheap enough to be called in a loop. */
+  progress(percent: number, note?: string): void
+  /** One line, at most 8 KiB; longer ones are cut. */
+  log(line: string, level?: LogLevel): void
+  /** A piece of partial output: any JSON up to 256 KiB. Throws a `TypeError` for anything else. */
+  chunk(data: unknown): void
+}
+
+export type Handler<Payload, Result> = (payload: Payload, context: JobContext) => Promise<Result> | Result
+
+interface JobSettings {
+  /** Matches `[a-z][a-z0-9._-]{0,63}`; every type is its own queue. */
+  readonly type: string
+  /** Runs of this type at once in one process; left out: as many as the process runs in all. */
+  readonly concurrency?: number
+  readonly priority?: number
+  readonly maxAttempts?: number
+  readonly maxStalls?: number
+  readonly backoff?: Partial<Backoff>
+  /** Of one attempt, in ms, from the handler's start. */
+  readonly timeoutMs?: number
+  /** How long a finished job is kept, in ms. */
+  readonly retainMs?: number
+}
+
+/**
+ * A job type. `payload` is a zod schema or any Standard Schema; left out, any JSON goes. Exactly one of `run`
+ * (in this process) and `isolate` (in a worker thread that is killed at the timeout: the URL of an ES module
+ * that exports `run(payload, context)`, since functions do not cross threads) is given.
+ */
+export interface JobDefinition<Payload = unknown, Result = unknown> extends JobSettings {
+  readonly payload?: StandardSchemaV1<unknown, Payload>
+  readonly result?: StandardSchemaV1<unknown, unknown>
+  readonly run?: Handler<Payload, Result>
+  readonly isolate?: URL | string
+}
+
+type RunsHere<Payload, Result> = JobSettings & {
+  readonly payload?: StandardSchemaV1<unknown, Payload>
+  readonly result?: StandardSchemaV1<unknown, Result>
+  run(payload: Payload, context: JobContext): Promise<Result> | Result
+  readonly isolate?: never
+}
+
+type RunsIsolated<Payload> = JobSettings & {
+  readonly payload?: StandardSchemaV1<unknown, Payload>
+  readonly result?: StandardSchemaV1<unknown, unknown>
+  readonly isolate: URL | string
+  readonly run?: never
+}
+
+/** Declares a job type; throws a `TypeError` that names the field where the declaration is wrong. */
+export function defineJob<Payload = unknown, Result = unknown>(
+  definition: RunsHere<Payload, Result> | RunsIsolated<Payload>,
+): JobDefinition {
+  return checkDefinition(definition)
+}
+
+/** Thrown by a handler to say that no further attempt will help. */
+export class UnrecoverableError extends Error {
+  override readonly name = 'UnrecoverableError'
+}
+
+const schema = z.custom<StandardSchemaV1>(
+  (value) =>
+    typeof (value as { '~standard'?: { validate?: unknown } } | null)?.['~standard']?.validate === 'function',
+  { error: 'must be a zod schema or another Standard Schema' },
+)
+
+const options = SubmitOptions.shape
+
+const Definition = z
+  .strictObject({
+    type: TypeName,
+    concurrency: z.int().min(1).max(10_000).optional(),
+    priority: options.priority,
+    maxAttempts: options.maxAttempts,
+    maxStalls: options.maxStalls,
+    backoff: Backoff.partial().optional(),
+    timeoutMs: options.timeoutMs,
+    retainMs: options.retainMs,
+    payload: schema.optional(),
+    result: schema.optional(),
+    run: z
+      .custom<Handler<unknown, unknown>>((value) => typeof value === 'function', 'must be a function')
+      .optional(),
+    isolate: z.union([z.instanceof(URL), z.string().min(1)]).optional(),
+  })
+  .refine((value) => (value.run === undefined) !== (value.isolate === undefined), {
+    error: 'needs exactly one of run and isolate',
+  })
+
+/** Checks what a user's module exports; throws a `TypeError` that names type and field. */
+export function checkDefinition(value: unknown): JobDefinition {
+  const checked = Definition.safeParse(value)
+  if (checked.success) return value as JobDefinition
+  const name = (value as { type?: unknown } | null)?.type
+  const issue = checked.error.issues[0]
+  const field = issue?.path.join('.') ?? ''
+  throw new TypeError(
+    `job definition ${typeof name === 'string' ? `"${name}"` : '(without a type)'}: ${field ? `${field}: ` : ''}${issue?.message}`,
+  )
+}
+
+/** How jobs of this type run where the submission says nothing; `retainMs` is the server's default. */
+export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_OPTIONS.retainMs): RunPolicy {
+  return {
+    priority: definition.priority ?? DEFAULT_OPTIONS.priority,
+    maxAttempts: definition.maxAttempts ?? DEFAULT_OPTIONS.maxAttempts,
+    maxStalls: definition.maxStalls ?? DEFAULT_OPTIONS.maxStalls,
+    backoff: { ...DEFAULT_OPTIONS.backoff, ...definition.backoff },
+    timeoutMs: definition.timeoutMs ?? DEFAULT_OPTIONS.timeoutMs,
+    retainMs: definition.retainMs ?? retainMs,
+  }
+}
+
+export interface Issue {
+  /** Dotted, relative to the value; empty for the value itself. */
+  readonly path: string
+  readonly message: string
+}
+
+/** Holds a value to a schema: what the schema makes of it, or what is wrong with it. */
+export async function checkValue(
+  standard: StandardSchemaV1 | undefined,
+  value: unknown,
+): Promise<{ ok: true; value: unknown } | { ok: false; issues: Issue[] }> {
+  if (standard === undefined) return { ok: true, value }
+  const checked = await standard['~standard'].validate(value)
+  if (checked.issues === undefined) return { ok: true, value: checked.value }
+  return {
+    ok: false,
+    issues: checked.issues.map((issue) => ({ path: dotted(issue.path), message: issue.message })),
+  }
+}
+
+function dotted(path: StandardSchemaV1.Issue['path']): string {
+  const keys = (path ?? []).map((part) => (typeof part === 'object' ? part.key : part))
+  return keys.map(String).join('.')
+}
+
+/** JSON Schema of the payload where the schema is zod's; null for others and where it cannot be expressed. */
+export function payloadSchemaOf(definition: JobDefinition): Record<string, z.core.util.JSONType> | null {
+  if (!(definition.payload instanceof z.ZodType)) return null
+  try {
+    return z.toJSONSchema(definition.payload, { io: 'input', unrepresentable: 'any' }) as Record<
+      string,
+      z.core.util.JSONType
+    >
+  } catch {
+    return null
+  }
+}

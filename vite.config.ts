@@ -1,0 +1,21 @@
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vitest/config'
+
+/** The web page (`vite build`) and the tests (`vitest`). */
+export default defineConfig({
+  root: 'client/dashboard',
+  plugins: [react()],
+  build: { outDir: '../../dist/page', emptyOutDir: true, chunkSizeWarningLimit: 900 },
+  server: {
+    proxy: {
+      '/api': 'http://127.0.0.1:3000',
+      '/ws': { target: 'ws://127.0.0.1:3000', ws: true },
+    },
+  },
+  test: {
+    root: '.',
+    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+  },
+})
