@@ -51,11 +51,12 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
   return z.enum(values, { error: `must be one of ${values.join(', ')}` })
 }
 
+const API_KEY = /^([^:]+):([^:]+):(.+)$/
 const apiKey = z
   .string()
-  .transform((entry) => entry.split(':'))
+  .transform((entry) => API_KEY.exec(entry)?.slice(1))
   .pipe(
-    z.tuple([z.string().min(1), z.enum(ROLES), z.string().min(1)], {
+    z.tuple([z.string(), z.enum(ROLES), z.string()], {
       error: `every entry must be name:role:key, the role one of ${ROLES.join(', ')}`,
     }),
   )
@@ -95,7 +96,11 @@ const Environment = z.object({
   JOBCAST_LEASE_MS: whole(1000, DAY_MS).default(15_000),
   JOBCAST_DRAIN_MS: whole(0, DAY_MS).default(10_000),
   JOBCAST_RETAIN_MS: whole(1000, YEAR_MS).default(DAY_MS),
-  JOBCAST_API_KEYS: list.pipe(z.array(apiKey)).default([]),
+  JOBCAST_API_KEYS: list
+    .pipe(z.array(apiKey))
+    .refine((keys) => unique(keys.map(({ name }) => name)), { error: 'every name must be another' })
+    .refine((keys) => unique(keys.map(({ key }) => key)), { error: 'every key must be another' })
+    .default([]),
   JOBCAST_TOKEN_TTL_MS: whole(1000, YEAR_MS).default(7 * DAY_MS),
   JOBCAST_CANCEL_GRACE_MS: whole(0, DAY_MS).default(5000),
   JOBCAST_TOKEN_SECRET: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
@@ -103,8 +108,12 @@ const Environment = z.object({
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
 
+function unique(texts: readonly string[]): boolean {
+  return new Set(texts).size === texts.length
+}
+
 /** Reads the configuration, empty variables counting as unset. Throws `ConfigError`. */
-export function readConfig(environment: Record<string, string | undefined>): Config {
+export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )

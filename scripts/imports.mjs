@@ -1,0 +1,148 @@
+// Holds the architecture: who may import what. Prints every breach and fails where there is one.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** Modules of the project that files under `of` may import at run time or as types; `of` itself always. */
+const LAYERS = [
+  { of: 'shared/', may: [] },
+  { of: 'client/dashboard/', may: ['client/', 'shared/'] },
+  { of: 'client/react/', may: ['client/', 'shared/'] },
+  { of: 'client/', may: ['shared/'] },
+  { of: 'server/engine/', may: ['shared/'] },
+  { of: 'server/auth/', may: ['shared/'] },
+  { of: 'server/jobs/', may: ['shared/', 'server/engine/engine.ts', 'server/engine/errors.ts'] },
+  { of: 'server/worker/', may: ['shared/', 'server/jobs/', 'server/events.ts', ...engineContract()] },
+  { of: 'server/maintenance/', may: ['shared/', 'server/events.ts', ...engineContract()] },
+  { of: 'server/gateway/', may: ['shared/', 'server/auth/', 'server/events.ts', ...engineContract()] },
+  {
+    of: 'server/http/',
+    may: [
+      'shared/',
+      'server/auth/',
+      'server/jobs/',
+      'server/gateway/',
+      'server/events.ts',
+      'server/metrics.ts',
+      ...engineContract(),
+    ],
+  },
+]
+
+function engineContract() {
+  return ['server/engine/engine.ts', 'server/engine/errors.ts', 'server/engine/job-id.ts']
+}
+
+/** The only folders that import a library. */
+const OWNERS = {
+  ioredis: ['server/engine/redis/'],
+  libsql: ['server/engine/sqlite/'],
+  ws: ['server/gateway/'],
+  hono: ['server/http/'],
+  '@hono/node-server': ['server/http/'],
+  'prom-client': ['server/metrics.ts'],
+  pino: ['server/log.ts'],
+  piscina: ['server/worker/'],
+  sharp: ['server/jobs/'],
+  jose: ['server/auth/'],
+  react: ['client/react/', 'client/dashboard/'],
+  'react-dom': ['client/dashboard/'],
+  'eventsource-parser': ['client/'],
+}
+
+/** Shared modules that the browser may bundle; the rest of `shared/` brings zod along, so only its types. */
+const BUNDLED = ['codes', 'cursor', 'status', 'fold', 'limits'].map((name) => `shared/${name}.ts`)
+
+const breaches = []
+const graph = new Map()
+
+for (const file of ['shared', 'client', 'server'].flatMap(sources)) {
+  const imports = importsOf(file)
+  graph.set(
+    file,
+    imports.filter((one) => !one.typeOnly && one.path).map((one) => one.path),
+  )
+  for (const one of imports) check(file, one)
+  if (file !== 'server/config.ts' && /\bprocess\.env\b/.test(readFileSync(join(root, file), 'utf8'))) {
+    breaches.push(`${file}: only server/config.ts reads process.env`)
+  }
+}
+for (const cycle of cycles()) breaches.push(`cycle: ${cycle.join(' -> ')}`)
+
+for (const breach of breaches) process.stderr.write(`${breach}\n`)
+if (breaches.length > 0) process.exit(1)
+process.stdout.write(`import rules hold in ${graph.size} files\n`)
+
+function check(file, { specifier, path, typeOnly }) {
+  if (path === null) return checkLibrary(file, specifier)
+  const layer = LAYERS.find(({ of }) => file.startsWith(of))
+  if (layer && !path.startsWith(layer.of) && !layer.may.some((allowed) => path.startsWith(allowed))) {
+    breaches.push(`${file}: may not import ${path}`)
+  }
+  if (file.startsWith('client/') && !file.startsWith('client/dashboard/') && path.startsWith('shared/')) {
+    if (!typeOnly && !BUNDLED.includes(path)) breaches.push(`${file}: may import only types of ${path}`)
+  }
+  if (file.startsWith('shared/') && BUNDLED.includes(file) && !typeOnly && !BUNDLED.includes(path)) {
+    breaches.push(`${file}: is bundled for browsers and may not bring ${path} along`)
+  }
+}
+
+function checkLibrary(file, specifier) {
+  const library = specifier.startsWith('@')
+    ? specifier.split('/').slice(0, 2).join('/')
+    : specifier.split('/')[0]
+  if (file.startsWith('shared/') && library !== 'zod')
+    breaches.push(`${file}: shared/ imports zod only, not ${specifier}`)
+  if (file.startsWith('client/') && specifier.startsWith('node:'))
+    breaches.push(`${file}: the client imports no ${specifier}`)
+  const owners = OWNERS[library]
+  if (owners && !owners.some((owner) => file.startsWith(owner))) {
+    breaches.push(`${file}: ${library} belongs to ${owners.join(', ')}`)
+  }
+}
+
+function sources(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`
+    if (entry.isDirectory()) return sources(path)
+    return /\.tsx?$/.test(entry.name) ? [path] : []
+  })
+}
+
+function importsOf(file) {
+  const text = readFileSync(join(root, file), 'utf8')
+  const pattern =
+    /^\s*(?:import|export)\s+(type\s+)?([^'"`;]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
+  return [...text.matchAll(pattern)].map((match) => {
+    const specifier = match[3] ?? match[4]
+    const names = match[2] ?? ''
+    const braces = /\{([^}]*)\}/.exec(names)
+    const onlyTypes =
+      braces !== null &&
+      !/^\s*\w+\s*,/.test(names) &&
+      braces[1].split(',').every((name) => /^\s*(type\s|$)/.test(name))
+    const path = specifier.startsWith('.')
+      ? relative(root, normalize(join(root, dirname(file), specifier)))
+      : null
+    return { specifier, path, typeOnly: match[1] !== undefined || onlyTypes }
+  })
+}
+
+function cycles() {
+  const found = []
+  const state = new Map()
+  const visit = (file, trail) => {
+    if (state.get(file) === 'done') return
+    if (state.get(file) === 'open') {
+      found.push([...trail.slice(trail.indexOf(file)), file])
+      return
+    }
+    state.set(file, 'open')
+    for (const next of graph.get(file) ?? []) visit(next, [...trail, file])
+    state.set(file, 'done')
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return found
+}

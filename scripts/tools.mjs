@@ -1,0 +1,55 @@
+// Finds what the tests need and npm does not bring; installs it with apt where that is possible.
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+const TOOLS = [
+  { variable: 'REDIS_SERVER_BIN', names: ['redis-server', 'valkey-server'], apt: 'redis-server' },
+  { variable: 'CHROMIUM_BIN', names: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
+]
+
+const missing = TOOLS.filter((tool) => !find(tool))
+if (missing.length > 0 && mayInstall()) {
+  const packages = missing.map((tool) => tool.apt)
+  process.stderr.write(`installing ${packages.join(' and ')} for the tests\n`)
+  apt(['update'])
+  apt(['install', '-y', '--no-install-recommends', ...packages])
+}
+
+const absent = TOOLS.filter((tool) => !find(tool))
+if (absent.length > 0) {
+  const wanted = absent.map((tool) => `${tool.names[0]} (or set ${tool.variable} to its path)`)
+  process.stderr.write(
+    `The tests need ${wanted.join(' and ')}: on Debian or Ubuntu, sudo apt-get install ${absent.map((tool) => tool.apt).join(' ')}\n`,
+  )
+  process.exit(1)
+}
+
+function find({ variable, names }) {
+  const given = process.env[variable]
+  if (given) return isExecutable(given)
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .some((folder) => names.some((name) => isExecutable(join(folder, name))))
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function mayInstall() {
+  return process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+function apt(args) {
+  // The distribution's redis-server package would otherwise start a service of its own.
+  spawnSync('apt-get', args, {
+    stdio: ['ignore', 'ignore', 2],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  })
+}

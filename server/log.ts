@@ -1,0 +1,42 @@
+import { type Logger, pino } from 'pino'
+import type { Config } from './config.ts'
+import type { Events } from './events.ts'
+
+/** Logs go to standard error: JSON lines, or coloured text where it is a terminal. */
+export async function createLog(level: Config['logLevel']): Promise<Logger> {
+  if (!process.stderr.isTTY) return pino({ level }, pino.destination({ dest: 2, sync: true }))
+  const { default: pretty } = await import('pino-pretty')
+  return pino(
+    { level },
+    pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }),
+  )
+}
+
+/** Writes down what the process does; no other place logs by hand. */
+export function logEvents(events: Events, log: Logger): void {
+  events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
+  events.on('run.settled', (run) => {
+    const failed = run.status === 'failed' || run.status === 'scheduled'
+    log[failed ? 'warn' : 'debug'](run, failed ? 'run failed' : 'run settled')
+  })
+  events.on('run.lost', (run) =>
+    log.warn(run, 'lease lost: the run was told to stop, its outcome is discarded'),
+  )
+  events.on('run.overstayed', (run) =>
+    log.warn(
+      run,
+      run.killed ? 'isolated handler killed' : 'handler goes on after it was told to stop; it holds its slot',
+    ),
+  )
+  events.on('jobs.rescued', (batch) => log.warn(batch, 'took back jobs whose lease had run out'))
+  events.on('jobs.promoted', (batch) => log.debug(batch, 'scheduled jobs queued'))
+  events.on('jobs.pruned', (batch) => log.debug(batch, 'finished jobs forgotten'))
+  events.on('feed.missed', (what) =>
+    log.warn(what, 'the periodic check found an event that the feed had not shown'),
+  )
+  events.on('feed.reset', (what) => log.info(what, 'feed reset: everything watched is read again'))
+  events.on('store.down', (what) => log.error(what, 'store unavailable'))
+  events.on('store.up', (what) => log.info(what, 'store available'))
+  events.on('http.answered', (answer) => log[answer.status >= 500 ? 'warn' : 'debug'](answer, 'answered'))
+  events.on('failure', ({ where, error }) => log.error({ where, err: error }, 'failure'))
+}

@@ -1,0 +1,61 @@
+import { ConfigError, readConfig } from './config.ts'
+import { Unavailable } from './engine/errors.ts'
+import { createEvents } from './events.ts'
+import { loadJobs } from './load-jobs.ts'
+import { createLog, logEvents } from './log.ts'
+import { createServer, type JobcastServer } from './server.ts'
+
+/** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
+const FAILED = 1
+const MISCONFIGURED = 2
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`jobcast: ${explain(error)}\n`)
+  process.exit(error instanceof ConfigError ? MISCONFIGURED : FAILED)
+}
+
+async function main(): Promise<void> {
+  const config = readConfig()
+  const definitions = await loadJobs(config.jobsModule)
+  const events = createEvents()
+  const log = await createLog(config.logLevel)
+  logEvents(events, log)
+  // A handler that forgets a promise must not take every other job of the process down.
+  process.on('unhandledRejection', (error) => events.emit('failure', { where: 'unhandled rejection', error }))
+
+  const server = createServer({ config, definitions, events })
+  const stopping = stopOnSignal(server, (signal) => log.info({ signal }, 'draining'))
+  await server.start()
+  process.stdout.write(`${server.ready()}\n`)
+  await stopping
+  process.exit(0)
+}
+
+/** Resolves once the process has drained after SIGTERM or SIGINT; a second signal ends it at once. */
+function stopOnSignal(server: JobcastServer, onSignal: (signal: string) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let asked = false
+    const stop = (signal: string) => {
+      if (asked) process.exit(FAILED)
+      asked = true
+      onSignal(signal)
+      server.stop().then(resolve, reject)
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}
+
+/** One line that says what to do. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof Unavailable) return error.message
+  const { code, port, message, stack } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE')
+    return `port ${port} is in use: end what listens there, or set PORT to another one`
+  if (code === 'EACCES') return `port ${port} may not be listened on: set PORT to one above 1023`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `HOST is not an address of this machine (${message})`
+  return stack ?? String(error)
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest'
+import {
+  Auth,
+  type Caller,
+  type JobAction,
+  mayOnJob,
+  mayOnStore,
+  type Permission,
+} from '../../server/auth/auth.ts'
+import { createOriginPolicy } from '../../server/auth/origin.ts'
+
+const KEYS = [
+  { name: 'viewer', role: 'read', key: 'view-key' },
+  { name: 'app', role: 'submit', key: 'app-key' },
+  { name: 'ops', role: 'admin', key: 'ops-key' },
+] as const
+const auth = new Auth({ keys: KEYS, secret: 'a secret of some length', tokenTtlMs: 60_000 })
+const JOB = '0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11'
+const OTHER = '0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b12'
+
+async function caller(credential: string): Promise<Caller> {
+  const identified = await auth.identify(credential)
+  if (!identified.ok) throw new Error(`not identified: ${credential}`)
+  return identified.caller
+}
+
+async function token(key: string, issuer: Auth = auth): Promise<string> {
+  const issued = await issuer.issue(await caller(key), JOB)
+  if (issued === null) throw new Error('no token was issued')
+  return issued
+}
+
+describe('Auth', () => {
+  test('without keys everyone may do everything and no tokens are made', async () => {
+    const open = new Auth({ keys: [], secret: 'a secret of some length', tokenTtlMs: 60_000 })
+    expect(await open.identify(undefined)).toEqual({ ok: true, caller: { kind: 'anyone' } })
+    expect(await open.issue({ kind: 'anyone' }, JOB)).toBeNull()
+    expect(mayOnStore({ kind: 'anyone' }, 'admin')).toBe('allowed')
+  })
+
+  test.each(KEYS)('knows the key of $name', async ({ name, role, key }) => {
+    expect(await caller(key)).toEqual({ kind: 'key', name, role })
+  })
+
+  test.each([undefined, '', 'app-kez', 'app-key ', 'eyJhbGciOiJub25lIn0.e30.'])(
+    'refuses %j',
+    async (credential) => {
+      expect(await auth.identify(credential)).toEqual({ ok: false, expired: false })
+    },
+  )
+
+  test('tells an expired token from a forged one', async () => {
+    const stale = new Auth({ keys: KEYS, secret: 'a secret of some length', tokenTtlMs: -1000 })
+    const foreign = new Auth({ keys: KEYS, secret: 'another secret, as long', tokenTtlMs: 60_000 })
+    expect(await auth.identify(await token('app-key', stale))).toEqual({ ok: false, expired: true })
+    expect(await auth.identify(await token('app-key', foreign))).toEqual({ ok: false, expired: false })
+  })
+
+  test.each<[string, Record<JobAction, Permission>]>([
+    [
+      'view-key',
+      { read: 'allowed', issue: 'allowed', cancel: 'forbidden', retry: 'forbidden', remove: 'forbidden' },
+    ],
+    [
+      'app-key',
+      { read: 'allowed', issue: 'allowed', cancel: 'allowed', retry: 'allowed', remove: 'forbidden' },
+    ],
+    [
+      'ops-key',
+      { read: 'allowed', issue: 'allowed', cancel: 'allowed', retry: 'allowed', remove: 'allowed' },
+    ],
+  ])('%s on a job', async (key, permissions) => {
+    const who = await caller(key)
+    for (const action of Object.keys(permissions) as JobAction[]) {
+      expect([action, mayOnJob(who, action, JOB)]).toEqual([action, permissions[action]])
+    }
+  })
+
+  test('a token is good for its own job only, and never beyond one job', async () => {
+    const who = await caller(await token('app-key'))
+    expect(mayOnJob(who, 'read', JOB)).toBe('allowed')
+    expect(mayOnJob(who, 'cancel', JOB)).toBe('allowed')
+    expect(mayOnJob(who, 'retry', JOB)).toBe('forbidden')
+    expect(mayOnJob(who, 'remove', JOB)).toBe('forbidden')
+    expect(mayOnJob(who, 'read', OTHER)).toBe('not_found')
+    expect(mayOnJob(who, 'cancel', OTHER)).toBe('not_found')
+    expect(mayOnStore(who, 'read')).toBe('forbidden')
+  })
+
+  test('the token of a read key, and one renewed from it, only watches', async () => {
+    const watcher = await caller(await token('view-key'))
+    expect(mayOnJob(watcher, 'cancel', JOB)).toBe('forbidden')
+    const renewed = await auth.issue(watcher, JOB)
+    expect(await caller(renewed ?? '')).toMatchObject({ kind: 'token', rights: 'watch' })
+  })
+
+  test('roles include the ones before them', async () => {
+    expect(mayOnStore(await caller('view-key'), 'read')).toBe('allowed')
+    expect(mayOnStore(await caller('view-key'), 'submit')).toBe('forbidden')
+    expect(mayOnStore(await caller('app-key'), 'submit')).toBe('allowed')
+    expect(mayOnStore(await caller('app-key'), 'admin')).toBe('forbidden')
+    expect(mayOnStore(await caller('ops-key'), 'admin')).toBe('allowed')
+  })
+})
+
+describe('OriginPolicy', () => {
+  const open = createOriginPolicy({ allowedOrigins: ['https://app.example'], keysRequired: false })
+  const keyed = createOriginPolicy({ allowedOrigins: [], keysRequired: true })
+
+  test.each([
+    [undefined, 'localhost:3000', true],
+    ['http://localhost:3000', 'localhost:3000', true],
+    ['https://app.example', 'localhost:3000', true],
+    ['https://app.example.evil', 'localhost:3000', false],
+    ['http://localhost:3001', 'localhost:3000', false],
+    ['null', 'localhost:3000', false],
+    ['', 'localhost:3000', false],
+    ['http://localhost:3000', undefined, false],
+  ])('origin %j to host %j: %j', (origin, host, allowed) => {
+    expect(open.allowsOrigin(origin, host)).toBe(allowed)
+  })
+
+  test.each([
+    ['localhost:3000', true],
+    ['127.0.0.1:3000', true],
+    ['127.0.0.1', true],
+    ['[::1]:3000', true],
+    ['LOCALHOST', true],
+    ['evil.example', false],
+    ['127.0.0.1.evil.example', false],
+    [undefined, false],
+    ['', false],
+  ])('host %j without keys: %j', (host, allowed) => {
+    expect(open.allowsHost(host)).toBe(allowed)
+    expect(keyed.allowsHost(host)).toBe(true)
+  })
+})

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { z } from 'zod'
+import { Problem, SubmitAnswer, SubmitBody } from '../../shared/api.ts'
+import { CLOSE, FRAME_ERRORS, JOB_ERROR_CODES, PROBLEMS, UNSUBSCRIBED_CODES } from '../../shared/codes.ts'
+import { JobEvent } from '../../shared/event.ts'
+import { Job } from '../../shared/job.ts'
+import { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
+import { TRANSITIONS } from '../../shared/status.ts'
+
+const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
+const schemas: Record<string, z.ZodType> = {
+  Job,
+  JobEvent,
+  SubmitBody,
+  SubmitAnswer,
+  Problem,
+  ClientFrame,
+  ServerFrame,
+}
+
+/** One document a code block; of events and frames, one a line. */
+function examples(): { schema: string; text: string }[] {
+  return [...page.matchAll(/^```json ?(\w*)\n([\s\S]*?)^```/gm)].flatMap(([, schema = '', text = '']) =>
+    /Event|Frame/.test(schema)
+      ? text
+          .trim()
+          .split('\n')
+          .map((line) => ({ schema, text: line }))
+      : [{ schema, text }],
+  )
+}
+
+describe('docs/protocol.md', () => {
+  test.each(examples())('$schema $text fits its schema', ({ schema, text }) => {
+    expect(Object.keys(schemas)).toContain(schema)
+    expect(schemas[schema]?.safeParse(JSON.parse(text))).toMatchObject({ success: true })
+  })
+
+  test('shows an example of every frame and every kind of event', () => {
+    const ops = examples().map(({ text }) => JSON.parse(text).op)
+    for (const option of ClientFrame.options) expect(ops).toContain(option.shape.op.value)
+    for (const op of ['hello', 'subscribed', 'event', 'end', 'unsubscribed', 'error', 'drain'])
+      expect(ops).toContain(op)
+    const kinds = examples()
+      .filter(({ schema }) => schema === 'JobEvent')
+      .map(({ text }) => JSON.parse(text).kind)
+    expect(kinds.sort()).toEqual(['chunk', 'log', 'progress', 'status'])
+  })
+
+  test('names every code', () => {
+    const codes = [PROBLEMS, FRAME_ERRORS, UNSUBSCRIBED_CODES].flatMap((table) => Object.keys(table))
+    const missing = [...codes, ...JOB_ERROR_CODES].filter((code) => !page.includes(`\`${code}\``))
+    expect(missing).toEqual([])
+    for (const code of Object.values(CLOSE)) expect(page).toContain(String(code))
+  })
+
+  test('has exactly the transitions of the state machine', () => {
+    const section = /## 2\. Status([\s\S]*?)\n## 3/.exec(page)?.[1] ?? ''
+    const rows = section.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| from'))
+    const written = rows.flatMap((line) => {
+      const [, from = '', to = ''] = line.split('|')
+      const names = (cell: string) => cell.match(/\w+/g) ?? ['new']
+      return names(from).flatMap((a) => names(to).map((b) => `${a} ${b}`))
+    })
+    const expected = new Set(TRANSITIONS.map(({ from, to }) => `${from ?? 'new'} ${to}`))
+    expect([...new Set(written)].sort()).toEqual([...expected].sort())
+  })
+})
