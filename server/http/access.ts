@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http'
+import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
+import type { OriginPolicy } from '../auth/origin.ts'
+import { isJobId } from '../engine/job-id.ts'
+import { notFound, ProblemError } from './problem.ts'
+import type { HttpContext, Route } from './route.ts'
+
+/**
+ * Against pages of other origins: they may read nothing that CORS does not let them, so a GET is harmless, and
+ * may do nothing else; and no foreign name may be pointed at a server that asks for no key. Throws `forbidden`.
+ */
+export function checkOrigin({ method, headers }: IncomingMessage, origins: OriginPolicy): void {
+  if (!origins.allowsHost(headers.host)) {
+    throw new ProblemError('forbidden', 'without API keys this server answers to localhost only')
+  }
+  const reads = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+  if (!reads && !origins.allowsOrigin(headers.origin, headers.host)) {
+    throw new ProblemError(
+      'forbidden',
+      'pages of this origin may not call this server: see JOBCAST_ALLOWED_ORIGINS',
+    )
+  }
+}
+
+const ANYONE: Caller = { kind: 'anyone' }
+
+/** Who is calling, and that they may. Throws `unauthorized`, `forbidden` and `not_found`. */
+export async function authorize(
+  auth: Auth,
+  route: Route,
+  context: HttpContext,
+  jobId: string,
+): Promise<Caller> {
+  if (route.access === 'open') return ANYONE
+  const caller = auth.enabled ? await identify(auth, route, context) : ANYONE
+  const permission =
+    'job' in route.access ? mayOnJob(caller, route.access.job, jobId) : mayOnStore(caller, route.access.store)
+  if (permission === 'forbidden') throw new ProblemError('forbidden', 'this key or token may not do this')
+  // What is not shaped like an id never reaches the store.
+  if (permission === 'not_found' || ('job' in route.access && !isJobId(jobId))) throw notFound()
+  return caller
+}
+
+async function identify(auth: Auth, route: Route, context: HttpContext): Promise<Caller> {
+  const credential = credentialOf(route, context)
+  const identified = await auth.identify(credential)
+  if (identified.ok) return identified.caller
+  if (credential === undefined) {
+    throw new ProblemError('unauthorized', 'send Authorization: Bearer with an API key or a job token', {
+      headers: { 'www-authenticate': 'Bearer' },
+    })
+  }
+  throw new ProblemError(
+    'unauthorized',
+    identified.expired ? 'the job token has expired' : 'the key or token is not valid',
+    {
+      headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+    },
+  )
+}
+
+const BEARER = /^Bearer +(\S+)\s*$/i
+
+function credentialOf(route: Route, { env: { incoming }, req }: HttpContext): string | undefined {
+  const bearer = BEARER.exec(incoming.headers.authorization ?? '')?.[1]
+  if (bearer !== undefined || !route.tokenInQuery) return bearer
+  const mark = req.url.indexOf('?')
+  const token = mark === -1 ? null : new URLSearchParams(req.url.slice(mark + 1)).get('token')
+  return token || undefined
+}

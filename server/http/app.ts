@@ -1,0 +1,50 @@
+import type { Auth } from '../auth/auth.ts'
+import type { OriginPolicy } from '../auth/origin.ts'
+import type { Events } from '../events.ts'
+import { type App, dispatch } from './dispatch.ts'
+import { type HealthDeps, healthRoutes } from './health.ts'
+import { jobRoutes } from './jobs.ts'
+import { openApiRoutes } from './openapi.ts'
+import { overviewRoutes } from './overview.ts'
+import { loadPage } from './page.ts'
+import { socketRoutes } from './socket-hint.ts'
+import { type SubmitDeps, submitRoutes } from './submit.ts'
+import { typeRoutes } from './types.ts'
+import { watchRoutes } from './watch.ts'
+
+export interface AppDeps extends SubmitDeps, HealthDeps {
+  readonly origins: OriginPolicy
+  /** Folder of the built web page; null where it is not built. */
+  readonly pageFolder: string | null
+  /** Of the package. */
+  readonly version: string
+}
+
+/** Everything that is served over HTTP; WebSocket upgrades are attached to the server elsewhere. */
+export function createApp(deps: AppDeps): App {
+  const routes = [
+    ...submitRoutes(deps),
+    ...jobRoutes(deps),
+    ...watchRoutes(deps),
+    ...typeRoutes(deps),
+    ...overviewRoutes(deps),
+    ...healthRoutes(deps),
+    ...openApiRoutes(deps),
+    ...socketRoutes(),
+  ]
+  const { auth, origins, events } = deps
+  return dispatch({ routes, auth, origins, events, page: loadPage(deps.pageFolder) })
+}
+
+/** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
+export function createHealthApp(
+  deps: HealthDeps & { readonly auth?: Auth | undefined; readonly events?: Events | undefined },
+): App {
+  return dispatch({
+    routes: healthRoutes(deps),
+    auth: deps.auth ?? null,
+    origins: null,
+    events: deps.events ?? null,
+    page: null,
+  })
+}

@@ -1,0 +1,101 @@
+import type { HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import type { Auth } from '../auth/auth.ts'
+import type { OriginPolicy } from '../auth/origin.ts'
+import { isJobId } from '../engine/job-id.ts'
+import type { Events } from '../events.ts'
+import { authorize, checkOrigin } from './access.ts'
+import { allowOrigin, optionsAnswer } from './cors.ts'
+import { Disconnected, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
+import type { HttpContext, Route } from './route.ts'
+import { methodNotAllowed, RouteTable } from './routing.ts'
+
+export type App = Hono<{ Bindings: HttpBindings }>
+
+interface DispatchOptions {
+  readonly routes: readonly Route[]
+  readonly auth: Auth | null
+  /** Null where every origin and host may call, as for probes of a worker. */
+  readonly origins: OriginPolicy | null
+  readonly events: Events | null
+  /** Answers what is no route: a file of the page. Null where it has none. */
+  readonly page: ((context: HttpContext) => Response | null) | null
+}
+
+/** What nginx calls a request whose caller went away; seen by nobody but the metrics. */
+const CLIENT_CLOSED_REQUEST = 499
+
+/**
+ * Puts routes on an app. There is no middleware: each route has exactly one handler, and that runs the checks
+ * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
+ */
+export function dispatch({ routes, auth, origins, events, page }: DispatchOptions): App {
+  const app: App = new Hono()
+  const table = new RouteTable(routes)
+
+  for (const route of routes) {
+    app.on(route.method, route.path, (context) => observed(context, route.path, () => answer(route, context)))
+  }
+  app.notFound((context) => {
+    const isPage = page !== null && table.allow(context.req.path) === null
+    return observed(context, isPage ? 'page' : 'unknown', () => answerElse(context))
+  })
+  return app
+
+  async function observed(
+    context: HttpContext,
+    route: string,
+    run: () => Promise<Response> | Response,
+  ): Promise<Response> {
+    const started = performance.now()
+    const { method } = context.req.raw
+    const response = await finish(context, `${method} ${route}`, run)
+    events?.emit('http.answered', { method, route, status: response.status, ms: performance.now() - started })
+    return response
+  }
+
+  async function finish(
+    context: HttpContext,
+    where: string,
+    run: () => Promise<Response> | Response,
+  ): Promise<Response> {
+    const { incoming } = context.env
+    let response: Response
+    try {
+      if (origins !== null) checkOrigin(incoming, origins)
+      response = await run()
+    } catch (error) {
+      if (error instanceof Disconnected) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+      response = problemResponse(problemOf(error) ?? unforeseen(where, error))
+    }
+    return origins === null ? response : allowOrigin(response, incoming, origins)
+  }
+
+  async function answer(route: Route, context: HttpContext): Promise<Response> {
+    const jobId = context.req.param('id') ?? ''
+    const { path } = context.req
+    if (jobId !== '' && !isJobId(jobId) && table.isLiteral(path)) {
+      throw methodNotAllowed(context.req.raw.method, table.allow(path) ?? '')
+    }
+    const caller =
+      auth === null ? ({ kind: 'anyone' } as const) : await authorize(auth, route, context, jobId)
+    return route.answer(context, caller, jobId)
+  }
+
+  function answerElse(context: HttpContext): Response {
+    const { method } = context.req.raw
+    const allow = table.allow(context.req.path)
+    if (allow !== null) {
+      if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env.incoming, origins)
+      throw methodNotAllowed(method, allow)
+    }
+    const file = page?.(context) ?? null
+    if (file === null) throw notFound('there is nothing at this address; /openapi.json lists what there is')
+    return file
+  }
+
+  function unforeseen(where: string, error: unknown): ProblemError {
+    events?.emit('failure', { where, error })
+    return new ProblemError('internal_error', 'the server has logged what happened')
+  }
+}

@@ -1,0 +1,57 @@
+import type { Engine } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { unavailable } from './problem.ts'
+import { NoQuery } from './query.ts'
+import { json, type Route, route } from './route.ts'
+
+export interface HealthDeps {
+  readonly engine: Engine
+  readonly metrics: Metrics
+  /** Why the process is not ready, the store apart; null where it is. */
+  readonly readiness: () => string | null
+}
+
+/** Liveness asks nothing but whether the process answers: a store that is away is no reason to restart it. */
+export function healthRoutes({ engine, metrics, readiness }: HealthDeps): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/healthz',
+      access: 'open',
+      query: NoQuery,
+      handle: () => json(200, { status: 'ok' }),
+    }),
+    route({
+      method: 'GET',
+      path: '/readyz',
+      access: 'open',
+      query: NoQuery,
+      async handle() {
+        const reason = readiness() ?? (await whyStoreIsAway(engine))
+        if (reason !== null) throw unavailable(reason)
+        return json(200, { status: 'ready' })
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/metrics',
+      access: { store: 'read' },
+      query: NoQuery,
+      async handle() {
+        const { body, contentType } = await metrics.text()
+        return new Response(body, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
+      },
+    }),
+  ]
+}
+
+async function whyStoreIsAway(engine: Engine): Promise<string | null> {
+  try {
+    await engine.check()
+    return null
+  } catch (error) {
+    if (error instanceof Unavailable) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,141 @@
+import type { ProblemCode } from '../../shared/codes.ts'
+import { formatCursor } from '../../shared/cursor.ts'
+import type { Job, JobSummary } from '../../shared/job.ts'
+import type { Auth } from '../auth/auth.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Hub } from '../gateway/hub.ts'
+import { readNoBody } from './body.ts'
+import { matchesEtag } from './etag.ts'
+import { notFound, ProblemError } from './problem.ts'
+import { FULL_LIMIT, ListQuery, NoQuery, PollQuery } from './query.ts'
+import { type Call, json, type Route, route } from './route.ts'
+import { poll } from './watch.ts'
+
+interface JobDeps {
+  readonly engine: Engine
+  readonly hub: Hub
+  readonly auth: Auth
+}
+
+const DEFAULT_LIMIT = 50
+
+/** What a token is where none is asked for: any text will do, so that callers need not care. */
+const NO_TOKEN_NEEDED = 'not-required'
+
+export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/api/jobs',
+      access: { store: 'read' },
+      query: ListQuery,
+      async handle({ query }) {
+        const { jobs, nextPage } = await engine.list({
+          types: query.type ?? [],
+          statuses: query.status ?? [],
+          tags: query.tag ?? [],
+          limit: query.limit ?? (query.full ? FULL_LIMIT : DEFAULT_LIMIT),
+          page: query.page || null,
+        })
+        return json(200, { jobs: query.full ? jobs : jobs.map(summary), nextPage })
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/jobs/:id',
+      access: { job: 'read' },
+      query: PollQuery,
+      handle(call) {
+        const { after, wait, history } = call.query
+        if (after !== undefined || wait !== undefined || history) return poll(hub, call)
+        return showJob(engine, call)
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/api/jobs/:id',
+      access: { job: 'remove' },
+      query: NoQuery,
+      async handle({ context, jobId }) {
+        await readNoBody(context)
+        const verdict = await engine.remove(jobId)
+        if (verdict !== 'removed') throw refuseChange(verdict)
+        return new Response(null, { status: 204 })
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/jobs/:id/cancel',
+      access: { job: 'cancel' },
+      query: NoQuery,
+      async handle({ context, jobId }) {
+        await readNoBody(context)
+        const change = await engine.cancel(jobId)
+        if (!change.ok) throw refuseChange(change.reason)
+        return json(202, change.job)
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/jobs/:id/retry',
+      access: { job: 'retry' },
+      query: NoQuery,
+      async handle({ context, jobId }) {
+        await readNoBody(context)
+        const change = await engine.retry(jobId)
+        if (!change.ok) throw refuseChange(change.reason)
+        return json(202, change.job)
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/jobs/:id/token',
+      access: { job: 'issue' },
+      query: NoQuery,
+      async handle({ context, caller, jobId }) {
+        await readNoBody(context)
+        const [position] = await engine.feed.positions([jobId])
+        if (!position) throw notFound()
+        return json(200, { token: (await auth.issue(caller, jobId)) ?? NO_TOKEN_NEEDED })
+      },
+    }),
+  ]
+}
+
+/** Held by the browser and asked for again with its ETag; then the cursor alone is read, not the payload. */
+async function showJob(engine: Engine, { context, jobId }: Call<unknown>): Promise<Response> {
+  const { url, env } = { url: context.req.url, env: context.env }
+  const wanted = env.incoming.headers['if-none-match']
+  const conditional = !url.includes('?')
+  if (conditional && wanted !== undefined) {
+    const [position] = await engine.feed.positions([jobId])
+    if (!position) throw notFound()
+    const etag = quote(formatCursor(position.epoch, position.seq))
+    if (matchesEtag(wanted, etag))
+      return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
+  }
+  const job = await engine.get(jobId)
+  if (job === null) throw notFound()
+  return json(200, job, conditional ? { ...REVALIDATE, etag: quote(job.cursor) } : REVALIDATE)
+}
+
+const REVALIDATE = { 'cache-control': 'private, no-cache' } as const
+
+function quote(cursor: string): string {
+  return `"${cursor}"`
+}
+
+function summary({ payload: _payload, result: _result, ...rest }: Job): JobSummary {
+  return rest
+}
+
+const REFUSALS = {
+  not_found: 'there is no such job; it may have expired',
+  already_finished: 'the job has finished: there is nothing to cancel',
+  not_retryable: 'only a failed or cancelled job can be retried',
+  not_finished: 'only a finished job can be removed: cancel it first',
+} as const satisfies Partial<Record<ProblemCode, string>>
+
+function refuseChange(reason: keyof typeof REFUSALS): ProblemError {
+  return new ProblemError(reason, REFUSALS[reason])
+}

@@ -1,0 +1,26 @@
+import { NoQuery } from './query.ts'
+import { type Route, route } from './route.ts'
+
+/** The description is made at the first request: neither its library nor its making costs anything at start. */
+export function openApiRoutes({ version }: { readonly version: string }): Route[] {
+  let text: Promise<string> | undefined
+  return [
+    route({
+      method: 'GET',
+      path: '/openapi.json',
+      access: 'open',
+      query: NoQuery,
+      async handle() {
+        text ??= describe(version)
+        return new Response(await text, {
+          headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
+        })
+      },
+    }),
+  ]
+}
+
+async function describe(version: string): Promise<string> {
+  const { openApiDocument } = await import('./openapi-document.ts')
+  return JSON.stringify(openApiDocument(version))
+}

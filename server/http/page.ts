@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { getMimeType } from 'hono/utils/mime'
+import { matchesEtag } from './etag.ts'
+import type { HttpContext } from './route.ts'
+
+interface PageFile {
+  readonly body: Uint8Array<ArrayBuffer>
+  /** Null where compressing saves nothing. */
+  readonly gzipped: Uint8Array<ArrayBuffer> | null
+  readonly etag: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Mantine writes style elements; results are shown as `data:` and uploads as `blob:` images. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'self'",
+  "img-src 'self' data: blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "font-src 'self' data:",
+  // Same-origin WebSockets are 'self' too.
+  "connect-src 'self'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const SECURITY_HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+} as const
+
+const NOT_BUILT = `Jobcast is running, but its web page is not built: run "npm run build" and start it again.
+The API is described at /openapi.json.
+`
+
+/**
+ * Serves the built web page from memory: it is small, and a path that comes from outside is looked up in a map
+ * and never reaches the file system. Navigations to addresses of the page's own router get its index.
+ */
+export function loadPage(folder: string | null): (context: HttpContext) => Response | null {
+  if (folder === null)
+    return ({ req, env }) => (reads(env.incoming.method) && req.path === '/' ? notBuilt() : null)
+  const files = readFolder(folder)
+  const index = files.get('/index.html')
+  return ({ env: { incoming } }) => {
+    if (!reads(incoming.method)) return null
+    // As it was sent: what a URL parser makes of `/a/../b` would hide what was asked for.
+    const path = (incoming.url ?? '').replace(/[?#].*$/s, '')
+    const file = path === '/' ? index : files.get(path)
+    if (file !== undefined) return show(file, incoming.headers)
+    return index !== undefined && isNavigation(path, incoming.headers.accept)
+      ? show(index, incoming.headers)
+      : null
+  }
+}
+
+function notBuilt(): Response {
+  return new Response(NOT_BUILT, {
+    headers: { ...SECURITY_HEADERS, 'content-type': 'text/plain; charset=utf-8' },
+  })
+}
+
+function reads(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** Addresses that a router of a page has; none that climb, hide a separator, or belong to the API. */
+function isNavigation(path: string, accept: string | undefined): boolean {
+  const odd = /\\|\/\/|\/\.|%2f|%5c|%2e|%00/i.test(path) || !path.startsWith('/')
+  const elsewhere = /^\/(?:api|ws|assets)(?:\/|$)/.test(path)
+  return !odd && !elsewhere && (accept?.includes('text/html') ?? false)
+}
+
+function show(file: PageFile, headers: HttpContext['env']['incoming']['headers']): Response {
+  const wanted = headers['if-none-match']
+  if (wanted !== undefined && matchesEtag(wanted, file.etag)) {
+    return new Response(null, { status: 304, headers: file.headers })
+  }
+  if (file.gzipped !== null && /\bgzip\b/.test(headers['accept-encoding'] ?? '')) {
+    return new Response(file.gzipped, { headers: { ...file.headers, 'content-encoding': 'gzip' } })
+  }
+  return new Response(file.body, { headers: file.headers })
+}
+
+function readFolder(folder: string): Map<string, PageFile> {
+  const files = new Map<string, PageFile>()
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name)
+    files.set(`/${relative(folder, path).split(sep).join('/')}`, readFile(path))
+  }
+  return files
+}
+
+function readFile(path: string): PageFile {
+  const body = new Uint8Array(readFileSync(path))
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+  const type = getMimeType(path) ?? 'application/octet-stream'
+  const gzipped = /^text\/|javascript|json|svg/.test(type) ? new Uint8Array(gzipSync(body)) : null
+  const hashed = path.includes(`${sep}assets${sep}`)
+  return {
+    body,
+    gzipped: gzipped !== null && gzipped.length < body.length ? gzipped : null,
+    etag,
+    headers: {
+      ...SECURITY_HEADERS,
+      'content-type': type,
+      // The build puts a digest of the content into the names of its assets.
+      'cache-control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
+      vary: 'Accept-Encoding',
+      etag,
+    },
+  }
+}

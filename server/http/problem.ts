@@ -1,0 +1,148 @@
+import type { Problem } from '../../shared/api.ts'
+import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import { BadPage, IdempotencyMismatch, OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+
+/** One thing that is wrong with the input; `path` is dotted: `payload.width`, `jobs.3.options.delayMs`, `limit`. */
+export interface FieldError {
+  readonly path: string
+  readonly message: string
+}
+
+interface ProblemExtras {
+  readonly errors?: readonly FieldError[]
+  readonly headers?: Readonly<Record<string, string>>
+  readonly jobId?: string
+  readonly jobIds?: readonly string[]
+}
+
+/** A refusal on its way to the caller; every handler may throw it. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError'
+  readonly code: ProblemCode
+  readonly extras: ProblemExtras
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
+    super(detail)
+    this.code = code
+    this.extras = extras
+  }
+}
+
+/** The caller went away before its request was whole: nobody is left to be told. */
+export class Disconnected extends Error {
+  override readonly name = 'Disconnected'
+}
+
+/** In seconds; a store that is away is usually a restart or a failover. */
+export const RETRY_AFTER_S = '1'
+
+const TITLES: Record<ProblemCode, string> = {
+  invalid_json: 'The body is not JSON',
+  invalid_request: 'The request is not valid',
+  invalid_payload: 'The payload is not valid',
+  invalid_options: 'The options are not valid',
+  unknown_type: 'There is no such job type',
+  invalid_idempotency_key: 'The Idempotency-Key is not valid',
+  unauthorized: 'An API key or a job token is needed',
+  forbidden: 'This is not allowed',
+  not_found: 'Not found',
+  method_not_allowed: 'Method not allowed',
+  request_timeout: 'The request took too long to arrive',
+  already_finished: 'The job has already finished',
+  not_retryable: 'The job cannot be retried',
+  not_finished: 'The job has not finished',
+  payload_too_large: 'The body is too large',
+  unsupported_media_type: 'The body must be JSON',
+  idempotency_mismatch: 'The Idempotency-Key was used with another body',
+  rate_limited: 'Too many requests',
+  headers_too_large: 'The headers are too large',
+  internal_error: 'Something went wrong in the server',
+  unavailable: 'The store is away',
+  outcome_unknown: 'The answer of the store was lost',
+}
+
+/** More are of no help to anybody, and a hostile body can hold a million. */
+const MAX_ERRORS = 100
+const MAX_TEXT = 300
+
+/** The body of an answer as RFC 9457 has it. */
+export function problemBody(code: ProblemCode, detail: string, extras: ProblemExtras = {}): string {
+  const { errors, jobId, jobIds } = extras
+  const problem: Problem = {
+    type: `urn:jobcast:problem:${code}`,
+    title: TITLES[code],
+    status: PROBLEMS[code],
+    detail,
+    code,
+    ...(errors && {
+      errors: errors
+        .slice(0, MAX_ERRORS)
+        .map(({ path, message }) => ({ path: cut(path), message: cut(message) })),
+    }),
+    ...(jobId !== undefined && { jobId }),
+    ...(jobIds !== undefined && { jobIds: [...jobIds] }),
+  }
+  return JSON.stringify(problem)
+}
+
+export function problemResponse({ code, message, extras }: ProblemError): Response {
+  return new Response(problemBody(code, message, extras), {
+    status: PROBLEMS[code],
+    headers: { ...PROBLEM_HEADERS, ...extras.headers },
+  })
+}
+
+export const PROBLEM_HEADERS = {
+  'content-type': 'application/problem+json',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+} as const
+
+/** What an error means to the caller; null for one that nobody foresaw. */
+export function problemOf(error: unknown): ProblemError | null {
+  if (error instanceof ProblemError) return error
+  if (error instanceof Unavailable) return unavailable(error.message)
+  if (error instanceof OutcomeUnknown) return outcomeUnknown(error, 'one')
+  if (error instanceof IdempotencyMismatch) {
+    return new ProblemError(
+      'idempotency_mismatch',
+      'this Idempotency-Key came with another body before: use a new key',
+    )
+  }
+  if (error instanceof BadPage) {
+    return invalidQuery([{ path: 'page', message: 'must be the nextPage of an earlier answer' }])
+  }
+  return null
+}
+
+export function unavailable(detail: string): ProblemError {
+  return new ProblemError('unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_S } })
+}
+
+/** The caller learns the ids to ask for: `jobId` of one job, `jobIds` of a batch. */
+export function outcomeUnknown(error: OutcomeUnknown, of: 'one' | 'batch'): ProblemError {
+  const first = error.jobIds[0]
+  return new ProblemError('outcome_unknown', error.message, {
+    headers: { 'retry-after': RETRY_AFTER_S },
+    ...(of === 'batch' ? { jobIds: error.jobIds } : first !== undefined && { jobId: first }),
+  })
+}
+
+export function invalidQuery(errors: readonly FieldError[]): ProblemError {
+  return new ProblemError('invalid_request', explain('the query is not valid', errors), { errors })
+}
+
+export function notFound(detail = 'there is no such job; it may have expired'): ProblemError {
+  return new ProblemError('not_found', detail)
+}
+
+/** A sentence for people, from the first error. */
+export function explain(what: string, errors: readonly FieldError[]): string {
+  const first = errors[0]
+  if (first === undefined) return what
+  return cut(`${what}: ${first.path === '' ? '' : `${first.path} `}${first.message}`)
+}
+
+function cut(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
+}

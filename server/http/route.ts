@@ -1,0 +1,62 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
+import type { z } from 'zod'
+import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
+import { parseQuery } from './query.ts'
+
+export type HttpContext = Context<{ Bindings: HttpBindings }>
+
+/** Who may call: everyone, or whoever may do this with the one job that the path names, or with the store. */
+export type Access = 'open' | { readonly store: StoreAction } | { readonly job: JobAction }
+
+/** One allowed call, its query checked. */
+export interface Call<Query> {
+  readonly context: HttpContext
+  readonly caller: Caller
+  /** Of the path, and shaped like a job id; empty where the path names none. */
+  readonly jobId: string
+  readonly query: Query
+}
+
+/** One method on one address. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** As Hono writes it: `/api/jobs/:id`. */
+  readonly path: string
+  readonly access: Access
+  /** Whether the credential may come as `?token=`, for callers that can set no header. */
+  readonly tokenInQuery?: boolean
+  answer(context: HttpContext, caller: Caller, jobId: string): Promise<Response> | Response
+}
+
+/** A route with a checked query; a parameter that the schema does not name is an error. */
+export function route<Schema extends z.ZodObject>(definition: {
+  readonly method: Route['method']
+  readonly path: string
+  readonly access: Access
+  readonly tokenInQuery?: boolean
+  readonly query: Schema
+  handle(call: Call<z.output<Schema>>): Promise<Response> | Response
+}): Route {
+  const { query, handle, ...rest } = definition
+  return {
+    ...rest,
+    answer: (context, caller, jobId) =>
+      handle({ context, caller, jobId, query: parseQuery(query, context.req.url) }),
+  }
+}
+
+/** A JSON answer; by default never kept by a cache. */
+export function json(status: number, body: unknown, headers?: Readonly<Record<string, string>>): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,
+  })
+}
+
+const JSON_HEADERS = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  // A payload with markup in it stays text, whatever a browser may guess.
+  'x-content-type-options': 'nosniff',
+} as const

@@ -1,0 +1,72 @@
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import type { App } from './dispatch.ts'
+import { PROBLEM_HEADERS, ProblemError, problemBody, problemResponse } from './problem.ts'
+
+/** Of a whole request; bodies have a least speed besides. */
+const REQUEST_TIMEOUT_MS = 300_000
+const HEADERS_TIMEOUT_MS = 15_000
+const TIMEOUT_CHECK_MS = 2000
+const MAX_HEADER_BYTES = 16 * 1024
+/** Longer than the 60 s for which load balancers keep their connections, so that they are the ones to end them. */
+const KEEP_ALIVE_MS = 65_000
+
+/** A server for the app, with limits on how a request may arrive; what breaks them is told in problems as well. */
+export function createHttpServer(app: App): Server {
+  const listener = getRequestListener((request, env) => app.fetch(request, env), {
+    errorHandler: (error) => problemResponse(malformed(error)),
+  })
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // Answered below, with a body that says so.
+      requireHostHeader: false,
+    },
+    listener,
+  )
+  // A body that its sender announced is asked for only once its reader wants it.
+  server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
+  server.on('clientError', refuseRaw)
+  return server
+}
+
+function malformed(error: unknown): ProblemError {
+  if (error instanceof RequestError) return new ProblemError('invalid_request', error.message)
+  return new ProblemError('internal_error', 'the request could not be read')
+}
+
+const RAW_CODES: Record<string, readonly [ProblemCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', `the headers may have ${MAX_HEADER_BYTES} bytes`],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['payload_too_large', 'the chunk extensions are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'the request took too long to arrive'],
+}
+
+/** Answers what was no HTTP, or came too slowly or too large for the parser, and ends the connection. */
+function refuseRaw(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || wouldCorrupt(socket)) {
+    socket.destroy()
+    return
+  }
+  const [code, detail] = RAW_CODES[error.code ?? ''] ?? ['invalid_request', 'this is no valid HTTP request']
+  const body = problemBody(code, detail)
+  const head = [
+    `HTTP/1.1 ${PROBLEMS[code]} ${STATUS_CODES[PROBLEMS[code]]}`,
+    ...Object.entries(PROBLEM_HEADERS).map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/** Whether an answer is half out already, or nothing ever came in, as from a browser that connects in advance. */
+function wouldCorrupt(socket: Duplex): boolean {
+  const { _httpMessage: answering, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null }
+  return answering?.headersSent === true || bytesRead === 0
+}

@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import { type RunPolicy, SubmitOptions, TypeName } from '../../shared/api.ts'
+import type { ProblemCode } from '../../shared/codes.ts'
+import { MAX_DEPTH } from '../../shared/limits.ts'
+import type { Json, NewJob } from '../engine/engine.ts'
+import type { KnownType, TypeRegistry } from '../jobs/registry.ts'
+import { explain, type FieldError, ProblemError } from './problem.ts'
+
+/** A submission held to the protocol: a job to store, or why not, with paths relative to the submission. */
+export type Checked = { readonly ok: true; readonly job: NewJob } | Refused
+
+export interface Refused {
+  readonly ok: false
+  readonly code: ProblemCode
+  readonly what: string
+  readonly errors: readonly FieldError[]
+}
+
+export interface SubmissionRules {
+  readonly registry: TypeRegistry
+  /** Of a submission that names none; null where it must name one. */
+  readonly defaultType: string | null
+  /** Of the payload's JSON. Checked by the caller, from the size of the body, where that is enough. */
+  readonly maxPayloadBytes: number | null
+}
+
+/**
+ * The payload is left as it is: it came out of `JSON.parse`, so JSON is what it is, and the type's schema is its
+ * judge.
+ */
+const Envelope = z.strictObject({
+  type: z.string({ error: 'must be the name of a job type' }).optional(),
+  payload: z.unknown(),
+  options: SubmitOptions.optional(),
+})
+
+const YEAR_MS = 365 * 24 * 60 * 60 * 1000
+
+/** Checks one submission, once and for all: nothing is left open in the job that comes out. */
+export async function checkSubmission(body: unknown, rules: SubmissionRules): Promise<Checked> {
+  const envelope = Envelope.safeParse(body)
+  if (!envelope.success) return refuseEnvelope(envelope.error.issues)
+  const { payload, options = {} } = envelope.data
+  const type = envelope.data.type ?? rules.defaultType
+  if (type === null) {
+    return refuse('invalid_request', 'the submission is not valid', [{ path: 'type', message: 'is missing' }])
+  }
+  const known = TypeName.safeParse(type).success ? await rules.registry.find(type) : null
+  if (known === null) {
+    return refuse('unknown_type', 'there is no such job type', [
+      { path: 'type', message: 'is no known job type' },
+    ])
+  }
+  if (payload === undefined) {
+    return refuse('invalid_payload', 'the payload is not valid', [{ path: 'payload', message: 'is missing' }])
+  }
+  if (isDeeper(payload, MAX_DEPTH)) {
+    return refuse('invalid_payload', 'the payload is not valid', [
+      { path: 'payload', message: `is nested more than ${MAX_DEPTH} deep` },
+    ])
+  }
+  if (rules.maxPayloadBytes !== null && Buffer.byteLength(JSON.stringify(payload)) > rules.maxPayloadBytes) {
+    const message = `may have ${rules.maxPayloadBytes} bytes of JSON`
+    return refuse('payload_too_large', 'the payload is too large', [{ path: 'payload', message }])
+  }
+  const late = checkRunAt(options)
+  if (late !== null) return refuse('invalid_options', 'the options are not valid', [late])
+  const errors = await checkPayload(known, payload as Json)
+  if (errors.length > 0) return refuse('invalid_payload', 'the payload is not valid', errors)
+  return { ok: true, job: toJob(type, payload as Json, options, known.policy) }
+}
+
+/** Throws what is wrong with a submission; `at` is where it stands in the body. */
+export function refusal({ code, what, errors }: Refused): ProblemError {
+  return new ProblemError(code, explain(what, errors), { errors })
+}
+
+function refuse(code: ProblemCode, what: string, errors: readonly FieldError[]): Refused {
+  return { ok: false, code, what, errors }
+}
+
+/** Fields that are not those of a submission come first: what they were meant to say is unknown. */
+function refuseEnvelope(issues: readonly z.core.$ZodIssue[]): Refused {
+  const errors = issues.flatMap(toErrors)
+  const onlyOptions = errors.every(({ path }) => path === 'options' || path.startsWith('options.'))
+  return onlyOptions
+    ? refuse('invalid_options', 'the options are not valid', errors)
+    : refuse('invalid_request', 'the submission is not valid', errors)
+}
+
+export function toErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'unknown field' }))
+  }
+  return [{ path: issue.path.join('.'), message: issue.message }]
+}
+
+async function checkPayload(known: KnownType, payload: Json): Promise<FieldError[]> {
+  const issues = await known.check(payload)
+  return issues.map(({ path, message }) => ({ path: path === '' ? 'payload' : `payload.${path}`, message }))
+}
+
+/** Whether arrays and objects are nested more than `limit` deep; looks no deeper than that. */
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (limit === 0) return true
+  const inner = Array.isArray(value) ? value : Object.values(value)
+  return inner.some((one) => isDeeper(one, limit - 1))
+}
+
+function checkRunAt({ runAt }: SubmitOptions): FieldError | null {
+  if (runAt === undefined || runAt === null) return null
+  const time = Date.parse(runAt)
+  if (Number.isNaN(time)) return { path: 'options.runAt', message: 'is no time that there is' }
+  return time - Date.now() > YEAR_MS ? { path: 'options.runAt', message: 'is more than a year ahead' } : null
+}
+
+/** What the submission says, else what the type says, which has the defaults in it already. */
+function toJob(type: string, payload: Json, options: SubmitOptions, policy: RunPolicy): NewJob {
+  const { backoff = {}, runAt } = options
+  return {
+    type,
+    payload,
+    policy: {
+      priority: options.priority ?? policy.priority,
+      maxAttempts: options.maxAttempts ?? policy.maxAttempts,
+      maxStalls: options.maxStalls ?? policy.maxStalls,
+      backoff: {
+        kind: backoff.kind ?? policy.backoff.kind,
+        delayMs: backoff.delayMs ?? policy.backoff.delayMs,
+        maxMs: backoff.maxMs ?? policy.backoff.maxMs,
+        jitter: backoff.jitter ?? policy.backoff.jitter,
+      },
+      timeoutMs: options.timeoutMs ?? policy.timeoutMs,
+      retainMs: options.retainMs ?? policy.retainMs,
+    },
+    tags: options.tags ?? [],
+    when: typeof runAt === 'string' ? { runAt: Date.parse(runAt) } : { delayMs: options.delayMs ?? 0 },
+  }
+}

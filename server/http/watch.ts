@@ -1,0 +1,75 @@
+import type { Hub } from '../gateway/hub.ts'
+import { longPoll } from '../gateway/long-poll.ts'
+import { openStream } from '../gateway/sse.ts'
+import { Disconnected, notFound } from './problem.ts'
+import { WatchQuery } from './query.ts'
+import { type Call, json, type Route, route } from './route.ts'
+
+interface PollParameters {
+  readonly after?: string | undefined
+  readonly wait?: number | undefined
+  readonly history?: boolean | undefined
+}
+
+/** Answers a long-poll; everything that it holds is released when the caller goes away. */
+export async function poll(hub: Hub, { context, jobId, query }: Call<PollParameters>): Promise<Response> {
+  const { signal } = context.req.raw
+  const answer = await longPoll(hub, {
+    jobId,
+    after: query.after || null,
+    waitMs: (query.wait ?? 0) * 1000,
+    history: query.history ?? false,
+    signal,
+  })
+  if (signal.aborted) throw new Disconnected('the caller went away')
+  if (answer === null) throw notFound()
+  return json(200, answer)
+}
+
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  // Asks nginx and its kin not to gather events into bigger answers.
+  'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff',
+} as const
+
+export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/api/jobs/:id/events',
+      access: { job: 'read' },
+      tokenInQuery: true,
+      query: WatchQuery,
+      handle(call) {
+        const { headers } = call.context.env.incoming
+        // An EventSource reconnects to its old address: its header is the newer cursor.
+        const lastEventId = headers['last-event-id']
+        const after = (typeof lastEventId === 'string' && lastEventId) || call.query.after
+        const request = { ...call, query: { ...call.query, after } }
+        return prefersJson(headers.accept) ? poll(hub, request) : stream(hub, request)
+      },
+    }),
+  ]
+}
+
+async function stream(hub: Hub, { context, jobId, query }: Call<PollParameters>): Promise<Response> {
+  const { signal, method } = context.req.raw
+  const opened = await openStream(hub, {
+    jobId,
+    after: query.after || null,
+    history: query.history ?? false,
+    signal,
+  })
+  if (opened.kind === 'not_found') throw notFound()
+  // 204 stops an EventSource for good (HTML standard, section server-sent events).
+  if (opened.kind === 'finished')
+    return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
+  if (method === 'HEAD') await opened.body.cancel()
+  return new Response(method === 'HEAD' ? null : opened.body, { headers: STREAM_HEADERS })
+}
+
+function prefersJson(accept = ''): boolean {
+  return accept.includes('application/json') && !accept.includes('text/event-stream')
+}
