@@ -1,0 +1,297 @@
+import type {
+  BatchAnswer,
+  ListAnswer,
+  OverviewAnswer,
+  SubmitAnswer,
+  SubmitOptions,
+  TypesAnswer,
+} from '../shared/api.ts'
+import type { Job } from '../shared/job.ts'
+import type { JobStatus } from '../shared/status.ts'
+import { Connection, type ConnectionState } from './connection.ts'
+import { JobcastError } from './errors.ts'
+import { type Call, Http, jobPath } from './http.ts'
+import { reconnectDelayMs } from './retry.ts'
+import type { Readable } from './store.ts'
+import { Subscription } from './subscription.ts'
+import { LADDER, type TransportName } from './transports/link.ts'
+import type { SocketConstructor } from './transports/open.ts'
+import { type JobWatch, Watch, type WatchOptions } from './watch.ts'
+
+export interface ClientOptions {
+  /** Where the server is, such as `https://jobs.example.com`; default: the page's origin. */
+  readonly baseUrl?: string
+  /** API key, sent with every call. Without one, job tokens are remembered from `submit`. */
+  readonly credential?: string
+  /** Which transports to use, best first; default: WebSocket, SSE, long-poll, polling. */
+  readonly transports?: readonly TransportName[]
+  readonly fetch?: typeof fetch
+  /** Where there is no global one (Node 20), the `WebSocket` class of `ws`; without any, watching starts with SSE. */
+  readonly WebSocket?: SocketConstructor
+  /** Gets a new token for a job whose token has expired; default: the server is asked for one. */
+  readonly renewToken?: (jobId: string) => Promise<string> | string
+}
+
+export interface Submission {
+  readonly type: string
+  /** JSON, checked by the server against the type's schema. */
+  readonly payload: unknown
+  readonly options?: SubmitOptions
+}
+
+export interface SubmitCall {
+  /** Makes the submission repeatable: it is then sent again, for as long as `signal` allows, until it is answered. */
+  readonly idempotencyKey?: string
+  readonly signal?: AbortSignal
+}
+
+export interface JobsQuery {
+  /** Any of them. */
+  readonly type?: string | readonly string[]
+  /** Any of them. */
+  readonly status?: JobStatus | readonly JobStatus[]
+  /** All of them. */
+  readonly tag?: string | readonly string[]
+  /** 1–200, default 50; with `full` at most 20. */
+  readonly limit?: number
+  /** `nextPage` of the page before. */
+  readonly page?: string
+  /** With payloads and results. */
+  readonly full?: boolean
+}
+
+/** Every method that calls the server rejects with a `JobcastError`. */
+export interface JobcastClient {
+  /** Resolves once the job is stored. Without an `idempotencyKey` it is sent once and never again. */
+  submit(submission: Submission & SubmitCall): Promise<SubmitAnswer>
+  /** All or none, in order; 1–1,000. */
+  submitBatch(jobs: readonly Submission[], call?: SubmitCall): Promise<BatchAnswer>
+  get(jobId: string, call?: { readonly signal?: AbortSignal }): Promise<Job>
+  list(query?: JobsQuery, call?: { readonly signal?: AbortSignal }): Promise<ListAnswer>
+  types(call?: { readonly signal?: AbortSignal }): Promise<TypesAnswer>
+  overview(call?: { readonly signal?: AbortSignal }): Promise<OverviewAnswer>
+  /** Of a running job the cancel is requested: watch for `cancelled`. */
+  cancel(jobId: string): Promise<Job>
+  /** A failed or cancelled job, once more. */
+  retry(jobId: string): Promise<Job>
+  /** Forgets a terminal job. */
+  remove(jobId: string): Promise<void>
+  pause(type: string): Promise<void>
+  resume(type: string): Promise<void>
+  watch(jobId: string, options?: WatchOptions): JobWatch
+  readonly connection: Readable<ConnectionState>
+  /** Ends every watch (`finished` rejects with code `closed`) and connection. */
+  close(): void
+}
+
+/** Tokens of submitted jobs that are kept, for clients without an API key. */
+const KEPT_TOKENS = 1000
+/** How long a submission with an idempotency key is tried where no signal says so. */
+const SUBMIT_WITHIN_MS = 60_000
+
+export function createClient(options: ClientOptions = {}): JobcastClient {
+  return new Client(options)
+}
+
+class Client implements JobcastClient {
+  readonly #options: ClientOptions
+  readonly #http: Http
+  readonly #connection: Connection
+  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #tokens = new Map<string, string>()
+  #closed = false
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+    this.#http = new Http({ baseUrl: options.baseUrl, fetch: options.fetch })
+    this.#connection = new Connection({
+      http: this.#http,
+      transports: options.transports ?? LADDER,
+      WebSocket: options.WebSocket ?? globalThis.WebSocket,
+    })
+  }
+
+  get connection(): Readable<ConnectionState> {
+    return this.#connection.state
+  }
+
+  async submit({ idempotencyKey, signal, ...submission }: Submission & SubmitCall): Promise<SubmitAnswer> {
+    const answer = await this.#post<SubmitAnswer>('/api/jobs', submission, { idempotencyKey, signal })
+    this.#remember(answer)
+    return answer
+  }
+
+  async submitBatch(jobs: readonly Submission[], call: SubmitCall = {}): Promise<BatchAnswer> {
+    const answer = await this.#post<BatchAnswer>('/api/jobs/batch', { jobs }, call)
+    for (const job of answer.jobs) this.#remember(job)
+    return answer
+  }
+
+  get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
+    return this.#http.json(jobPath(jobId), { ...call, credential: this.#credential(jobId) })
+  }
+
+  list(query: JobsQuery = {}, call: { readonly signal?: AbortSignal } = {}): Promise<ListAnswer> {
+    return this.#call(`/api/jobs${search(query)}`, call)
+  }
+
+  types(call: { readonly signal?: AbortSignal } = {}): Promise<TypesAnswer> {
+    return this.#call('/api/types', call)
+  }
+
+  overview(call: { readonly signal?: AbortSignal } = {}): Promise<OverviewAnswer> {
+    return this.#call('/api/overview', call)
+  }
+
+  cancel(jobId: string): Promise<Job> {
+    return this.#http.json(jobPath(jobId, '/cancel'), { method: 'POST', credential: this.#credential(jobId) })
+  }
+
+  retry(jobId: string): Promise<Job> {
+    return this.#http.json(jobPath(jobId, '/retry'), { method: 'POST', credential: this.#credential(jobId) })
+  }
+
+  async remove(jobId: string): Promise<void> {
+    await this.#http.json(jobPath(jobId), { method: 'DELETE', credential: this.#credential(jobId) })
+  }
+
+  async pause(type: string): Promise<void> {
+    await this.#call(`/api/types/${encodeURIComponent(type)}/pause`, { method: 'POST' })
+  }
+
+  async resume(type: string): Promise<void> {
+    await this.#call(`/api/types/${encodeURIComponent(type)}/resume`, { method: 'POST' })
+  }
+
+  watch(jobId: string, options: WatchOptions = {}): JobWatch {
+    if (this.#closed) throw closed()
+    if (options.token !== undefined) this.#keepToken(jobId, options.token)
+    const history = options.history === true || options.after !== undefined
+    const standing = this.#subscriptions.get(jobId)
+    if (standing !== undefined) {
+      const watch = new Watch(standing, options)
+      if (history && standing.wantHistory()) this.#connection.carry(standing)
+      return watch
+    }
+    const subscription = new Subscription({
+      jobId,
+      history,
+      credential: () => this.#tokens.get(jobId) ?? this.#options.credential,
+      renew: () => this.#renew(jobId),
+      released: (released) => {
+        if (this.#subscriptions.get(jobId) !== released) return
+        this.#subscriptions.delete(jobId)
+        this.#connection.drop(released)
+      },
+    })
+    this.#subscriptions.set(jobId, subscription)
+    const watch = new Watch(subscription, options)
+    this.#connection.carry(subscription)
+    return watch
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const subscription of [...this.#subscriptions.values()]) subscription.refused(closed())
+    this.#connection.close()
+  }
+
+  #call<T>(path: string, call: Call): Promise<T> {
+    return this.#http.json(path, { ...call, credential: this.#options.credential })
+  }
+
+  /** Sends a submission; with an idempotency key again, where the server is away or its answer was lost. */
+  async #post<T>(
+    path: string,
+    body: unknown,
+    { idempotencyKey, signal }: Partial<SubmitCallArguments>,
+  ): Promise<T> {
+    const call: Call = { method: 'POST', body, signal }
+    if (idempotencyKey === undefined) return this.#call(path, call)
+    const until = signal === undefined ? performance.now() + SUBMIT_WITHIN_MS : Number.POSITIVE_INFINITY
+    for (let n = 0; ; n++) {
+      try {
+        return await this.#call(path, { ...call, headers: { 'idempotency-key': idempotencyKey } })
+      } catch (error) {
+        if (!(error instanceof JobcastError) || !mayPass(error)) throw error
+        const delayMs = Math.max(reconnectDelayMs(n, Math.random), error.retryAfterMs ?? 0)
+        if (performance.now() + delayMs > until) throw error
+        await pause(delayMs, signal)
+      }
+    }
+  }
+
+  #credential(jobId: string): string | undefined {
+    return this.#options.credential ?? this.#tokens.get(jobId)
+  }
+
+  #remember(answer: SubmitAnswer): void {
+    if (answer.token !== undefined) this.#keepToken(answer.jobId, answer.token)
+  }
+
+  #keepToken(jobId: string, token: string): void {
+    this.#tokens.delete(jobId)
+    this.#tokens.set(jobId, token)
+    const [oldest] = this.#tokens.keys()
+    if (this.#tokens.size > KEPT_TOKENS && oldest !== undefined) this.#tokens.delete(oldest)
+  }
+
+  /** False where nobody gives a new token; rejects where that could not be found out now. */
+  async #renew(jobId: string): Promise<boolean> {
+    const { renewToken, credential } = this.#options
+    try {
+      if (renewToken !== undefined) this.#keepToken(jobId, await renewToken(jobId))
+      else {
+        const bearer = credential ?? this.#tokens.get(jobId)
+        if (bearer === undefined) return false
+        const call: Call = { method: 'POST', credential: bearer }
+        const { token } = await this.#http.json<{ token: string }>(jobPath(jobId, '/token'), call)
+        this.#keepToken(jobId, token)
+      }
+      return true
+    } catch (error) {
+      if (error instanceof JobcastError && mayPass(error)) throw error
+      return false
+    }
+  }
+}
+
+interface SubmitCallArguments {
+  readonly idempotencyKey: string | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+function closed(): JobcastError {
+  return new JobcastError('closed', 'the client was closed')
+}
+
+/** The same call may succeed later. */
+function mayPass({ code, status }: JobcastError): boolean {
+  return code === 'network' || code === 'timeout' || status === 429 || (status !== null && status >= 502)
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      if (signal?.aborted)
+        reject(new JobcastError('aborted', 'the call was aborted', { cause: signal.reason }))
+      else resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end)
+    if (signal?.aborted) end()
+  })
+}
+
+function search(query: JobsQuery): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === false) continue
+    for (const one of Array.isArray(value) ? value : [value])
+      parameters.append(name, one === true ? '1' : String(one))
+  }
+  const text = parameters.toString()
+  return text === '' ? '' : `?${text}`
+}

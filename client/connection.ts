@@ -1,0 +1,325 @@
+import type { Replay } from '../shared/protocol.ts'
+import { JobcastError } from './errors.ts'
+import type { Http } from './http.ts'
+import { Store } from './store.ts'
+import type { Failure, Link, LinkOwner, Route, TransportName } from './transports/link.ts'
+import { openLink, type SocketConstructor } from './transports/open.ts'
+
+export interface ConnectionState {
+  /** In use, or being tried. */
+  readonly transport: TransportName | null
+  /** `idle` nothing is watched; `waiting` between two attempts. */
+  readonly phase: 'idle' | 'connecting' | 'open' | 'waiting'
+}
+
+export interface ConnectionOptions {
+  readonly http: Http
+  readonly transports: readonly TransportName[]
+  readonly WebSocket: SocketConstructor | undefined
+  readonly random?: () => number
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'seeking'; readonly link: Link }
+  | { readonly kind: 'settled'; readonly link: Link }
+  | { readonly kind: 'probing'; readonly link: Link; readonly probe: Link }
+  | { readonly kind: 'moving'; readonly link: Link; readonly old: Link; readonly staying: Set<Route> }
+  | { readonly kind: 'closed' }
+
+/** How often a better transport is tried. */
+const PROBE_MS = 5 * 60_000
+/** How long an unused connection is kept for the next watch. */
+const LINGER_MS = 1000
+
+/**
+ * The client's way to the server: which transport carries the watched jobs, and when that changes.
+ *
+ * `idle`: nothing is watched and nothing open. With the first route a link is opened, on the transport that worked
+ * last in this session, at first on the top of the ladder: `seeking`, until it works or fails (three quick failures
+ * in a row, or one silence), which leads one rung down. When the last rung fails as well it is the server that is away,
+ * not the transport: back to the top. A link that works makes it `settled`; it mends its own interruptions. Below the
+ * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online, and at once when an
+ * outage rather than the transport had led down. A probe that works takes the routes over (`moving`): it has
+ * subscribed with their cursors already, and the old link loses a route only when the new one has answered for it, so
+ * that nothing is missed and what comes twice is dropped by its seq. `closed` is final.
+ *
+ * What a link has no room for is carried by a spare link, which polls.
+ */
+export class Connection implements LinkOwner {
+  readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
+  readonly #options: ConnectionOptions
+  /** What may be used here, best first. */
+  readonly #ladder: TransportName[]
+  readonly #routes = new Set<Route>()
+  readonly #placed = new Map<Route, Link>()
+  #state: State = { kind: 'idle' }
+  #spare: Link | null = null
+  /** What has worked in this session, and the last of it. */
+  readonly #proven = new Set<TransportName>()
+  #remembered: TransportName | null = null
+  #probeAt = 0
+  #probeTimer: ReturnType<typeof setTimeout> | undefined
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined
+  /** The way down began with something that had worked, or led past the last rung: an outage, it seems. */
+  #outage = false
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.#ladder = options.transports.filter(
+      (transport) => transport !== 'websocket' || options.WebSocket !== undefined,
+    )
+  }
+
+  /** Carries the route; one that is carried already, afresh. */
+  carry(route: Route): void {
+    if (this.#state.kind === 'closed') return
+    clearTimeout(this.#lingerTimer)
+    this.#routes.add(route)
+    if (this.#state.kind === 'idle') return this.#wake()
+    const carrier = this.#placed.get(route)
+    if (carrier === undefined) this.#place()
+    else carrier.carry(route)
+    const { probe } = this.#links()
+    if (probe !== null && this.#fits(route, probe)) probe.carry(route)
+  }
+
+  drop(route: Route): void {
+    if (!this.#routes.delete(route)) return
+    const { link, probe, old } = this.#links()
+    for (const carrier of [link, probe, old, this.#spare]) carrier?.drop(route)
+    this.#placed.delete(route)
+    this.#place()
+    if (this.#state.kind === 'moving') this.#arrived(route)
+    if (this.#routes.size === 0) this.#lingerTimer = setTimeout(() => this.#rest('idle'), LINGER_MS)
+  }
+
+  credentialChanged(route: Route): void {
+    this.#placed.get(route)?.credentialChanged(route)
+  }
+
+  close(): void {
+    this.#routes.clear()
+    this.#rest('closed')
+  }
+
+  worked(link: Link): void {
+    const state = this.#state
+    if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
+    this.#proven.add(link.transport)
+    if (state.kind === 'probing' && link === state.probe) return this.#move(state.link, link)
+    if (link !== state.link) return
+    this.#remembered = link.transport
+    if (state.kind === 'seeking') {
+      this.#become({ kind: 'settled', link })
+      this.#scheduleProbe()
+    }
+    // A server may allow fewer subscriptions than was thought.
+    this.#place()
+  }
+
+  failed(link: Link, failure: Failure): void {
+    const state = this.#state
+    if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
+    const next = this.#below(link.transport)
+    if (failure.barred !== null) this.#forget(link.transport)
+    if (state.kind === 'probing' && link === state.probe) {
+      link.close()
+      this.#become({ kind: 'settled', link: state.link })
+      if (next !== undefined && next !== state.link.transport) this.#probe(next)
+      else this.#probeIn(PROBE_MS)
+      return
+    }
+    if (link !== state.link) return
+    if (failure.barred === null && !failure.silent && !failure.repeated) return
+    if (this.#proven.has(link.transport) || next === undefined) this.#outage = true
+    const [top] = this.#ladder
+    if (next === undefined && top === undefined) return this.#giveUp(failure.barred)
+    const target = next ?? top
+    if (target === undefined || (target === link.transport && failure.barred === null)) return
+    // Down at once; up again only after the pause that the link itself would have made.
+    this.#descend(target, { n: failure.n, delayMs: next === undefined ? failure.delayMs : 0 })
+  }
+
+  changed(link: Link): void {
+    if (link === this.#links().link) this.#publish()
+  }
+
+  replayed(link: Link, route: Route, replay: Replay): void {
+    const state = this.#state
+    if (state.kind === 'moving' && link === state.link && state.staying.has(route)) {
+      // Before the replay is applied: what the old link still brings belongs before it.
+      state.old.drop(route)
+      route.replayed(replay, link.transport)
+      this.#arrived(route)
+      return
+    }
+    route.replayed(replay, link.transport)
+  }
+
+  /** The one place that changes the state. */
+  #become(state: State): void {
+    this.#state = state
+    this.#publish()
+  }
+
+  #publish(): void {
+    const { link } = this.#links()
+    const shown = this.state.getSnapshot()
+    const transport = link?.transport ?? null
+    const phase = link?.phase ?? 'idle'
+    if (shown.transport !== transport || shown.phase !== phase) this.state.set({ transport, phase })
+  }
+
+  #links(): { link: Link | null; probe: Link | null; old: Link | null } {
+    const state = this.#state
+    return {
+      link: 'link' in state ? state.link : null,
+      probe: 'probe' in state ? state.probe : null,
+      old: 'old' in state ? state.old : null,
+    }
+  }
+
+  #wake(): void {
+    const remembered = this.#ladder.find((transport) => transport === this.#remembered)
+    const transport = remembered ?? this.#ladder[0]
+    if (transport === undefined) return this.#giveUp(null)
+    globalThis.addEventListener?.('online', this.#online)
+    this.#become({ kind: 'seeking', link: this.#open(transport) })
+    this.#place()
+  }
+
+  /** Closes everything. */
+  #rest(kind: 'idle' | 'closed'): void {
+    const { link, probe, old } = this.#links()
+    const spare = this.#spare
+    this.#spare = null
+    this.#placed.clear()
+    clearTimeout(this.#probeTimer)
+    clearTimeout(this.#lingerTimer)
+    globalThis.removeEventListener?.('online', this.#online)
+    this.#become({ kind })
+    for (const carrier of [link, probe, old, spare]) carrier?.close()
+  }
+
+  #giveUp(barred: JobcastError | null): void {
+    const error =
+      barred ?? new JobcastError('unsupported', 'none of the transports asked for can be used here')
+    const routes = [...this.#routes]
+    this.#routes.clear()
+    this.#rest('idle')
+    for (const route of routes) route.refused(error)
+  }
+
+  #open(transport: TransportName, from: { n: number; delayMs: number } = { n: 0, delayMs: 0 }): Link {
+    const { http, WebSocket, random = Math.random } = this.#options
+    const last = transport === this.#ladder.at(-1)
+    return openLink(transport, { http, WebSocket, random, owner: this, last, ...from })
+  }
+
+  #descend(transport: TransportName, from: { n: number; delayMs: number }): void {
+    const { link, probe, old } = this.#links()
+    clearTimeout(this.#probeTimer)
+    for (const route of this.#routes) if (this.#placed.get(route) !== this.#spare) this.#placed.delete(route)
+    this.#become({ kind: 'seeking', link: this.#open(transport, from) })
+    for (const carrier of [link, probe, old]) carrier?.close()
+    this.#place()
+  }
+
+  #forget(transport: TransportName): void {
+    this.#ladder.splice(this.#ladder.indexOf(transport), 1)
+  }
+
+  #below(transport: TransportName): TransportName | undefined {
+    return this.#ladder[this.#ladder.indexOf(transport) + 1]
+  }
+
+  /** Gives every route its link: the first ones as far as there is room, the others the spare. */
+  #place(): void {
+    const { link } = this.#links()
+    if (link === null) return
+    for (const route of this.#routes) {
+      const carrier = this.#fits(route, link) ? link : this.#spareLink()
+      const former = this.#placed.get(route)
+      if (former === carrier) continue
+      former?.drop(route)
+      this.#placed.set(route, carrier)
+      if (!carrier.carries(route)) carrier.carry(route)
+    }
+    if (this.#spare === null || [...this.#placed.values()].includes(this.#spare)) return
+    this.#spare.close()
+    this.#spare = null
+  }
+
+  #fits(route: Route, link: Link): boolean {
+    if (this.#routes.size <= link.capacity || !this.#ladder.includes('polling')) return true
+    let room = link.capacity
+    for (const candidate of this.#routes) {
+      if (room === 0) return false
+      if (candidate === route) return true
+      room -= 1
+    }
+    return false
+  }
+
+  #spareLink(): Link {
+    this.#spare ??= this.#open('polling')
+    return this.#spare
+  }
+
+  readonly #online = (): void => {
+    const { link } = this.#links()
+    link?.hurry()
+    this.#spare?.hurry()
+    this.#probe(this.#ladder[0])
+  }
+
+  #scheduleProbe(): void {
+    if (this.#outage) {
+      this.#outage = false
+      this.#probe(this.#ladder[0])
+    } else this.#probeIn(this.#probeAt > performance.now() ? this.#probeAt - performance.now() : PROBE_MS)
+  }
+
+  #probeIn(delayMs: number): void {
+    clearTimeout(this.#probeTimer)
+    this.#probeAt = performance.now() + delayMs
+    this.#probeTimer = setTimeout(() => this.#probe(this.#ladder[0]), delayMs)
+  }
+
+  /** Tries a better transport beside the one at work, for all routes, with the cursors they have now. */
+  #probe(transport: TransportName | undefined): void {
+    const state = this.#state
+    if (state.kind !== 'settled' || transport === undefined || transport === state.link.transport) return
+    clearTimeout(this.#probeTimer)
+    const probe = this.#open(transport)
+    this.#become({ kind: 'probing', link: state.link, probe })
+    for (const route of this.#routes) if (this.#fits(route, probe)) probe.carry(route)
+  }
+
+  #move(old: Link, link: Link): void {
+    this.#remembered = link.transport
+    const staying = new Set<Route>()
+    for (const route of this.#routes) {
+      if (this.#placed.get(route) !== old || !this.#fits(route, link)) continue
+      this.#placed.set(route, link)
+      staying.add(route)
+    }
+    this.#become({ kind: 'moving', link, old, staying })
+    this.#place()
+    if (this.#ladder[0] !== link.transport) this.#probeIn(PROBE_MS)
+    if (staying.size === 0) this.#moved(link, old)
+  }
+
+  #arrived(route: Route): void {
+    const state = this.#state
+    if (state.kind !== 'moving') return
+    state.staying.delete(route)
+    if (state.staying.size === 0) this.#moved(state.link, state.old)
+  }
+
+  #moved(link: Link, old: Link): void {
+    this.#become({ kind: 'settled', link })
+    old.close()
+  }
+}

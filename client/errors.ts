@@ -1,0 +1,56 @@
+import type { FrameErrorCode, ProblemCode, UnsubscribedCode } from '../shared/codes.ts'
+
+/**
+ * Why something did not work. Besides what the server says:
+ * `network` the server could not be reached; `timeout` it did not answer in time; `aborted` the caller's signal fired;
+ * `closed` the watch or the client was closed; `barred` the server forbade to connect again;
+ * `http_error` an answer that is not Jobcast's, such as a proxy's; `unsupported` no transport can work here.
+ */
+export type JobcastErrorCode =
+  | ProblemCode
+  | FrameErrorCode
+  | UnsubscribedCode
+  | 'network'
+  | 'timeout'
+  | 'aborted'
+  | 'closed'
+  | 'barred'
+  | 'http_error'
+  | 'unsupported'
+
+export interface InputError {
+  /** Where in the input, such as `payload.width`. */
+  readonly path: string
+  readonly message: string
+}
+
+export interface JobcastErrorDetails {
+  readonly status?: number | null
+  readonly errors?: readonly InputError[]
+  readonly retryAfterMs?: number | null
+  readonly jobIds?: readonly string[]
+  readonly cause?: unknown
+}
+
+/** The one kind of error that the SDK throws, rejects with and shows. */
+export class JobcastError extends Error {
+  override readonly name = 'JobcastError'
+  readonly code: JobcastErrorCode
+  /** HTTP status; null where there was no answer, or none over HTTP. */
+  readonly status: number | null
+  /** What is wrong with the input, if that is it. */
+  readonly errors: readonly InputError[]
+  /** How long the server asks to wait before the next try, in ms. */
+  readonly retryAfterMs: number | null
+  /** With `outcome_unknown`: the jobs that may have been stored. */
+  readonly jobIds: readonly string[]
+
+  constructor(code: JobcastErrorCode, message: string, details: JobcastErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.status = details.status ?? null
+    this.errors = details.errors ?? []
+    this.retryAfterMs = details.retryAfterMs ?? null
+    this.jobIds = details.jobIds ?? []
+  }
+}

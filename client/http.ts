@@ -1,0 +1,135 @@
+import { PROBLEMS, type ProblemCode } from '../shared/codes.ts'
+import { type InputError, JobcastError } from './errors.ts'
+
+export interface HttpOptions {
+  /** Without a slash at the end; undefined: the page's own origin. */
+  readonly baseUrl: string | undefined
+  readonly fetch: typeof fetch | undefined
+}
+
+export interface Call {
+  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly body?: unknown
+  /** API key or job token. */
+  readonly credential?: string | undefined
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+  /** How long the whole answer may take. */
+  readonly timeoutMs?: number
+}
+
+/** Large payloads over slow lines take their time; for ever is too long. */
+const CALL_TIMEOUT_MS = 60_000
+
+/** HTTP calls to one server; whatever goes wrong is a `JobcastError`. */
+export class Http {
+  readonly #options: HttpOptions
+
+  constructor(options: HttpOptions) {
+    this.#options = options
+  }
+
+  /** The address of a path on the server. Throws where nobody said which server. */
+  url(path: string): string {
+    const base = this.#options.baseUrl ?? globalThis.location?.origin
+    if (base === undefined) throw new JobcastError('unsupported', 'outside of a page, baseUrl must be given')
+    return base.replace(/\/+$/, '') + path
+  }
+
+  /** Makes the call and reads its JSON; null for an answer without a body. */
+  async json<T>(path: string, call: Call = {}): Promise<T> {
+    const deadline = new AbortController()
+    const abort = () => deadline.abort(call.signal?.reason)
+    call.signal?.addEventListener('abort', abort)
+    if (call.signal?.aborted) abort()
+    const timer = setTimeout(
+      () => deadline.abort(new JobcastError('timeout', 'the server did not answer in time')),
+      call.timeoutMs ?? CALL_TIMEOUT_MS,
+    )
+    try {
+      const response = await this.send(path, { ...call, signal: deadline.signal })
+      if (response.status === 204) return null as T
+      return (await response.json()) as T
+    } catch (error) {
+      throw describe(error, deadline.signal)
+    } finally {
+      clearTimeout(timer)
+      call.signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /** The raw answer, once its head is there; a refusal throws. The caller bounds it with a signal. */
+  async send(path: string, call: Call): Promise<Response> {
+    const headers: Record<string, string> = { accept: 'application/json', ...call.headers }
+    if (call.credential !== undefined) headers.authorization = `Bearer ${call.credential}`
+    if (call.body !== undefined) headers['content-type'] = 'application/json'
+    const request = this.#options.fetch ?? globalThis.fetch
+    let response: Response
+    try {
+      response = await request(this.url(path), {
+        method: call.method ?? 'GET',
+        headers,
+        cache: 'no-store',
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      })
+    } catch (error) {
+      throw describe(error, call.signal)
+    }
+    if (!response.ok) throw await refusal(response)
+    return response
+  }
+}
+
+/** The server's own words (RFC 9457), or what little a stranger's answer says. */
+async function refusal(response: Response): Promise<JobcastError> {
+  const { status } = response
+  const problem: unknown = await response.json().catch(() => null)
+  const details = { status, retryAfterMs: retryAfterMs(response.headers.get('retry-after')) }
+  if (!isRecord(problem) || !isProblemCode(problem.code)) {
+    return new JobcastError('http_error', `HTTP ${status} ${response.statusText}`.trim(), details)
+  }
+  const title = typeof problem.title === 'string' ? problem.title : problem.code
+  const message = typeof problem.detail === 'string' ? problem.detail : title
+  const jobIds = typeof problem.jobId === 'string' ? [problem.jobId] : strings(problem.jobIds)
+  const errors = Array.isArray(problem.errors) ? problem.errors.filter(isInputError) : []
+  return new JobcastError(problem.code, message, { ...details, errors, jobIds })
+}
+
+/** `Retry-After` in ms: seconds or a date (RFC 9110 section 10.2.3). */
+export function retryAfterMs(header: string | null): number | null {
+  if (header === null) return null
+  if (/^\d+$/.test(header)) return Number(header) * 1000
+  const at = Date.parse(header)
+  return Number.isNaN(at) ? null : Math.max(0, at - Date.now())
+}
+
+function describe(error: unknown, signal: AbortSignal | undefined): JobcastError {
+  if (error instanceof JobcastError) return error
+  if (signal?.aborted) {
+    if (signal.reason instanceof JobcastError) return signal.reason
+    return new JobcastError('aborted', 'the call was aborted', { cause: signal.reason })
+  }
+  const why = error instanceof Error && error.message !== '' ? `: ${error.message}` : ''
+  return new JobcastError('network', `the server could not be reached${why}`, { cause: error })
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function isProblemCode(code: unknown): code is ProblemCode {
+  return typeof code === 'string' && Object.hasOwn(PROBLEMS, code)
+}
+
+function isInputError(value: unknown): value is InputError {
+  return isRecord(value) && typeof value.path === 'string' && typeof value.message === 'string'
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : []
+}
+
+export function jobPath(jobId: string, rest = ''): string {
+  return `/api/jobs/${encodeURIComponent(jobId)}${rest}`
+}

@@ -1,0 +1,25 @@
+export type {
+  ListAnswer,
+  OverviewAnswer,
+  SubmitAnswer,
+  SubmitOptions,
+  TypeInfo,
+  TypesAnswer,
+} from '../shared/api.ts'
+export type { JobEvent } from '../shared/event.ts'
+export type { Job, JobSummary } from '../shared/job.ts'
+export { isTerminal, type JobStatus } from '../shared/status.ts'
+export {
+  type ClientOptions,
+  createClient,
+  type JobcastClient,
+  type JobsQuery,
+  type Submission,
+  type SubmitCall,
+} from './client.ts'
+export type { ConnectionState } from './connection.ts'
+export { type InputError, JobcastError, type JobcastErrorCode } from './errors.ts'
+export type { Readable } from './store.ts'
+export type { TransportName } from './transports/link.ts'
+export type { SocketConstructor } from './transports/open.ts'
+export type { JobWatch, WatchOptions, WatchState } from './watch.ts'

@@ -1,0 +1,196 @@
+import { parseCursor } from '../shared/cursor.ts'
+import type { JobEvent } from '../shared/event.ts'
+import { fold } from '../shared/fold.ts'
+import type { Job } from '../shared/job.ts'
+import { RETAINED_EVENTS } from '../shared/limits.ts'
+import type { Replay } from '../shared/protocol.ts'
+import { isTerminal } from '../shared/status.ts'
+import type { JobcastError } from './errors.ts'
+import { Store, type Unsubscribe } from './store.ts'
+import type { Route, TransportName } from './transports/link.ts'
+import type { WatchState } from './watch.ts'
+
+/** As many status events as are retained, and as many logs and chunks. */
+const KEPT_EVENTS = 2 * RETAINED_EVENTS
+
+/** A watch, as the subscription that it shares sees it. */
+export interface Observer {
+  changed(): void
+  /** Events in order, and the cursor after them. */
+  delivered(events: readonly JobEvent[], cursor: string): void
+}
+
+export interface SubscriptionOptions {
+  readonly jobId: string
+  readonly history: boolean
+  readonly credential: () => string | undefined
+  readonly renew: () => Promise<boolean>
+  /** Nobody observes any more, or it is over. */
+  readonly released: (subscription: Subscription) => void
+}
+
+/**
+ * What the client knows of one job, shared by all its watches: the job as folded so far, its position, its events.
+ * It does not know what carries it; a link tells it what arrived, in the words of the protocol.
+ *
+ * `state.phase` is its mode: `connecting` until the first snapshot, then `live` and `reconnecting` in turns, until it
+ * is over: `ended` or `refused`. After that nothing changes it any more.
+ */
+export class Subscription implements Route {
+  readonly jobId: string
+  readonly state = new Store<WatchState>({
+    phase: 'connecting',
+    job: null,
+    events: [],
+    transport: null,
+    error: null,
+  })
+  readonly #options: SubscriptionOptions
+  readonly #observers = new Set<Observer>()
+  #history: boolean
+  /** Start over with a snapshot, so as to get the history that was not asked for at first. */
+  #afresh = false
+  /** A new credential was fetched and has not proved itself yet. */
+  #renewed = false
+
+  constructor(options: SubscriptionOptions) {
+    this.jobId = options.jobId
+    this.#options = options
+    this.#history = options.history
+  }
+
+  get cursor(): string | null {
+    return this.#afresh ? null : (this.state.getSnapshot().job?.cursor ?? null)
+  }
+
+  get history(): boolean {
+    return this.#history
+  }
+
+  get credential(): string | undefined {
+    return this.#options.credential()
+  }
+
+  get over(): boolean {
+    const { phase } = this.state.getSnapshot()
+    return phase === 'ended' || phase === 'refused'
+  }
+
+  observe(observer: Observer): Unsubscribe {
+    this.#observers.add(observer)
+    return () => {
+      if (!this.#observers.delete(observer) || this.#observers.size > 0) return
+      // Whoever closes one watch and opens the next in one go (React does) keeps the subscription.
+      queueMicrotask(() => {
+        if (this.#observers.size === 0) this.#options.released(this)
+      })
+    }
+  }
+
+  /** From now on with history. True where the link has to carry it afresh for that. */
+  wantHistory(): boolean {
+    if (this.#history) return false
+    this.#history = true
+    this.#afresh = this.state.getSnapshot().job !== null
+    return true
+  }
+
+  replayed(replay: Replay, transport: TransportName): void {
+    if (this.over) return
+    this.#renewed = false
+    const { job, events } = this.state.getSnapshot()
+    if (replay.mode === 'resume') {
+      if (job === null) return
+      const fresh = replay.events.filter((event) => event.seq > parseCursor(job.cursor).seq)
+      const folded = fresh.reduce(fold, job)
+      const cursor = later(folded.cursor, replay.cursor)
+      this.#become({ phase: 'live', job: { ...folded, cursor }, events: appended(events, fresh), transport })
+      this.#deliver(fresh, cursor)
+      return
+    }
+    this.#afresh = false
+    if (job !== null && isBehind(replay, job)) {
+      this.#become({ phase: 'live', transport })
+      return
+    }
+    const sameEpoch = job !== null && parseCursor(job.cursor).epoch === parseCursor(replay.cursor).epoch
+    const past = replay.events ?? []
+    // Events of a lost history mean nothing beside the new one's.
+    const kept = replay.events === undefined && sameEpoch ? events : appended([], past)
+    this.#become({ phase: 'live', job: { ...replay.job, cursor: replay.cursor }, events: kept, transport })
+    this.#deliver(past, replay.cursor)
+  }
+
+  event(event: JobEvent, prev: number | null): boolean {
+    const { job, events } = this.state.getSnapshot()
+    if (this.over || job === null) return true
+    const { seq } = parseCursor(job.cursor)
+    if (event.seq <= seq) return true
+    if (prev !== null && prev !== seq) return false
+    const folded = fold(job, event)
+    this.#become({ phase: 'live', job: folded, events: appended(events, [event]) })
+    this.#deliver([event], folded.cursor)
+    return true
+  }
+
+  ended(cursor: string): boolean {
+    const { job } = this.state.getSnapshot()
+    if (this.over) return true
+    if (job === null || !isTerminal(job.status) || later(job.cursor, cursor) !== job.cursor) return false
+    this.#become({ phase: 'ended' })
+    this.#options.released(this)
+    return true
+  }
+
+  refused(error: JobcastError): void {
+    if (this.over) return
+    this.#become({ phase: 'refused', error })
+    this.#options.released(this)
+  }
+
+  interrupted(): void {
+    if (this.over) return
+    const { job } = this.state.getSnapshot()
+    this.#become({ phase: job === null ? 'connecting' : 'reconnecting' })
+  }
+
+  async renew(): Promise<boolean> {
+    // A credential fetched anew and refused again will not get better.
+    if (this.#renewed) return false
+    this.#renewed = await this.#options.renew()
+    return this.#renewed
+  }
+
+  /** The one place that changes the state. */
+  #become(change: Partial<WatchState>): void {
+    this.state.set({ ...this.state.getSnapshot(), ...change })
+    for (const observer of [...this.#observers]) observer.changed()
+  }
+
+  #deliver(events: readonly JobEvent[], cursor: string): void {
+    for (const observer of [...this.#observers]) observer.delivered(events, cursor)
+  }
+}
+
+/** A snapshot of this same history that is older than what was folded: from a link that lags behind another. */
+function isBehind(replay: Replay & { mode: 'snapshot' }, job: Job): boolean {
+  if (replay.reason === 'ahead' || replay.reason === 'epoch') return false
+  return later(job.cursor, replay.cursor) === job.cursor && job.cursor !== replay.cursor
+}
+
+/** The later one of two cursors of a job; the second where they are of different histories. */
+function later(one: string, other: string): string {
+  const [a, b] = [parseCursor(one), parseCursor(other)]
+  return a.epoch === b.epoch && a.seq >= b.seq ? one : other
+}
+
+/** Progress is merged to the latest between other events, the list bounded. */
+function appended(events: readonly JobEvent[], fresh: readonly JobEvent[]): readonly JobEvent[] {
+  if (fresh.length === 0) return events
+  const list = [...events]
+  for (const event of fresh) {
+    if (event.kind === 'progress' && list.at(-1)?.kind === 'progress') list.pop()
+    list.push(event)
+  }
+  return list.length > KEPT_EVENTS ? list.slice(-KEPT_EVENTS) : list
+}

@@ -1,0 +1,88 @@
+import type { JobEvent } from '../../shared/event.ts'
+import type { Replay } from '../../shared/protocol.ts'
+import type { JobcastError } from '../errors.ts'
+
+export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'polling'
+
+/** From the best to the one that always works. */
+export const LADDER: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
+
+/** A subscription, as whatever carries it sees it. */
+export interface Route {
+  readonly jobId: string
+  /** The last event applied; null: start with a snapshot. */
+  readonly cursor: string | null
+  /** A snapshot shall bring the retained events along. */
+  readonly history: boolean
+  /** Job token or API key. */
+  readonly credential: string | undefined
+
+  /** The subscription stands, or stands anew. */
+  replayed(replay: Replay, transport: TransportName): void
+  /**
+   * A live event. `prev` is the seq before it where the transport tells. False: something is missing in between,
+   * subscribe again with the cursor.
+   */
+  event(event: JobEvent, prev: number | null): boolean
+  /** The job is terminal, at this cursor. False: its last event is missing, subscribe again with the cursor. */
+  ended(cursor: string): boolean
+  /** Nothing will ever come. */
+  refused(error: JobcastError): void
+  /** The link broke; it is being mended. */
+  interrupted(): void
+  /**
+   * The credential was not accepted: gets another one. False: there is none to be had. Rejects when that could not
+   * be found out now.
+   */
+  renew(): Promise<boolean>
+}
+
+/** How an attempt to carry failed. */
+export interface Failure {
+  /** It opened and said nothing, or never opened within its time. */
+  readonly silent: boolean
+  /** Three quick failures in a row. */
+  readonly repeated: boolean
+  /** The server said to stay away. */
+  readonly barred: JobcastError | null
+  /** Failures in a row, and the pause that follows, in ms. */
+  readonly n: number
+  readonly delayMs: number
+}
+
+/** Whoever opened the link. */
+export interface LinkOwner {
+  /** The transport works: hello, a first event, an answer. */
+  worked(link: Link): void
+  /** Called for every failed attempt; the link goes on by itself until it is closed, unless it was barred. */
+  failed(link: Link, failure: Failure): void
+  /** `link.phase` is another one. */
+  changed(link: Link): void
+  /** The server answered for a route; to be handed on to it. */
+  replayed(link: Link, route: Route, replay: Replay): void
+}
+
+/** A transport at work: carries routes, and mends itself by reconnecting with their cursors. */
+export interface Link {
+  readonly transport: TransportName
+  readonly phase: 'connecting' | 'open' | 'waiting'
+  /** How many routes it can carry beside each other. */
+  readonly capacity: number
+  /** Carries the route from its cursor on; one that it carries already, afresh. */
+  carry(route: Route): void
+  carries(route: Route): boolean
+  drop(route: Route): void
+  /** The route has a new credential before the old one stopped working. */
+  credentialChanged(route: Route): void
+  /** Do not wait for the next attempt. */
+  hurry(): void
+  close(): void
+}
+
+export interface LinkOptions {
+  readonly owner: LinkOwner
+  readonly random: () => number
+  /** Where to begin: failures in a row so far, and a pause before the first attempt, in ms. */
+  readonly n: number
+  readonly delayMs: number
+}

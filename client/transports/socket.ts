@@ -1,0 +1,339 @@
+import { CLOSE, mayReconnect, UNSUBSCRIBED_CODES } from '../../shared/codes.ts'
+import { HEARTBEAT_MS, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
+import { JobcastError } from '../errors.ts'
+import { isRecord } from '../http.ts'
+import { Attempts, reconnectDelayMs } from '../retry.ts'
+import type { Link, LinkOptions, Route } from './link.ts'
+import type { SocketConstructor, SocketLike } from './socket-like.ts'
+
+export interface SocketOptions extends LinkOptions {
+  readonly WebSocket: SocketConstructor
+  readonly url: string
+}
+
+type Timer = ReturnType<typeof setTimeout>
+
+type State =
+  | { readonly kind: 'waiting'; readonly timer: Timer }
+  | { readonly kind: 'connecting'; readonly socket: SocketLike; readonly timer: Timer }
+  | { readonly kind: 'open'; readonly socket: SocketLike; readonly silenceMs: number; timer: Timer }
+  | { readonly kind: 'closed' }
+
+/** `asked`: the answer to `subscribe` is awaited, and what still comes of before is not wanted. */
+type Carriage = {
+  readonly route: Route
+  phase: 'pending' | 'asked' | 'live' | 'renewing' | { readonly resting: Timer }
+  /** Times in a row that the subscription had to be made anew without an event in between. */
+  repeats: number
+}
+
+/** How long `hello` may take, from the beginning of the connection. */
+const HELLO_MS = 5000
+/** Closes that speak of the server or of our slowness, not of the way to it. */
+const BLAMELESS: readonly number[] = [
+  CLOSE.going_away,
+  CLOSE.restart,
+  CLOSE.overloaded,
+  CLOSE.slow_consumer,
+  CLOSE.session_too_old,
+]
+
+/**
+ * All routes over one WebSocket.
+ *
+ * `connecting` until `hello`, then `open`: every route is subscribed with its cursor. When the socket closes, breaks
+ * or is silent for too long it is `waiting` for the next attempt, and its routes are interrupted. `closed` is final:
+ * closed by its owner, or the server forbade to connect again.
+ */
+export class SocketLink implements Link {
+  readonly transport = 'websocket'
+  readonly #options: SocketOptions
+  readonly #attempts: Attempts
+  readonly #carriages = new Map<string, Carriage>()
+  #state: State
+  #capacity = MAX_SUBSCRIPTIONS
+  /** When the last frame came, and the last that was no heartbeat. */
+  #heardAt = 0
+  #answeredAt = 0
+  /** How long the server asked to stay away after it closes, in ms. */
+  #floorMs = 0
+
+  constructor(options: SocketOptions) {
+    this.#options = options
+    this.#attempts = new Attempts(options.random, options.n)
+    this.#state = { kind: 'waiting', timer: setTimeout(() => this.#connect(), options.delayMs) }
+    if (options.delayMs === 0) this.#connect()
+  }
+
+  get phase(): Link['phase'] {
+    return this.#state.kind === 'closed' ? 'waiting' : this.#state.kind
+  }
+
+  get capacity(): number {
+    return this.#capacity
+  }
+
+  carry(route: Route): void {
+    this.drop(route, false)
+    const carriage: Carriage = { route, phase: 'pending', repeats: 0 }
+    this.#carriages.set(route.jobId, carriage)
+    if (this.#state.kind === 'open') this.#ask(carriage)
+  }
+
+  carries(route: Route): boolean {
+    return this.#carriages.get(route.jobId)?.route === route
+  }
+
+  drop(route: Route, tell = true): void {
+    const carriage = this.#carriages.get(route.jobId)
+    if (carriage === undefined || carriage.route !== route) return
+    this.#rouse(carriage)
+    this.#carriages.delete(route.jobId)
+    if (tell) this.#send({ op: 'unsubscribe', jobId: route.jobId })
+  }
+
+  credentialChanged(route: Route): void {
+    const { credential } = route
+    if (!this.carries(route) || credential === undefined) return
+    this.#send({ op: 'token', jobId: route.jobId, token: credential })
+  }
+
+  hurry(): void {
+    if (this.#state.kind === 'waiting') this.#connect()
+  }
+
+  close(): void {
+    const state = this.#state
+    if (state.kind === 'closed') return
+    this.#become({ kind: 'closed' })
+    for (const carriage of this.#carriages.values()) this.#rouse(carriage)
+    this.#carriages.clear()
+    if (state.kind !== 'waiting') discard(state.socket)
+  }
+
+  /** The one place that changes the state. */
+  #become(state: State): void {
+    if (this.#state.kind !== 'closed') clearTimeout(this.#state.timer)
+    this.#state = state
+    if (state.kind !== 'closed') this.#options.owner.changed(this)
+  }
+
+  #connect(): void {
+    const { WebSocket, url } = this.#options
+    let socket: SocketLike
+    try {
+      socket = new WebSocket(url)
+    } catch {
+      // A page's own rules may forbid it; told as any other failure, after whoever called has finished.
+      const timer = setTimeout(() => this.#lost({ counts: true }), 0)
+      this.#become({ kind: 'waiting', timer })
+      return
+    }
+    const current = () => 'socket' in this.#state && this.#state.socket === socket
+    socket.onopen = () => {}
+    socket.onerror = () => {}
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      if (current() && typeof data === 'string') this.#hear(socket, data)
+    }
+    socket.onclose = ({ code }: { code: number }) => {
+      if (current()) this.#closed(code)
+    }
+    const timer = setTimeout(() => this.#lost({ counts: true, silent: true }), HELLO_MS)
+    this.#become({ kind: 'connecting', socket, timer })
+  }
+
+  #closed(code: number): void {
+    if (mayReconnect(code)) return this.#lost({ counts: !BLAMELESS.includes(code) })
+    const unauthorized = code === CLOSE.unauthorized
+    const message = `the server closed the connection for good (${code})`
+    const barred = new JobcastError(unauthorized ? 'unauthorized' : 'barred', message)
+    this.#interrupt()
+    this.#become({ kind: 'closed' })
+    this.#options.owner.failed(this, {
+      silent: false,
+      repeated: false,
+      barred,
+      n: this.#attempts.n,
+      delayMs: 0,
+    })
+  }
+
+  #lost({ counts, silent = false }: { counts: boolean; silent?: boolean }): void {
+    const state = this.#state
+    if (state.kind === 'closed') return
+    if (state.kind !== 'waiting') discard(state.socket)
+    const { delayMs, repeated } = this.#attempts.over({ counts, floorMs: this.#floorMs })
+    this.#floorMs = 0
+    this.#interrupt()
+    this.#become({ kind: 'waiting', timer: setTimeout(() => this.#connect(), delayMs) })
+    this.#options.owner.failed(this, { silent, repeated, barred: null, n: this.#attempts.n, delayMs })
+  }
+
+  #interrupt(): void {
+    for (const carriage of this.#carriages.values()) {
+      this.#rouse(carriage)
+      carriage.phase = 'pending'
+      carriage.route.interrupted()
+    }
+  }
+
+  #hear(socket: SocketLike, data: string): void {
+    const frame = readFrame(data)
+    this.#heardAt = performance.now()
+    if (frame === null) return
+    if (frame.op === 'ping') return this.#send({ op: 'pong' })
+    if (frame.op === 'pong') return
+    this.#answeredAt = this.#heardAt
+    if (frame.op === 'hello') return this.#greeted(socket, frame.heartbeatMs, frame.maxSubscriptions)
+    if (frame.op === 'drain') {
+      const [from, to] = frame.reconnectMs
+      this.#floorMs = from + this.#options.random() * (to - from)
+      return
+    }
+    const carriage = frame.jobId === undefined ? undefined : this.#carriages.get(frame.jobId)
+    if (carriage !== undefined) this.#tell(carriage, frame)
+  }
+
+  #greeted(socket: SocketLike, heartbeatMs = HEARTBEAT_MS, maxSubscriptions = MAX_SUBSCRIPTIONS): void {
+    if (this.#state.kind !== 'connecting') return
+    this.#capacity = Math.max(1, maxSubscriptions)
+    this.#attempts.worked()
+    const silenceMs = 1.5 * heartbeatMs
+    this.#become({ kind: 'open', socket, silenceMs, timer: setTimeout(() => this.#listen(), silenceMs) })
+    this.#options.owner.worked(this)
+    for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
+  }
+
+  /** Is the server still there, and does it answer? */
+  #listen(): void {
+    const state = this.#state
+    if (state.kind !== 'open') return
+    const now = performance.now()
+    const due = this.#heardAt + state.silenceMs
+    if (now >= due) return this.#lost({ counts: true })
+    const asked = [...this.#carriages.values()].some(({ phase }) => phase === 'asked')
+    // Heartbeats alone are no answer to a subscription.
+    if (asked && now >= this.#answeredAt + state.silenceMs) return this.#lost({ counts: true, silent: true })
+    state.timer = setTimeout(() => this.#listen(), due - now)
+  }
+
+  #tell(carriage: Carriage, frame: Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>): void {
+    const { route } = carriage
+    switch (frame.op) {
+      case 'subscribed':
+        this.#rouse(carriage)
+        carriage.phase = 'live'
+        return this.#options.owner.replayed(this, route, frame)
+      case 'event': {
+        if (carriage.phase !== 'live') return
+        const { op: _op, jobId: _jobId, prev, ...event } = frame
+        if (route.event(event, prev)) carriage.repeats = 0
+        else this.#askAgain(carriage)
+        return
+      }
+      case 'end':
+        if (carriage.phase !== 'live') return
+        if (route.ended(frame.cursor)) this.#carriages.delete(route.jobId)
+        else this.#askAgain(carriage)
+        return
+      case 'unsubscribed':
+        // Of a subscription before this one.
+        if (frame.code === 'requested') return
+        if (frame.code === 'token_expired') return this.#renew(carriage, frame.code)
+        if (frame.retry && !Object.hasOwn(UNSUBSCRIBED_CODES, frame.code)) return this.#askAgain(carriage)
+        return this.#refuse(
+          carriage,
+          new JobcastError(frame.code, `job ${route.jobId} is gone: ${frame.code}`),
+        )
+      case 'error':
+        if (frame.code === 'unauthorized') return this.#renew(carriage, frame.code, frame.message)
+        if (frame.retry) {
+          carriage.repeats += 1
+          return this.#askAgain(carriage)
+        }
+        return this.#refuse(carriage, new JobcastError(frame.code, frame.message))
+    }
+  }
+
+  #ask(carriage: Carriage): void {
+    const { jobId, cursor, credential, history } = carriage.route
+    this.#rouse(carriage)
+    carriage.phase = 'asked'
+    this.#answeredAt = performance.now()
+    this.#send({
+      op: 'subscribe',
+      jobId,
+      ...(cursor === null ? {} : { after: cursor }),
+      ...(credential === undefined ? {} : { token: credential }),
+      ...(history ? { history } : {}),
+    })
+  }
+
+  /** Subscribes again with the cursor: at once, and ever later where that does not help. */
+  #askAgain(carriage: Carriage): void {
+    this.#rouse(carriage)
+    carriage.repeats += 1
+    if (carriage.repeats === 1) return this.#ask(carriage)
+    const delayMs = reconnectDelayMs(carriage.repeats - 2, this.#options.random)
+    carriage.phase = { resting: setTimeout(() => this.#ask(carriage), delayMs) }
+    carriage.route.interrupted()
+  }
+
+  #renew(
+    carriage: Carriage,
+    code: 'token_expired' | 'unauthorized',
+    message = 'the token has expired',
+  ): void {
+    if (carriage.phase === 'renewing') return
+    this.#rouse(carriage)
+    carriage.phase = 'renewing'
+    const stillRenewing = () =>
+      carriage.phase === 'renewing' && this.#carriages.get(carriage.route.jobId) === carriage
+    carriage.route.renew().then(
+      (renewed) => {
+        if (!stillRenewing()) return
+        if (renewed) this.#ask(carriage)
+        else this.#refuse(carriage, new JobcastError(code, message))
+      },
+      () => {
+        if (stillRenewing()) this.#askAgain(carriage)
+      },
+    )
+  }
+
+  #refuse(carriage: Carriage, error: JobcastError): void {
+    this.#rouse(carriage)
+    this.#carriages.delete(carriage.route.jobId)
+    carriage.route.refused(error)
+  }
+
+  #rouse({ phase }: Carriage): void {
+    if (typeof phase === 'object') clearTimeout(phase.resting)
+  }
+
+  #send(frame: ClientFrame): void {
+    if (this.#state.kind === 'open') this.#state.socket.send(JSON.stringify(frame))
+  }
+}
+
+/** The border: what the server sends is trusted to have the shape that its `op` promises. */
+function readFrame(data: string): ServerFrame | null {
+  try {
+    const frame: unknown = JSON.parse(data)
+    return isRecord(frame) && typeof frame.op === 'string' ? (frame as ServerFrame) : null
+  } catch {
+    return null
+  }
+}
+
+/** Closes a socket whose end is of no interest any more; one that is not open yet may complain about it. */
+function discard(socket: SocketLike): void {
+  socket.onmessage = () => {}
+  socket.onclose = () => {}
+  try {
+    socket.close(CLOSE.normal)
+  } catch {
+    // Nothing is left to close.
+  }
+}

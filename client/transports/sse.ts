@@ -1,0 +1,109 @@
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { parseCursor } from '../../shared/cursor.ts'
+import type { JobEvent } from '../../shared/event.ts'
+import type { Job } from '../../shared/job.ts'
+import { SSE_PING_MS } from '../../shared/limits.ts'
+import type { SnapshotReason } from '../../shared/protocol.ts'
+import { JobcastError } from '../errors.ts'
+import { jobPath } from '../http.ts'
+import type { AttemptContext, Outcome } from './stream.ts'
+
+/** How long the first event may take, from the beginning of the request. */
+const FIRST_MS = 3000
+const SILENCE_MS = 1.5 * SSE_PING_MS
+
+/** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
+export async function sse({ http, route, signal, worked, replayed }: AttemptContext): Promise<Outcome> {
+  const { jobId, cursor, credential, history } = route
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  signal.addEventListener('abort', abort)
+  const silent = () => stop.abort(new JobcastError('timeout', 'the stream is silent'))
+  let timer = setTimeout(silent, FIRST_MS)
+  let heard = false
+  let floorMs = 0
+  let outcome: Outcome | null = null
+
+  const hear = (message: EventSourceMessage): void => {
+    clearTimeout(timer)
+    timer = setTimeout(silent, SILENCE_MS)
+    if (!heard) {
+      heard = true
+      worked()
+      // There is no word for a stream that goes on where the cursor was.
+      if (message.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
+    }
+    outcome ??= apply(message)
+  }
+
+  const apply = ({ event, id, data }: EventSourceMessage): Outcome | null => {
+    switch (event) {
+      case 'snapshot': {
+        const { reason, job, events } = JSON.parse(data) as SnapshotData
+        replayed({ mode: 'snapshot', reason, job, cursor: id ?? job.cursor, ...(events ? { events } : {}) })
+        return null
+      }
+      case 'end': {
+        const { cursor: last } = JSON.parse(data) as { cursor: string }
+        return route.ended(last) ? { kind: 'done' } : broken(0)
+      }
+      case 'status':
+      case 'progress':
+      case 'log':
+      case 'chunk': {
+        const foreign = id !== undefined && parseCursor(id).epoch !== parseCursor(route.cursor ?? '').epoch
+        if (foreign || !route.event(JSON.parse(data) as JobEvent, null)) return broken(0)
+        return null
+      }
+      default:
+        return null
+    }
+  }
+
+  try {
+    const query = new URLSearchParams({
+      ...(cursor === null ? {} : { after: cursor }),
+      ...(history ? { history: '1' } : {}),
+    })
+    const response = await http.send(jobPath(jobId, `/events?${query}`), {
+      headers: { accept: 'text/event-stream' },
+      credential,
+      signal: stop.signal,
+    })
+    // Nothing comes after a terminal cursor.
+    if (response.status === 204) {
+      worked()
+      return cursor !== null && route.ended(cursor) ? { kind: 'done' } : broken(0)
+    }
+    const type = response.headers.get('content-type') ?? ''
+    if (response.body === null || !type.startsWith('text/event-stream')) return broken(0)
+    const parser = createParser({ onEvent: hear, onRetry: (ms) => void (floorMs = ms) })
+    const decoder = new TextDecoder()
+    const reader = response.body.getReader()
+    while (outcome === null) {
+      const { done, value } = await reader.read()
+      if (done) return { ...broken(floorMs), counts: floorMs === 0 }
+      parser.feed(decoder.decode(value, { stream: true }))
+    }
+    return outcome
+  } catch (error) {
+    if (error instanceof JobcastError) throw error
+    const reason: unknown = stop.signal.reason
+    const wasSilent = reason instanceof JobcastError
+    return { ...broken(floorMs), counts: floorMs === 0, silent: wasSilent && !heard }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+    stop.abort()
+  }
+}
+
+interface SnapshotData {
+  readonly reason: SnapshotReason
+  readonly job: Job
+  readonly events?: JobEvent[]
+}
+
+function broken(floorMs: number) {
+  return { kind: 'broken', counts: true, silent: false, floorMs } as const
+}

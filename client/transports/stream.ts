@@ -1,0 +1,188 @@
+import type { Replay } from '../../shared/protocol.ts'
+import { JobcastError } from '../errors.ts'
+import type { Http } from '../http.ts'
+import { Attempts } from '../retry.ts'
+import type { Link, LinkOptions, Route, TransportName } from './link.ts'
+
+/** How one request, or stream, for one job ended. */
+export type Outcome =
+  /** The job is terminal; nothing more is to be done. */
+  | { readonly kind: 'done' }
+  /** All is well: the next request after a pause. */
+  | { readonly kind: 'next'; readonly afterMs: number }
+  /** It broke. `counts`: that speaks against the transport. `floorMs`: not again before that. */
+  | { readonly kind: 'broken'; readonly counts: boolean; readonly silent: boolean; readonly floorMs: number }
+
+/** One request or stream for one job, to its end. Rejects with a `JobcastError`. */
+export type Attempt = (context: AttemptContext) => Promise<Outcome>
+
+export interface AttemptContext {
+  readonly http: Http
+  readonly route: Route
+  /** Fires when the route is dropped. */
+  readonly signal: AbortSignal
+  /** The first request of this link for this route. */
+  readonly first: boolean
+  /** The transport works. */
+  worked(): void
+  replayed(replay: Replay): void
+}
+
+export interface StreamOptions extends LinkOptions {
+  readonly http: Http
+  readonly transport: TransportName
+  readonly capacity: number
+  /** There is nothing below on the ladder. */
+  readonly last: boolean
+  readonly attempt: Attempt
+}
+
+interface Stream {
+  readonly abort: AbortController
+  phase: Link['phase']
+  /** Ends the pause between two attempts. */
+  wake: () => void
+}
+
+/**
+ * Transports that make requests per job: server-sent events, long-poll, polling. Each route has a loop of its own:
+ * attempt, pause, attempt; it ends when the route is dropped, done or refused.
+ */
+export class StreamLink implements Link {
+  readonly transport: TransportName
+  readonly capacity: number
+  readonly #options: StreamOptions
+  readonly #streams = new Map<Route, Stream>()
+
+  constructor(options: StreamOptions) {
+    this.#options = options
+    this.transport = options.transport
+    this.capacity = options.capacity
+  }
+
+  get phase(): Link['phase'] {
+    const phases = [...this.#streams.values()].map(({ phase }) => phase)
+    if (phases.includes('open')) return 'open'
+    return phases.includes('waiting') && !phases.includes('connecting') ? 'waiting' : 'connecting'
+  }
+
+  carry(route: Route): void {
+    this.drop(route)
+    const stream: Stream = { abort: new AbortController(), phase: 'connecting', wake: () => {} }
+    this.#streams.set(route, stream)
+    // Begun after whoever called has finished, so that nothing is reported while it still arranges things.
+    queueMicrotask(() => void this.#run(route, stream))
+  }
+
+  carries(route: Route): boolean {
+    return this.#streams.has(route)
+  }
+
+  drop(route: Route): void {
+    const stream = this.#streams.get(route)
+    this.#streams.delete(route)
+    stream?.abort.abort()
+    stream?.wake()
+  }
+
+  /** The next request takes it along. */
+  credentialChanged(): void {}
+
+  hurry(): void {
+    for (const { wake } of this.#streams.values()) wake()
+  }
+
+  close(): void {
+    for (const route of [...this.#streams.keys()]) this.drop(route)
+  }
+
+  async #run(route: Route, stream: Stream): Promise<void> {
+    const { http, attempt, owner, random, n, delayMs } = this.#options
+    const { signal } = stream.abort
+    const attempts = new Attempts(random, n)
+    let first = true
+    await pause(delayMs, stream)
+    while (!signal.aborted) {
+      if (stream.phase === 'waiting') this.#shift(stream, 'connecting')
+      const context: AttemptContext = {
+        http,
+        route,
+        signal,
+        first,
+        worked: () => {
+          if (signal.aborted) return
+          attempts.worked()
+          this.#shift(stream, 'open')
+          owner.worked(this)
+        },
+        replayed: (replay) => {
+          if (!signal.aborted) owner.replayed(this, route, replay)
+        },
+      }
+      const outcome = await attempt(context).catch((error: unknown) => this.#explain(error, route))
+      if (signal.aborted) return
+      if (outcome.kind === 'done') return this.drop(route)
+      if (outcome.kind === 'next') {
+        first = false
+        await pause(outcome.afterMs, stream)
+        continue
+      }
+      const { delayMs, repeated } = attempts.over(outcome)
+      this.#shift(stream, 'waiting')
+      route.interrupted()
+      // What works for other jobs is not the transport's fault.
+      const alone = ![...this.#streams.values()].some(({ phase }) => phase === 'open')
+      const failure = { silent: alone && outcome.silent, repeated: alone && repeated, barred: null }
+      owner.failed(this, { ...failure, n: attempts.n, delayMs })
+      await pause(delayMs, stream)
+    }
+  }
+
+  /** What a failed call means for the route. */
+  async #explain(error: unknown, route: Route): Promise<Outcome> {
+    if (!(error instanceof JobcastError)) throw error
+    const { code, status } = error
+    const broken = {
+      kind: 'broken',
+      counts: true,
+      silent: code === 'timeout',
+      floorMs: error.retryAfterMs ?? 0,
+    } as const
+    if (status === 401 && (code !== 'http_error' || this.#options.last)) {
+      try {
+        if (await route.renew()) return { kind: 'next', afterMs: 0 }
+      } catch {
+        return { ...broken, counts: false }
+      }
+    }
+    const ours = code !== 'http_error'
+    if (ours && (status === 503 || status === 429)) return { ...broken, counts: false }
+    // A stranger's refusal (a proxy's, that dislikes streams) is final only where there is nothing else to try.
+    const final = ours ? isClientError(status) : this.#options.last && [401, 403, 404].includes(status ?? 0)
+    if (!final) return broken
+    route.refused(error)
+    return { kind: 'done' }
+  }
+
+  #shift(stream: Stream, phase: Link['phase']): void {
+    if (stream.phase === phase) return
+    stream.phase = phase
+    this.#options.owner.changed(this)
+  }
+}
+
+function isClientError(status: number | null): boolean {
+  return status !== null && status >= 400 && status < 500
+}
+
+/** Ends early when the stream is woken. */
+function pause(ms: number, stream: Stream): Promise<void> {
+  if (ms <= 0) return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    stream.wake = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+  })
+}

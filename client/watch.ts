@@ -1,0 +1,194 @@
+import { parseCursor } from '../shared/cursor.ts'
+import type { JobEvent } from '../shared/event.ts'
+import type { Job } from '../shared/job.ts'
+import { JobcastError } from './errors.ts'
+import { guarded, type Readable, Store, type Unsubscribe } from './store.ts'
+import type { Observer, Subscription } from './subscription.ts'
+import type { TransportName } from './transports/link.ts'
+
+export interface WatchState {
+  /**
+   * `connecting` nothing arrived yet; `live`; `reconnecting` what is shown may be old; `ended` the job is terminal and
+   * nothing more comes; `refused` nothing will ever come, `error` says why.
+   */
+  readonly phase: 'connecting' | 'live' | 'reconnecting' | 'ended' | 'refused'
+  readonly job: Job | null
+  /**
+   * In order of `seq`: with history, the retained ones first; without, those that came since. Progress is merged to
+   * the latest between others; the newest 2,000 are kept.
+   */
+  readonly events: readonly JobEvent[]
+  /** What carries the watch at this moment. */
+  readonly transport: TransportName | null
+  readonly error: JobcastError | null
+}
+
+export interface WatchOptions {
+  /** Deliver the events after this cursor, as far as they are retained. */
+  readonly after?: string
+  /** Job token; left out: the one that submit returned here, else the client's credential. */
+  readonly token?: string
+  /** Deliver and keep the retained events as well, for a timeline, a log, output so far. */
+  readonly history?: boolean
+  /** Called with every event once, in order (merged progress apart); after a change of epoch, with the new history. */
+  readonly onEvent?: (event: JobEvent) => void
+}
+
+/** One job, watched until it is terminal or `close` is called, whatever happens to connections and servers. */
+export interface JobWatch extends Readable<WatchState>, AsyncIterable<JobEvent> {
+  readonly jobId: string
+  /** The terminal job; rejects with a `JobcastError` when it never will be seen. */
+  readonly finished: Promise<Job>
+  /** Stops watching; `finished` rejects with code `closed` unless it has settled. */
+  close(): void
+}
+
+/** One user's share of a subscription: what it delivers, and when it is over. */
+export class Watch implements JobWatch, Observer {
+  readonly jobId: string
+  readonly finished: Promise<Job>
+  readonly #subscription: Subscription
+  readonly #onEvent: ((event: JobEvent) => void) | undefined
+  readonly #iterators = new Set<EventQueue>()
+  readonly #state: Store<WatchState>
+  readonly #leave: Unsubscribe
+  /** Events after this cursor are this watch's; undefined: those after the first snapshot. */
+  #from: string | undefined
+  /** The cursor up to which they were delivered. */
+  #delivered: string | undefined
+  #settle: { resolve(job: Job): void; reject(error: JobcastError): void } | null = null
+
+  constructor(subscription: Subscription, options: WatchOptions) {
+    this.jobId = subscription.jobId
+    this.#subscription = subscription
+    this.#onEvent = options.onEvent
+    this.finished = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    // Whoever does not look at it must not be ended by an unhandled rejection.
+    this.finished.catch(() => {})
+    const past = options.after ?? (options.history === true ? '' : undefined)
+    this.#from = past ?? subscription.cursor ?? undefined
+    this.#delivered = this.#from
+    this.#state = new Store(subscription.state.getSnapshot())
+    this.#leave = subscription.observe(this)
+    this.changed()
+    if (past !== undefined && subscription.cursor !== null) {
+      const { cursor } = subscription
+      const { events } = subscription.state.getSnapshot()
+      queueMicrotask(() => this.delivered(events, cursor))
+    }
+  }
+
+  readonly subscribe = (listener: () => void): Unsubscribe => this.#state.subscribe(listener)
+  readonly getSnapshot = (): WatchState => this.#state.getSnapshot()
+
+  close(): void {
+    if (this.#settle === null) return
+    this.#end(new JobcastError('closed', `the watch of job ${this.jobId} was closed`))
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<JobEvent> {
+    const queue = new EventQueue(() => this.#iterators.delete(queue))
+    const { events, job, phase, error } = this.getSnapshot()
+    if (this.#from !== undefined && this.#delivered !== this.#from && job !== null) {
+      for (const event of after(this.#from, events, job.cursor)) queue.push(event)
+    }
+    if (phase === 'refused' && error !== null) queue.fail(error)
+    else if (this.#settle === null) queue.end()
+    else this.#iterators.add(queue)
+    return queue
+  }
+
+  /** From the subscription: its state is another one. */
+  changed(): void {
+    const state = this.#subscription.state.getSnapshot()
+    this.#state.set(state)
+    if (state.phase === 'ended' && state.job !== null) this.#end(state.job)
+    if (state.phase === 'refused' && state.error !== null) this.#end(state.error)
+  }
+
+  /** From the subscription: events, and the cursor after them. */
+  delivered(events: readonly JobEvent[], cursor: string): void {
+    this.#from ??= cursor
+    const fresh = after(this.#delivered ?? cursor, events, cursor)
+    this.#delivered = cursor
+    for (const event of fresh) {
+      for (const queue of [...this.#iterators]) queue.push(event)
+      const onEvent = this.#onEvent
+      if (onEvent !== undefined && this.#settle !== null) guarded(() => onEvent(event))
+    }
+  }
+
+  #end(how: Job | JobcastError): void {
+    const settle = this.#settle
+    if (settle === null) return
+    this.#settle = null
+    if (how instanceof JobcastError) settle.reject(how)
+    else settle.resolve(how)
+    for (const queue of [...this.#iterators]) {
+      if (how instanceof JobcastError && how.code !== 'closed') queue.fail(how)
+      else queue.end()
+    }
+    this.#leave()
+  }
+}
+
+/** The events after a cursor; all of them where they belong to another history, named by `current`. */
+function after(cursor: string, events: readonly JobEvent[], current: string): readonly JobEvent[] {
+  const { epoch, seq } = parseCursor(cursor)
+  return epoch === parseCursor(current).epoch ? events.filter((event) => event.seq > seq) : events
+}
+
+/** The events that a `for await` has not taken yet; progress is merged to the latest. */
+class EventQueue implements AsyncIterator<JobEvent> {
+  readonly #events: JobEvent[] = []
+  readonly #waiting: { resolve(result: IteratorResult<JobEvent>): void; reject(error: Error): void }[] = []
+  readonly #left: () => void
+  #over: { readonly error: Error | null } | null = null
+
+  constructor(left: () => void) {
+    this.#left = left
+  }
+
+  push(event: JobEvent): void {
+    const waiting = this.#waiting.shift()
+    if (waiting !== undefined) waiting.resolve({ done: false, value: event })
+    else if (event.kind === 'progress' && this.#events.at(-1)?.kind === 'progress') {
+      this.#events[this.#events.length - 1] = event
+    } else this.#events.push(event)
+  }
+
+  end(): void {
+    this.#finish(null)
+  }
+
+  fail(error: Error): void {
+    this.#finish(error)
+  }
+
+  next(): Promise<IteratorResult<JobEvent>> {
+    const event = this.#events.shift()
+    if (event !== undefined) return Promise.resolve({ done: false, value: event })
+    if (this.#over === null) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    const { error } = this.#over
+    this.#over = { error: null }
+    return error === null ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error)
+  }
+
+  return(): Promise<IteratorResult<JobEvent>> {
+    this.#events.length = 0
+    this.end()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  #finish(error: Error | null): void {
+    if (this.#over !== null) return
+    this.#left()
+    const [first, ...others] = this.#waiting.splice(0)
+    this.#over = { error: first === undefined ? error : null }
+    if (error === null) first?.resolve({ done: true, value: undefined })
+    else first?.reject(error)
+    for (const waiting of others) waiting.resolve({ done: true, value: undefined })
+  }
+}
