@@ -1,0 +1,96 @@
+/**
+ * Numbers and times as the reader's browser writes them; the words and units around them are the page's.
+ */
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 })
+const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
+const clockTime = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+})
+const exactTime = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+})
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+export function formatNumber(value: number): string {
+  return whole.format(value)
+}
+
+export function formatDecimal(value: number): string {
+  return tenths.format(value)
+}
+
+/** 0–100. */
+export function formatPercent(percent: number): string {
+  return `${whole.format(Math.floor(percent))} %`
+}
+
+/** A measured length of time: `8 ms`, `4.2 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
+export function formatDuration(ms: number): string {
+  const value = Math.max(0, ms)
+  if (value < SECOND) return `${whole.format(value)} ms`
+  if (value < MINUTE) return `${tenths.format(Math.floor(value / 100) / 10)} s`
+  return inTwoUnits(value)
+}
+
+/** A length of time that grows while one looks at it: whole seconds, so that it ticks evenly. */
+export function formatTicking(ms: number): string {
+  const value = Math.max(0, ms)
+  return value < MINUTE ? `${whole.format(Math.floor(value / SECOND))} s` : inTwoUnits(value)
+}
+
+function inTwoUnits(ms: number): string {
+  if (ms < HOUR) return pair(ms, MINUTE, 'min', SECOND, 's')
+  if (ms < DAY) return pair(ms, HOUR, 'h', MINUTE, 'min')
+  return pair(ms, DAY, 'd', HOUR, 'h')
+}
+
+function pair(ms: number, large: number, largeUnit: string, small: number, smallUnit: string): string {
+  const rest = Math.floor((ms % large) / small)
+  const head = `${whole.format(Math.floor(ms / large))} ${largeUnit}`
+  return rest === 0 ? head : `${head} ${whole.format(rest)} ${smallUnit}`
+}
+
+/** How long ago, coarsely: `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`. */
+export function formatAge(ms: number): string {
+  if (ms < 2 * SECOND) return 'now'
+  if (ms < MINUTE) return `${whole.format(Math.floor(ms / SECOND))} s ago`
+  if (ms < HOUR) return `${whole.format(Math.floor(ms / MINUTE))} min ago`
+  if (ms < DAY) return `${whole.format(Math.floor(ms / HOUR))} h ago`
+  return `${whole.format(Math.floor(ms / DAY))} d ago`
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${whole.format(bytes)} B`
+  if (bytes < 1_000_000) return `${tenths.format(bytes / 1000)} kB`
+  return `${tenths.format(bytes / 1_000_000)} MB`
+}
+
+/** Hours to seconds; the date is clear from its surroundings. */
+export function formatClock(at: string): string {
+  return clockTime.format(new Date(at))
+}
+
+/** With milliseconds, for the timeline and the log. */
+export function formatExact(at: string): string {
+  return exactTime.format(new Date(at))
+}
+
+export function formatDateTime(at: string): string {
+  return dateTime.format(new Date(at))
+}
+
+/** From one point in time to another, in ms. */
+export function between(from: string, to: string | number): number {
+  return (typeof to === 'string' ? Date.parse(to) : to) - Date.parse(from)
+}

@@ -1,0 +1,38 @@
+import { Tabs } from '@mantine/core'
+import { useSessionStorage } from '@mantine/hooks'
+import { IconHourglass, IconPalette, IconPhoto } from '@tabler/icons-react'
+import classes from './composer.module.css'
+import { CountdownForm } from './countdown-form.tsx'
+import { RenderForm } from './render-form.tsx'
+import { ThumbnailsForm } from './thumbnails-form.tsx'
+
+/** The forms of the job types that ship, one at a time. */
+export function Composer() {
+  const [tab, setTab] = useSessionStorage({ key: 'jobcast.composer', defaultValue: 'thumbnails' })
+  return (
+    <section className={classes.composer} aria-label="New job">
+      <Tabs value={tab} onChange={(value) => setTab(value ?? 'thumbnails')} classNames={{ tab: classes.tab }}>
+        <Tabs.List grow aria-label="Type of job">
+          <Tabs.Tab value="thumbnails" leftSection={<IconPhoto size={16} stroke={1.75} />}>
+            Thumbnails
+          </Tabs.Tab>
+          <Tabs.Tab value="render" leftSection={<IconPalette size={16} stroke={1.75} />}>
+            Render
+          </Tabs.Tab>
+          <Tabs.Tab value="countdown" leftSection={<IconHourglass size={16} stroke={1.75} />}>
+            Countdown
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="thumbnails" className={classes.panel}>
+          <ThumbnailsForm isShown={tab === 'thumbnails'} />
+        </Tabs.Panel>
+        <Tabs.Panel value="render" className={classes.panel}>
+          <RenderForm />
+        </Tabs.Panel>
+        <Tabs.Panel value="countdown" className={classes.panel}>
+          <CountdownForm />
+        </Tabs.Panel>
+      </Tabs>
+    </section>
+  )
+}

@@ -1,0 +1,89 @@
+import { IconChevronRight } from '@tabler/icons-react'
+import { memo } from 'react'
+import { Link } from 'wouter'
+import type { JobSummary } from '../../../shared/job.ts'
+import { useNow } from '../common/clock.ts'
+import {
+  between,
+  formatAge,
+  formatDateTime,
+  formatDuration,
+  formatPercent,
+  formatTicking,
+} from '../common/format.ts'
+import { ProgressBar } from '../common/progress-bar.tsx'
+import { STATUS, StatusIcon } from '../common/status.tsx'
+import classes from './job-row.module.css'
+
+/** One job of the list; the whole row leads to its page. */
+export const JobRow = memo(function JobRow({ job }: { job: JobSummary }) {
+  return (
+    <li className={classes.item}>
+      <Link href={`/jobs/${encodeURIComponent(job.jobId)}`} className={classes.row}>
+        <StatusIcon status={job.status} />
+        <span className={classes.main}>
+          <span className={classes.name}>
+            <span className={classes.type}>{job.type}</span>
+            <span className={classes.id}>{shortId(job.jobId)}</span>
+            {job.attempt > 1 && (
+              <span className={classes.attempt}>
+                attempt {job.attempt} of {job.maxAttempts}
+              </span>
+            )}
+          </span>
+          <Line job={job} />
+        </span>
+        <span className={classes.times}>
+          <RanFor job={job} />
+          <Age at={job.createdAt} />
+        </span>
+        <IconChevronRight size={16} className={classes.chevron} aria-hidden />
+      </Link>
+    </li>
+  )
+})
+
+/** The end of a UUIDv7 is its random part; its start is much the same for neighbours. */
+function shortId(jobId: string): string {
+  return jobId.slice(-8)
+}
+
+/** What there is to say now: the progress of a running job, the error of a failed one, else its status. */
+function Line({ job }: { job: JobSummary }) {
+  if (job.status === 'processing') {
+    const percent = job.progress?.percent ?? null
+    return (
+      <span className={classes.progress}>
+        <ProgressBar percent={percent} tone="live" label={`Progress of ${job.type}`} />
+        <span className={classes.percent}>{percent === null ? '' : formatPercent(percent)}</span>
+      </span>
+    )
+  }
+  if (job.error !== null) {
+    return (
+      <span className={classes.line} data-bad={job.status === 'failed' || undefined}>
+        {job.status === 'scheduled' && 'Tries again: '}
+        {job.error}
+      </span>
+    )
+  }
+  return <span className={classes.line}>{STATUS[job.status].label}</span>
+}
+
+function RanFor({ job }: { job: JobSummary }) {
+  if (job.startedAt === null) return null
+  if (job.completedAt !== null) return <span>{formatDuration(between(job.startedAt, job.completedAt))}</span>
+  return job.status === 'processing' ? <Running since={job.startedAt} /> : null
+}
+
+function Running({ since }: { since: string }) {
+  return <span>{formatTicking(between(since, useNow()))}</span>
+}
+
+function Age({ at }: { at: string }) {
+  return (
+    <time className={classes.age} dateTime={at} title={formatDateTime(at)}>
+      {formatAge(between(at, useNow()))}
+    </time>
+  )
+}

@@ -1,0 +1,124 @@
+import type { JobEvent } from '../../../shared/event.ts'
+import type { JobStatus } from '../../../shared/status.ts'
+import type { Json } from '../common/shorten.ts'
+
+type StatusEvent = Extract<JobEvent, { kind: 'status' }>
+type LogEvent = Extract<JobEvent, { kind: 'log' }>
+type ChunkEvent = Extract<JobEvent, { kind: 'chunk' }>
+
+/** One row of the timeline. */
+export interface Moment {
+  readonly seq: number
+  readonly at: string
+  readonly label: string
+  /** What it says besides: an error, the time of the next attempt. */
+  readonly detail: string | null
+  readonly status: JobStatus | null
+}
+
+export interface LogEntry {
+  readonly event: LogEvent
+  /** Set at the first line of each attempt but the first. */
+  readonly newAttempt: number | null
+}
+
+/** The changes of status, in words. */
+export function momentsOf(events: readonly JobEvent[]): readonly Moment[] {
+  const moments: Moment[] = []
+  let attempt = 1
+  let before: JobStatus | null = null
+  for (const event of events) {
+    if (event.kind !== 'status') continue
+    attempt = event.data.attempt ?? attempt
+    moments.push({ seq: event.seq, at: event.at, ...inWords(event, before, attempt) })
+    before = event.data.status ?? before
+  }
+  return moments
+}
+
+function inWords({ data }: StatusEvent, before: JobStatus | null, attempt: number) {
+  const status = data.status ?? null
+  const error = data.error ?? null
+  switch (status) {
+    case 'scheduled':
+      return before === 'processing'
+        ? { label: `Failed; attempt ${attempt} is to come`, detail: error, status }
+        : { label: 'Scheduled', detail: null, status }
+    case 'queued':
+      return { label: queuedFrom(before), detail: null, status }
+    case 'processing':
+      return { label: attempt > 1 ? `Attempt ${attempt} started` : 'Started', detail: null, status }
+    case 'completed':
+      return { label: 'Completed', detail: null, status }
+    case 'failed':
+      return { label: 'Failed', detail: error, status }
+    case 'cancelled':
+      return { label: 'Cancelled', detail: null, status }
+    case null:
+      return { label: data.cancelRequested === true ? 'Asked to cancel' : 'Changed', detail: null, status }
+  }
+}
+
+function queuedFrom(before: JobStatus | null): string {
+  if (before === 'processing') return 'Back in the queue'
+  if (before === 'scheduled') return 'Its time has come'
+  if (before === 'failed' || before === 'cancelled') return 'Retried by hand'
+  return 'Queued'
+}
+
+/** The log of all attempts. */
+export function logOf(events: readonly JobEvent[]): readonly LogEntry[] {
+  const entries: LogEntry[] = []
+  let runs = 0
+  let attempt = 1
+  let isFirst = false
+  for (const event of events) {
+    if (event.kind === 'status') {
+      attempt = event.data.attempt ?? attempt
+      if (event.data.status === 'processing') {
+        runs += 1
+        isFirst = runs > 1
+      }
+    }
+    if (event.kind !== 'log') continue
+    entries.push({ event, newAttempt: isFirst ? attempt : null })
+    isFirst = false
+  }
+  return entries
+}
+
+/** What the latest run has sent so far. */
+export function outputOf(events: readonly JobEvent[]): readonly ChunkEvent[] {
+  const claim = events.findLastIndex(({ kind, data }) => kind === 'status' && isClaim(data))
+  return events.slice(claim + 1).filter((event) => event.kind === 'chunk')
+}
+
+function isClaim(data: JobEvent['data']): boolean {
+  return typeof data === 'object' && data !== null && 'status' in data && data.status === 'processing'
+}
+
+/** A piece of a picture, as the `render` type sends it; positions and sizes in pixels. */
+export interface Tile {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+  readonly dataUrl: string
+}
+
+/** The chunk as a tile, or null where it is something else. */
+export function asTile(data: Json): Tile | null {
+  if (!isRecord(data)) return null
+  const { x, y, width, height, dataUrl } = data
+  if (typeof x !== 'number' || typeof y !== 'number') return null
+  if (typeof width !== 'number' || typeof height !== 'number' || !isPictureUrl(dataUrl)) return null
+  return { x, y, width, height, dataUrl }
+}
+
+export function isRecord(value: Json | undefined): value is { readonly [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isPictureUrl(value: Json | undefined): value is string {
+  return typeof value === 'string' && /^data:image\/(png|jpeg|webp|avif|gif);base64,/.test(value)
+}

@@ -1,0 +1,67 @@
+import { IconCloudOff } from '@tabler/icons-react'
+import type { JobEvent } from '../../../shared/event.ts'
+import type { Job } from '../../../shared/job.ts'
+import { JsonView } from '../common/json-view.tsx'
+import { FoldedSection } from '../common/section.tsx'
+import { Facts } from './facts.tsx'
+import { logOf, outputOf } from './history.ts'
+import classes from './job-details.module.css'
+import { JobHead } from './job-head.tsx'
+import { JobProblem } from './job-problem.tsx'
+import { JobProgress } from './job-progress.tsx'
+import { LogView } from './log-view.tsx'
+import { Output } from './output.tsx'
+import { Result } from './result.tsx'
+import { Timeline } from './timeline.tsx'
+import { WatchFromTerminal } from './watch-from-terminal.tsx'
+
+interface JobDetailsProps {
+  readonly job: Job
+  readonly events: readonly JobEvent[]
+  readonly isReconnecting: boolean
+  /** The server has forgotten the job while it was shown. */
+  readonly isGone: boolean
+  cancel(): Promise<void>
+  retry(): Promise<void>
+}
+
+export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry }: JobDetailsProps) {
+  const output = outputOf(events)
+  const log = logOf(events)
+  const hasPicture = job.status === 'completed' && job.result !== null
+  return (
+    <article>
+      <JobHead job={job} isGone={isGone} cancel={cancel} retry={retry} />
+      {isReconnecting && <Stale text="Reconnecting. What you see may be a little behind." />}
+      {isGone && <Stale text="The server no longer has this job. This is the last that was seen of it." />}
+      <div className={classes.columns}>
+        <div className={classes.main}>
+          <JobProgress job={job} />
+          <JobProblem job={job} />
+          {hasPicture && <Result result={job.result} name={job.type} />}
+          {!(hasPicture && job.type === 'render') && output.length > 0 && (
+            <Output chunks={output} payload={job.payload} />
+          )}
+          {log.length > 0 && <LogView entries={log} />}
+          <FoldedSection title="Payload">
+            <JsonView value={job.payload} label="payload" />
+          </FoldedSection>
+        </div>
+        <div className={classes.side}>
+          <Facts job={job} />
+          <Timeline events={events} job={job} />
+          <WatchFromTerminal jobId={job.jobId} />
+        </div>
+      </div>
+    </article>
+  )
+}
+
+function Stale({ text }: { text: string }) {
+  return (
+    <div className={classes.stale} role="status">
+      <IconCloudOff size={16} aria-hidden />
+      {text}
+    </div>
+  )
+}

@@ -1,0 +1,69 @@
+import { useDocumentTitle } from '@mantine/hooks'
+import { useDeferredValue, useState } from 'react'
+import { Link, useLocation } from 'wouter'
+import type { Job } from '../../../shared/job.ts'
+import { JobcastError } from '../../index.ts'
+import { useJob } from '../../react/index.ts'
+import { Failure } from '../common/failure.tsx'
+import { formatPercent } from '../common/format.ts'
+import { Notice } from '../common/notice.tsx'
+import { STATUS } from '../common/status.tsx'
+import { Waiting } from '../common/waiting.tsx'
+import { JobDetails } from './job-details.tsx'
+import classes from './job-page.module.css'
+
+/** Everything about one job, live. */
+export function JobPage({ jobId }: { jobId: string }) {
+  const [attempt, setAttempt] = useState(0)
+  return (
+    <>
+      <Link href="/" className={classes.back}>
+        ← All jobs
+      </Link>
+      <WatchedJob key={attempt} jobId={jobId} startOver={() => setAttempt(attempt + 1)} />
+    </>
+  )
+}
+
+function WatchedJob({ jobId, startOver }: { jobId: string; startOver(): void }) {
+  const { job, events, phase, error, cancel, retry } = useJob({ jobId, history: true })
+  const deferredEvents = useDeferredValue(events)
+  useDocumentTitle(job === null ? 'Job · Jobcast' : `${titleOf(job)} · Jobcast`)
+
+  if (job !== null) {
+    return (
+      <JobDetails
+        job={job}
+        events={deferredEvents}
+        isReconnecting={phase === 'reconnecting'}
+        isGone={phase === 'refused' && error instanceof JobcastError}
+        cancel={cancel}
+        retry={retry}
+      />
+    )
+  }
+  if (error instanceof JobcastError && isGone(error)) return <NoSuchJob />
+  if (error instanceof JobcastError) return <Failure error={error} retry={startOver} />
+  return <Waiting what="the job" rows={5} retry={startOver} />
+}
+
+function isGone({ code }: JobcastError): boolean {
+  return code === 'not_found' || code === 'removed' || code === 'expired'
+}
+
+function NoSuchJob() {
+  const [, navigate] = useLocation()
+  return (
+    <Notice
+      title="There is no such job"
+      text="It never was, was deleted, or finished so long ago that it is no longer kept."
+      action={{ label: 'To the jobs', run: () => navigate('/') }}
+    />
+  )
+}
+
+/** So that a tab in the background tells how far it is. */
+function titleOf({ type, status, progress }: Job): string {
+  if (status === 'processing' && progress !== null) return `${formatPercent(progress.percent)} ${type}`
+  return `${STATUS[status].label}: ${type}`
+}

@@ -1,0 +1,51 @@
+import { formatNumber } from '../common/format.ts'
+import { Scroller } from '../common/scroller.tsx'
+import { Section } from '../common/section.tsx'
+import { inOneLine, type Json } from '../common/shorten.ts'
+import { asTile, isRecord, type outputOf } from './history.ts'
+import classes from './output.module.css'
+import { TileCanvas } from './tile-canvas.tsx'
+
+const MAX_LINES = 200
+
+interface OutputProps {
+  readonly chunks: ReturnType<typeof outputOf>
+  readonly payload: Json
+}
+
+/** What the job has sent so far: tiles as the picture they make up, anything else as text. */
+export function Output({ chunks, payload }: OutputProps) {
+  const tiles = chunks.map(({ data }) => asTile(data)).filter((tile) => tile !== null)
+  const rest = tiles.length === 0 ? chunks : chunks.filter(({ data }) => asTile(data) === null)
+  const shown = rest.slice(-MAX_LINES)
+  return (
+    <Section title="Output so far" aside={`${formatNumber(chunks.length)} pieces`}>
+      {tiles.length > 0 && <TileCanvas tiles={tiles} {...sizeOf(payload, tiles)} />}
+      {shown.length > 0 && (
+        <Scroller label="Pieces of output" className={classes.lines}>
+          {shown.length < rest.length && (
+            <p className={classes.left}>
+              {formatNumber(rest.length - shown.length)} earlier ones are not shown
+            </p>
+          )}
+          {shown.map(({ seq, data }) => (
+            <p key={seq} className={classes.line}>
+              {inOneLine(data)}
+            </p>
+          ))}
+        </Scroller>
+      )}
+    </Section>
+  )
+}
+
+/** As the payload asks for it; else as far as the tiles reach. */
+function sizeOf(payload: Json, tiles: readonly { x: number; y: number; width: number; height: number }[]) {
+  if (isRecord(payload) && typeof payload.width === 'number' && typeof payload.height === 'number') {
+    return { width: payload.width, height: payload.height }
+  }
+  return {
+    width: Math.max(...tiles.map((tile) => tile.x + tile.width)),
+    height: Math.max(...tiles.map((tile) => tile.y + tile.height)),
+  }
+}
