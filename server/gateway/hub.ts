@@ -1,0 +1,222 @@
+import type { Feed, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
+import type { Events } from '../events.ts'
+import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
+import { Reader } from './reader.ts'
+import type { Source, Watcher } from './session.ts'
+import { Traffic } from './traffic.ts'
+
+export interface HubOptions {
+  readonly feed: Feed
+  readonly events: Events
+  /** How long a job without watchers stays subscribed: whoever reconnects finds it so. */
+  readonly lingerMs?: number
+  /** Between two looks at every connection. */
+  readonly tickMs?: number
+  readonly check?: Partial<CheckTimes>
+}
+
+const LINGER_MS = 5000
+const TICK_MS = 1000
+
+/** One watched job: opened with its first watcher, closed some time after its last. */
+interface Topic {
+  readonly jobId: string
+  readonly watchers: Set<Watcher>
+  state:
+    | { readonly is: 'opening'; readonly opened: Promise<void> }
+    | { readonly is: 'open'; readonly unwatch: Unsubscribe }
+    | { readonly is: 'lingering'; readonly unwatch: Unsubscribe; readonly timer: NodeJS.Timeout }
+    | { readonly is: 'closed' }
+}
+
+type State =
+  | { readonly is: 'new' }
+  | { readonly is: 'running'; readonly ticker: NodeJS.Timeout; readonly offReset: Unsubscribe }
+  | { readonly is: 'stopped' }
+
+/**
+ * Job -> watchers: one subscription to the feed a job, however many watch it. Nothing in it matters: a gateway
+ * that dies loses no event, since every watcher comes back with its cursor.
+ *
+ * Modes: `new`, `running`, `stopped`; and, apart from these, draining from the first `drain` or `stop` on.
+ */
+export class Hub implements Source {
+  readonly traffic: Traffic
+  readonly #feed: Feed
+  readonly #events: Events
+  readonly #lingerMs: number
+  readonly #tickMs: number
+  readonly #reader: Reader
+  readonly #check: PositionCheck
+  readonly #topics = new Map<string, Topic>()
+  readonly #onTick = new Set<(now: number) => void>()
+  readonly #onDrain = new Set<() => void>()
+  #state: State = { is: 'new' }
+  #draining = false
+
+  constructor(options: HubOptions) {
+    this.#feed = options.feed
+    this.#events = options.events
+    this.#lingerMs = options.lingerMs ?? LINGER_MS
+    this.#tickMs = options.tickMs ?? TICK_MS
+    this.traffic = new Traffic(options.events)
+    this.#reader = new Reader(options.feed)
+    this.#check = new PositionCheck({
+      feed: options.feed,
+      events: options.events,
+      watched: () => this.#watched(),
+      times: { ...CHECK_TIMES, ...options.check },
+    })
+  }
+
+  get epoch(): string {
+    return this.#feed.epoch
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  start(): void {
+    if (this.#state.is !== 'new') return
+    const ticker = setInterval(() => this.#tick(), this.#tickMs)
+    const offReset = this.#feed.onReset(() => {
+      this.#events.emit('feed.reset', { epoch: this.#feed.epoch })
+      this.#check.reset()
+    })
+    this.#state = { is: 'running', ticker, offReset }
+    this.#check.start()
+  }
+
+  /** Tells every stream and held poll to end; those that come later end at once. */
+  drain(): void {
+    this.#draining = true
+    const listeners = [...this.#onDrain]
+    this.#onDrain.clear()
+    for (const listener of listeners) listener()
+  }
+
+  /** Lets go of the feed. Tolerates being called twice, and before `start`. */
+  async stop(): Promise<void> {
+    this.drain()
+    if (this.#state.is === 'running') {
+      clearInterval(this.#state.ticker)
+      this.#state.offReset()
+    }
+    this.#state = { is: 'stopped' }
+    this.#check.stop()
+    const opening = [...this.#topics.values()].map((topic) =>
+      topic.state.is === 'opening' ? topic.state.opened : undefined,
+    )
+    await Promise.allSettled(opening)
+    for (const topic of [...this.#topics.values()]) this.#closeTopic(topic)
+  }
+
+  /** What the overview tells of this gateway. */
+  info() {
+    return this.traffic.info()
+  }
+
+  /** Calls back from when the promise resolves until unsubscribed. Rejects with `Unavailable`. */
+  async watch(jobId: string, watcher: Watcher): Promise<Unsubscribe> {
+    if (this.#state.is !== 'running') throw new Unavailable('the gateway does not run')
+    const topic = this.#topicOf(jobId)
+    topic.watchers.add(watcher)
+    if (topic.state.is === 'lingering') {
+      clearTimeout(topic.state.timer)
+      topic.state = { is: 'open', unwatch: topic.state.unwatch }
+    }
+    if (topic.state.is === 'opening') await topic.state.opened
+    return () => this.#leave(topic, watcher)
+  }
+
+  read(request: ReadRequest): Promise<ReadResult | null> {
+    return this.#reader.read(request)
+  }
+
+  /** Null where there is no such job. Rejects with `Unavailable`. */
+  async position(jobId: string): Promise<Position | null> {
+    const [position] = await this.#feed.positions([jobId])
+    return position ?? null
+  }
+
+  noteGap(jobId: string): void {
+    this.#events.emit('feed.gap', { jobId })
+  }
+
+  checkSoon(): void {
+    this.#check.soon()
+  }
+
+  /** Something failed that no reader can be told about. */
+  noteFailure(where: string, error: unknown): void {
+    this.#events.emit('failure', { where, error })
+  }
+
+  /** Calls back about once a second, with `performance.now()`. */
+  onTick(listener: (now: number) => void): Unsubscribe {
+    this.#onTick.add(listener)
+    return () => this.#onTick.delete(listener)
+  }
+
+  /** Calls back once when the process begins to drain; where it drains already, at once. */
+  onDrain(listener: () => void): Unsubscribe {
+    if (this.#draining) listener()
+    else this.#onDrain.add(listener)
+    return () => this.#onDrain.delete(listener)
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    for (const listener of this.#onTick) listener(now)
+  }
+
+  #watched(): ReadonlyMap<string, Iterable<Watcher>> {
+    const watched = new Map<string, Iterable<Watcher>>()
+    for (const { jobId, watchers } of this.#topics.values())
+      if (watchers.size > 0) watched.set(jobId, watchers)
+    return watched
+  }
+
+  #topicOf(jobId: string): Topic {
+    const known = this.#topics.get(jobId)
+    if (known !== undefined) return known
+    const topic: Topic = { jobId, watchers: new Set(), state: { is: 'closed' } }
+    this.#topics.set(jobId, topic)
+    topic.state = { is: 'opening', opened: Promise.resolve().then(() => this.#open(topic)) }
+    return topic
+  }
+
+  async #open(topic: Topic): Promise<void> {
+    try {
+      const unwatch = await this.#feed.watch(topic.jobId, (message) => {
+        for (const watcher of topic.watchers) watcher.message(message)
+      })
+      topic.state = { is: 'open', unwatch }
+    } catch (error) {
+      topic.state = { is: 'closed' }
+      topic.watchers.clear()
+      this.#topics.delete(topic.jobId)
+      throw error
+    }
+  }
+
+  #leave(topic: Topic, watcher: Watcher): void {
+    topic.watchers.delete(watcher)
+    if (topic.watchers.size === 0 && topic.state.is === 'open') this.#linger(topic, topic.state.unwatch)
+  }
+
+  #linger(topic: Topic, unwatch: Unsubscribe): void {
+    const timer = setTimeout(() => this.#closeTopic(topic), this.#lingerMs)
+    topic.state = { is: 'lingering', unwatch, timer }
+  }
+
+  #closeTopic(topic: Topic): void {
+    if (topic.state.is === 'lingering') clearTimeout(topic.state.timer)
+    if (topic.state.is === 'open' || topic.state.is === 'lingering') topic.state.unwatch()
+    topic.state = { is: 'closed' }
+    topic.watchers.clear()
+    if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
+  }
+}

@@ -1,0 +1,253 @@
+import type { JobEvent } from '../../shared/event.ts'
+import { Unavailable } from '../engine/errors.ts'
+import { eventText } from './frames.ts'
+
+/** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
+export const HIGH_WATER_BYTES = 64 * 1024
+/** More live events waiting than this: the reader is too slow. */
+const MAX_LIVE_BYTES = 1024 * 1024
+/** No byte taken for this long while some wait: the reader is too slow. */
+export const STALL_MS = 10_000
+/** What a transport puts around an event's own text, roughly. */
+const ENVELOPE_BYTES = 80
+
+/** What an outbox writes to: a socket, or the body of a response. Sizes in bytes. */
+export interface Pipe {
+  /** Written, and not yet taken over by the other side. */
+  unsent(): number
+  /** Changes whenever the other side takes something. */
+  taken(): number
+  write(chunk: Buffer): void
+  /** Writes between `cork` and `uncork` go out together. */
+  cork(): void
+  uncork(): void
+}
+
+/** The events of one job on their way to one reader. */
+export class Lane {
+  /** Seq of the last event written, or of the cursor just after the replay: the next event's `prev`. */
+  lastSeq = 0
+  /** A progress event that waits, and that a newer one may stand in for. */
+  waitingProgress: EventEntry | null = null
+  readonly encode: (event: JobEvent, prev: number) => Buffer
+
+  constructor(encode: (event: JobEvent, prev: number) => Buffer) {
+    this.encode = encode
+  }
+}
+
+interface EventEntry {
+  readonly kind: 'event'
+  readonly lane: Lane
+  readonly event: JobEvent
+  readonly bytes: number
+  /** Live events count towards the verdict; what was read from the store at this reader's pace does not. */
+  readonly live: boolean
+}
+
+interface FrameEntry {
+  readonly kind: 'frame'
+  readonly lane: Lane | null
+  readonly chunk: Buffer
+  readonly bytes: number
+  /** Where the lane stands after this frame; null: where it stood. */
+  readonly seq: number | null
+}
+
+type Entry = EventEntry | FrameEntry
+
+interface Turn {
+  readonly run: () => Promise<void>
+  readonly fail: (error: unknown) => void
+}
+
+/**
+ * The bounded queue of one reader. Everything is queued and written at the end of the tick, together; what the
+ * pipe does not take waits here, as events and not as text, so that a thousand slow readers share it. A reader that
+ * is too slow gets the verdict once.
+ *
+ * Modes: open; finishing (takes nothing more and calls back when all is written); closed.
+ */
+export class Outbox {
+  readonly #pipe: Pipe
+  readonly #stallMs: number
+  readonly #onSlow: () => void
+  readonly #onSent: (events: number) => void
+  #state: { is: 'open' } | { is: 'finishing'; done: () => void } | { is: 'closed' } = { is: 'open' }
+  /** A set, because it keeps order and lets a merged entry be taken out of the middle. */
+  readonly #waiting = new Set<Entry>()
+  #waitingBytes = 0
+  #liveBytes = 0
+  #flushing: NodeJS.Immediate | null = null
+  #turns: Turn[] = []
+  #turnRunning = false
+  #lastTaken: { amount: number; at: number }
+
+  constructor(options: {
+    pipe: Pipe
+    /** The reader is too slow; the outbox is closed already. */
+    onSlow: () => void
+    /** Events were written. */
+    onSent: (events: number) => void
+    stallMs?: number
+  }) {
+    this.#pipe = options.pipe
+    this.#onSlow = options.onSlow
+    this.#onSent = options.onSent
+    this.#stallMs = options.stallMs ?? STALL_MS
+    this.#lastTaken = { amount: 0, at: performance.now() }
+  }
+
+  /** Bytes that the reader has yet to take. */
+  unsent(): number {
+    return this.#pipe.unsent() + this.#waitingBytes
+  }
+
+  /** Anything but an event. With a lane: the lane stands at `seq` afterwards. */
+  frame(chunk: Buffer, lane: Lane | null = null, seq: number | null = null): void {
+    this.#add({ kind: 'frame', chunk, bytes: chunk.length, lane, seq })
+  }
+
+  event(lane: Lane, event: JobEvent, live = true): void {
+    if (this.#state.is !== 'open') return
+    const entry: Entry = { kind: 'event', lane, event, bytes: eventText(event).bytes + ENVELOPE_BYTES, live }
+    if (event.kind === 'progress') {
+      if (lane.waitingProgress !== null && this.unsent() > HIGH_WATER_BYTES)
+        this.#remove(lane.waitingProgress)
+      lane.waitingProgress = entry
+    }
+    this.#add(entry)
+  }
+
+  /** Takes back the events of one job that wait. */
+  drop(lane: Lane): void {
+    for (const entry of this.#waiting) if (entry.kind === 'event' && entry.lane === lane) this.#remove(entry)
+  }
+
+  /**
+   * Runs work whose answer may be large when little is unsent, one piece at a time. Where the store is away for one,
+   * it is away for all that wait: none of them is kept waiting for an answer of its own.
+   */
+  turn(work: () => Promise<void>): Promise<void> {
+    if (this.#state.is !== 'open') return Promise.reject(new Unavailable('the reader is gone'))
+    return new Promise((resolve, reject) => {
+      const run = () =>
+        work().then(resolve, (error: unknown) => {
+          reject(error)
+          if (error instanceof Unavailable) this.#failTurns(error)
+        })
+      this.#turns.push({ run, fail: reject })
+      this.#offerTurn()
+    })
+  }
+
+  /** To be called when the pipe takes more. Writes at the end of the tick, never within a call of the pipe. */
+  wake(): void {
+    if (this.#state.is === 'closed') return
+    this.#flushing ??= setImmediate(() => this.#flush())
+  }
+
+  /** To be called about every second: gives the verdict where the reader takes nothing. */
+  check(now: number): void {
+    if (this.#state.is === 'closed') return
+    const amount = this.#pipe.taken()
+    if (amount !== this.#lastTaken.amount || this.unsent() === 0) this.#lastTaken = { amount, at: now }
+    else if (now - this.#lastTaken.at >= this.#stallMs) this.#judgeSlow()
+  }
+
+  /** Takes nothing more; calls back when everything is written. */
+  finish(done: () => void): void {
+    if (this.#state.is !== 'open') return
+    this.#state = { is: 'finishing', done }
+    this.wake()
+  }
+
+  close(): void {
+    if (this.#state.is === 'closed') return
+    this.#state = { is: 'closed' }
+    if (this.#flushing !== null) clearImmediate(this.#flushing)
+    this.#waiting.clear()
+    this.#waitingBytes = 0
+    this.#liveBytes = 0
+    this.#failTurns(new Unavailable('the reader is gone'))
+  }
+
+  #add(entry: Entry): void {
+    if (this.#state.is !== 'open') return
+    this.#waiting.add(entry)
+    this.#waitingBytes += entry.bytes
+    if (entry.kind === 'event' && entry.live) this.#liveBytes += entry.bytes
+    this.wake()
+  }
+
+  #remove(entry: Entry): void {
+    if (!this.#waiting.delete(entry)) return
+    this.#waitingBytes -= entry.bytes
+    if (entry.kind !== 'event') return
+    if (entry.live) this.#liveBytes -= entry.bytes
+    if (entry.lane.waitingProgress === entry) entry.lane.waitingProgress = null
+  }
+
+  #flush(): void {
+    this.#flushing = null
+    const events = this.#writeAll()
+    if (events > 0) this.#onSent(events)
+    if (this.#liveBytes > MAX_LIVE_BYTES) this.#judgeSlow()
+    else if (this.#waiting.size === 0 && this.#state.is === 'finishing') this.#finished(this.#state.done)
+    else this.#offerTurn()
+  }
+
+  // Whether a reader is slow shows only once it was offered the bytes: a burst goes out in several rounds, as
+  // long as the system takes each at once.
+  #writeAll(): number {
+    let events = 0
+    while (this.#waiting.size > 0 && this.#pipe.unsent() < HIGH_WATER_BYTES) {
+      this.#pipe.cork()
+      for (const entry of this.#waiting) {
+        this.#remove(entry)
+        this.#pipe.write(this.#encode(entry))
+        if (entry.kind === 'event') events++
+        if (this.#pipe.unsent() >= HIGH_WATER_BYTES) break
+      }
+      this.#pipe.uncork()
+    }
+    return events
+  }
+
+  #encode(entry: Entry): Buffer {
+    if (entry.kind === 'event') {
+      const chunk = entry.lane.encode(entry.event, entry.lane.lastSeq)
+      entry.lane.lastSeq = entry.event.seq
+      return chunk
+    }
+    if (entry.lane !== null && entry.seq !== null) entry.lane.lastSeq = entry.seq
+    return entry.chunk
+  }
+
+  #offerTurn(): void {
+    if (this.#turnRunning || this.#state.is !== 'open' || this.unsent() >= HIGH_WATER_BYTES) return
+    const turn = this.#turns.shift()
+    if (turn === undefined) return
+    this.#turnRunning = true
+    void turn.run().finally(() => {
+      this.#turnRunning = false
+      this.#offerTurn()
+    })
+  }
+
+  #failTurns(error: unknown): void {
+    const turns = this.#turns
+    this.#turns = []
+    for (const turn of turns) turn.fail(error)
+  }
+
+  #finished(done: () => void): void {
+    this.close()
+    done()
+  }
+
+  #judgeSlow(): void {
+    this.close()
+    this.#onSlow()
+  }
+}

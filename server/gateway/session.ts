@@ -1,0 +1,236 @@
+import { type Cursor, formatCursor } from '../../shared/cursor.ts'
+import type { JobEvent } from '../../shared/event.ts'
+import { isTerminal, type JobStatus } from '../../shared/status.ts'
+import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import { isJobId } from '../engine/job-id.ts'
+
+/** Whoever follows a job through the hub. */
+export interface Watcher {
+  message(message: FeedMessage): void
+  /** Whether the store is ahead of what this watcher has, though it should not be. */
+  lags(position: Position): boolean
+  /** Reads again. */
+  refresh(): void
+  /** The store no longer has the job. */
+  vanish(): void
+}
+
+/** The hub, as a session sees it. */
+export interface Source {
+  /** The epoch that live messages belong to. */
+  readonly epoch: string
+  /** Rejects with `Unavailable`. */
+  watch(jobId: string, watcher: Watcher): Promise<Unsubscribe>
+  /** Rejects with `Unavailable`. */
+  read(request: ReadRequest): Promise<ReadResult | null>
+  /** A message of the feed was missing. */
+  noteGap(jobId: string): void
+  /** Something could not be read: have the positions checked soon. */
+  checkSoon(): void
+}
+
+export type Ending =
+  | { readonly kind: 'end'; readonly cursor: string; readonly status: JobStatus }
+  | { readonly kind: 'gone'; readonly code: 'removed' | 'expired' | 'not_found' }
+
+/** Where a session's output goes. */
+export interface Sink {
+  /** Runs a read when the reader has room for its answer. */
+  turn(work: () => Promise<void>): Promise<void>
+  /** The answer to the subscription; again, unasked, where history changed: it replaces what the reader had. */
+  replay(result: ReadResult): void
+  /** Events that the feed had not brought, in order. */
+  caughtUp(events: readonly JobEvent[]): void
+  /** A live event. */
+  event(event: JobEvent): void
+  /** The last call. */
+  over(ending: Ending): void
+}
+
+export interface SessionRequest {
+  readonly jobId: string
+  /** The last event that the reader has applied; null: none. */
+  readonly after: Cursor | null
+  readonly history: boolean
+}
+
+/** Messages kept while a read is under way; with more, it is simpler to read once more. */
+const MAX_BUFFERED = 256
+
+type State =
+  | { readonly is: 'new' }
+  | { readonly is: 'waiting'; readonly at: Cursor | null }
+  | { readonly is: 'reading'; readonly at: Cursor | null; readonly buffer: FeedMessage[] }
+  | { readonly is: 'live'; readonly at: Cursor }
+  | { readonly is: 'behind'; readonly at: Cursor }
+  | { readonly is: 'over' }
+
+/**
+ * One subscription to one job, from its replay to its end. It knows no socket.
+ *
+ * Modes: `new`; `waiting` for its turn to read (messages are dropped: they were stored before the read and so will be
+ * in it); `reading` (messages are kept, and afterwards those that the read already had are dropped by seq); `live`;
+ * `behind` (a read failed; the next check of the hub starts another); `over`. A missing seq, something too large to
+ * send, or a change of epoch leads from `live` back to `waiting`, with the session's own position as the cursor.
+ * Within one epoch the position never goes back.
+ */
+export class Session implements Watcher {
+  readonly #source: Source
+  readonly #sink: Sink
+  readonly #request: SessionRequest
+  #state: State = { is: 'new' }
+  #unwatch: Unsubscribe | null = null
+
+  constructor(source: Source, sink: Sink, request: SessionRequest) {
+    this.#source = source
+    this.#sink = sink
+    this.#request = request
+  }
+
+  /**
+   * Watches, then reads; resolves once the sink has the replay, to false where there is no such job. Rejects with
+   * `Unavailable`. A session that was not started, for whatever reason, is over.
+   */
+  async start(): Promise<boolean> {
+    if (!isJobId(this.#request.jobId)) {
+      this.close()
+      return false
+    }
+    this.#become({ is: 'waiting', at: null })
+    try {
+      const unwatch = await this.#source.watch(this.#request.jobId, this)
+      if (this.#isOver()) unwatch()
+      else this.#unwatch = unwatch
+      let found = false
+      await this.#sink.turn(async () => {
+        found = await this.#read()
+      })
+      return found
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Ends the session; the sink hears nothing more. Tolerates being called twice. */
+  close(): void {
+    this.#become({ is: 'over' })
+  }
+
+  message(message: FeedMessage): void {
+    const state = this.#state
+    if (state.is === 'reading') {
+      if (state.buffer.length <= MAX_BUFFERED) state.buffer.push(message)
+    } else if (message.kind === 'gone') {
+      // A read would find nothing, and not the reason. Who has not joined yet is told that there is no such job.
+      if ('at' in state && state.at !== null) this.#end({ kind: 'gone', code: message.reason })
+    } else if (state.is === 'live') {
+      this.#live(message, state.at)
+    }
+  }
+
+  lags(position: Position): boolean {
+    const state = this.#state
+    if (state.is === 'behind') return true
+    return state.is === 'live' && (position.epoch !== state.at.epoch || position.seq > state.at.seq)
+  }
+
+  refresh(): void {
+    const state = this.#state
+    if (state.is !== 'live' && state.is !== 'behind') return
+    this.#become({ is: 'waiting', at: state.at })
+    this.#sink
+      .turn(async () => {
+        await this.#read()
+      })
+      .catch(() => this.#fallBehind(state.at))
+  }
+
+  vanish(): void {
+    if (this.#state.is === 'live' || this.#state.is === 'behind')
+      this.#end({ kind: 'gone', code: 'not_found' })
+  }
+
+  #live(message: Exclude<FeedMessage, { kind: 'gone' }>, at: Cursor): void {
+    const seq = message.kind === 'event' ? message.event.seq : message.seq
+    // Seqs of two histories must never be compared.
+    const sameHistory = this.#source.epoch === at.epoch
+    if (sameHistory && seq <= at.seq) return
+    if (sameHistory && message.kind === 'event' && seq === at.seq + 1) {
+      this.#deliver(message.event, at.epoch)
+      return
+    }
+    if (sameHistory && message.kind === 'event') this.#source.noteGap(this.#request.jobId)
+    this.refresh()
+  }
+
+  #deliver(event: JobEvent, epoch: string): void {
+    this.#become({ is: 'live', at: { epoch, seq: event.seq } })
+    this.#sink.event(event)
+    if (event.kind === 'status' && event.data.status !== undefined && isTerminal(event.data.status)) {
+      this.#end({ kind: 'end', cursor: formatCursor(epoch, event.seq), status: event.data.status })
+    }
+  }
+
+  /** False where there is no such job. */
+  async #read(): Promise<boolean> {
+    if (this.#state.is !== 'waiting') return true
+    const { at } = this.#state
+    const buffer: FeedMessage[] = []
+    this.#become({ is: 'reading', at, buffer })
+    const { jobId, after, history } = this.#request
+    const result = await this.#source.read({ jobId, after: at ?? after, history, withJob: false })
+    if (this.#isOver()) return true
+    if (result === null) {
+      if (at === null) this.close()
+      else this.#end({ kind: 'gone', code: goneReason(buffer) })
+      return false
+    }
+    this.#apply(result, at)
+    this.#release(buffer)
+    return true
+  }
+
+  #apply(result: ReadResult, at: Cursor | null): void {
+    const { epoch, seq, status } = result
+    const isStale = at !== null && epoch === at.epoch && seq < at.seq
+    this.#become({ is: 'live', at: isStale ? at : { epoch, seq } })
+    if (isStale) return
+    if (at === null || result.mode === 'snapshot') this.#sink.replay(result)
+    else if (result.events.length > 0) this.#sink.caughtUp(result.events)
+    if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
+  }
+
+  #release(buffer: readonly FeedMessage[]): void {
+    for (const message of buffer) this.message(message)
+    if (buffer.length > MAX_BUFFERED) this.refresh()
+  }
+
+  #fallBehind(at: Cursor): void {
+    if (this.#isOver()) return
+    this.#become({ is: 'behind', at })
+    this.#source.checkSoon()
+  }
+
+  #end(ending: Ending): void {
+    this.close()
+    this.#sink.over(ending)
+  }
+
+  #isOver(): boolean {
+    return this.#state.is === 'over'
+  }
+
+  #become(state: State): void {
+    if (this.#state.is === 'over') return
+    this.#state = state
+    if (state.is !== 'over') return
+    this.#unwatch?.()
+    this.#unwatch = null
+  }
+}
+
+function goneReason(buffer: readonly FeedMessage[]): 'removed' | 'expired' | 'not_found' {
+  for (const message of buffer) if (message.kind === 'gone') return message.reason
+  return 'not_found'
+}

@@ -1,0 +1,267 @@
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import { CLOSE } from '../../shared/codes.ts'
+import { MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import type { ClientFrame } from '../../shared/protocol.ts'
+import type { Auth, Caller } from '../auth/auth.ts'
+import { FrameBudget } from './frame-budget.ts'
+import { encodeFrame, errorFrame, parseFrame } from './frames.ts'
+import type { Hub } from './hub.ts'
+import { Outbox } from './outbox.ts'
+import { permitWatching } from './permit.ts'
+import { SocketPipe } from './socket-pipe.ts'
+import { Subscription } from './subscription.ts'
+
+/** All in ms. */
+export interface SocketTimes {
+  /** Between ping frames; a peer silent for 1.5 times as long is gone. */
+  readonly heartbeatMs: number
+  /** A connection that watches nothing for this long is closed. */
+  readonly idleMs: number
+  /** A peer that takes no byte for this long is too slow. */
+  readonly stallMs: number
+  /** What a peer gets to answer a close frame. */
+  readonly closeMs: number
+}
+
+export interface ConnectionOptions {
+  readonly ws: WebSocket
+  /** Under the WebSocket; it knows what was written and not yet taken. */
+  readonly socket: Socket
+  readonly hub: Hub
+  readonly auth: Auth
+  /** Who opened the connection, where the upgrade said so. */
+  readonly opener: Caller | null
+  readonly times: SocketTimes
+  readonly onClosed: (connection: Connection) => void
+}
+
+/** When clients of a draining process come back: at random between the two. */
+export const RECONNECT_MS: [number, number] = [500, 15_000]
+
+const PING = encodeFrame({ op: 'ping' })
+const PONG = encodeFrame({ op: 'pong' })
+
+type Subscribe = Omit<Extract<ClientFrame, { op: 'subscribe' }>, 'op'>
+
+type State =
+  | { readonly is: 'open' }
+  | { readonly is: 'draining'; readonly timer: NodeJS.Timeout }
+  | { readonly is: 'closing'; readonly deadline: number }
+  | { readonly is: 'closed' }
+
+/**
+ * One WebSocket. It reads frames, keeps the limits, and hands each job to a `Subscription`.
+ *
+ * Modes: `open`; `draining` (works on, and closes soon); `closing` (the close frame is sent, everything is released,
+ * nothing is read or sent any more); `closed`.
+ */
+export class Connection {
+  readonly #ws: WebSocket
+  readonly #hub: Hub
+  readonly #auth: Auth
+  readonly #opener: Caller | null
+  readonly #times: SocketTimes
+  readonly #onClosed: (connection: Connection) => void
+  readonly #pipe: SocketPipe
+  readonly #outbox: Outbox
+  readonly #budget: FrameBudget
+  readonly #subscriptions = new Map<string, Subscription>()
+  #state: State = { is: 'open' }
+  #heardAt = performance.now()
+  #pingedAt = this.#heardAt
+  #watchedAt = this.#heardAt
+
+  constructor(options: ConnectionOptions) {
+    this.#ws = options.ws
+    this.#hub = options.hub
+    this.#auth = options.auth
+    this.#opener = options.opener
+    this.#times = options.times
+    this.#onClosed = options.onClosed
+    this.#budget = new FrameBudget(this.#heardAt)
+    this.#pipe = new SocketPipe(options.ws, options.socket)
+    this.#outbox = new Outbox({
+      pipe: this.#pipe,
+      stallMs: options.times.stallMs,
+      onSlow: () => this.close(CLOSE.slow_consumer, 'slow_consumer'),
+      onSent: (events) => this.#hub.traffic.sent('socket', events),
+    })
+    this.#hub.traffic.opened('socket')
+    this.#listen()
+    options.socket.on('drain', () => this.#outbox.wake())
+    this.#outbox.frame(
+      encodeFrame({
+        op: 'hello',
+        protocol: 1,
+        heartbeatMs: this.#times.heartbeatMs,
+        maxSubscriptions: MAX_SUBSCRIPTIONS,
+        maxFrameBytes: MAX_FRAME_BYTES,
+      }),
+    )
+  }
+
+  subscribe({ jobId, after = '', history = false, token }: Subscribe): void {
+    const known = this.#subscriptions.get(jobId)
+    if (known === undefined && this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
+      const message = `a connection may watch ${MAX_SUBSCRIPTIONS} jobs`
+      this.#outbox.frame(errorFrame('too_many_subscriptions', message, jobId))
+      return
+    }
+    const subscription = known ?? this.#subscriptionOf(jobId)
+    subscription.subscribe({ after, history, permit: () => this.#permit(jobId, token) })
+  }
+
+  /** About once a second: heartbeats, and the verdicts that time brings. */
+  tick(now: number): void {
+    if (this.#state.is === 'closing' && now >= this.#state.deadline) this.terminate()
+    if (this.#works()) this.#outbox.check(now)
+    if (this.#works()) this.#checkIdle(now)
+    if (this.#works()) this.#beat(now)
+  }
+
+  /** Tells the client to reconnect elsewhere, and closes after `delayMs`. */
+  drain(delayMs: number): void {
+    if (this.#state.is !== 'open') return
+    this.#outbox.frame(encodeFrame({ op: 'drain', reconnectMs: RECONNECT_MS }))
+    this.#state = { is: 'draining', timer: setTimeout(() => this.#closeWhenWritten(), delayMs) }
+  }
+
+  /** Sends a close frame and releases everything. Tolerates being called twice. */
+  close(code: number, reason: string): void {
+    if (!this.#works()) return
+    this.#release(this.#closing())
+    this.#ws.close(code, reason)
+  }
+
+  /** Without a word. */
+  terminate(): void {
+    this.#ws.terminate()
+  }
+
+  #checkIdle(now: number): void {
+    if (this.#isWatching()) this.#watchedAt = now
+    else if (now - this.#watchedAt >= this.#times.idleMs) this.close(CLOSE.idle, 'idle')
+  }
+
+  #beat(now: number): void {
+    const { heartbeatMs } = this.#times
+    if (now - this.#heardAt >= heartbeatMs * 1.5) {
+      this.close(CLOSE.no_pong, 'no_pong')
+      this.terminate()
+      return
+    }
+    if (now - this.#pingedAt >= heartbeatMs) {
+      this.#pingedAt = now
+      this.#ws.ping()
+    }
+    // Pages never see ping frames. Behind what waits, another frame would tell nothing.
+    if (now - this.#pipe.writtenAt >= heartbeatMs && this.#outbox.unsent() === 0) this.#outbox.frame(PING)
+  }
+
+  #listen(): void {
+    this.#ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary))
+    this.#ws.on('ping', () => this.#heard())
+    this.#ws.on('pong', () => this.#heard())
+    this.#ws.on('close', (code) => this.#onClose(code))
+    // What breaks the WebSocket protocol is closed by ws itself, with the right code.
+    this.#ws.on('error', () => this.#release(this.#closing()))
+  }
+
+  #onMessage(data: unknown, isBinary: boolean): void {
+    const now = this.#heard()
+    if (!this.#works()) return
+    if (!this.#budget.take(now)) {
+      this.#strike(now, errorFrame('rate_limited', 'more than 100 frames a second'))
+      return
+    }
+    if (isBinary || !Buffer.isBuffer(data)) {
+      this.#strike(now, errorFrame('bad_frame', 'binary; frames are text, one JSON object each'))
+      return
+    }
+    const parsed = parseFrame(data.toString())
+    if (parsed.ok) this.#obey(parsed.frame)
+    else this.#strike(now, errorFrame('bad_frame', parsed.why))
+  }
+
+  #obey(frame: ClientFrame): void {
+    switch (frame.op) {
+      case 'subscribe':
+        this.subscribe(frame)
+        break
+      case 'unsubscribe':
+        this.#subscriptionOf(frame.jobId).unsubscribe()
+        break
+      case 'token':
+        this.#subscriptionOf(frame.jobId).renew(() => this.#permit(frame.jobId, frame.token))
+        break
+      case 'ping':
+        this.#outbox.frame(PONG)
+        break
+      case 'pong':
+        break
+    }
+  }
+
+  #subscriptionOf(jobId: string): Subscription {
+    const known = this.#subscriptions.get(jobId)
+    if (known !== undefined) return known
+    const subscription = new Subscription({
+      jobId,
+      hub: this.#hub,
+      outbox: this.#outbox,
+      onIdle: () => this.#subscriptions.delete(jobId),
+    })
+    this.#subscriptions.set(jobId, subscription)
+    return subscription
+  }
+
+  #permit(jobId: string, token: string | undefined) {
+    return permitWatching(this.#auth, jobId, token, this.#opener)
+  }
+
+  /** Answers a bad frame; the last one allowed ends the connection. */
+  #strike(now: number, answer: Buffer): void {
+    this.#outbox.frame(answer)
+    if (this.#budget.strike(now)) this.#closeWhenWritten(CLOSE.too_many_errors, 'too_many_errors')
+  }
+
+  // Nothing more is taken from the client or for it, but what is queued still goes out first.
+  #closeWhenWritten(code: number = CLOSE.restart, reason = 'restart'): void {
+    this.#outbox.finish(() => this.close(code, reason))
+  }
+
+  #heard(): number {
+    this.#heardAt = performance.now()
+    return this.#heardAt
+  }
+
+  #isWatching(): boolean {
+    for (const subscription of this.#subscriptions.values()) if (subscription.isLive) return true
+    return false
+  }
+
+  #works(): boolean {
+    return this.#state.is === 'open' || this.#state.is === 'draining'
+  }
+
+  #onClose(code: number): void {
+    if (this.#state.is === 'closed') return
+    this.#release({ is: 'closed' })
+    this.#hub.traffic.closed('socket', code)
+    this.#onClosed(this)
+  }
+
+  #closing(): State {
+    return { is: 'closing', deadline: performance.now() + this.#times.closeMs }
+  }
+
+  #release(next: State): void {
+    if (this.#state.is === 'closed') return
+    if (this.#state.is === 'draining') clearTimeout(this.#state.timer)
+    this.#state = next
+    for (const subscription of this.#subscriptions.values()) subscription.dispose()
+    this.#subscriptions.clear()
+    this.#outbox.close()
+  }
+}

@@ -1,0 +1,238 @@
+import { CLOSE } from '../../shared/codes.ts'
+import { formatCursor, parseCursor } from '../../shared/cursor.ts'
+import type { JobEvent } from '../../shared/event.ts'
+import { SSE_PING_MS } from '../../shared/limits.ts'
+import { isTerminal } from '../../shared/status.ts'
+import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
+import { eventText } from './frames.ts'
+import type { Hub } from './hub.ts'
+import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
+import { type Ending, Session, type Sink } from './session.ts'
+
+export interface StreamRequest {
+  readonly jobId: string
+  /** The cursor as the caller sent it; null or empty: none. */
+  readonly after: string | null
+  readonly history: boolean
+  /** Fires when the caller is gone. */
+  readonly signal?: AbortSignal
+  readonly pingMs?: number
+  /** A reader that takes no byte for this long is ended. */
+  readonly stallMs?: number
+}
+
+export type StreamAnswer =
+  | { readonly kind: 'stream'; readonly body: ReadableStream<Uint8Array> }
+  /** The cursor is at the end of a finished job: to be answered 204, which stops an EventSource. */
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'not_found' }
+
+/** When the clients of a draining process come back, spread over this many ms. */
+const RECONNECT_MS = { min: 500, max: 15_000 } as const
+
+/** Large events go out in pieces, so that a slow reader of one is seen to take something. */
+const PIECE_BYTES = 16 * 1024
+
+/** The events of one job as server-sent events (HTML standard, section 9.2). Rejects with `Unavailable`. */
+export async function openStream(hub: Hub, request: StreamRequest): Promise<StreamAnswer> {
+  const stream = new EventStream(hub, request)
+  try {
+    if (!(await stream.start())) {
+      stream.close(CLOSE.normal)
+      return { kind: 'not_found' }
+    }
+  } catch (error) {
+    stream.close(CLOSE.overloaded)
+    throw error
+  }
+  if (!stream.finishedBefore) return { kind: 'stream', body: stream.body }
+  stream.close(CLOSE.normal)
+  return { kind: 'finished' }
+}
+
+/**
+ * One response body. The session fills the outbox, the outbox the body as fast as its reader takes it.
+ *
+ * Modes: `open`; `ending` (the session is over, what waits still goes out); `closed`.
+ */
+class EventStream implements Sink, Pipe {
+  readonly body: ReadableStream<Uint8Array>
+  /** Whether there was nothing to tell: the job is terminal and the cursor at its end. */
+  finishedBefore = false
+  readonly #hub: Hub
+  readonly #session: Session
+  readonly #outbox: Outbox
+  readonly #history: boolean
+  readonly #pingMs: number
+  readonly #cleanups: Unsubscribe[] = []
+  #state: 'open' | 'ending' | 'closed' = 'open'
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null
+  #lane: Lane | null = null
+  #epoch = ''
+  #written = 0
+  #pingedAt = performance.now()
+
+  constructor(hub: Hub, request: StreamRequest) {
+    this.#hub = hub
+    this.#pingMs = request.pingMs ?? SSE_PING_MS
+    const { jobId, history, signal } = request
+    const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
+    this.#history = history
+    this.#session = new Session(hub, this, { jobId, after, history })
+    this.#outbox = new Outbox({
+      pipe: this,
+      onSlow: () => this.#fail(),
+      onSent: (events) => hub.traffic.sent('sse', events),
+      ...(request.stallMs !== undefined && { stallMs: request.stallMs }),
+    })
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+        },
+        pull: () => this.#outbox.wake(),
+        cancel: () => this.close(CLOSE.going_away),
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_BYTES }),
+    )
+    hub.traffic.opened('sse')
+    if (signal !== undefined) this.#endOn(signal)
+    this.#cleanups.push(hub.onTick((now) => this.#tick(now)))
+  }
+
+  /** False where there is no such job. Rejects with `Unavailable`. */
+  async start(): Promise<boolean> {
+    // An EventSource takes any refusal for final: a draining process sends it elsewhere with a stream that ends.
+    if (this.#hub.draining) {
+      this.#drain()
+      return true
+    }
+    const found = await this.#session.start()
+    if (found && this.#state === 'open') this.#cleanups.push(this.#hub.onDrain(() => this.#drain()))
+    return found
+  }
+
+  /** Ends everything at once; what waits is lost. Tolerates being called twice. */
+  close(code: number): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    for (const cleanup of this.#cleanups.splice(0)) cleanup()
+    this.#session.close()
+    this.#outbox.close()
+    if (this.#lane !== null) this.#hub.traffic.unsubscribed('sse')
+    this.#hub.traffic.closed('sse', code)
+  }
+
+  turn(work: () => Promise<void>): Promise<void> {
+    return this.#outbox.turn(work)
+  }
+
+  replay(result: ReadResult): void {
+    const isFirst = this.#lane === null
+    if (this.#lane === null) this.#hub.traffic.subscribed('sse', result.mode)
+    const lane = new Lane((event) => this.#encode(event))
+    this.#lane = lane
+    this.#epoch = result.epoch
+    if (result.mode === 'snapshot') {
+      const { reason, job, events } = result
+      const data = { reason, job, ...(this.#history && { events }) }
+      this.#send('snapshot', data, formatCursor(result.epoch, result.seq))
+      return
+    }
+    this.caughtUp(result.events)
+    if (!isFirst || result.events.length > 0) return
+    if (isTerminal(result.status)) this.finishedBefore = true
+    else this.#send('ping', {})
+  }
+
+  caughtUp(events: readonly JobEvent[]): void {
+    if (this.#lane === null) return
+    for (const event of events) this.#outbox.event(this.#lane, event, false)
+  }
+
+  event(event: JobEvent): void {
+    if (this.#lane !== null) this.#outbox.event(this.#lane, event)
+  }
+
+  /** A vanished job ends without a word: the reconnect is answered 404. */
+  over(ending: Ending): void {
+    if (ending.kind === 'end') {
+      const { cursor, status } = ending
+      this.#send('end', { cursor, status }, cursor)
+    }
+    this.#end(CLOSE.normal)
+  }
+
+  unsent(): number {
+    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? 0)
+  }
+
+  taken(): number {
+    return this.#written - this.unsent()
+  }
+
+  write(chunk: Buffer): void {
+    this.#written += chunk.length
+    for (let from = 0; from < chunk.length; from += PIECE_BYTES) {
+      this.#controller?.enqueue(chunk.subarray(from, from + PIECE_BYTES))
+    }
+  }
+
+  // A body has no system call to save.
+  cork(): void {}
+  uncork(): void {}
+
+  #encode(event: JobEvent): Buffer {
+    const id = formatCursor(this.#epoch, event.seq)
+    return Buffer.from(`id: ${id}\nevent: ${event.kind}\ndata: ${eventText(event).json}\n\n`)
+  }
+
+  // JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.
+  #send(event: string, data: unknown, id?: string): void {
+    const position = id === undefined ? '' : `id: ${id}\n`
+    this.#outbox.frame(Buffer.from(`${position}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`))
+  }
+
+  #tick(now: number): void {
+    this.#outbox.check(now)
+    if (this.#state !== 'open' || now - this.#pingedAt < this.#pingMs) return
+    this.#pingedAt = now
+    // Behind what waits, a ping would tell nothing.
+    if (this.#lane !== null && this.#outbox.unsent() < HIGH_WATER_BYTES) this.#send('ping', {})
+  }
+
+  #drain(): void {
+    const { min, max } = RECONNECT_MS
+    const retryMs = Math.round(min + Math.random() * (max - min))
+    this.#outbox.frame(Buffer.from(`retry: ${retryMs}\n\n`))
+    this.#session.close()
+    this.#end(CLOSE.restart)
+  }
+
+  /** Closes the body once everything is in it. */
+  #end(code: number): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ending'
+    this.#outbox.finish(() => {
+      this.close(code)
+      this.#controller?.close()
+    })
+  }
+
+  /** The reader is too slow: the connection is cut, and the reader resumes by its cursor. */
+  #fail(): void {
+    this.close(CLOSE.slow_consumer)
+    this.#controller?.error(new Error('the reader of this event stream was too slow'))
+  }
+
+  #endOn(signal: AbortSignal): void {
+    const onAbort = () => {
+      if (this.#state === 'closed') return
+      this.close(CLOSE.going_away)
+      this.#controller?.close()
+    }
+    signal.addEventListener('abort', onAbort)
+    this.#cleanups.push(() => signal.removeEventListener('abort', onAbort))
+    if (signal.aborted) onAbort()
+  }
+}

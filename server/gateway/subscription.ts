@@ -1,0 +1,210 @@
+import type { FrameErrorCode, UnsubscribedCode } from '../../shared/codes.ts'
+import { parseCursor } from '../../shared/cursor.ts'
+import type { JobEvent } from '../../shared/event.ts'
+import type { ReadResult } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
+import { encodeFrame, errorFrame, eventFrame, subscribedFrame, unsubscribedFrame } from './frames.ts'
+import type { Hub } from './hub.ts'
+import { Lane, type Outbox } from './outbox.ts'
+import type { Permit } from './permit.ts'
+import { type Ending, Session, type Sink } from './session.ts'
+
+/** Longest delay of a timer; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+const MESSAGES = {
+  unauthorized: 'a valid API key or job token is needed to watch this job',
+  forbidden: 'these credentials may not watch this job',
+  not_found: 'there is no such job',
+  unavailable: 'the store is away; try again soon',
+} as const satisfies Partial<Record<FrameErrorCode, string>>
+
+export interface SubscribeRequest {
+  /** As the client sent it; empty: none. */
+  readonly after: string
+  readonly history: boolean
+  /** Judged when its turn comes. */
+  readonly permit: () => Promise<Permit>
+}
+
+type State =
+  | { readonly is: 'none' }
+  /** `joined` once the client was sent `subscribed`. */
+  | {
+      readonly is: 'watching'
+      readonly session: Session
+      readonly lane: Lane
+      readonly history: boolean
+      joined: boolean
+    }
+  | { readonly is: 'disposed' }
+
+/**
+ * What one connection has to do with one job. What the client asks is done in the order in which it was asked, one
+ * thing after the other, so that every frame has its answer and the last one decides.
+ *
+ * Modes: `none`; `watching`; `disposed` with its connection.
+ */
+export class Subscription implements Sink {
+  readonly #jobId: string
+  readonly #hub: Hub
+  readonly #outbox: Outbox
+  /** Nothing is watched and nothing is left to do. */
+  readonly #onIdle: () => void
+  #state: State = { is: 'none' }
+  #expiry: NodeJS.Timeout | null = null
+  #tail: Promise<void> = Promise.resolve()
+  #unfinished = 0
+
+  constructor(options: { jobId: string; hub: Hub; outbox: Outbox; onIdle: () => void }) {
+    this.#jobId = options.jobId
+    this.#hub = options.hub
+    this.#outbox = options.outbox
+    this.#onIdle = options.onIdle
+  }
+
+  /** Whether the client has been told `subscribed` and not yet that it is over. */
+  get isLive(): boolean {
+    return this.#state.is === 'watching' && this.#state.joined
+  }
+
+  subscribe(request: SubscribeRequest): void {
+    this.#enqueue(async () => {
+      const permit = await request.permit()
+      if (this.#state.is === 'disposed') return
+      if (!permit.ok) return this.#refuse(permit.code)
+      await this.#start(request, permit.expiresAt)
+    })
+  }
+
+  unsubscribe(): void {
+    this.#enqueue(() => this.#finish('requested'))
+  }
+
+  /** A new token for a subscription that goes on. */
+  renew(permit: () => Promise<Permit>): void {
+    this.#enqueue(async () => {
+      const renewed = await permit()
+      if (this.#state.is === 'disposed') return
+      if (!renewed.ok) this.#refuse(renewed.code)
+      else if (this.#state.is === 'none') this.#refuse('not_found')
+      else this.#expireAt(renewed.expiresAt)
+    })
+  }
+
+  /** With the connection; nothing is sent any more. */
+  dispose(): void {
+    this.#leave()
+    this.#state = { is: 'disposed' }
+  }
+
+  turn(work: () => Promise<void>): Promise<void> {
+    return this.#outbox.turn(work)
+  }
+
+  replay(result: ReadResult): void {
+    if (this.#state.is !== 'watching') return
+    const { lane, joined, history } = this.#state
+    if (!joined) this.#hub.traffic.subscribed('socket', result.mode)
+    this.#state.joined = true
+    this.#outbox.frame(subscribedFrame(this.#jobId, result, history), lane, result.seq)
+  }
+
+  caughtUp(events: readonly JobEvent[]): void {
+    if (this.#state.is !== 'watching') return
+    for (const event of events) this.#outbox.event(this.#state.lane, event, false)
+  }
+
+  event(event: JobEvent): void {
+    if (this.#state.is === 'watching') this.#outbox.event(this.#state.lane, event)
+  }
+
+  over(ending: Ending): void {
+    if (ending.kind === 'end') {
+      const { cursor, status } = ending
+      this.#leave()
+      this.#outbox.frame(encodeFrame({ op: 'end', jobId: this.#jobId, cursor, status }))
+    } else {
+      this.#finish(ending.code)
+    }
+    this.#settle()
+  }
+
+  async #start({ after, history }: SubscribeRequest, expiresAt: number | null): Promise<void> {
+    this.#abandon()
+    const cursor = after === '' ? null : parseCursor(after)
+    const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history })
+    const lane = new Lane((event, prev) => eventFrame(this.#jobId, event, prev))
+    this.#state = { is: 'watching', session, lane, history, joined: false }
+    this.#expireAt(expiresAt)
+    try {
+      if (!(await session.start())) this.#fail(session, 'not_found')
+    } catch (error) {
+      if (!(error instanceof Unavailable)) this.#hub.noteFailure('subscription', error)
+      this.#fail(session, 'unavailable')
+    }
+  }
+
+  #fail(session: Session, code: keyof typeof MESSAGES): void {
+    // It may have expired, or the connection may have gone, in the meantime.
+    if (this.#state.is !== 'watching' || this.#state.session !== session) return
+    this.#leave()
+    this.#refuse(code)
+  }
+
+  #refuse(code: keyof typeof MESSAGES): void {
+    this.#outbox.frame(errorFrame(code, MESSAGES[code], this.#jobId))
+  }
+
+  #finish(code: UnsubscribedCode): void {
+    if (this.#state.is === 'disposed') return
+    this.#abandon()
+    this.#outbox.frame(unsubscribedFrame(this.#jobId, code))
+  }
+
+  /** What still waits would be of no use to the client any more. */
+  #abandon(): void {
+    if (this.#state.is === 'watching') this.#outbox.drop(this.#state.lane)
+    this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry)
+    this.#expiry = null
+    if (this.#state.is !== 'watching') return
+    const { session, joined } = this.#state
+    this.#state = { is: 'none' }
+    session.close()
+    if (joined) this.#hub.traffic.unsubscribed('socket')
+  }
+
+  #expireAt(time: number | null): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry)
+    this.#expiry = null
+    if (time === null) return
+    const leftMs = time - Date.now()
+    this.#expiry = setTimeout(
+      () => {
+        if (leftMs > MAX_TIMER_MS) return this.#expireAt(time)
+        this.#finish('token_expired')
+        this.#settle()
+      },
+      Math.min(Math.max(leftMs, 0), MAX_TIMER_MS),
+    )
+  }
+
+  #enqueue(work: () => Promise<void> | void): void {
+    this.#unfinished++
+    this.#tail = this.#tail
+      .then(work)
+      .catch((error: unknown) => this.#hub.noteFailure('subscription', error))
+      .then(() => {
+        this.#unfinished--
+        this.#settle()
+      })
+  }
+
+  #settle(): void {
+    if (this.#state.is === 'none' && this.#unfinished === 0) this.#onIdle()
+  }
+}

@@ -1,0 +1,64 @@
+import type { Events, Transport } from '../events.ts'
+
+const WINDOW_S = 60
+
+/** Who is connected and how much is sent: told to the process's events, and summed up for the overview. */
+export class Traffic {
+  readonly #events: Events
+  readonly #open: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
+  #subscriptions = 0
+  /** Events sent in each second of the last minute; a slot belongs to the second that it names. */
+  readonly #seconds = Array.from({ length: WINDOW_S }, () => ({ second: -1, events: 0 }))
+
+  constructor(events: Events) {
+    this.#events = events
+  }
+
+  opened(transport: Transport): void {
+    this.#open[transport]++
+    this.#events.emit('gateway.opened', { transport })
+  }
+
+  /** `code` is a WebSocket close code, whatever the transport. */
+  closed(transport: Transport, code: number): void {
+    this.#open[transport]--
+    this.#events.emit('gateway.closed', { transport, code })
+  }
+
+  subscribed(transport: Transport, mode: 'snapshot' | 'resume'): void {
+    this.#subscriptions++
+    this.#events.emit('gateway.subscribed', { transport, mode })
+  }
+
+  unsubscribed(transport: Transport): void {
+    this.#subscriptions--
+    this.#events.emit('gateway.unsubscribed', { transport })
+  }
+
+  sent(transport: Transport, events: number): void {
+    const second = currentSecond()
+    const slot = this.#seconds[second % WINDOW_S]
+    if (slot === undefined) return
+    if (slot.second !== second) slot.events = 0
+    slot.second = second
+    slot.events += events
+    this.#events.emit('gateway.sent', { transport, events })
+  }
+
+  info() {
+    const now = currentSecond()
+    let events = 0
+    for (const slot of this.#seconds) if (now - slot.second < WINDOW_S) events += slot.events
+    return {
+      sockets: this.#open.socket,
+      streams: this.#open.sse,
+      polls: this.#open.poll,
+      subscriptions: this.#subscriptions,
+      ratePerSecond: Math.round((events / WINDOW_S) * 100) / 100,
+    }
+  }
+}
+
+function currentSecond(): number {
+  return Math.floor(performance.now() / 1000)
+}

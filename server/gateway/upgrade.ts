@@ -1,0 +1,157 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Problem } from '../../shared/api.ts'
+import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import type { Auth, Caller } from '../auth/auth.ts'
+import type { OriginPolicy } from '../auth/origin.ts'
+
+/** What `/ws?job=…` asks for: a subscription from the start. */
+export interface FirstSubscription {
+  readonly jobId: string
+  readonly after: string
+  readonly history: boolean
+  readonly token?: string
+}
+
+export interface Refusal {
+  readonly code: ProblemCode
+  readonly detail: string
+  /** Path and message of what is wrong with the query. */
+  readonly errors?: Problem['errors']
+  readonly retryAfterS?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Judgement =
+  | {
+      readonly ok: true
+      /** By `Authorization`; null where there was none. */
+      readonly opener: Caller | null
+      readonly first: FirstSubscription | null
+    }
+  | { readonly ok: false; readonly refusal: Refusal }
+
+export interface UpgradeRules {
+  readonly path: string
+  readonly auth: Auth
+  readonly origins: OriginPolicy
+  readonly isDraining: () => boolean
+  readonly isFull: () => boolean
+}
+
+const QUERY_NAMES = new Set(['job', 'after', 'token', 'history'])
+const MAX_ID_LENGTH = 200
+const DRAIN_RETRY_S = 2
+const FULL_RETRY_S = 5
+/** What a refused peer gets to read its answer. */
+const REFUSAL_MS = 5000
+
+const TITLES: Partial<Record<ProblemCode, string>> = {
+  invalid_request: 'The request is not valid',
+  unauthorized: 'An API key or a job token is needed',
+  forbidden: 'This is not allowed',
+  not_found: 'Not found',
+  method_not_allowed: 'Method not allowed',
+  rate_limited: 'Too many connections',
+  unavailable: 'The server is about to stop',
+}
+
+/** Decides about a WebSocket upgrade before anything is made of it. */
+export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules): Promise<Judgement> {
+  const { pathname, query } = splitTarget(request.url ?? '')
+  if (pathname !== rules.path) return refuse('not_found', `WebSockets are served at ${rules.path}`)
+  const { host, origin, authorization } = request.headers
+  if (!rules.origins.allowsHost(host)) return refuse('forbidden', 'this Host is not one of this server')
+  if (!rules.origins.allowsOrigin(origin, host))
+    return refuse('forbidden', 'pages of this Origin may not connect')
+  if (request.method !== 'GET') {
+    return refuse('method_not_allowed', 'a WebSocket is opened with GET', { headers: { Allow: 'GET' } })
+  }
+  if (rules.isDraining()) {
+    return refuse('unavailable', 'the process is draining; reconnect', { retryAfterS: DRAIN_RETRY_S })
+  }
+  if (rules.isFull()) {
+    return refuse('rate_limited', 'this process holds as many connections as it may', {
+      retryAfterS: FULL_RETRY_S,
+    })
+  }
+  const read = readQuery(query)
+  if (!read.ok) return read
+  const opener = await identifyOpener(rules.auth, authorization)
+  if (opener === 'unauthorized')
+    return refuse('unauthorized', 'the credentials in Authorization are not valid')
+  return { ok: true, opener, first: read.first }
+}
+
+/** Ends a refused upgrade with a complete HTTP answer (RFC 9110, RFC 9457). */
+export function answerRefusal(socket: Duplex, { code, detail, errors, retryAfterS, headers }: Refusal): void {
+  const status = PROBLEMS[code]
+  const problem: Problem = {
+    type: `urn:jobcast:problem:${code}`,
+    title: TITLES[code] ?? STATUS_CODES[status] ?? code,
+    status,
+    detail,
+    code,
+    ...(errors && { errors }),
+  }
+  const body = JSON.stringify(problem)
+  const lines = Object.entries({
+    'Content-Type': 'application/problem+json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+    ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    ...(retryAfterS !== undefined && { 'Retry-After': String(retryAfterS) }),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const timer = setTimeout(() => socket.destroy(), REFUSAL_MS)
+  socket.once('close', () => clearTimeout(timer))
+  socket.once('finish', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
+}
+
+function refuse(code: ProblemCode, detail: string, rest: Omit<Refusal, 'code' | 'detail'> = {}): Judgement {
+  return { ok: false, refusal: { code, detail, ...rest } }
+}
+
+function splitTarget(target: string): { pathname: string; query: URLSearchParams } {
+  const mark = target.indexOf('?')
+  if (mark === -1) return { pathname: target, query: new URLSearchParams() }
+  return { pathname: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+}
+
+function readQuery(
+  query: URLSearchParams,
+): { ok: true; first: FirstSubscription | null } | Extract<Judgement, { ok: false }> {
+  const errors: { path: string; message: string }[] = []
+  for (const name of new Set(query.keys())) {
+    if (!QUERY_NAMES.has(name)) errors.push({ path: name.slice(0, 100), message: 'unknown parameter' })
+    else if (query.getAll(name).length > 1) errors.push({ path: name, message: 'given more than once' })
+  }
+  const jobId = query.get('job')
+  const history = query.get('history')
+  const token = query.get('token')
+  if (history !== null && history !== '1') errors.push({ path: 'history', message: 'must be 1' })
+  if (jobId === null && query.size > 0 && errors.length === 0) {
+    errors.push({ path: 'job', message: 'missing; the other parameters belong to it' })
+  }
+  if (jobId !== null && (jobId === '' || jobId.length > MAX_ID_LENGTH)) {
+    errors.push({ path: 'job', message: `must have 1–${MAX_ID_LENGTH} characters` })
+  }
+  if (errors.length > 0) {
+    return { ok: false, refusal: { code: 'invalid_request', detail: 'the query is not valid', errors } }
+  }
+  if (jobId === null) return { ok: true, first: null }
+  const after = query.get('after') ?? ''
+  return { ok: true, first: { jobId, after, history: history === '1', ...(token && { token }) } }
+}
+
+async function identifyOpener(
+  auth: Auth,
+  authorization: string | undefined,
+): Promise<Caller | null | 'unauthorized'> {
+  if (!auth.enabled || authorization === undefined) return null
+  const credential = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+  const identified = await auth.identify(credential)
+  return identified.ok ? identified.caller : 'unauthorized'
+}
