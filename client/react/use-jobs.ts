@@ -1,0 +1,24 @@
+import { useMemo, useSyncExternalStore } from 'react'
+import type { JobsQuery } from '../client.ts'
+import { type JobsState, JobsStore } from '../stores/jobs-store.ts'
+import { useClient } from './provider.ts'
+
+export interface UseJobs extends JobsState {
+  /** Reads the first page again, now. */
+  refresh(): Promise<void>
+  loadMore(): Promise<void>
+}
+
+/**
+ * A live list of jobs: unfinished ones are watched, new ones found every `refreshMs` (default 3,000) while the page is
+ * visible. The query is compared by value.
+ */
+export function useJobs(query: JobsQuery = {}, { refreshMs = 3000 }: { refreshMs?: number } = {}): UseJobs {
+  const client = useClient()
+  const key = JSON.stringify(query)
+  // The key stands for the query, which is often another object at every render.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+  const store = useMemo(() => new JobsStore(client, query, refreshMs), [client, key, refreshMs])
+  const state = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot)
+  return useMemo(() => ({ ...state, refresh: store.refresh, loadMore: store.loadMore }), [store, state])
+}

@@ -1,0 +1,223 @@
+import type { SubmitOptions } from '../../shared/api.ts'
+import type { JobEvent, Progress } from '../../shared/event.ts'
+import type { Job } from '../../shared/job.ts'
+import type { JobStatus } from '../../shared/status.ts'
+import type { JobcastClient } from '../client.ts'
+import { JobcastError } from '../errors.ts'
+import { Store, type Unsubscribe } from '../store.ts'
+import type { TransportName } from '../transports/link.ts'
+import type { JobWatch, WatchState } from '../watch.ts'
+
+export interface JobState<Result = unknown> {
+  /** `idle` no job yet; `submitting` until the server has stored it. */
+  readonly status: JobStatus | 'idle' | 'submitting'
+  readonly result: Result | null
+  /** Of the job (a message), else of the submission, the watch or a command. */
+  readonly error: string | JobcastError | null
+  readonly progress: Progress | null
+  readonly jobId: string | null
+  readonly job: Job | null
+  readonly events: readonly JobEvent[]
+  readonly phase: WatchState['phase'] | 'idle'
+  readonly transport: TransportName | null
+}
+
+export interface JobStoreOptions {
+  /** Type of what `startJob` submits. */
+  readonly type?: string | undefined
+  /** A job to begin with. */
+  readonly jobId?: string | undefined
+  readonly history?: boolean | undefined
+}
+
+export interface StartOptions {
+  readonly type?: string
+  readonly options?: SubmitOptions
+  readonly idempotencyKey?: string
+  readonly signal?: AbortSignal
+}
+
+type Mode =
+  | { readonly kind: 'idle'; readonly error: JobcastError | null }
+  | { readonly kind: 'submitting'; readonly abort: AbortController }
+  /** `watch` is null while nobody listens; `after` is where it is taken up again. */
+  | {
+      readonly kind: 'job'
+      readonly jobId: string
+      readonly status: JobStatus | null
+      readonly watch: { readonly of: JobWatch; readonly leave: Unsubscribe } | null
+      readonly shown: WatchState | null
+      readonly error: JobcastError | null
+    }
+
+const NOTHING: JobState = {
+  status: 'idle',
+  result: null,
+  error: null,
+  progress: null,
+  jobId: null,
+  job: null,
+  events: [],
+  phase: 'idle',
+  transport: null,
+}
+
+/**
+ * One job of a user interface, from the click to the result: `idle`, `submitting`, then a `job` that is watched for as
+ * long as somebody listens to the store.
+ */
+export class JobStore extends Store<JobState> {
+  readonly #client: JobcastClient
+  readonly #options: JobStoreOptions
+  #mode: Mode
+
+  constructor(client: JobcastClient, options: JobStoreOptions = {}) {
+    const mode: Mode =
+      options.jobId === undefined
+        ? { kind: 'idle', error: null }
+        : { kind: 'job', jobId: options.jobId, status: null, watch: null, shown: null, error: null }
+    super(show(mode))
+    this.#client = client
+    this.#options = options
+    this.#mode = mode
+  }
+
+  /** Submits and watches; the job that was shown before goes on unwatched. Resolves to the job's id once stored. */
+  readonly startJob = async (payload: unknown, start: StartOptions = {}): Promise<string> => {
+    const type = start.type ?? this.#options.type
+    if (type === undefined) throw new JobcastError('invalid_request', 'startJob needs a type')
+    const abort = new AbortController()
+    const stop = () => abort.abort(start.signal?.reason)
+    start.signal?.addEventListener('abort', stop)
+    if (start.signal?.aborted) stop()
+    const submitting: Mode = { kind: 'submitting', abort }
+    this.#become(submitting)
+    try {
+      const { signal: _signal, ...rest } = start
+      const answer = await this.#client.submit({ ...rest, type, payload, signal: abort.signal })
+      if (this.#mode === submitting) this.#show(answer.jobId, answer.status)
+      return answer.jobId
+    } catch (error) {
+      if (this.#mode === submitting) this.#become({ kind: 'idle', error: asError(error) })
+      throw error
+    } finally {
+      start.signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Asks for the job's end; a running one takes a moment to stop. Rejects where that is not possible. */
+  readonly cancel = async (): Promise<void> => {
+    await this.#command((jobId) => this.#client.cancel(jobId))
+  }
+
+  /** A failed or cancelled job once more. */
+  readonly retry = async (): Promise<void> => {
+    const job = await this.#command((jobId) => this.#client.retry(jobId))
+    if (job !== null && this.#mode.kind === 'job' && this.#mode.jobId === job.jobId) {
+      this.#show(job.jobId, job.status, job)
+    }
+  }
+
+  /** Back to `idle`; a job that runs goes on unwatched, a submission under way is called off where it still can be. */
+  readonly reset = (): void => {
+    this.#become({ kind: 'idle', error: null })
+  }
+
+  protected override activated(): void {
+    if (this.#mode.kind === 'job' && this.#mode.watch === null) this.#watch(this.#mode)
+  }
+
+  protected override deactivated(): void {
+    if (this.#mode.kind === 'job') this.#become({ ...this.#mode, watch: null })
+  }
+
+  async #command(command: (jobId: string) => Promise<Job>): Promise<Job | null> {
+    if (this.#mode.kind !== 'job') return null
+    const { jobId } = this.#mode
+    try {
+      const job = await command(jobId)
+      this.#note(jobId, null)
+      return job
+    } catch (error) {
+      this.#note(jobId, asError(error))
+      throw error
+    }
+  }
+
+  #note(jobId: string, error: JobcastError | null): void {
+    if (this.#mode.kind === 'job' && this.#mode.jobId === jobId) this.#become({ ...this.#mode, error })
+  }
+
+  /** Turns to a job; with `seed`, the job as it is known to be now. */
+  #show(jobId: string, status: JobStatus, seed: Job | null = null): void {
+    const before = this.#mode.kind === 'job' && this.#mode.jobId === jobId ? this.#mode.shown : null
+    const shown: WatchState | null =
+      seed === null
+        ? null
+        : { phase: 'connecting', job: seed, events: before?.events ?? [], transport: null, error: null }
+    const mode: Mode & { kind: 'job' } = { kind: 'job', jobId, status, watch: null, shown, error: null }
+    this.#become(mode)
+    if (this.active) this.#watch(mode)
+  }
+
+  #watch(mode: Mode & { kind: 'job' }): void {
+    const after = mode.shown?.job?.cursor
+    const history = this.#options.history === true
+    let watch: JobWatch
+    try {
+      watch = this.#client.watch(mode.jobId, { history, ...(after === undefined ? {} : { after }) })
+    } catch (error) {
+      this.#become({ ...mode, error: asError(error) })
+      return
+    }
+    const update = () => {
+      if (this.#mode.kind !== 'job' || this.#mode.watch?.of !== watch) return
+      const state = watch.getSnapshot()
+      // Until the first answer, what was shown before is better than nothing.
+      const shown =
+        state.job === null && this.#mode.shown?.job ? { ...this.#mode.shown, phase: state.phase } : state
+      this.#become({
+        ...this.#mode,
+        shown: state.phase === 'refused' ? { ...shown, error: state.error } : shown,
+      })
+    }
+    this.#become({ ...mode, watch: { of: watch, leave: watch.subscribe(update) } })
+    update()
+  }
+
+  /** The one place that changes the mode, and lets go of what the former one held. */
+  #become(mode: Mode): void {
+    const before = this.#mode
+    this.#mode = mode
+    const kept = mode.kind === 'job' ? mode.watch : null
+    if (before.kind === 'job' && before.watch !== null && before.watch !== kept) {
+      before.watch.leave()
+      before.watch.of.close()
+    }
+    if (before.kind === 'submitting' && mode.kind !== 'job') before.abort.abort()
+    this.set(show(mode))
+  }
+}
+
+function show(mode: Mode): JobState {
+  if (mode.kind === 'idle') return mode.error === null ? NOTHING : { ...NOTHING, error: mode.error }
+  if (mode.kind === 'submitting') return { ...NOTHING, status: 'submitting' }
+  const { jobId, shown, error } = mode
+  const job = shown?.job ?? null
+  return {
+    status: job?.status ?? mode.status ?? 'queued',
+    result: job?.result ?? null,
+    error: job?.error ?? shown?.error ?? error,
+    progress: job?.progress ?? null,
+    jobId,
+    job,
+    events: shown?.events ?? [],
+    phase: shown?.phase ?? 'connecting',
+    transport: shown?.transport ?? null,
+  }
+}
+
+function asError(error: unknown): JobcastError {
+  if (error instanceof JobcastError) return error
+  return new JobcastError('network', error instanceof Error ? error.message : String(error), { cause: error })
+}
