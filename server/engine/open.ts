@@ -1,0 +1,23 @@
+import type { Engine } from './engine.ts'
+
+/** Where jobs are stored. */
+export type EngineAddress =
+  | { readonly kind: 'sqlite'; readonly folder: string }
+  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
+
+export interface EngineHooks {
+  /** The store went away; why, in one line. */
+  readonly onDown?: (reason: string) => void
+  /** It is back, with this epoch. */
+  readonly onUp?: (epoch: string) => void
+}
+
+/** The engine for an address, not started yet. Loads only the libraries that this one needs. */
+export async function openEngine(address: EngineAddress, hooks: EngineHooks = {}): Promise<Engine> {
+  if (address.kind === 'sqlite') {
+    const { createSqliteEngine } = await import('./sqlite/engine.ts')
+    return createSqliteEngine({ folder: address.folder, ...hooks })
+  }
+  const { createRedisEngine } = await import('./redis/engine.ts')
+  return createRedisEngine({ url: address.url, prefix: address.prefix, ...hooks })
+}

@@ -1,0 +1,107 @@
+import Libsql from 'libsql'
+
+/** What goes into SQLite and comes out of it. */
+export type Value = string | number | null
+export type Row = readonly Value[]
+
+/** A prepared statement; parameters by position. */
+export interface Statement {
+  run(parameters: readonly Value[]): void
+  get(parameters: readonly Value[]): Row | undefined
+  all(parameters: readonly Value[]): Row[]
+}
+
+/** The little of SQLite that the engine uses, so that another binding can stand in for this one. */
+export interface Database {
+  prepare(sql: string): Statement
+  /** Statements without parameters and answers. */
+  exec(sql: string): void
+  close(): void
+}
+
+/** SQLite refused: `code` is its primary result code (https://sqlite.org/rescode.html). */
+export class DatabaseError extends Error {
+  override readonly name = 'DatabaseError'
+  readonly code: number
+
+  constructor(message: string, code: number) {
+    super(message)
+    this.code = code
+  }
+}
+
+export const BUSY = 5
+const CANNOT_OPEN = 14
+
+/**
+ * Result codes that tell of the file or the disk (locked, out of memory, read-only, I/O error, damaged, full, …) and not of the
+ * statement.
+ */
+const STORAGE_CODES = new Set([3, 5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 23, 26])
+
+export function isStorageFailure(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && STORAGE_CODES.has(error.code)
+}
+
+/** How long another process' lock on the file is waited for, in ms; the event loop stands still meanwhile. */
+const BUSY_TIMEOUT_MS = 250
+
+/** Opens a database file, creating it where there is none. Throws `DatabaseError`. */
+export function openDatabase(path: string, timeoutMs: number = BUSY_TIMEOUT_MS): Database {
+  const database = guarded(() => new Libsql(path, { timeout: timeoutMs }))
+  return {
+    prepare(sql) {
+      const statement = guarded(() => {
+        const prepared = database.prepare(sql)
+        return prepared.reader ? prepared.raw() : prepared
+      })
+      return {
+        run: (parameters) => {
+          guarded(() => statement.run(checked(parameters)))
+        },
+        get: (parameters) => guarded(() => statement.get(checked(parameters)) as Row | undefined),
+        all: (parameters) => guarded(() => statement.all(checked(parameters)) as Row[]),
+      }
+    },
+    exec: (sql) => {
+      guarded(() => database.exec(sql))
+    },
+    close: () => {
+      guarded(() => database.close())
+    },
+  }
+}
+
+/**
+ * The binding ends the whole process over a boolean, cuts strings at NUL, and rounds what is no safe integer;
+ * whatever could hold such a thing is stored as JSON, and here nothing else gets through.
+ */
+function checked(parameters: readonly Value[]): readonly Value[] {
+  for (const value of parameters) {
+    if (value === null) continue
+    if (typeof value === 'string' ? !value.includes('\0') : Number.isSafeInteger(value)) continue
+    throw new TypeError(`not storable: ${typeof value} ${String(value).slice(0, 40)}`)
+  }
+  return parameters
+}
+
+function guarded<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw converted(error)
+  }
+}
+
+function converted(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  if (error instanceof Libsql.SqliteError) {
+    const { rawCode } = error
+    return new DatabaseError(error.message, rawCode === undefined ? 0 : rawCode & 0xff)
+  }
+  // Opening fails with an error of the binding's own, whose text ends in the result code.
+  const opening = /Unable to open .*: (\d+)/.exec(error.message)
+  return opening === null
+    ? error
+    : new DatabaseError('unable to open database file', Number(opening[1]) & 0xff || CANNOT_OPEN)
+}

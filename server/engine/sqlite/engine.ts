@@ -1,0 +1,298 @@
+import type { Job } from '../../../shared/job.ts'
+import {
+  type Change,
+  type Claim,
+  type ClaimRequest,
+  type Engine,
+  type ExtendVerdict,
+  type Feed,
+  type FeedMessage,
+  type JobPage,
+  type LeaseRef,
+  type ListQuery,
+  MAX_CALL_JOBS,
+  type Presence,
+  type Report,
+  type SettleRequest,
+  type SettleVerdict,
+  type SubmitReceipt,
+  type SubmitRequest,
+  type TypeRegistration,
+  type TypeState,
+  type Unsubscribe,
+  type WaitRequest,
+} from '../engine.ts'
+import { Unavailable } from '../errors.ts'
+import { cancel, remove, retry } from './changes.ts'
+import { Claims, extend } from './claim.ts'
+import { DatabaseError } from './database.ts'
+import { position, read } from './feed.ts'
+import { Health } from './health.ts'
+import { jobOf } from './job-row.ts'
+import { list } from './list.ts'
+import { Listeners } from './listeners.ts'
+import { Presences } from './presences.ts'
+import { report, settle } from './settle.ts'
+import { Store } from './store.ts'
+import { submit } from './submit.ts'
+import type { Effects } from './transaction.ts'
+import { promote, prune, rescue } from './upkeep.ts'
+import { Waiters } from './waiters.ts'
+import { asUnavailable, type Verb, Writer } from './writer.ts'
+
+export interface SqliteEngineOptions {
+  /** Where the file is; made where there is none. One process at a time. */
+  readonly folder: string
+  /** The store takes no more writes. */
+  readonly onDown?: (reason: string) => void
+  /** It takes them again. */
+  readonly onUp?: (epoch: string) => void
+}
+
+/**
+ * The embedded engine: one SQLite file in a folder that this process owns. Reads happen at once and see what is durable; writes go
+ * through one writer. Nothing here waits for anything but the disk, so a commit and what others are told of
+ * it are one step of the event loop: the feed cannot lose a message.
+ */
+export function createSqliteEngine(options: SqliteEngineOptions): Engine {
+  return new SqliteEngine(options)
+}
+
+type State =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'open'; readonly store: Store; readonly writer: Writer; readonly health: Health }
+
+class SqliteEngine implements Engine {
+  readonly kind = 'sqlite'
+  readonly feed: Feed
+  readonly #options: SqliteEngineOptions
+  readonly #watchers = new Listeners<FeedMessage>()
+  readonly #cancels = new Listeners<LeaseRef>()
+  readonly #waiters = new Waiters()
+  readonly #presences = new Presences()
+  #claims = new Claims()
+  #state: State = { kind: 'closed' }
+
+  constructor(options: SqliteEngineOptions) {
+    this.#options = options
+    this.feed = this.#createFeed()
+  }
+
+  async start(): Promise<void> {
+    if (this.#state.kind === 'open') return
+    const store = this.#openStore()
+    const health = new Health({
+      onDown: (reason) => this.#options.onDown?.(reason),
+      onUp: () => this.#options.onUp?.(store.epoch),
+      probe: () => this.check(),
+    })
+    const writer = new Writer(store, {
+      isWatched: (jobId) => this.#watchers.has(jobId),
+      onCommitted: (effects) => {
+        health.succeeded()
+        this.#tell(store, effects)
+      },
+      onFailed: (reason) => health.failed(reason),
+    })
+    this.#claims = new Claims()
+    this.#state = { kind: 'open', store, writer, health }
+    try {
+      await this.check()
+      // Whoever ran these is gone, or this process would not have the folder.
+      while ((await this.#write((tx) => rescue(tx, MAX_CALL_JOBS, Number.MAX_SAFE_INTEGER))).rescued > 0);
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state.kind === 'closed') return
+    const { store, writer, health } = this.#state
+    writer.flush()
+    this.#state = { kind: 'closed' }
+    health.stop()
+    this.#waiters.wakeAll()
+    store.close()
+  }
+
+  async check(): Promise<void> {
+    await this.#write((tx) => tx.store.touch(tx.now))
+  }
+
+  async submit(request: SubmitRequest): Promise<SubmitReceipt> {
+    return this.#open().writer.write((tx) => submit(tx, request))
+  }
+
+  async get(jobId: string): Promise<Job | null> {
+    return this.#read((store, now) => {
+      const row = store.liveJob(jobId, now)
+      return row === null ? null : jobOf(row, store.bodies(row.n), store.epoch)
+    })
+  }
+
+  async list(query: ListQuery): Promise<JobPage> {
+    return this.#read((store, now) => list(store, query, now))
+  }
+
+  async claim(request: ClaimRequest): Promise<Claim[]> {
+    return this.#write((tx) => this.#claims.claim(tx, request))
+  }
+
+  async waitForWork(request: WaitRequest): Promise<void> {
+    const { catalog } = this.#open().store
+    if (request.types.some((type) => catalog.claimable(type) > 0)) return
+    await this.#waiters.wait(request)
+  }
+
+  async extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {
+    return this.#write((tx) => extend(tx, request.leases, request.leaseMs))
+  }
+
+  async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
+    return this.#write((tx) => report(tx, reports))
+  }
+
+  async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
+    const { settlements, next } = request
+    return this.#write((tx) => ({
+      verdicts: settle(tx, settlements),
+      claims: next === undefined ? [] : this.#claims.claim(tx, next),
+    }))
+  }
+
+  async cancel(jobId: string): Promise<Change<'not_found' | 'already_finished'>> {
+    return this.#write((tx) => cancel(tx, jobId))
+  }
+
+  async retry(jobId: string): Promise<Change<'not_found' | 'not_retryable'>> {
+    return this.#write((tx) => retry(tx, jobId))
+  }
+
+  async remove(jobId: string): Promise<'removed' | 'not_found' | 'not_finished'> {
+    return this.#write((tx) => remove(tx, jobId))
+  }
+
+  async promote(request: { limit: number }): Promise<{ promoted: number; nextInMs: number | null }> {
+    return this.#write((tx) => promote(tx, request.limit))
+  }
+
+  async rescue(request: { limit: number }): Promise<{ rescued: number }> {
+    return this.#write((tx) => rescue(tx, request.limit))
+  }
+
+  async prune(request: { limit: number }): Promise<{ pruned: number }> {
+    return this.#write((tx) => prune(tx, request.limit))
+  }
+
+  async types(): Promise<TypeState[]> {
+    return this.#read((store) => store.catalog.states())
+  }
+
+  async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
+    await this.#write((tx) => {
+      for (const type of types) tx.store.catalog.register(type, tx.undo)
+    })
+  }
+
+  async pause(type: string): Promise<void> {
+    await this.#write((tx) => tx.store.catalog.setPaused(type, true, tx.undo))
+  }
+
+  async resume(type: string): Promise<void> {
+    await this.#write((tx) => {
+      const { catalog } = tx.store
+      catalog.setPaused(type, false, tx.undo)
+      tx.ready(type, catalog.claimable(type))
+    })
+  }
+
+  async announce(presence: Presence & { ttlMs: number }): Promise<void> {
+    this.#open()
+    this.#presences.announce(presence)
+  }
+
+  async withdraw(id: string): Promise<void> {
+    this.#presences.withdraw(id)
+  }
+
+  async presences(): Promise<Presence[]> {
+    this.#open()
+    return this.#presences.all()
+  }
+
+  async onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe> {
+    this.#open()
+    return this.#cancels.add(workerId, listener)
+  }
+
+  async secret(name: string, candidate: string): Promise<string> {
+    return this.#write(({ store }) => {
+      const key = JSON.stringify(name)
+      store.run('INSERT OR IGNORE INTO secrets (name, value) VALUES (?, ?)', [key, JSON.stringify(candidate)])
+      return JSON.parse(store.get('SELECT value FROM secrets WHERE name = ?', [key])?.[0] as string)
+    })
+  }
+
+  #createFeed(): Feed {
+    const epoch = () => (this.#state.kind === 'open' ? this.#state.store.epoch : '')
+    return {
+      get epoch() {
+        return epoch()
+      },
+      watch: async (jobId, listener) => {
+        this.#open()
+        return this.#watchers.add(jobId, listener)
+      },
+      read: async (requests) =>
+        this.#read((store, now) => requests.map((request) => read(store, request, now))),
+      positions: async (jobIds) =>
+        this.#read((store, now) => jobIds.map((jobId) => position(store, jobId, now))),
+      // In one process no message is lost, and the file's history never changes.
+      onReset: () => () => {},
+    }
+  }
+
+  #openStore(): Store {
+    const { folder } = this.#options
+    try {
+      return new Store(folder)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
+      throw new Unavailable(
+        `${folder} holds no usable store (${error.message}): restore it from a backup, move it away, or set JOBCAST_DATA to another folder`,
+      )
+    }
+  }
+
+  #open(): Extract<State, { kind: 'open' }> {
+    if (this.#state.kind === 'open') return this.#state
+    throw new Unavailable('the store is closed')
+  }
+
+  /** Looks at the file after everything that was called before: whoever asks finds what he has just changed. */
+  async #read<T>(look: (store: Store, now: number) => T): Promise<T> {
+    await this.#open().writer.barrier()
+    try {
+      return look(this.#open().store, Date.now())
+    } catch (error) {
+      throw asUnavailable(error)
+    }
+  }
+
+  /** Writes, after whatever the same group has collected so far, so that the verb sees it. */
+  #write<T>(verb: Verb<T>): Promise<T> {
+    return this.#open().writer.write((tx) => {
+      tx.store.flush()
+      return verb(tx)
+    })
+  }
+
+  #tell({ catalog }: Store, { messages, cancels, ready }: Effects): void {
+    for (const { jobId, message } of messages) this.#watchers.emit(jobId, message)
+    for (const { worker, lease } of cancels) this.#cancels.emit(worker, lease)
+    for (const [type, jobs] of ready) {
+      if (catalog.claimable(type) > 0) this.#waiters.wake(type, jobs)
+    }
+  }
+}

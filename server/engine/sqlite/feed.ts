@@ -1,0 +1,60 @@
+import type { JobEvent } from '../../../shared/event.ts'
+import { judgeCursor, type Position, type ReadRequest, type ReadResult } from '../engine.ts'
+import { iso, type JobRow, jobOf } from './job-row.ts'
+import type { Store } from './store.ts'
+
+/** The job and its events, as the file has them now; null where it is unknown or expired. */
+export function read(store: Store, request: ReadRequest, now: number): ReadResult | null {
+  const row = store.liveJob(request.jobId, now)
+  if (row === null) return null
+  const { after, history, withJob } = request
+  const { epoch } = store
+  const at: Position = { epoch, seq: row.seq, status: row.status }
+  const job = () => jobOf(row, store.bodies(row.n), epoch)
+  const reason = judgeCursor(after, { epoch, seq: row.seq, trimmed: row.trimmed })
+  if (reason !== null) {
+    return { ...at, mode: 'snapshot', reason, job: job(), events: history ? retained(store, row, 0) : [] }
+  }
+  return { ...at, mode: 'resume', job: withJob ? job() : null, events: retained(store, row, after?.seq ?? 0) }
+}
+
+/** Where the job stands; null where it is unknown or expired. */
+export function position(store: Store, jobId: string, now: number): Position | null {
+  const row = store.liveJob(jobId, now)
+  return row === null ? null : { epoch: store.epoch, seq: row.seq, status: row.status }
+}
+
+/** The retained events after a seq, in order. */
+function retained(store: Store, row: JobRow, after: number): JobEvent[] {
+  if (after >= row.seq) return []
+  const events = [...statuses(store, row, after), ...outputs(store, row, after)]
+  const { progress, progressSeq, progressAt } = row
+  if (progress !== null && progressSeq !== null && progressAt !== null && progressSeq > after) {
+    events.push({ seq: progressSeq, at: iso(progressAt), kind: 'progress', data: progress })
+  }
+  return events.sort((a, b) => a.seq - b.seq)
+}
+
+function statuses(store: Store, { n }: JobRow, after: number): JobEvent[] {
+  const found = store.all('SELECT seq, at, data FROM history WHERE n = ? AND seq > ? ORDER BY seq', [
+    n,
+    after,
+  ])
+  return found.map(([seq, at, text]) => {
+    const data = JSON.parse(text as string)
+    // A result is stored once, beside the job: no job completes twice.
+    if (data.status === 'completed') data.result = JSON.parse(store.result(n) ?? 'null')
+    return { seq: seq as number, at: iso(at as number), kind: 'status', data }
+  })
+}
+
+function outputs(store: Store, { n, outputs }: JobRow, after: number): JobEvent[] {
+  if (outputs === 0) return []
+  const sql = 'SELECT seq, at, kind, data FROM output WHERE n = ? AND seq > ? ORDER BY seq'
+  return store.all(sql, [n, after]).map(([seq, at, kind, text]) => ({
+    seq: seq as number,
+    at: iso(at as number),
+    kind: kind as 'log' | 'chunk',
+    data: JSON.parse(text as string),
+  }))
+}

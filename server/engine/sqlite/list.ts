@@ -1,0 +1,113 @@
+import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
+import type { JobPage, ListQuery } from '../engine.ts'
+import { BadPage } from '../errors.ts'
+import { isExpired, type JobRow, jobOf } from './job-row.ts'
+import type { Store } from './store.ts'
+import { tagKey } from './transaction.ts'
+
+/** Jobs that one page looks at, for what no index answers. */
+const MAX_EXAMINED = 2000
+/** Characters of payloads and results after which a page ends, so that a list of large jobs stays short. */
+const MAX_PAGE_CHARACTERS = 16 * 1024 * 1024
+/** Jobs that are read from an index at a time. */
+const BLOCK = 64
+
+/** Newest first. Throws `BadPage`. */
+export function list(store: Store, query: ListQuery, now: number): JobPage {
+  const jobs: JobPage['jobs'] = []
+  let examined = 0
+  let characters = 0
+  let last = query.page === null ? Number.MAX_SAFE_INTEGER : parsePage(query.page, store.epoch)
+  for (const n of candidates(store, query, last)) {
+    if (jobs.length >= query.limit || examined >= MAX_EXAMINED || characters > MAX_PAGE_CHARACTERS) {
+      return { jobs, nextPage: formatPage(last, store.epoch) }
+    }
+    examined++
+    last = n
+    const row = store.jobByNumber(n)
+    if (row === null || isExpired(row, now) || !matches(row, query)) continue
+    const bodies = store.bodies(n)
+    characters += bodies.payload.length + (bodies.result?.length ?? 0)
+    jobs.push(jobOf(row, bodies, store.epoch))
+  }
+  return { jobs, nextPage: null }
+}
+
+function matches(row: JobRow, { types, statuses, tags }: ListQuery): boolean {
+  if (types.length > 0 && !types.includes(row.type)) return false
+  if (statuses.length > 0 && !statuses.includes(row.status)) return false
+  if (tags.length === 0) return true
+  const own: string[] = JSON.parse(row.tags)
+  return tags.every((tag) => own.includes(tag))
+}
+
+/** The numbers of the jobs that may match, newest first, from the narrowest index there is. */
+function candidates(store: Store, { types, statuses, tags }: ListQuery, before: number): Iterable<number> {
+  const [tag] = tags
+  if (tag !== undefined) {
+    return blocks(
+      store,
+      'SELECT n FROM tags WHERE tag = ? AND n < ? ORDER BY n DESC LIMIT ?',
+      [tagKey(tag)],
+      before,
+    )
+  }
+  if (types.length === 0 && statuses.length === 0) {
+    return blocks(store, 'SELECT n FROM jobs WHERE n < ? ORDER BY n DESC LIMIT ?', [], before)
+  }
+  const streams = []
+  for (const type of types.length > 0 ? new Set(types) : store.catalog.names()) {
+    for (const status of statuses.length > 0 ? new Set(statuses) : JOB_STATUSES) {
+      if (store.catalog.count(type, status) > 0) streams.push(listed(store, type, status, before))
+    }
+  }
+  return streams.length === 1 && streams[0] !== undefined ? streams[0] : newestOf(streams)
+}
+
+function listed(store: Store, type: string, status: JobStatus, before: number): Generator<number> {
+  const sql = `
+    SELECT n FROM jobs INDEXED BY jobs_listed
+    WHERE type = ? AND status = ? AND n < ? ORDER BY n DESC LIMIT ?`
+  return blocks(store, sql, [type, status], before)
+}
+
+/** Everything that a statement finds below a number, downwards. A first look is short: often one of many streams. */
+function* blocks(store: Store, sql: string, keys: readonly string[], before: number): Generator<number> {
+  let below = before
+  for (let size = 1; ; size = BLOCK) {
+    const found = store.all(sql, [...keys, below, size])
+    for (const [n] of found) {
+      below = Number(n)
+      yield below
+    }
+    if (found.length < size) return
+  }
+}
+
+/** Merges streams that go downwards into one. */
+function* newestOf(streams: readonly Iterator<number>[]): Generator<number> {
+  const heads = streams.map((stream) => ({ stream, next: stream.next() })).filter(({ next }) => !next.done)
+  while (heads.length > 0) {
+    let newest = 0
+    for (let index = 1; index < heads.length; index++) {
+      if ((heads[index]?.next.value ?? 0) > (heads[newest]?.next.value ?? 0)) newest = index
+    }
+    const head = heads[newest]
+    if (head === undefined || head.next.done === true) return
+    yield head.next.value
+    head.next = head.stream.next()
+    if (head.next.done === true) heads.splice(newest, 1)
+  }
+}
+
+/** Names the store as well: a page of another store is none that this list returned. */
+function formatPage(n: number, epoch: string): string {
+  return Buffer.from(`${epoch}.${n}`).toString('base64url')
+}
+
+function parsePage(page: string, epoch: string): number {
+  const text = Buffer.from(page, 'base64url').toString()
+  const n = Number(text.slice(epoch.length + 1))
+  if (Number.isSafeInteger(n) && formatPage(n, epoch) === page) return n
+  throw new BadPage('this page is none that a list returned')
+}

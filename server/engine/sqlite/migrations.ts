@@ -1,0 +1,124 @@
+import { Unavailable } from '../errors.ts'
+import type { Database } from './database.ts'
+
+/** "JBCT": tells a file of Jobcast's from any other SQLite database. */
+const APPLICATION_ID = 0x4a424354
+
+/**
+ * Each brings a file one version further; the file's `user_version` says how many it has had. Never change one that was
+ * released: add another.
+ *
+ * Times are ms since the epoch. Free text (errors, worker names, keys, tags) is stored as JSON, since the binding ends
+ * strings at NUL. What may be large and is written once (payload, result) has tables of its own, or every update
+ * of a job would write it again.
+ */
+const MIGRATIONS = [
+  `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE types (
+    type TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL,
+    policy TEXT,
+    payload_schema TEXT
+  ) STRICT, WITHOUT ROWID;
+
+  -- n: order of submission. place: in the line of its type. fresh: neither scheduled, retried nor stalled so far.
+  -- settled_lease, settled_as: the last run that was settled, for a settle that is sent again.
+  -- statuses, outputs, output_bytes: what is retained in history and output.
+  CREATE TABLE jobs (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    trimmed INTEGER NOT NULL,
+    statuses INTEGER NOT NULL,
+    outputs INTEGER NOT NULL,
+    output_bytes INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    fresh INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    stalls INTEGER NOT NULL,
+    cancel_requested INTEGER NOT NULL,
+    progress TEXT,
+    progress_seq INTEGER,
+    progress_at INTEGER,
+    error TEXT,
+    error_code TEXT,
+    scheduled_for INTEGER,
+    started_at INTEGER,
+    completed_at INTEGER,
+    expires_at INTEGER,
+    lease TEXT,
+    worker TEXT,
+    leased_until INTEGER,
+    settled_lease TEXT,
+    settled_as TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX jobs_id ON jobs (id);
+  CREATE INDEX jobs_listed ON jobs (type, status, n);
+  CREATE INDEX jobs_ready ON jobs (type, priority DESC, place) WHERE status = 'queued';
+  CREATE INDEX jobs_due ON jobs (scheduled_for) WHERE status = 'scheduled';
+  CREATE INDEX jobs_leased ON jobs (leased_until) WHERE status = 'processing';
+  CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
+
+  CREATE TABLE payloads (n INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+  CREATE TABLE results (n INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+  CREATE TABLE tags (tag TEXT, n INTEGER, PRIMARY KEY (tag, n)) STRICT, WITHOUT ROWID;
+
+  -- status events, without the result (that is in results); and log lines and chunks. The one progress event that is
+  -- retained is in the job's row.
+  CREATE TABLE history (n INTEGER, seq INTEGER, at INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (n, seq))
+    STRICT, WITHOUT ROWID;
+  CREATE TABLE output (
+    n INTEGER,
+    seq INTEGER,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (n, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY,
+    body_hash TEXT NOT NULL,
+    jobs TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotency_expiring ON idempotency (expires_at);
+
+  CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+]
+
+/** Brings the file up to date. Throws `Unavailable` where it is of a newer version, or not Jobcast's. */
+export function migrate(database: Database, path: string): void {
+  const number = (pragma: string) => Number(database.prepare(`PRAGMA ${pragma}`).get([])?.[0] ?? 0)
+  const version = number('user_version')
+  if (version > MIGRATIONS.length) {
+    throw new Unavailable(
+      `${path} was written by a newer version of Jobcast (schema ${version}, this one knows ${MIGRATIONS.length}): ` +
+        'install that version or newer, or set JOBCAST_DATA to another folder',
+    )
+  }
+  if (version === 0 ? number('schema_version') !== 0 : number('application_id') !== APPLICATION_ID) {
+    throw new Unavailable(`${path} belongs to another program: set JOBCAST_DATA to another folder`)
+  }
+  for (const [index, migration] of MIGRATIONS.entries()) {
+    if (index < version) continue
+    database.exec('BEGIN IMMEDIATE')
+    try {
+      database.exec(migration)
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${index + 1}; COMMIT`)
+    } catch (error) {
+      database.exec('ROLLBACK')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { formatCursor } from '../../../shared/cursor.ts'
+import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
+import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
+import { IdempotencyMismatch } from '../errors.ts'
+import { newJobId } from '../job-id.ts'
+import type { JobRow } from './job-row.ts'
+import type { Transaction } from './transaction.ts'
+import { submitted } from './transitions.ts'
+
+/** Stores the jobs, or brings back the first answer to the same key. Throws `IdempotencyMismatch` before any write. */
+export function submit(tx: Transaction, { jobs, idempotency }: SubmitRequest): SubmitReceipt {
+  if (idempotency === undefined) return { jobs: store(tx, jobs), replayed: false }
+  const { scope, bodyHash } = idempotency
+  const key = JSON.stringify([scope, idempotency.key])
+  const known = tx.store.get('SELECT body_hash, jobs FROM idempotency WHERE key = ? AND expires_at > ?', [
+    key,
+    tx.now,
+  ])
+  if (known !== undefined) {
+    if (known[0] !== JSON.stringify(bodyHash)) {
+      throw new IdempotencyMismatch('this idempotency key was used before, with another body')
+    }
+    return { jobs: JSON.parse(known[1] as string) as SubmittedJob[], replayed: true }
+  }
+  const receipts = store(tx, jobs)
+  tx.store.run('INSERT OR REPLACE INTO idempotency (key, body_hash, jobs, expires_at) VALUES (?, ?, ?, ?)', [
+    key,
+    JSON.stringify(bodyHash),
+    JSON.stringify(receipts),
+    tx.now + IDEMPOTENCY_TTL_MS,
+  ])
+  return { jobs: receipts, replayed: false }
+}
+
+function store(tx: Transaction, jobs: readonly NewJob[]): SubmittedJob[] {
+  return jobs.map((job) => {
+    const row = newRow(tx, job)
+    const runAt = 'runAt' in job.when ? job.when.runAt : tx.now + job.when.delayMs
+    tx.store.catalog.add(job.type, tx.undo)
+    tx.create(row, JSON.stringify(job.payload), submitted(runAt > tx.now ? runAt : null))
+    const { id: jobId, type, status } = row
+    return { jobId, type, status, createdAt: tx.at, cursor: formatCursor(tx.store.epoch, row.seq) }
+  })
+}
+
+function newRow(tx: Transaction, job: NewJob): JobRow {
+  const place = tx.nextPlace()
+  return {
+    n: place,
+    id: newJobId(tx.now),
+    type: job.type,
+    priority: job.policy.priority,
+    policy: JSON.stringify(job.policy),
+    tags: JSON.stringify(job.tags),
+    createdAt: tx.now,
+    status: 'queued',
+    seq: 0,
+    trimmed: 0,
+    statuses: 0,
+    outputs: 0,
+    outputBytes: 0,
+    place,
+    fresh: true,
+    attempt: 1,
+    stalls: 0,
+    cancelRequested: false,
+    progress: null,
+    progressSeq: null,
+    progressAt: null,
+    error: null,
+    errorCode: null,
+    scheduledFor: null,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: null,
+    lease: null,
+    worker: null,
+    leasedUntil: null,
+    settledLease: null,
+    settledAs: null,
+  }
+}
