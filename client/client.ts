@@ -9,11 +9,12 @@ import type {
 import type { Job } from '../shared/job.ts'
 import type { JobStatus } from '../shared/status.ts'
 import { Connection, type ConnectionState } from './connection.ts'
-import { JobcastError } from './errors.ts'
+import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
 import { reconnectDelayMs } from './retry.ts'
 import type { Readable } from './store.ts'
 import { Subscription } from './subscription.ts'
+import { Tokens } from './tokens.ts'
 import { LADDER, type TransportName } from './transports/link.ts'
 import type { SocketConstructor } from './transports/open.ts'
 import { type JobWatch, Watch, type WatchOptions } from './watch.ts'
@@ -78,14 +79,13 @@ export interface JobcastClient {
   remove(jobId: string): Promise<void>
   pause(type: string): Promise<void>
   resume(type: string): Promise<void>
+  /** Throws (code `closed`) once the client is closed. */
   watch(jobId: string, options?: WatchOptions): JobWatch
   readonly connection: Readable<ConnectionState>
   /** Ends every watch (`finished` rejects with code `closed`) and connection. */
   close(): void
 }
 
-/** Tokens of submitted jobs that are kept, for clients without an API key. */
-const KEPT_TOKENS = 1000
 /** How long a submission with an idempotency key is tried where no signal says so. */
 const SUBMIT_WITHIN_MS = 60_000
 
@@ -98,12 +98,21 @@ class Client implements JobcastClient {
   readonly #http: Http
   readonly #connection: Connection
   readonly #subscriptions = new Map<string, Subscription>()
-  readonly #tokens = new Map<string, string>()
+  readonly #tokens: Tokens
   #closed = false
 
   constructor(options: ClientOptions) {
     this.#options = options
     this.#http = new Http({ baseUrl: options.baseUrl, fetch: options.fetch })
+    this.#tokens = new Tokens({
+      http: this.#http,
+      credential: options.credential,
+      renewToken: options.renewToken,
+      changed: (jobId) => {
+        const subscription = this.#subscriptions.get(jobId)
+        if (subscription !== undefined) this.#connection.credentialChanged(subscription)
+      },
+    })
     this.#connection = new Connection({
       http: this.#http,
       transports: options.transports ?? LADDER,
@@ -165,7 +174,7 @@ class Client implements JobcastClient {
 
   watch(jobId: string, options: WatchOptions = {}): JobWatch {
     if (this.#closed) throw closed()
-    if (options.token !== undefined) this.#keepToken(jobId, options.token)
+    if (options.token !== undefined) this.#tokens.keep(jobId, options.token)
     const history = options.history === true || options.after !== undefined
     const standing = this.#subscriptions.get(jobId)
     if (standing !== undefined) {
@@ -177,14 +186,16 @@ class Client implements JobcastClient {
       jobId,
       history,
       credential: () => this.#tokens.get(jobId) ?? this.#options.credential,
-      renew: () => this.#renew(jobId),
+      renew: () => this.#tokens.renew(jobId),
       released: (released) => {
         if (this.#subscriptions.get(jobId) !== released) return
         this.#subscriptions.delete(jobId)
+        this.#tokens.unwatched(jobId)
         this.#connection.drop(released)
       },
     })
     this.#subscriptions.set(jobId, subscription)
+    this.#tokens.watched(jobId)
     const watch = new Watch(subscription, options)
     this.#connection.carry(subscription)
     return watch
@@ -208,6 +219,9 @@ class Client implements JobcastClient {
   ): Promise<T> {
     const call: Call = { method: 'POST', body, signal }
     if (idempotencyKey === undefined) return this.#call(path, call)
+    if (!/^[\x20-\x7e]{1,255}$/.test(idempotencyKey)) {
+      throw new JobcastError('invalid_idempotency_key', 'an idempotency key is 1–255 printable characters')
+    }
     const until = signal === undefined ? performance.now() + SUBMIT_WITHIN_MS : Number.POSITIVE_INFINITY
     for (let n = 0; ; n++) {
       try {
@@ -226,33 +240,7 @@ class Client implements JobcastClient {
   }
 
   #remember(answer: SubmitAnswer): void {
-    if (answer.token !== undefined) this.#keepToken(answer.jobId, answer.token)
-  }
-
-  #keepToken(jobId: string, token: string): void {
-    this.#tokens.delete(jobId)
-    this.#tokens.set(jobId, token)
-    const [oldest] = this.#tokens.keys()
-    if (this.#tokens.size > KEPT_TOKENS && oldest !== undefined) this.#tokens.delete(oldest)
-  }
-
-  /** False where nobody gives a new token; rejects where that could not be found out now. */
-  async #renew(jobId: string): Promise<boolean> {
-    const { renewToken, credential } = this.#options
-    try {
-      if (renewToken !== undefined) this.#keepToken(jobId, await renewToken(jobId))
-      else {
-        const bearer = credential ?? this.#tokens.get(jobId)
-        if (bearer === undefined) return false
-        const call: Call = { method: 'POST', credential: bearer }
-        const { token } = await this.#http.json<{ token: string }>(jobPath(jobId, '/token'), call)
-        this.#keepToken(jobId, token)
-      }
-      return true
-    } catch (error) {
-      if (error instanceof JobcastError && mayPass(error)) throw error
-      return false
-    }
+    if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token)
   }
 }
 
@@ -263,11 +251,6 @@ interface SubmitCallArguments {
 
 function closed(): JobcastError {
   return new JobcastError('closed', 'the client was closed')
-}
-
-/** The same call may succeed later. */
-function mayPass({ code, status }: JobcastError): boolean {
-  return code === 'network' || code === 'timeout' || status === 429 || (status !== null && status >= 502)
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

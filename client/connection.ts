@@ -76,7 +76,10 @@ export class Connection implements LinkOwner {
     if (this.#state.kind === 'closed') return
     clearTimeout(this.#lingerTimer)
     this.#routes.add(route)
-    if (this.#state.kind === 'idle') return this.#wake()
+    if (this.#state.kind === 'idle') {
+      this.#wake()
+      return
+    }
     const carrier = this.#placed.get(route)
     if (carrier === undefined) this.#place()
     else carrier.carry(route)
@@ -107,7 +110,7 @@ export class Connection implements LinkOwner {
     const state = this.#state
     if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
     this.#proven.add(link.transport)
-    if (state.kind === 'probing' && link === state.probe) return this.#move(state.link, link)
+    if (state.kind === 'probing' && link === state.probe) this.#move(state.link, link)
     if (link !== state.link) return
     this.#remembered = link.transport
     if (state.kind === 'seeking') {
@@ -133,12 +136,12 @@ export class Connection implements LinkOwner {
     if (link !== state.link) return
     if (failure.barred === null && !failure.silent && !failure.repeated) return
     if (this.#proven.has(link.transport) || next === undefined) this.#outage = true
-    const [top] = this.#ladder
-    if (next === undefined && top === undefined) return this.#giveUp(failure.barred)
-    const target = next ?? top
-    if (target === undefined || (target === link.transport && failure.barred === null)) return
+    const target = next ?? this.#ladder[0]
+    if (target === undefined) this.#giveUp(failure.barred)
     // Down at once; up again only after the pause that the link itself would have made.
-    this.#descend(target, { n: failure.n, delayMs: next === undefined ? failure.delayMs : 0 })
+    else if (target !== link.transport) {
+      this.#descend(target, { n: failure.n, delayMs: next === undefined ? failure.delayMs : 0 })
+    }
   }
 
   changed(link: Link): void {
@@ -183,7 +186,10 @@ export class Connection implements LinkOwner {
   #wake(): void {
     const remembered = this.#ladder.find((transport) => transport === this.#remembered)
     const transport = remembered ?? this.#ladder[0]
-    if (transport === undefined) return this.#giveUp(null)
+    if (transport === undefined) {
+      this.#giveUp(null)
+      return
+    }
     globalThis.addEventListener?.('online', this.#online)
     this.#become({ kind: 'seeking', link: this.#open(transport) })
     this.#place()

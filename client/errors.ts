@@ -54,3 +54,8 @@ export class JobcastError extends Error {
     this.jobIds = details.jobIds ?? []
   }
 }
+
+/** Whether the same call may succeed later. */
+export function mayPass({ code, status }: JobcastError): boolean {
+  return code === 'network' || code === 'timeout' || status === 429 || (status !== null && status >= 502)
+}

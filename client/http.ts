@@ -63,6 +63,7 @@ export class Http {
     const headers: Record<string, string> = { accept: 'application/json', ...call.headers }
     if (call.credential !== undefined) headers.authorization = `Bearer ${call.credential}`
     if (call.body !== undefined) headers['content-type'] = 'application/json'
+    const body = call.body === undefined ? undefined : stringify(call.body)
     const request = this.#options.fetch ?? globalThis.fetch
     let response: Response
     try {
@@ -70,7 +71,7 @@ export class Http {
         method: call.method ?? 'GET',
         headers,
         cache: 'no-store',
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(body === undefined ? {} : { body }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       })
     } catch (error) {
@@ -78,6 +79,15 @@ export class Http {
     }
     if (!response.ok) throw await refusal(response)
     return response
+  }
+}
+
+/** Throws for what JSON cannot hold, such as a circular value. */
+function stringify(body: unknown): string {
+  try {
+    return JSON.stringify(body)
+  } catch (cause) {
+    throw new JobcastError('invalid_json', 'what is to be sent cannot be written as JSON', { cause })
   }
 }
 

@@ -90,10 +90,9 @@ export class Watch implements JobWatch, Observer {
 
   [Symbol.asyncIterator](): AsyncIterator<JobEvent> {
     const queue = new EventQueue(() => this.#iterators.delete(queue))
-    const { events, job, phase, error } = this.getSnapshot()
-    if (this.#from !== undefined && this.#delivered !== this.#from && job !== null) {
-      for (const event of after(this.#from, events, job.cursor)) queue.push(event)
-    }
+    const { events, phase, error } = this.getSnapshot()
+    // What was delivered already, and nothing that is about to be.
+    if (this.#delivered !== this.#from) for (const event of events) queue.push(event)
     if (phase === 'refused' && error !== null) queue.fail(error)
     else if (this.#settle === null) queue.end()
     else this.#iterators.add(queue)
@@ -103,14 +102,14 @@ export class Watch implements JobWatch, Observer {
   /** From the subscription: its state is another one. */
   changed(): void {
     const state = this.#subscription.state.getSnapshot()
-    this.#state.set(state)
+    if (state.job !== null) this.#from ??= state.job.cursor
+    this.#state.set({ ...state, events: this.#own(state) })
     if (state.phase === 'ended' && state.job !== null) this.#end(state.job)
     if (state.phase === 'refused' && state.error !== null) this.#end(state.error)
   }
 
   /** From the subscription: events, and the cursor after them. */
   delivered(events: readonly JobEvent[], cursor: string): void {
-    this.#from ??= cursor
     const fresh = after(this.#delivered ?? cursor, events, cursor)
     this.#delivered = cursor
     for (const event of fresh) {
@@ -118,6 +117,12 @@ export class Watch implements JobWatch, Observer {
       const onEvent = this.#onEvent
       if (onEvent !== undefined && this.#settle !== null) guarded(() => onEvent(event))
     }
+  }
+
+  /** Another watch of the job may have asked for more of its past than this one. */
+  #own({ events, job }: WatchState): readonly JobEvent[] {
+    if (this.#from === undefined || job === null || !this.#subscription.history) return events
+    return this.#from === '' ? events : after(this.#from, events, job.cursor)
   }
 
   #end(how: Job | JobcastError): void {

@@ -9,7 +9,7 @@ import type { TransportName } from '../transports/link.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
 
 export interface JobState<Result = unknown> {
-  /** `idle` no job yet; `submitting` until the server has stored it. */
+  /** `idle` no job, or one of which nothing is known yet; `submitting` until the server has stored it. */
   readonly status: JobStatus | 'idle' | 'submitting'
   readonly result: Result | null
   /** Of the job (a message), else of the submission, the watch or a command. */
@@ -205,7 +205,7 @@ function show(mode: Mode): JobState {
   const { jobId, shown, error } = mode
   const job = shown?.job ?? null
   return {
-    status: job?.status ?? mode.status ?? 'queued',
+    status: job?.status ?? mode.status ?? 'idle',
     result: job?.result ?? null,
     error: job?.error ?? shown?.error ?? error,
     progress: job?.progress ?? null,

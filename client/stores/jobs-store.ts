@@ -1,10 +1,10 @@
 import type { ListAnswer } from '../../shared/api.ts'
-import type { Job } from '../../shared/job.ts'
+import { parseCursor } from '../../shared/cursor.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { JobcastClient, JobsQuery } from '../client.ts'
 import { JobcastError } from '../errors.ts'
 import { Store } from '../store.ts'
-import type { JobWatch } from '../watch.ts'
+import type { JobWatch, WatchState } from '../watch.ts'
 import { VisibleTimer } from './visible-timer.ts'
 
 /** A job in a list; payload and result are there once it is watched, or with `full`. */
@@ -27,19 +27,21 @@ interface Watched {
 
 /** Jobs of one list that are watched beside each other: the newest unfinished ones. */
 const WATCHED = 100
+/** What one call lists by default and at most, and at most with payloads. */
+const PAGE = 50
+const MAX_PAGE = 200
+const MAX_FULL_PAGE = 20
 
 /**
- * A list of jobs, kept live while somebody listens: the first page is read again every `refreshMs` while the page is
- * visible, which finds new jobs, and unfinished ones are watched in between. Jobs that stay in the list keep their watch.
+ * A list of jobs, kept live while somebody listens: it is read again every `refreshMs` while the page is visible, which
+ * finds new jobs, and unfinished ones are watched in between. Jobs that stay in the list keep their watch.
  */
 export class JobsStore extends Store<JobsState> {
   readonly #client: JobcastClient
   readonly #query: JobsQuery
   readonly #timer: VisibleTimer
   readonly #watched = new Map<string, Watched>()
-  /** The first page as last read, and the pages after it. */
-  #first: readonly ListedJob[] = []
-  #more: readonly ListedJob[] = []
+  #listed: readonly ListedJob[] = []
   #nextPage: string | null = null
   #abort: AbortController | null = null
 
@@ -47,26 +49,32 @@ export class JobsStore extends Store<JobsState> {
     super({ jobs: [], loading: true, error: null, nextPage: null, hasMore: false })
     this.#client = client
     this.#query = query
+    // A refresh that takes longer than the interval is not overtaken.
     this.#timer = new VisibleTimer(refreshMs, () => {
       if (this.#abort === null) void this.refresh()
     })
   }
 
-  /** Reads the first page again. Never rejects: what went wrong is in the state. */
-  readonly refresh = (): Promise<void> =>
-    this.#read(this.#query, (answer) => {
-      this.#more = this.#overtaken(answer)
-      if (this.#more.length === 0) this.#nextPage = answer.nextPage
-      this.#first = answer.jobs
+  /** Reads the list again, as much of it as one call gives. Never rejects: what went wrong is in the state. */
+  readonly refresh = (): Promise<void> => {
+    const most = this.#query.full === true ? MAX_FULL_PAGE : MAX_PAGE
+    const page = this.#query.limit ?? Math.min(PAGE, most)
+    const limit = Math.min(most, Math.max(page, this.#listed.length))
+    return this.#read({ ...this.#query, limit }, (answer) => {
+      const beyond = this.#beyond(answer)
+      this.#listed = [...answer.jobs, ...beyond]
+      if (beyond.length === 0) this.#nextPage = answer.nextPage
     })
+  }
 
-  /** Appends the next page, if there is one. */
+  /** Appends the next page, if there is one. Never rejects. */
   readonly loadMore = async (): Promise<void> => {
     const page = this.#nextPage
     if (page === null) return
     this.set({ ...this.getSnapshot(), loading: true })
     await this.#read({ ...this.#query, page }, (answer) => {
-      this.#more = [...this.#more, ...answer.jobs]
+      const known = new Set(this.#listed.map(({ jobId }) => jobId))
+      this.#listed = [...this.#listed, ...answer.jobs.filter(({ jobId }) => !known.has(jobId))]
       this.#nextPage = answer.nextPage
     })
   }
@@ -87,40 +95,45 @@ export class JobsStore extends Store<JobsState> {
     this.#abort?.abort()
     const abort = new AbortController()
     this.#abort = abort
+    let error: JobcastError | null = null
     try {
       const answer = await this.#client.list(query, { signal: abort.signal })
       if (this.#abort !== abort) return
-      this.#abort = null
       apply(answer)
       this.#watchUnfinished()
-      this.#show(null)
-    } catch (error) {
+    } catch (thrown) {
       if (this.#abort !== abort) return
-      this.#abort = null
-      this.#show(error instanceof JobcastError ? error : new JobcastError('network', String(error)))
+      error = thrown instanceof JobcastError ? thrown : new JobcastError('network', String(thrown))
     }
+    this.#abort = null
+    this.#show({ loading: false, error })
   }
 
-  /** What was on the first page and is not any more, because newer jobs came, stays above the pages that follow. */
-  #overtaken(answer: ListAnswer): readonly ListedJob[] {
-    const paged = this.#more.length > 0
+  /** Pages that were loaded once, past what one call gives. */
+  #beyond(answer: ListAnswer): readonly ListedJob[] {
     const last = answer.jobs.at(-1)
-    if (!paged || last === undefined || answer.nextPage === null) return []
+    if (last === undefined || answer.nextPage === null) return []
     const known = new Set(answer.jobs.map(({ jobId }) => jobId))
-    const older = [...this.#first, ...this.#more]
-    return older.filter((job) => !known.has(job.jobId) && job.createdAt <= last.createdAt)
+    const older = this.#listed.filter((job) => !known.has(job.jobId) && job.createdAt <= last.createdAt)
+    return answer.jobs.length < this.#listed.length ? older : []
   }
 
   #watchUnfinished(): void {
-    const unfinished = [...this.#first, ...this.#more].filter(({ status }) => !isTerminal(status))
-    const wanted = new Set(unfinished.slice(0, WATCHED).map(({ jobId }) => jobId))
+    const unfinished = this.#listed.filter(({ status }) => !isTerminal(status)).slice(0, WATCHED)
+    const wanted = new Set(unfinished.map(({ jobId }) => jobId))
     for (const jobId of [...this.#watched.keys()]) if (!wanted.has(jobId)) this.#unwatch(jobId)
-    for (const jobId of wanted) if (!this.#watched.has(jobId)) this.#watch(jobId)
+    for (const listed of unfinished) {
+      const state = this.#watched.get(listed.jobId)?.watch.getSnapshot()
+      // A finished job that is listed as unfinished was retried, unless the list is merely older.
+      if (state?.phase === 'ended' && current(listed, state) === listed) this.#unwatch(listed.jobId)
+      if (!this.#watched.has(listed.jobId)) this.#watch(listed.jobId)
+    }
   }
 
   #watch(jobId: string): void {
     const watch = this.#client.watch(jobId)
-    this.#watched.set(jobId, { watch, leave: watch.subscribe(() => this.#show(this.getSnapshot().error)) })
+    const leave = watch.subscribe(() => this.#show(this.getSnapshot()))
+    this.#watched.set(jobId, { watch, leave })
   }
 
   #unwatch(jobId: string): void {
@@ -130,16 +143,19 @@ export class JobsStore extends Store<JobsState> {
     watched?.watch.close()
   }
 
-  #show(error: JobcastError | null): void {
-    const seen = new Set<string>()
-    const jobs = [...this.#first, ...this.#more]
-      .filter(({ jobId }) => !seen.has(jobId) && seen.add(jobId))
-      .map((listed) => newer(listed, this.#watched.get(listed.jobId)?.watch.getSnapshot().job ?? null))
-    this.set({ jobs, loading: false, error, nextPage: this.#nextPage, hasMore: this.#nextPage !== null })
+  #show({ loading, error }: { loading: boolean; error: JobcastError | null }): void {
+    const jobs = this.#listed.map((listed) => {
+      const watched = this.#watched.get(listed.jobId)
+      return watched === undefined ? listed : current(listed, watched.watch.getSnapshot())
+    })
+    this.set({ jobs, loading, error, nextPage: this.#nextPage, hasMore: this.#nextPage !== null })
   }
 }
 
-/** The watched job, unless the list was read after a history change that the watch has yet to see. */
-function newer(listed: ListedJob, watched: Job | null): ListedJob {
-  return watched ?? listed
+/** Whichever is newer; a watch that is cut off may know less than the list. */
+function current(listed: ListedJob, { job, phase }: WatchState): ListedJob {
+  if (job === null) return listed
+  const [watched, read] = [parseCursor(job.cursor), parseCursor(listed.cursor)]
+  const isWatchedNewer = watched.epoch === read.epoch ? watched.seq >= read.seq : phase === 'live'
+  return isWatchedNewer ? job : listed
 }

@@ -1,4 +1,4 @@
-import { CLOSE, mayReconnect, UNSUBSCRIBED_CODES } from '../../shared/codes.ts'
+import { CLOSE, mayReconnect } from '../../shared/codes.ts'
 import { HEARTBEAT_MS, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
@@ -19,6 +19,8 @@ type State =
   | { readonly kind: 'connecting'; readonly socket: SocketLike; readonly timer: Timer }
   | { readonly kind: 'open'; readonly socket: SocketLike; readonly silenceMs: number; timer: Timer }
   | { readonly kind: 'closed' }
+
+type JobFrame = Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>
 
 /** `asked`: the answer to `subscribe` is awaited, and what still comes of before is not wanted. */
 type Carriage = {
@@ -144,7 +146,10 @@ export class SocketLink implements Link {
   }
 
   #closed(code: number): void {
-    if (mayReconnect(code)) return this.#lost({ counts: !BLAMELESS.includes(code) })
+    if (mayReconnect(code)) {
+      this.#lost({ counts: !BLAMELESS.includes(code) })
+      return
+    }
     const unauthorized = code === CLOSE.unauthorized
     const message = `the server closed the connection for good (${code})`
     const barred = new JobcastError(unauthorized ? 'unauthorized' : 'barred', message)
@@ -182,17 +187,26 @@ export class SocketLink implements Link {
     const frame = readFrame(data)
     this.#heardAt = performance.now()
     if (frame === null) return
-    if (frame.op === 'ping') return this.#send({ op: 'pong' })
-    if (frame.op === 'pong') return
-    this.#answeredAt = this.#heardAt
-    if (frame.op === 'hello') return this.#greeted(socket, frame.heartbeatMs, frame.maxSubscriptions)
-    if (frame.op === 'drain') {
-      const [from, to] = frame.reconnectMs
-      this.#floorMs = from + this.#options.random() * (to - from)
-      return
+    if (frame.op !== 'ping' && frame.op !== 'pong') this.#answeredAt = this.#heardAt
+    switch (frame.op) {
+      case 'ping':
+        this.#send({ op: 'pong' })
+        break
+      case 'pong':
+        break
+      case 'hello':
+        this.#greeted(socket, frame.heartbeatMs, frame.maxSubscriptions)
+        break
+      case 'drain': {
+        const [from, to] = frame.reconnectMs
+        this.#floorMs = from + this.#options.random() * (to - from)
+        break
+      }
+      default: {
+        const carriage = frame.jobId === undefined ? undefined : this.#carriages.get(frame.jobId)
+        if (carriage !== undefined) this.#tell(carriage, frame)
+      }
     }
-    const carriage = frame.jobId === undefined ? undefined : this.#carriages.get(frame.jobId)
-    if (carriage !== undefined) this.#tell(carriage, frame)
   }
 
   #greeted(socket: SocketLike, heartbeatMs = HEARTBEAT_MS, maxSubscriptions = MAX_SUBSCRIPTIONS): void {
@@ -211,49 +225,40 @@ export class SocketLink implements Link {
     if (state.kind !== 'open') return
     const now = performance.now()
     const due = this.#heardAt + state.silenceMs
-    if (now >= due) return this.#lost({ counts: true })
-    const asked = [...this.#carriages.values()].some(({ phase }) => phase === 'asked')
     // Heartbeats alone are no answer to a subscription.
-    if (asked && now >= this.#answeredAt + state.silenceMs) return this.#lost({ counts: true, silent: true })
-    state.timer = setTimeout(() => this.#listen(), due - now)
+    const asked = [...this.#carriages.values()].some(({ phase }) => phase === 'asked')
+    const unanswered = asked && now >= this.#answeredAt + state.silenceMs
+    if (now >= due || unanswered) this.#lost({ counts: true, silent: unanswered })
+    else state.timer = setTimeout(() => this.#listen(), due - now)
   }
 
-  #tell(carriage: Carriage, frame: Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>): void {
+  #tell(carriage: Carriage, frame: JobFrame): void {
     const { route } = carriage
-    switch (frame.op) {
-      case 'subscribed':
-        this.#rouse(carriage)
-        carriage.phase = 'live'
-        return this.#options.owner.replayed(this, route, frame)
-      case 'event': {
-        if (carriage.phase !== 'live') return
-        const { op: _op, jobId: _jobId, prev, ...event } = frame
-        if (route.event(event, prev)) carriage.repeats = 0
-        else this.#askAgain(carriage)
-        return
-      }
-      case 'end':
-        if (carriage.phase !== 'live') return
-        if (route.ended(frame.cursor)) this.#carriages.delete(route.jobId)
-        else this.#askAgain(carriage)
-        return
-      case 'unsubscribed':
-        // Of a subscription before this one.
-        if (frame.code === 'requested') return
-        if (frame.code === 'token_expired') return this.#renew(carriage, frame.code)
-        if (frame.retry && !Object.hasOwn(UNSUBSCRIBED_CODES, frame.code)) return this.#askAgain(carriage)
-        return this.#refuse(
-          carriage,
-          new JobcastError(frame.code, `job ${route.jobId} is gone: ${frame.code}`),
-        )
-      case 'error':
-        if (frame.code === 'unauthorized') return this.#renew(carriage, frame.code, frame.message)
-        if (frame.retry) {
-          carriage.repeats += 1
-          return this.#askAgain(carriage)
-        }
-        return this.#refuse(carriage, new JobcastError(frame.code, frame.message))
-    }
+    if (frame.op === 'subscribed') {
+      this.#rouse(carriage)
+      carriage.phase = 'live'
+      this.#options.owner.replayed(this, route, frame)
+    } else if (frame.op === 'event' && carriage.phase === 'live') {
+      const { op: _op, jobId: _jobId, prev, ...event } = frame
+      if (route.event(event, prev)) carriage.repeats = 0
+      else this.#askAgain(carriage)
+    } else if (frame.op === 'end' && carriage.phase === 'live') {
+      if (route.ended(frame.cursor)) this.#carriages.delete(route.jobId)
+      else this.#askAgain(carriage)
+    } else if (frame.op === 'unsubscribed' || frame.op === 'error') this.#denied(carriage, frame)
+  }
+
+  #denied(carriage: Carriage, frame: JobFrame & { op: 'unsubscribed' | 'error' }): void {
+    // The answer to an `unsubscribe` from before this subscription.
+    if (frame.code === 'requested') return
+    const message = frame.op === 'error' ? frame.message : `the subscription ended: ${frame.code}`
+    const error = new JobcastError(frame.code, message)
+    if (frame.code === 'unauthorized' || frame.code === 'token_expired') this.#renew(carriage, error)
+    else if (frame.retry) {
+      // Not at once: the server has just said that it cannot.
+      carriage.repeats += 1
+      this.#askAgain(carriage)
+    } else this.#refuse(carriage, error)
   }
 
   #ask(carriage: Carriage): void {
@@ -274,17 +279,16 @@ export class SocketLink implements Link {
   #askAgain(carriage: Carriage): void {
     this.#rouse(carriage)
     carriage.repeats += 1
-    if (carriage.repeats === 1) return this.#ask(carriage)
+    if (carriage.repeats === 1) {
+      this.#ask(carriage)
+      return
+    }
     const delayMs = reconnectDelayMs(carriage.repeats - 2, this.#options.random)
     carriage.phase = { resting: setTimeout(() => this.#ask(carriage), delayMs) }
     carriage.route.interrupted()
   }
 
-  #renew(
-    carriage: Carriage,
-    code: 'token_expired' | 'unauthorized',
-    message = 'the token has expired',
-  ): void {
+  #renew(carriage: Carriage, error: JobcastError): void {
     if (carriage.phase === 'renewing') return
     this.#rouse(carriage)
     carriage.phase = 'renewing'
@@ -294,7 +298,7 @@ export class SocketLink implements Link {
       (renewed) => {
         if (!stillRenewing()) return
         if (renewed) this.#ask(carriage)
-        else this.#refuse(carriage, new JobcastError(code, message))
+        else this.#refuse(carriage, error)
       },
       () => {
         if (stillRenewing()) this.#askAgain(carriage)

@@ -36,6 +36,10 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     outcome ??= apply(message)
   }
 
+  const onRetry = (ms: number): void => {
+    floorMs = ms
+  }
+
   const apply = ({ event, id, data }: EventSourceMessage): Outcome | null => {
     switch (event) {
       case 'snapshot': {
@@ -77,7 +81,7 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     }
     const type = response.headers.get('content-type') ?? ''
     if (response.body === null || !type.startsWith('text/event-stream')) return broken(0)
-    const parser = createParser({ onEvent: hear, onRetry: (ms) => void (floorMs = ms) })
+    const parser = createParser({ onEvent: hear, onRetry })
     const decoder = new TextDecoder()
     const reader = response.body.getReader()
     while (outcome === null) {
