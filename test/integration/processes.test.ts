@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { getJob, submit, untilJob, untilTerminal } from '../helpers/api.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
+import { watch } from '../helpers/watcher.ts'
+
+let redis: RedisServer
+let prefixes = 0
+
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+
+async function process(env: Record<string, string>): Promise<ServerProcess> {
+  const server = await startServer({ JOBCAST_LEASE_MS: '1000', JOBCAST_DRAIN_MS: '500', ...env })
+  onTestFinished(() => server.kill())
+  return server
+}
+
+/** Address and key prefix of a Redis-backed deployment of one test's own. */
+function deployment(): Record<string, string> {
+  return { REDIS_URL: redis.url, JOBCAST_PREFIX: `p${++prefixes}` }
+}
+
+async function folder(): Promise<Record<string, string>> {
+  const data = await dataFolder()
+  onTestFinished(() => data.remove())
+  return { JOBCAST_DATA: data.path }
+}
+
+describe('several processes on one Redis', () => {
+  test('a job submitted to one gateway is watched at another and run by a worker', async () => {
+    const shared = deployment()
+    const [a, b] = await Promise.all([
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'worker' }),
+    ])
+    const { jobId } = await submit(a.url, {
+      type: 'countdown',
+      payload: { steps: 5, stepMs: 20, logs: true },
+    })
+    const watcher = await watch(b.url, jobId)
+    const job = await watcher.untilEnded()
+    expect(job).toMatchObject({ status: 'completed', result: { steps: 5 }, attempt: 1, stalls: 0 })
+    expect(job).toEqual(await getJob(a.url, jobId))
+    await watcher.close()
+  })
+
+  test('a worker killed with -9 in mid-job: the job stalls once and finishes elsewhere, watched all along', async () => {
+    const shared = deployment()
+    const [api, first] = await Promise.all([
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'worker' }),
+    ])
+    const { jobId } = await submit(api.url, {
+      type: 'countdown',
+      payload: { steps: 10, stepMs: 100, logs: true },
+    })
+    const watcher = await watch(api.url, jobId)
+    await until(() => watcher.job?.progress?.percent === 30, { what: 'the third step' })
+    const second = await process({ ...shared, JOBCAST_ROLE: 'worker' })
+    await first.kill()
+    const job = await watcher.untilEnded()
+    expect(job).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
+    expect(job).toEqual(await getJob(api.url, jobId))
+    await watcher.close()
+    expect(await second.stop()).toBe(0)
+  })
+
+  test('a gateway killed with -9: its watcher goes on at another from its cursor, without a gap', async () => {
+    const shared = deployment()
+    const [a, b] = await Promise.all([
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'worker' }),
+    ])
+    const { jobId } = await submit(a.url, {
+      type: 'countdown',
+      payload: { steps: 20, stepMs: 50, chunks: true },
+    })
+    const watcher = await watch(a.url, jobId)
+    await until(() => (watcher.job?.progress?.percent ?? 0) >= 25, { what: 'a quarter' })
+    await a.kill()
+    await watcher.reconnect(b.url)
+    expect(watcher.frames.findLast(({ op }) => op === 'subscribed')).toMatchObject({ mode: 'resume' })
+    const job = await watcher.untilEnded()
+    expect(job).toEqual(await getJob(b.url, jobId))
+    expect(watcher.seqs).toEqual([...new Set(watcher.seqs)].sort((one, other) => one - other))
+    const chunks = await fetch(`${b.url}/api/jobs/${jobId}?history=1`)
+    const { events } = (await chunks.json()) as { events: { seq: number; kind: string }[] }
+    const kept = events.filter(({ kind }) => kind !== 'progress').map(({ seq }) => seq)
+    expect(watcher.seqs).toEqual(expect.arrayContaining(kept.filter((seq) => seq >= (watcher.seqs[0] ?? 0))))
+    await watcher.close()
+  })
+
+  test('every process killed with -9 with jobs queued and running: new ones finish them all', async () => {
+    const shared = deployment()
+    const api = await process({ ...shared, JOBCAST_ROLE: 'api' })
+    const worker = await process({ ...shared, JOBCAST_ROLE: 'worker', JOBCAST_CONCURRENCY: '3' })
+    const jobs = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        submit(api.url, { type: 'countdown', payload: { steps: 4, stepMs: 50 } }),
+      ),
+    )
+    await until(() => anyProcessing(api.url, jobs), { what: 'a running job' })
+    await Promise.all([worker.kill(), api.kill()])
+    const again = await process({ ...shared, JOBCAST_ROLE: 'all' })
+    for (const { jobId } of jobs) {
+      expect(await untilTerminal(again.url, jobId)).toMatchObject({ status: 'completed', attempt: 1 })
+    }
+  })
+
+  test('a cancel given to one process stops the handler in another well within a second', async () => {
+    const shared = deployment()
+    const [api] = await Promise.all([
+      process({ ...shared, JOBCAST_ROLE: 'api' }),
+      process({ ...shared, JOBCAST_ROLE: 'worker', JOBCAST_LEASE_MS: '60000' }),
+    ])
+    const { jobId } = await submit(api.url, { type: 'countdown', payload: { steps: 100, stepMs: 1000 } })
+    await untilJob(api.url, jobId, ({ status }) => status === 'processing', 'to run')
+    const asked = performance.now()
+    const answer = await fetch(`${api.url}/api/jobs/${jobId}/cancel`, { method: 'POST' })
+    expect(answer.status).toBe(202)
+    const job = await untilJob(api.url, jobId, ({ status }) => status === 'cancelled', 'to be cancelled')
+    expect(performance.now() - asked).toBeLessThan(1000)
+    expect(job).toMatchObject({ error: null, errorCode: 'cancelled', cancelRequested: true })
+  })
+
+  test('an api process accepts a type that only a worker knows; its payload is checked there', async () => {
+    const shared = deployment()
+    const jobs = new URL('../helpers/own-jobs.mjs', import.meta.url).pathname
+    await process({ ...shared, JOBCAST_ROLE: 'worker', JOBCAST_JOBS: jobs })
+    const api = await process({ ...shared, JOBCAST_ROLE: 'api' })
+    const good = await submit(api.url, { type: 'double', payload: { number: 21 } })
+    const bad = await submit(api.url, { type: 'double', payload: { number: 'many' } })
+    expect(await untilTerminal(api.url, good.jobId)).toMatchObject({ status: 'completed', result: 42 })
+    expect(await untilTerminal(api.url, bad.jobId)).toMatchObject({
+      status: 'failed',
+      errorCode: 'invalid_payload',
+      attempt: 1,
+    })
+  })
+
+  test('Redis away: 503 within two seconds, with Retry-After; afterwards work goes on', async () => {
+    const own = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    onTestFinished(() => own.stop())
+    const server = await process({ REDIS_URL: own.url })
+    const before = await submit(server.url, { type: 'countdown', payload: { steps: 3, stepMs: 10 } })
+    await untilTerminal(server.url, before.jobId)
+    await own.kill()
+    const asked = performance.now()
+    const refusal = await fetch(`${server.url}/api/jobs`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ type: 'countdown', payload: {} }),
+    })
+    expect(performance.now() - asked).toBeLessThan(2000)
+    expect(refusal.status).toBe(503)
+    expect(refusal.headers.get('Retry-After')).toMatch(/^\d+$/)
+    expect(await refusal.json()).toMatchObject({
+      code: expect.stringMatching(/^(unavailable|outcome_unknown)$/),
+    })
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503)
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+    await own.restart()
+    await until(async () => (await fetch(`${server.url}/readyz`)).status === 200, {
+      what: 'the server to be ready again',
+      timeoutMs: 15_000,
+    })
+    expect(await getJob(server.url, before.jobId)).toMatchObject({ status: 'completed' })
+    const after = await submit(server.url, { type: 'countdown', payload: { steps: 2, stepMs: 10 } })
+    expect(await untilTerminal(server.url, after.jobId)).toMatchObject({ status: 'completed' })
+  })
+})
+
+describe('one process on the embedded engine', () => {
+  test('killed with -9 and started again, it finishes what it had accepted and keeps its cursors good', async () => {
+    const data = await folder()
+    const first = await process({ ...data, JOBCAST_CONCURRENCY: '2' })
+    const running = await submit(first.url, {
+      type: 'countdown',
+      payload: { steps: 20, stepMs: 50, logs: true },
+    })
+    const waiting = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        submit(first.url, { type: 'countdown', payload: { steps: 2, stepMs: 10 } }),
+      ),
+    )
+    const watcher = await watch(first.url, running.jobId)
+    await until(() => (watcher.job?.progress?.percent ?? 0) >= 20, { what: 'some progress' })
+    await first.kill()
+    const second = await process(data)
+    await watcher.reconnect(second.url)
+    expect(watcher.frames.findLast(({ op }) => op === 'subscribed')).toMatchObject({ mode: 'resume' })
+    expect(await watcher.untilEnded()).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
+    expect(watcher.job).toEqual(await getJob(second.url, running.jobId))
+    for (const { jobId } of waiting) {
+      expect(await untilTerminal(second.url, jobId)).toMatchObject({ status: 'completed' })
+    }
+    await watcher.close()
+  })
+
+  test('SIGTERM gives a running job back unspent, tells watchers to reconnect and exits 0', async () => {
+    const data = await folder()
+    const first = await process(data)
+    const { jobId } = await submit(first.url, { type: 'countdown', payload: { steps: 40, stepMs: 50 } })
+    const watcher = await watch(first.url, jobId)
+    await until(() => watcher.job?.status === 'processing', { what: 'the job to run' })
+    expect(await first.stop()).toBe(0)
+    await until(() => watcher.closed, { what: 'the socket to close' })
+    expect(watcher.closed?.code).toBe(1012)
+    expect(watcher.frames.some(({ op }) => op === 'drain')).toBe(true)
+    const second = await process(data)
+    await watcher.reconnect(second.url)
+    expect(await watcher.untilEnded()).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+    await watcher.close()
+  })
+
+  test('SIGTERM lets a job finish that can within the drain time', async () => {
+    const data = await folder()
+    const first = await process({ ...data, JOBCAST_DRAIN_MS: '10000' })
+    const { jobId } = await submit(first.url, { type: 'countdown', payload: { steps: 10, stepMs: 50 } })
+    await untilJob(first.url, jobId, ({ status }) => status === 'processing', 'to run')
+    expect(await first.stop()).toBe(0)
+    const second = await process({ ...data, JOBCAST_CONCURRENCY: '1' })
+    const job = await getJob(second.url, jobId)
+    expect(job).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+  })
+})
+
+async function anyProcessing(url: string, jobs: readonly { jobId: string }[]): Promise<boolean> {
+  const all = await Promise.all(jobs.map(({ jobId }) => getJob(url, jobId)))
+  return all.some(({ status }) => status === 'processing')
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
+import { VERSION } from '../../server/version.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { dataFolder, runServer, startServer } from '../helpers/server.ts'
+
+async function scratch(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'jobcast-start-'))
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+describe('a start that fails says in one line what to do', () => {
+  test.each([
+    [{ PORT: 'abc' }, 2, /PORT must be a whole number/],
+    [{ JOBCAST_ROLE: 'boss' }, 2, /JOBCAST_ROLE must be one of/],
+    [{ REDIS_URL: 'amqp://user:hunter2@localhost' }, 2, /REDIS_URL must be an address/],
+    [{ HOST: '0.0.0.0' }, 2, /HOST 0\.0\.0\.0 .*JOBCAST_API_KEYS/],
+    [{ JOBCAST_JOBS: '/nowhere/jobs.mjs' }, 2, /JOBCAST_JOBS \/nowhere\/jobs\.mjs: there is no such file/],
+    [{ REDIS_URL: 'redis://:hunter2@127.0.0.1:1' }, 1, /Redis/],
+  ])('%j: exit %d', async (env, code, line) => {
+    const ended = await runServer({ ...env, JOBCAST_DATA: await scratch(), JOBCAST_LOG: 'silent' })
+    expect(ended.code).toBe(code)
+    expect(ended.stderr).toMatch(line)
+    expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+    expect(ended.stderr).not.toContain('hunter2')
+    expect(ended.stdout).toBe('')
+  })
+
+  test.each([
+    ['export default {}', /must be an array/],
+    ['export default [{ type: "No", run() {} }]', /"No": type: must match/],
+    ['export default [{ type: "a" }]', /"a": needs exactly one of run and isolate/],
+    ['export default [{ type: "countdown", run() {} }]', /"countdown" is defined twice/],
+    ['export default [', /Unexpected end of input/],
+    ['throw new Error("first\\nsecond")', /first$/m],
+  ])('JOBCAST_JOBS with %j', async (source, line) => {
+    const data = await scratch()
+    const module = join(data, 'jobs.mjs')
+    await writeFile(module, source)
+    const ended = await runServer({ JOBCAST_JOBS: module, JOBCAST_DATA: data })
+    expect(ended.code).toBe(2)
+    expect(ended.stderr).toMatch(line)
+    expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  test('a port that is taken', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void other.close())
+    const address = other.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const ended = await runServer({ PORT: String(port), JOBCAST_DATA: await scratch() })
+    expect(ended).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining(`port ${port} is in use`),
+    })
+  })
+
+  test('a data folder that another process owns', async () => {
+    const data = await dataFolder()
+    onTestFinished(() => data.remove())
+    const first = await startServer({ JOBCAST_DATA: data.path })
+    onTestFinished(() => first.kill())
+    const second = await runServer({ JOBCAST_DATA: data.path })
+    expect(second.code).toBe(1)
+    expect(second.stderr).toContain(data.path)
+    expect(second.stderr.trim().split('\n')).toHaveLength(1)
+  })
+})
+
+test('a worker says that it is ready, and where, when it serves its health page', async () => {
+  const redis = await startRedis()
+  onTestFinished(() => redis.stop())
+  const worker = await startServer({ REDIS_URL: redis.url, JOBCAST_ROLE: 'worker' })
+  onTestFinished(() => worker.kill())
+  expect(worker.output.stdout).toMatch(/^jobcast worker ready on http:\/\/127\.0\.0\.1:\d+\n$/)
+  expect((await fetch(`${worker.url}/healthz`)).status).toBe(200)
+  expect((await fetch(`${worker.url}/readyz`)).status).toBe(200)
+  expect((await fetch(`${worker.url}/metrics`)).status).toBe(200)
+  expect((await fetch(`${worker.url}/api/jobs`)).status).toBe(404)
+  const quiet = await startServer({ REDIS_URL: redis.url, JOBCAST_ROLE: 'worker', PORT: '' })
+  onTestFinished(() => quiet.kill())
+  expect(quiet.output.stdout).toBe('jobcast worker ready\n')
+})
+
+test('the version is that of the package', () => {
+  expect(VERSION).toBe(packageJson.version)
+})
