@@ -1,0 +1,56 @@
+import { inspect } from 'node:util'
+import { LogLevel } from '../../shared/event.ts'
+import { MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '../../shared/limits.ts'
+import type { RunEvent } from '../engine/engine.ts'
+import type { JobContext } from '../jobs/define-job.ts'
+import { checkJson } from './json.ts'
+import { cutText } from './text.ts'
+
+/** What a handler is told about its run. */
+export interface RunIdentity {
+  readonly jobId: string
+  readonly type: string
+  readonly attempt: number
+}
+
+/** Takes an event of a run; `bytes` is about what it weighs in memory and on the wire. */
+export type Emit = (event: RunEvent, bytes: number) => void
+
+const LEVELS: readonly string[] = LogLevel.options
+
+/**
+ * The `ctx` of a handler, in this process as in a thread. Its functions may be taken apart from it. What is wrong
+ * with an event is thrown at the call, as a `TypeError`; what is right is passed on, cut to size.
+ */
+export function createContext(identity: RunIdentity, signal: () => AbortSignal, emit: Emit): JobContext {
+  return {
+    jobId: identity.jobId,
+    type: identity.type,
+    attempt: identity.attempt,
+    get signal() {
+      return signal()
+    },
+    progress(percent, note) {
+      if (typeof percent !== 'number' || Number.isNaN(percent)) {
+        throw new TypeError(`progress: percent must be a number from 0 to 100, not ${String(percent)}`)
+      }
+      if (note != null && typeof note !== 'string') throw new TypeError('progress: note must be a string')
+      const cut = note == null ? null : cutText(note, MAX_LINE_BYTES)
+      const data = { percent: Math.min(100, Math.max(0, percent)), note: cut }
+      emit({ kind: 'progress', data }, 32 + (cut?.length ?? 0))
+    },
+    log(line, level = 'info') {
+      if (!LEVELS.includes(level)) throw new TypeError(`log: level must be one of ${LEVELS.join(', ')}`)
+      const cut = cutText(typeof line === 'string' ? line : inspect(line), MAX_LINE_BYTES)
+      emit({ kind: 'log', data: { level, line: cut } }, 32 + Buffer.byteLength(cut))
+    },
+    chunk(data) {
+      const checked = checkJson(data)
+      if (!checked.ok) throw new TypeError(`chunk: data ${checked.problem}`)
+      if (checked.bytes > MAX_CHUNK_BYTES) {
+        throw new TypeError(`chunk: data has ${checked.bytes} bytes of JSON, more than ${MAX_CHUNK_BYTES}`)
+      }
+      emit({ kind: 'chunk', data: checked.json }, checked.bytes)
+    },
+  }
+}

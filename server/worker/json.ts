@@ -1,0 +1,54 @@
+import { MAX_DEPTH } from '../../shared/limits.ts'
+import type { Json } from '../engine/engine.ts'
+import { describeThrown } from './text.ts'
+
+export type JsonCheck =
+  | {
+      readonly ok: true
+      /** A copy: what the handler does to its value later does not show. */
+      readonly json: Json
+      /** Of its text, in UTF-8. */
+      readonly bytes: number
+    }
+  | { readonly ok: false; readonly problem: string }
+
+/**
+ * Holds a value to JSON. Objects become what `JSON.stringify` makes of them (a Date its ISO text, undefined fields
+ * dropped), but what it would drop or change in silence is refused: functions, symbols, NaN and infinities.
+ */
+export function checkJson(value: unknown): JsonCheck {
+  if (value === null) return { ok: true, json: null, bytes: 4 }
+  try {
+    const text = JSON.stringify(value, refuseSilentLoss)
+    if (text === undefined) return { ok: false, problem: 'is undefined, which is not JSON' }
+    const json: Json = JSON.parse(text)
+    if (isDeeperThan(json, MAX_DEPTH)) return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
+    return { ok: true, json, bytes: Buffer.byteLength(text) }
+  } catch (error) {
+    if (error instanceof NotJson) return { ok: false, problem: error.message }
+    if (error instanceof RangeError) return { ok: false, problem: 'is nested too deep or too large for JSON' }
+    const [firstLine] = describeThrown(error).split('\n')
+    return { ok: false, problem: `is not JSON: ${firstLine}` }
+  }
+}
+
+class NotJson extends Error {}
+
+function refuseSilentLoss(key: string, value: unknown): unknown {
+  const kind = typeof value
+  if (kind === 'function' || kind === 'symbol' || kind === 'bigint') throw notJson(key, `a ${kind}`)
+  if (kind === 'number' && !Number.isFinite(value)) throw notJson(key, String(value))
+  return value
+}
+
+function notJson(key: string, what: string): NotJson {
+  return new NotJson(
+    key === '' ? `is ${what}, which is not JSON` : `holds ${what} at "${key}", which is not JSON`,
+  )
+}
+
+function isDeeperThan(value: Json, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (depth === 0) return true
+  return Object.values(value).some((child) => isDeeperThan(child, depth - 1))
+}

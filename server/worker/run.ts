@@ -1,0 +1,39 @@
+import type { Claim } from '../engine/engine.ts'
+import type { Attempt } from './attempt.ts'
+import type { Leased } from './lease.ts'
+import { type Reporting, RunReports } from './reporter.ts'
+
+/** A claimed job in this process: what its lease, its reports and its attempt have in common. */
+export class Run implements Leased, Reporting {
+  readonly claim: Claim
+  readonly jobId: string
+  readonly lease: string
+  /** On `performance.now()`. */
+  readonly claimedAt = performance.now()
+  readonly reports = new RunReports()
+  deadline: number
+  /** None where the job is given back without having been started. */
+  attempt: Attempt | null = null
+  /** The attempt is over and its outcome on its way to the store, whose answer to it is the last word. */
+  isDecided = false
+
+  constructor(claim: Claim, deadline: number) {
+    this.claim = claim
+    this.jobId = claim.jobId
+    this.lease = claim.lease
+    this.deadline = deadline
+  }
+
+  cancel(): void {
+    this.attempt?.cancel()
+  }
+
+  /** A settlement that has arrived also makes the lease stale, and only its own answer tells which it was. */
+  stale(): void {
+    if (!this.isDecided) this.attempt?.lose()
+  }
+
+  expire(): void {
+    this.stale()
+  }
+}

@@ -1,0 +1,108 @@
+import type { JobErrorCode } from '../../shared/codes.ts'
+import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/engine.ts'
+import { checkValue, type Issue, type JobDefinition, UnrecoverableError } from '../jobs/define-job.ts'
+import { checkJson } from './json.ts'
+import { cutText, describeThrown, MAX_ERROR_BYTES } from './text.ts'
+
+/** A value that goes on to the next step, or why the run ends here. */
+export type Step<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: Failure }
+
+export interface Failure {
+  readonly error: string
+  readonly errorCode: JobErrorCode
+  /** No further attempt would help. */
+  readonly final: boolean
+}
+
+/** How a handler ended. */
+export type Ending =
+  | { readonly how: 'returned'; readonly value: unknown }
+  | { readonly how: 'threw'; readonly thrown: unknown }
+
+/** A result that is none, found where it was made: in a thread. Its message ends the sentence "the result …". */
+export class InvalidResult extends Error {
+  override readonly name = 'InvalidResult'
+}
+
+/** Step 1: what the type's schema makes of the payload. */
+export async function checkPayload(definition: JobDefinition, payload: Json): Promise<Step<unknown>> {
+  if (definition.payload === undefined) return { ok: true, value: payload }
+  try {
+    const checked = await checkValue(definition.payload, payload)
+    if (checked.ok) return checked
+    return final('invalid_payload', `invalid payload: ${issuesText(checked.issues)}`)
+  } catch (error) {
+    return final('invalid_payload', `the payload's schema failed: ${describeThrown(error)}`)
+  }
+}
+
+/** Step 3: the result as JSON, within its size, as the type's schema makes of it. */
+export async function checkResult(
+  definition: JobDefinition,
+  returned: unknown,
+  maxBytes: number,
+): Promise<Step<Json> & { readonly bytes: number }> {
+  const first = resultAsJson(returned, maxBytes)
+  if (!first.ok || definition.result === undefined) return first
+  try {
+    const checked = await checkValue(definition.result, first.value)
+    if (checked.ok) return resultAsJson(checked.value, maxBytes)
+    return { ...final('invalid_result', `invalid result: ${issuesText(checked.issues)}`), bytes: 0 }
+  } catch (error) {
+    return { ...final('invalid_result', `the result's schema failed: ${describeThrown(error)}`), bytes: 0 }
+  }
+}
+
+function resultAsJson(returned: unknown, maxBytes: number): Step<Json> & { readonly bytes: number } {
+  const checked = checkJson(returned === undefined ? null : returned)
+  if (!checked.ok) return { ...final('invalid_result', `the result ${checked.problem}`), bytes: 0 }
+  if (checked.bytes > maxBytes) {
+    const error = `the result has ${checked.bytes} bytes of JSON, more than ${maxBytes}`
+    return { ...final('result_too_large', error), bytes: 0 }
+  }
+  return { ok: true, value: checked.json, bytes: checked.bytes }
+}
+
+/** What an error of a handler means. Names count as well, since classes do not cross threads and packages. */
+export function classifyThrown(thrown: unknown): Failure {
+  const error = describeThrown(thrown)
+  if (thrown instanceof InvalidResult) return failureOf('invalid_result', `the result ${error}`, true)
+  const unrecoverable = thrown instanceof UnrecoverableError || nameOf(thrown) === 'UnrecoverableError'
+  return unrecoverable ? failureOf('unrecoverable', error, true) : failureOf('handler_error', error, false)
+}
+
+export function timedOut(timeoutMs: number): Failure {
+  return failureOf('timeout', `the attempt took longer than its timeout of ${timeoutMs} ms`, false)
+}
+
+/** Last step of a run that failed: another attempt after a while, or none. */
+export function afterFailure(
+  { attempt, policy }: Pick<Claim, 'attempt' | 'policy'>,
+  { error, errorCode, final }: Failure,
+  random: () => number,
+): Outcome {
+  if (final || attempt >= policy.maxAttempts) return { kind: 'failed', error, errorCode }
+  return { kind: 'retry', error, errorCode, delayMs: backoffDelay(attempt, policy.backoff, random) }
+}
+
+function failureOf(errorCode: JobErrorCode, error: string, final: boolean): Failure {
+  return { errorCode, error: cutText(error, MAX_ERROR_BYTES), final }
+}
+
+function final(errorCode: JobErrorCode, error: string): { ok: false; failure: Failure } {
+  return { ok: false, failure: failureOf(errorCode, error, true) }
+}
+
+function issuesText(issues: readonly Issue[]): string {
+  return issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
+}
+
+function nameOf(thrown: unknown): unknown {
+  try {
+    return (thrown as { name?: unknown } | null | undefined)?.name
+  } catch {
+    return undefined
+  }
+}

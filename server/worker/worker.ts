@@ -1,0 +1,314 @@
+import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { WorkerInfo } from '../../shared/api.ts'
+import type { Claim, Engine, LeaseRef, Outcome, SettleVerdict, Unsubscribe } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
+import type { Events } from '../events.ts'
+import type { JobDefinition } from '../jobs/define-job.ts'
+import { Attempt } from './attempt.ts'
+import { StoreBackoff } from './backoff.ts'
+import { Exchange } from './exchange.ts'
+import { type Executor, inProcess } from './executor.ts'
+import { ThreadExecutors } from './isolate.ts'
+import { LeaseKeeper } from './lease.ts'
+import type { TakenEvents } from './report-buffer.ts'
+import { Reporter } from './reporter.ts'
+import { Run } from './run.ts'
+import { Slots } from './slots.ts'
+import { Statistics } from './statistics.ts'
+
+export interface WorkerOptions {
+  readonly engine: Engine
+  readonly definitions: readonly JobDefinition[]
+  readonly events: Events
+  /** Names this worker among all that share the store. */
+  readonly workerId: string
+  /** Runs at once. */
+  readonly concurrency: number
+  readonly leaseMs: number
+  /** What a cancelled handler gets to stop, in ms. */
+  readonly cancelGraceMs: number
+  /** Of a result, in bytes of JSON. */
+  readonly maxResultBytes: number
+  /** JavaScript heap of a thread, in MiB; 512 where left out. */
+  readonly threadHeapMb?: number
+  /** For jitter: 0 up to 1. */
+  readonly random?: () => number
+}
+
+export interface Worker {
+  /** Starts to claim; also while the store is away, which it then waits for. */
+  start(): Promise<void>
+  /**
+   * Claims nothing more. Running jobs get `timeoutMs` to end; those that do not are told so through their signal and
+   * given back, unspent. Resolves when every outcome is with the store, or its lease is over.
+   */
+  drain(timeoutMs: number): Promise<void>
+  /** Ends everything; a worker that was not drained gives its jobs back at once. It cannot be started again. */
+  stop(): Promise<void>
+  info(): WorkerInfo
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  return new JobWorker(options)
+}
+
+type State =
+  | { readonly is: 'new' }
+  | { readonly is: 'running' }
+  /** No new claims; what runs may end until its time is over. */
+  | { readonly is: 'draining'; readonly drained: Promise<void> }
+  | { readonly is: 'stopped'; readonly stopped: Promise<void> }
+
+interface Runnable {
+  readonly definition: JobDefinition
+  readonly executor: Executor
+}
+
+/**
+ * Brings the parts together: the exchange takes claims, each becomes a run with an attempt, a lease that is kept and
+ * reports that are sent, and its outcome goes back through the exchange. A run is known here from its claim until the
+ * store has answered its settlement; its slot is taken until its handler has really ended.
+ */
+class JobWorker implements Worker {
+  readonly #options: WorkerOptions
+  readonly #random: () => number
+  readonly #startedAt = new Date().toISOString()
+  readonly #runnables: ReadonlyMap<string, Runnable>
+  readonly #runs = new Map<string, Run>()
+  readonly #slots: Slots
+  readonly #threads: ThreadExecutors
+  readonly #exchange: Exchange
+  readonly #leases: LeaseKeeper
+  readonly #reporter: Reporter
+  readonly #statistics = new Statistics()
+  readonly #stopping = new AbortController()
+  #state: State = { is: 'new' }
+  #unsubscribe: Unsubscribe | null = null
+  #whenEmpty: (() => void) | null = null
+
+  constructor(options: WorkerOptions) {
+    const { engine, definitions, workerId, concurrency, leaseMs, random = Math.random } = options
+    this.#options = options
+    this.#random = random
+    this.#slots = new Slots(concurrency, definitions)
+    this.#threads = new ThreadExecutors({
+      maxThreads: concurrency,
+      heapMb: options.threadHeapMb ?? 512,
+      failure: (error) => this.#fail('worker threads', error),
+    })
+    this.#runnables = new Map(
+      definitions.map((definition) => [
+        definition.type,
+        { definition, executor: this.#executorOf(definition) },
+      ]),
+    )
+    this.#leases = new LeaseKeeper({
+      engine,
+      leaseMs,
+      failure: (error) => this.#fail('extending leases', error),
+    })
+    this.#reporter = new Reporter({
+      engine,
+      random,
+      failure: (error) => this.#fail('reporting progress', error),
+    })
+    this.#exchange = new Exchange({
+      engine,
+      workerId,
+      leaseMs,
+      slots: this.#slots,
+      random,
+      claimed: (claims, sentAt) => this.#claimed(claims, sentAt),
+      failure: (where, error) => this.#fail(where, error),
+    })
+  }
+
+  async start(): Promise<void> {
+    if (this.#state.is !== 'new') return
+    this.#state = { is: 'running' }
+    this.#leases.start()
+    this.#exchange.wake()
+    void this.#listenForCancels()
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    if (this.#state.is === 'new') return Promise.resolve()
+    if (this.#state.is === 'running') this.#state = { is: 'draining', drained: this.#drain(timeoutMs) }
+    return this.#state.is === 'draining' ? this.#state.drained : this.#state.stopped
+  }
+
+  stop(): Promise<void> {
+    if (this.#state.is !== 'stopped') this.#state = { is: 'stopped', stopped: this.#stop() }
+    return this.#state.stopped
+  }
+
+  info(): WorkerInfo {
+    const { workerId, concurrency, definitions } = this.#options
+    return {
+      id: workerId,
+      host: hostname(),
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      types: definitions.map(({ type }) => type),
+      concurrency,
+      running: this.#slots.used,
+      ratePerSecond: this.#statistics.ratePerSecond,
+      waitMs: this.#statistics.waitMs,
+      runMs: this.#statistics.runMs,
+    }
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    this.#exchange.close()
+    if (timeoutMs > 0) await this.#emptyWithin(timeoutMs)
+    for (const run of this.#runs.values()) run.attempt?.release()
+    await this.#empty()
+    await this.#exchange.idle()
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.drain(0)
+    this.#unsubscribe?.()
+    this.#leases.stop()
+    this.#reporter.stop()
+    await this.#threads.close()
+  }
+
+  /** Resolves when the store has answered every settlement. */
+  #empty(): Promise<void> {
+    if (this.#runs.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenEmpty = resolve
+    })
+  }
+
+  async #emptyWithin(timeoutMs: number): Promise<void> {
+    const enough = new AbortController()
+    const signal = AbortSignal.any([enough.signal, this.#stopping.signal])
+    const timer = pause(timeoutMs, undefined, { signal }).catch(() => {})
+    await Promise.race([this.#empty(), timer])
+    enough.abort()
+  }
+
+  #claimed(claims: readonly Claim[], sentAt: number): void {
+    for (const claim of claims) {
+      const runnable = this.#runnables.get(claim.type)
+      if (this.#state.is === 'running' && runnable !== undefined) this.#begin(claim, sentAt, runnable)
+      else this.#giveBack(claim, sentAt)
+    }
+  }
+
+  #begin(claim: Claim, sentAt: number, { definition, executor }: Runnable): void {
+    const { cancelGraceMs, maxResultBytes, events } = this.#options
+    const run = new Run(claim, sentAt + this.#options.leaseMs)
+    const { jobId, type, attempt } = claim
+    this.#slots.take(type)
+    this.#runs.set(run.lease, run)
+    this.#leases.add(run)
+    this.#statistics.claimed(claim.waitMs)
+    events.emit('run.claimed', { jobId, type, attempt, waitMs: claim.waitMs })
+    run.attempt = new Attempt({
+      claim,
+      definition,
+      executor,
+      cancelGraceMs,
+      maxResultBytes,
+      random: this.#random,
+      emit: (event, bytes) => {
+        run.reports.buffer.add(event, bytes)
+        this.#reporter.wake(run)
+      },
+      decided: (outcome, resultBytes) => this.#decided(run, outcome, resultBytes),
+      ended: () => {
+        this.#slots.release(type)
+        this.#exchange.wake()
+      },
+      overstayed: (killed) => events.emit('run.overstayed', { jobId, type, attempt, killed }),
+    })
+    void run.attempt.run()
+  }
+
+  /** A claim that came when no more were wanted. */
+  #giveBack(claim: Claim, sentAt: number): void {
+    const run = new Run(claim, sentAt + this.#options.leaseMs)
+    this.#runs.set(run.lease, run)
+    this.#leases.add(run)
+    this.#settle(run, { kind: 'released' }, 0, { events: [], bytes: 0 })
+  }
+
+  #decided(run: Run, outcome: Outcome | null, resultBytes: number): void {
+    run.isDecided = true
+    const left = this.#reporter.close(run)
+    if (outcome === null) this.#finish(run, null, null)
+    else if (left instanceof Promise)
+      void left.then((events) => this.#settle(run, outcome, resultBytes, events))
+    else this.#settle(run, outcome, resultBytes, left)
+  }
+
+  #settle(run: Run, outcome: Outcome, resultBytes: number, { events, bytes }: TakenEvents): void {
+    this.#exchange.settle({
+      jobId: run.jobId,
+      lease: run.lease,
+      outcome,
+      events,
+      bytes: resultBytes + bytes,
+      isLive: () => performance.now() <= run.deadline,
+      answered: (verdict) => this.#finish(run, verdict, outcome),
+    })
+  }
+
+  /** The last of a run: the store's word on its settlement, or null where it was lost. */
+  #finish(run: Run, verdict: SettleVerdict | null, outcome: Outcome | null): void {
+    const { events } = this.#options
+    const { jobId, type, attempt } = run.claim
+    this.#leases.remove(run)
+    this.#runs.delete(run.lease)
+    if (verdict === null || verdict === 'stale') {
+      events.emit('run.lost', { jobId, type, attempt })
+    } else {
+      const runMs = performance.now() - run.claimedAt
+      const errorCode = outcome !== null && 'errorCode' in outcome ? outcome.errorCode : null
+      this.#statistics.settled(runMs)
+      events.emit('run.settled', {
+        jobId,
+        type,
+        attempt,
+        status: verdict,
+        errorCode: verdict === 'cancelled' ? 'cancelled' : errorCode,
+        runMs,
+      })
+    }
+    if (this.#runs.size === 0) this.#whenEmpty?.()
+  }
+
+  /** Cancels come through here at once; where they do not, the next extension of the lease brings them. */
+  async #listenForCancels(): Promise<void> {
+    const { engine, workerId } = this.#options
+    const backoff = new StoreBackoff(this.#random)
+    const { signal } = this.#stopping
+    const cancel = ({ lease }: LeaseRef) => this.#runs.get(lease)?.cancel()
+    while (!signal.aborted) {
+      try {
+        const unsubscribe = await engine.onCancel(workerId, cancel)
+        if (signal.aborted) unsubscribe()
+        else this.#unsubscribe = unsubscribe
+        return
+      } catch (error) {
+        if (!(error instanceof Unavailable)) this.#fail('listening for cancels', error)
+        await pause(backoff.next(), undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+
+  #executorOf({ type, run, isolate }: JobDefinition): Executor {
+    if (isolate !== undefined) return this.#threads.executor(isolate)
+    if (run !== undefined) return inProcess(run)
+    throw new TypeError(`job type "${type}" has neither run nor isolate`)
+  }
+
+  #fail(where: string, error: unknown): void {
+    this.#options.events.emit('failure', { where, error })
+  }
+}
