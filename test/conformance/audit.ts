@@ -40,7 +40,8 @@ export function audited(engine: Engine, coverage: Coverage): Engine {
     submit: (request) =>
       audit.around('submit', async () => {
         const receipt = await engine.submit(request)
-        for (const job of receipt.jobs) audit.follow(job.jobId)
+        // A replayed answer may name jobs that are long gone.
+        if (!receipt.replayed) for (const { jobId } of receipt.jobs) audit.follow(jobId)
         return receipt
       }),
     get: (jobId) => engine.get(jobId),
@@ -172,7 +173,7 @@ class Audit {
       this.#engine.feed.positions([now.jobId]),
       this.#engine.feed.read([{ jobId: now.jobId, after: null, history: false, withJob: true }]),
     ])
-    if (this.#underWay > 1) return
+    if (this.#underWay > 1 || isExpired(now)) return
     expect(got, 'get, against the feed').toEqual(now)
     expect(position).toEqual({ ...parseCursor(now.cursor), status: now.status })
     expect(snapshot).toEqual({
@@ -186,12 +187,16 @@ class Audit {
   }
 
   async #expectForgotten(jobId: string, before: Job | null): Promise<void> {
-    const expired = before?.expiresAt != null && Date.parse(before.expiresAt) <= Date.now()
-    const forgotten = expired || this.#verbs.has('remove') || this.#verbs.has('prune')
-    expect(forgotten, `${jobId} is gone by remove or prune, or expired`).toBe(true)
+    const forgotten = this.#verbs.has('remove') || this.#verbs.has('prune')
+    expect(forgotten || isExpired(before), `${jobId} is gone by remove or prune, or expired`).toBe(true)
     if (before !== null) expect(isTerminal(before.status)).toBe(true)
     expect(await this.#engine.get(jobId)).toBeNull()
     expect(await this.#engine.feed.positions([jobId])).toEqual([null])
     this.#followed.delete(jobId)
   }
+}
+
+/** A job past its time may be gone from one read to the next. */
+function isExpired(job: Job | null): boolean {
+  return job !== null && job.expiresAt !== null && Date.parse(job.expiresAt) <= Date.now()
 }

@@ -150,17 +150,23 @@ export function createKit(store: OpenStore, coverage: Coverage): Kit {
   return kit
 }
 
-/** Calls until the answers add up to what is expected, and fails when they overshoot it. */
-async function addUpTo(expected: number, what: string, call: () => Promise<number>): Promise<void> {
+/** Calls until the answers add up to what is expected. A call that fails, and overshooting, fails the case at once. */
+export async function addUpTo(expected: number, what: string, call: () => Promise<number>): Promise<void> {
   let sum = 0
+  let failure: unknown
   await until(
     async () => {
-      sum += await call()
-      return sum >= expected
+      try {
+        sum += await call()
+      } catch (error) {
+        failure = error
+      }
+      return failure !== undefined || sum >= expected
     },
     { what },
   )
-  expect(sum).toBe(expected)
+  if (failure !== undefined) throw failure
+  expect(sum, what).toBe(expected)
 }
 
 /** What there must be for a case to go on. */

@@ -1,5 +1,5 @@
-import { until } from '../helpers/until.ts'
-import { type JobShape, type Kit, newJob, present } from './harness.ts'
+import { expect } from 'vitest'
+import { addUpTo, type JobShape, type Kit, listAll, newJob, present } from './harness.ts'
 
 const chunk = (data: string) => ({ kind: 'chunk', data }) as const
 
@@ -11,7 +11,7 @@ export async function roundOfJobs(kit: Kit, jobs: number): Promise<void> {
   const shape: JobShape = {
     payload: { text: 'x'.repeat(300) },
     tags: ['one', 'two'],
-    policy: { retainMs: 1 },
+    policy: { retainMs: 1000 },
   }
   const { raw } = kit
   for (let n = 0; n < jobs; n++) {
@@ -32,7 +32,7 @@ export async function roundOfJobs(kit: Kit, jobs: number): Promise<void> {
       error: 'x',
       errorCode: 'timeout',
     })
-    await kit.engine.retry(stalled.jobId)
+    expect(await kit.engine.retry(stalled.jobId)).toMatchObject({ ok: true })
     const run = await kit.claimOne({ leaseMs: 2000 })
     await kit.engine.cancel(run.jobId)
     await kit.settle(run, { kind: 'released' })
@@ -45,12 +45,7 @@ export async function roundOfJobs(kit: Kit, jobs: number): Promise<void> {
     await kit.engine.cancel(await kit.submit({ ...shape, when: { delayMs: 3_600_000 } }))
     await kit.engine.cancel(await kit.submit(shape))
   }
-  let pruned = 0
-  await until(
-    async () => {
-      pruned += (await kit.engine.prune({ limit: 200 })).pruned
-      return pruned === 4 * jobs
-    },
-    { what: 'all jobs to be forgotten' },
-  )
+  const prune = async () => (await kit.engine.prune({ limit: 200 })).pruned
+  await addUpTo(4 * jobs, `${4 * jobs} jobs to be forgotten`, prune)
+  expect(await listAll(raw)).toEqual([])
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { ReadRequest, ReadResult } from '../../../server/engine/engine.ts'
 import { newJobId } from '../../../server/engine/job-id.ts'
@@ -187,6 +188,7 @@ export function feedCases(it: EngineTest): void {
         else expect(now.events.at(-1)?.seq).toBe(now.seq)
         job = present(now.job, 'job')
         reads += 1
+        await setImmediate()
       }
       await written
       expect(reads).toBeGreaterThan(1)

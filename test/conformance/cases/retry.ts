@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest'
 import { newJobId } from '../../../server/engine/job-id.ts'
+import { until } from '../../helpers/until.ts'
 import { type EngineTest, type Kit, listAll, ms } from '../harness.ts'
 
 const GARBAGE = ['', 'nonsense', '\u0000', '../..', '{jobcast}:x', 'x'.repeat(10_000), '__proto__']
@@ -101,8 +102,9 @@ export function retryCases(it: EngineTest): void {
       await kit.engine.retry(jobId)
       const other = await kit.submit({ policy: { retainMs: 100 } })
       await kit.engine.cancel(other)
-      const deadline = Date.now() + 5000
-      while ((await kit.engine.prune({ limit: 10 })).pruned === 0) expect(Date.now()).toBeLessThan(deadline)
+      await until(async () => (await kit.engine.prune({ limit: 10 })).pruned === 1, {
+        what: 'the other one to expire',
+      })
       expect(Date.now()).toBeGreaterThan(expiresAt)
       expect((await kit.job(jobId)).status).toBe('queued')
     })

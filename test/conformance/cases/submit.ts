@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { isJobId } from '../../../server/engine/job-id.ts'
 import { DEFAULT_POLICY, type EngineTest, iso, listAll, ms, newJob, present, tick } from '../harness.ts'
@@ -115,7 +116,11 @@ export function submitCases(it: EngineTest): void {
       })
       let done = false
       const watching = (async () => {
-        while (!done) seen.add((await reader.types())[0]?.counts.queued ?? 0)
+        while (!done) {
+          seen.add((await reader.types())[0]?.counts.queued ?? 0)
+          // An engine in this process may answer before anything else has had its turn.
+          await setImmediate()
+        }
       })()
       const receipt = await stored
       done = true

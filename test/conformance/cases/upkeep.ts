@@ -140,7 +140,7 @@ export function upkeepCases(it: EngineTest): void {
         const run = leaseOf(await kit.claimOne({ leaseMs: 1 }))
         await tick()
         const [settled, { rescued }] = await Promise.all([
-          kit.raw.settle({
+          kit.engine.settle({
             settlements: [{ ...run, outcome: { kind: 'completed', result: 1 }, events: [] }],
           }),
           kit.engine.rescue({ limit: 10 }),
@@ -154,21 +154,22 @@ export function upkeepCases(it: EngineTest): void {
 
   describe('prune', () => {
     it('forgets finished jobs past their time, and nothing else', async (kit) => {
-      const brief = { policy: { retainMs: 1 }, tags: ['t'] }
+      const brief = { policy: { retainMs: 100 }, tags: ['t'] }
       const types = { work: 1 }
       await kit.engine.cancel(await kit.submit(brief))
       await kit.submit(brief)
       await kit.settle(await kit.claimOne({ types }), { kind: 'completed', result: 1 })
       await kit.submit(brief)
-      await kit.settle(await kit.claimOne({ types }), { kind: 'failed', error: 'x', errorCode: 'timeout' })
+      const last = await kit.claimOne({ types })
+      await kit.settle(last, { kind: 'failed', error: 'x', errorCode: 'timeout' })
+      const { expiresAt } = await kit.job(last.jobId)
       const kept = await kit.submit()
       await kit.engine.cancel(kept)
       const scheduled = await kit.submit({ ...brief, when: { delayMs: HOUR_MS } })
       const processing = await kit.submit(brief)
       await kit.claimOne({ types })
       const queued = await kit.submit(brief)
-      await tick()
-      await tick()
+      await until(() => Date.now() > ms(expiresAt), { what: 'all three to expire' })
       expect(await kit.engine.prune({ limit: 2 })).toEqual({ pruned: 2 })
       expect(await kit.engine.prune({ limit: 2 })).toEqual({ pruned: 1 })
       expect(await kit.engine.prune({ limit: 2 })).toEqual({ pruned: 0 })

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import type { Engine, Feed, FeedMessage, RunEvent } from '../../../server/engine/engine.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import { until } from '../../helpers/until.ts'
-import { type EngineTest, type Kit, present, tick } from '../harness.ts'
+import { type EngineTest, type Kit, present } from '../harness.ts'
 
 const chunk = (data: string | number): RunEvent => ({ kind: 'chunk', data })
 
@@ -178,12 +178,12 @@ export function watchCases(it: EngineTest): void {
     })
 
     it('says when a job expired', async (kit) => {
-      const jobId = await kit.submit({ policy: { retainMs: 1 } })
+      const jobId = await kit.submit({ policy: { retainMs: 50 } })
       const watcher = await Watcher.of(kit.raw.feed, jobId)
       await kit.engine.cancel(jobId)
-      await tick()
-      await tick()
-      expect(await kit.engine.prune({ limit: 1 })).toEqual({ pruned: 1 })
+      await until(async () => (await kit.engine.prune({ limit: 1 })).pruned === 1, {
+        what: 'the job to expire',
+      })
       await until(() => watcher.reasons.length > 0, { what: 'the end of the job' })
       expect(watcher.messages.at(-1)).toEqual({ kind: 'gone', reason: 'expired' })
     })
