@@ -148,6 +148,14 @@ export class Connection implements LinkOwner {
     if (link === this.#links().link) this.#publish()
   }
 
+  interrupted(link: Link, route: Route): void {
+    const state = this.#state
+    // Another link carries it on: the one that a probe was to replace, or that has not been relieved yet.
+    if (this.#placed.get(route) !== link) return
+    if (state.kind === 'moving' && link === state.link && state.staying.has(route)) return
+    route.interrupted()
+  }
+
   replayed(link: Link, route: Route, replay: Replay): void {
     const state = this.#state
     if (state.kind === 'moving' && link === state.link && state.staying.has(route)) {

@@ -82,7 +82,7 @@ export class Subscription implements Route {
       if (!this.#observers.delete(observer) || this.#observers.size > 0) return
       // Whoever closes one watch and opens the next in one go (React does) keeps the subscription.
       queueMicrotask(() => {
-        if (this.#observers.size === 0) this.#options.released(this)
+        if (this.#observers.size === 0 && !this.over) this.#options.released(this)
       })
     }
   }

@@ -58,6 +58,8 @@ export interface LinkOwner {
   failed(link: Link, failure: Failure): void
   /** `link.phase` is another one. */
   changed(link: Link): void
+  /** The route is cut off for now. */
+  interrupted(link: Link, route: Route): void
   /** The server answered for a route; to be handed on to it. */
   replayed(link: Link, route: Route, replay: Replay): void
 }

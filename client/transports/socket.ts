@@ -179,7 +179,7 @@ export class SocketLink implements Link {
     for (const carriage of this.#carriages.values()) {
       this.#rouse(carriage)
       carriage.phase = 'pending'
-      carriage.route.interrupted()
+      this.#options.owner.interrupted(this, carriage.route)
     }
   }
 
@@ -285,7 +285,7 @@ export class SocketLink implements Link {
     }
     const delayMs = reconnectDelayMs(carriage.repeats - 2, this.#options.random)
     carriage.phase = { resting: setTimeout(() => this.#ask(carriage), delayMs) }
-    carriage.route.interrupted()
+    this.#options.owner.interrupted(this, carriage.route)
   }
 
   #renew(carriage: Carriage, error: JobcastError): void {

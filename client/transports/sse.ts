@@ -91,10 +91,8 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     }
     return outcome
   } catch (error) {
-    if (error instanceof JobcastError) throw error
-    const reason: unknown = stop.signal.reason
-    const wasSilent = reason instanceof JobcastError
-    return { ...broken(floorMs), counts: floorMs === 0, silent: wasSilent && !heard }
+    if (error instanceof JobcastError && !heard) throw error
+    return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)

@@ -129,7 +129,7 @@ export class StreamLink implements Link {
       }
       const { delayMs, repeated } = attempts.over(outcome)
       this.#shift(stream, 'waiting')
-      route.interrupted()
+      owner.interrupted(this, route)
       // What works for other jobs is not the transport's fault.
       const alone = ![...this.#streams.values()].some(({ phase }) => phase === 'open')
       const failure = { silent: alone && outcome.silent, repeated: alone && repeated, barred: null }
@@ -175,9 +175,9 @@ function isClientError(status: number | null): boolean {
   return status !== null && status >= 400 && status < 500
 }
 
-/** Ends early when the stream is woken. */
+/** Ends early when the stream is woken, or dropped. */
 function pause(ms: number, stream: Stream): Promise<void> {
-  if (ms <= 0) return Promise.resolve()
+  if (ms <= 0 || stream.abort.signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms)
     stream.wake = () => {
