@@ -30,7 +30,7 @@ export interface SubmissionRules {
  */
 const Envelope = z.strictObject({
   type: z.string({ error: 'must be the name of a job type' }).optional(),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
   options: SubmitOptions.optional(),
 })
 
