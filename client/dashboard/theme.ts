@@ -3,7 +3,7 @@ import {
   type CSSVariablesResolver,
   createTheme,
   type MantineColorsTuple,
-  Modal,
+  ModalRoot,
   Tabs,
   Tooltip,
 } from '@mantine/core'
@@ -22,10 +22,24 @@ const cobalt: MantineColorsTuple = [
   '#1b3996',
 ]
 
+/** From text to the deepest ground, for what Mantine paints itself; the same family as `styles/tokens.css`. */
+const night: MantineColorsTuple = [
+  '#d3d7de',
+  '#bcc2cc',
+  '#8f96a3',
+  '#69707d',
+  '#3a404b',
+  '#2b303a',
+  '#191c22',
+  '#121418',
+  '#0e1013',
+  '#0b0c0f',
+]
+
 export const theme = createTheme({
   primaryColor: 'cobalt',
   primaryShade: { light: 6, dark: 5 },
-  colors: { cobalt },
+  colors: { cobalt, dark: night },
   fontFamily: "'Inter Variable', system-ui, -apple-system, 'Segoe UI', sans-serif",
   fontFamilyMonospace: 'var(--jc-mono)',
   fontSizes: { xs: '12px', sm: '13px', md: '14px', lg: '16px', xl: '19px' },
@@ -49,7 +63,7 @@ export const theme = createTheme({
       styles: { label: { fontWeight: 550 } },
       vars: (_theme, props) => (isPrimary(props) ? { root: INK_BUTTON } : { root: {} }),
     }),
-    Modal: Modal.extend({ defaultProps: { centered: true, radius: 'lg' } }),
+    ModalRoot: ModalRoot.extend({ defaultProps: { centered: true, radius: 'lg' } }),
     Tabs: Tabs.extend({ defaultProps: { color: 'cobalt' } }),
     Tooltip: Tooltip.extend({
       defaultProps: { openDelay: 250, events: { hover: true, focus: true, touch: true } },

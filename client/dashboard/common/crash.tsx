@@ -18,6 +18,7 @@ export class Crash extends Component<{ children: ReactNode }, State> {
     return (
       <Notice
         tone="bad"
+        isPage
         title="This page broke"
         text={this.state.message}
         action={{ label: 'Load it again', run: () => location.reload() }}

@@ -3,13 +3,10 @@
  */
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 })
+const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 })
 const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 })
-const clockTime = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
 const exactTime = new Intl.DateTimeFormat(undefined, {
+  hourCycle: 'h23',
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
@@ -24,6 +21,11 @@ const DAY = 24 * HOUR
 
 export function formatNumber(value: number): string {
   return whole.format(value)
+}
+
+/** For narrow places: 12 K. */
+export function formatCompact(value: number): string {
+  return compact.format(value)
 }
 
 export function formatDecimal(value: number): string {
@@ -76,12 +78,7 @@ export function formatBytes(bytes: number): string {
   return `${tenths.format(bytes / 1_000_000)} MB`
 }
 
-/** Hours to seconds; the date is clear from its surroundings. */
-export function formatClock(at: string): string {
-  return clockTime.format(new Date(at))
-}
-
-/** With milliseconds, for the timeline and the log. */
+/** With milliseconds, around the clock, for the timeline and the log. */
 export function formatExact(at: string): string {
   return exactTime.format(new Date(at))
 }

@@ -11,7 +11,11 @@ export function Composer() {
   const [tab, setTab] = useSessionStorage({ key: 'jobcast.composer', defaultValue: 'thumbnails' })
   return (
     <section className={classes.composer} aria-label="New job">
-      <Tabs value={tab} onChange={(value) => setTab(value ?? 'thumbnails')} classNames={{ tab: classes.tab }}>
+      <Tabs
+        value={tab}
+        onChange={(value) => setTab(value ?? 'thumbnails')}
+        classNames={{ tab: classes.tab, tabLabel: classes.label }}
+      >
         <Tabs.List grow aria-label="Type of job">
           <Tabs.Tab value="thumbnails" leftSection={<IconPhoto size={16} stroke={1.75} />}>
             Thumbnails

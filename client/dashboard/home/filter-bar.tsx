@@ -1,7 +1,7 @@
 import { Select } from '@mantine/core'
 import type { TypeInfo } from '../../../shared/api.ts'
 import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
-import { formatNumber } from '../common/format.ts'
+import { formatCompact } from '../common/format.ts'
 import { STATUS } from '../common/status.tsx'
 import classes from './filter-bar.module.css'
 import type { Filters } from './use-filters.ts'
@@ -50,7 +50,7 @@ export function FilterBar({ filters, types }: { filters: Filters; types: readonl
 }
 
 function Count({ of }: { of: number }) {
-  return of === 0 ? null : <span className={classes.count}>{formatNumber(of)}</span>
+  return of === 0 ? null : <span className={classes.count}>{formatCompact(of)}</span>
 }
 
 function sum(types: readonly TypeInfo[], status: JobStatus): number {

@@ -15,10 +15,10 @@ const PAGE_SIZE = 30
 /** The jobs, newest first, kept live. */
 export function JobList() {
   const filters = useFilters()
-  const { types } = useTypes()
+  const { data } = useTypes()
   return (
     <section aria-label="Jobs">
-      <FilterBar filters={filters} types={types} />
+      <FilterBar filters={filters} types={data?.types ?? []} />
       <Jobs filters={filters} />
     </section>
   )

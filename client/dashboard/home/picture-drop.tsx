@@ -88,7 +88,7 @@ function Empty({ isOver, onChoose, onSample }: { isOver: boolean; onChoose(): vo
         <Button variant="default" size="xs" onClick={onChoose}>
           Choose a file
         </Button>
-        <Button variant="subtle" size="xs" color="cobalt" onClick={onSample}>
+        <Button variant="subtle" size="xs" color="cobalt" c="var(--jc-accent-text)" onClick={onSample}>
           Use a sample
         </Button>
       </div>

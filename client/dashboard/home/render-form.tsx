@@ -47,7 +47,7 @@ export function RenderForm() {
                 variant="default"
                 size="compact-xs"
                 radius="xl"
-                fw={400}
+                styles={{ label: { fontWeight: 450 } }}
                 onClick={() => setPrompt(example)}
               >
                 {example}

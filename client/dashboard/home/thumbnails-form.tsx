@@ -1,5 +1,6 @@
 import { Chip, Group, Input, SegmentedControl, Stack } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
+import chip from './chip.module.css'
 import type { Picture } from './picture.ts'
 import { PictureDrop } from './picture-drop.tsx'
 import { SubmitBar } from './submit-bar.tsx'
@@ -7,6 +8,7 @@ import { useSubmission } from './use-submission.ts'
 
 const WIDTHS = ['64', '128', '256', '512', '1024', '2048']
 const DEFAULT_WIDTHS = ['64', '128', '256', '512', '1024']
+const CHIP = { label: chip.label, iconWrapper: chip.icon }
 const FORMATS = [
   { value: 'webp', label: 'WebP' },
   { value: 'jpeg', label: 'JPEG' },
@@ -49,7 +51,7 @@ export function ThumbnailsForm({ isShown }: { isShown: boolean }) {
           <Chip.Group multiple value={widths} onChange={setWidths}>
             <Group gap={6} mt={6} role="group" aria-labelledby="widths-label">
               {WIDTHS.map((width) => (
-                <Chip key={width} value={width} size="xs" variant="outline" color="cobalt">
+                <Chip key={width} value={width} classNames={CHIP}>
                   {width}
                 </Chip>
               ))}

@@ -8,12 +8,16 @@ import classes from './facts.module.css'
 /** A job's figures. */
 export function Facts({ job }: { job: Job }) {
   const { createdAt, startedAt, completedAt, scheduledFor, expiresAt, status } = job
+  const isFirstRun = job.attempt === 1 && job.stalls === 0
   return (
     <Section title="Details">
       <dl className={classes.facts}>
         <Fact name="Submitted">{formatDateTime(createdAt)}</Fact>
         {scheduledFor !== null && <Fact name="Scheduled for">{formatDateTime(scheduledFor)}</Fact>}
         {startedAt !== null && <Fact name="Started">{formatDateTime(startedAt)}</Fact>}
+        {startedAt !== null && isFirstRun && (
+          <Fact name="Waited">{formatDuration(between(createdAt, startedAt))}</Fact>
+        )}
         {startedAt !== null && completedAt !== null && (
           <Fact name="Ran for">{formatDuration(between(startedAt, completedAt))}</Fact>
         )}
@@ -27,7 +31,7 @@ export function Facts({ job }: { job: Job }) {
             <Ticking since={createdAt} />
           </Fact>
         )}
-        {completedAt !== null && (
+        {completedAt !== null && !isFirstRun && (
           <Fact name="Took in all">{formatDuration(between(createdAt, completedAt))}</Fact>
         )}
         <Fact name="Attempt">

@@ -68,24 +68,27 @@ export function JobActions({ job, cancel, retry }: JobActionsProps) {
       <Button variant="default" leftSection={<IconTrash size={16} stroke={1.75} />} onClick={asking.open}>
         Delete
       </Button>
-      <Modal
-        opened={isAsking}
-        onClose={asking.close}
-        title="Delete this job?"
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
-        <Text size="sm" c="dimmed">
-          Its payload, result, log and history go with it. This cannot be undone.
-        </Text>
-        <Group justify="flex-end" gap="xs" mt="lg">
-          <Button variant="default" onClick={asking.close} data-autofocus>
-            Keep it
-          </Button>
-          <Button color="red.8" loading={running === 'remove'} onClick={() => run('remove', remove)}>
-            Delete
-          </Button>
-        </Group>
-      </Modal>
+      <Modal.Root opened={isAsking} onClose={asking.close}>
+        <Modal.Overlay />
+        <Modal.Content bd="1px solid var(--jc-border)">
+          <Modal.Body p="lg">
+            <Modal.Title fz="lg" fw={600} mb={6}>
+              Delete this job?
+            </Modal.Title>
+            <Text size="sm" c="dimmed">
+              Its payload, result, log and history go with it. This cannot be undone.
+            </Text>
+            <Group justify="flex-end" gap="xs" mt="lg">
+              <Button variant="default" onClick={asking.close} data-autofocus>
+                Keep it
+              </Button>
+              <Button color="red.8" loading={running === 'remove'} onClick={() => run('remove', remove)}>
+                Delete
+              </Button>
+            </Group>
+          </Modal.Body>
+        </Modal.Content>
+      </Modal.Root>
     </Group>
   )
 }

@@ -43,7 +43,7 @@ function WatchedJob({ jobId, startOver }: { jobId: string; startOver(): void }) 
     )
   }
   if (error instanceof JobcastError && isGone(error)) return <NoSuchJob />
-  if (error instanceof JobcastError) return <Failure error={error} retry={startOver} />
+  if (error instanceof JobcastError) return <Failure isPage error={error} retry={startOver} />
   return <Waiting what="the job" rows={5} retry={startOver} />
 }
 
@@ -55,6 +55,7 @@ function NoSuchJob() {
   const [, navigate] = useLocation()
   return (
     <Notice
+      isPage
       title="There is no such job"
       text="It never was, was deleted, or finished so long ago that it is no longer kept."
       action={{ label: 'To the jobs', run: () => navigate('/') }}

@@ -1,7 +1,8 @@
 import { formatNumber } from '../common/format.ts'
-import { Scroller } from '../common/scroller.tsx'
 import { Section } from '../common/section.tsx'
 import { inOneLine, type Json } from '../common/shorten.ts'
+import { Tail } from '../common/tail.tsx'
+import { visible } from './control-characters.ts'
 import { asTile, isRecord, type outputOf } from './history.ts'
 import classes from './output.module.css'
 import { TileCanvas } from './tile-canvas.tsx'
@@ -19,10 +20,13 @@ export function Output({ chunks, payload }: OutputProps) {
   const rest = tiles.length === 0 ? chunks : chunks.filter(({ data }) => asTile(data) === null)
   const shown = rest.slice(-MAX_LINES)
   return (
-    <Section title="Output so far" aside={`${formatNumber(chunks.length)} pieces`}>
+    <Section
+      title="Output"
+      aside={`${formatNumber(chunks.length)} ${chunks.length === 1 ? 'piece' : 'pieces'}`}
+    >
       {tiles.length > 0 && <TileCanvas tiles={tiles} {...sizeOf(payload, tiles)} />}
       {shown.length > 0 && (
-        <Scroller label="Pieces of output" className={classes.lines}>
+        <Tail label="Pieces of output" className={classes.lines} last={shown.at(-1)?.seq}>
           {shown.length < rest.length && (
             <p className={classes.left}>
               {formatNumber(rest.length - shown.length)} earlier ones are not shown
@@ -30,10 +34,10 @@ export function Output({ chunks, payload }: OutputProps) {
           )}
           {shown.map(({ seq, data }) => (
             <p key={seq} className={classes.line}>
-              {inOneLine(data)}
+              {visible(inOneLine(data))}
             </p>
           ))}
-        </Scroller>
+        </Tail>
       )}
     </Section>
   )

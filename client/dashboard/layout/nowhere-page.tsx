@@ -9,6 +9,7 @@ export function NowherePage() {
   return (
     <Notice
       icon={<IconMapOff size={22} stroke={1.5} />}
+      isPage
       title="There is no such page"
       text="The address may be misspelt."
       action={{ label: 'To the jobs', run: () => navigate('/') }}

@@ -28,10 +28,10 @@ export function OverviewPage() {
       <header className={classes.head}>
         <Title order={1}>Overview</Title>
         <Text c="dimmed">
-          {overview.overview === null ? 'Queues, workers and gateways.' : about(overview.overview)}
+          {overview.data === null ? 'Queues, workers and gateways.' : about(overview.data)}
         </Text>
       </header>
-      {overview.overview === null ? (
+      {overview.data === null ? (
         error === null ? (
           <Waiting what="the overview" rows={6} retry={retry} />
         ) : (
@@ -40,10 +40,10 @@ export function OverviewPage() {
       ) : (
         <div className={classes.stack}>
           {error !== null && <StaleNotice error={error} retry={retry} />}
-          <Counts counts={overview.overview.counts} />
-          <TypesTable types={types.types} onChanged={types.refresh} />
-          <WorkersTable workers={overview.overview.workers} />
-          <GatewaysTable gateways={overview.overview.gateways} />
+          <Counts counts={overview.data.counts} />
+          <TypesTable types={types.data?.types ?? []} onChanged={types.refresh} />
+          <WorkersTable workers={overview.data.workers} />
+          <GatewaysTable gateways={overview.data.gateways} />
         </div>
       )}
     </>

@@ -5,7 +5,7 @@ import { useSession } from './session.tsx'
 import classes from './sign-in.module.css'
 
 /** Asks for an API key, where the server wants one. */
-export function SignIn() {
+export function SignIn({ isPage }: { isPage: boolean }) {
   const { apiKey, signIn } = useSession()
   const [key, setKey] = useState('')
   const refused = apiKey !== null && (key === '' || key === apiKey)
@@ -23,7 +23,7 @@ export function SignIn() {
           <IconKey size={20} stroke={1.75} aria-hidden />
         </span>
         <div>
-          <Title order={2} id="sign-in">
+          <Title order={isPage ? 1 : 2} fz="lg" id="sign-in">
             This server wants an API key
           </Title>
           <Text size="sm" c="dimmed" mt={4}>
