@@ -10,7 +10,8 @@ export class BulkInsert {
   readonly #columns: readonly string[]
   /** One a power of two of rows, made when first needed. */
   readonly #statements = new Map<number, Statement>()
-  #rows: Value[][] = []
+  /** Row after row. */
+  #values: Value[] = []
 
   constructor(database: Database, table: string, columns: readonly string[]) {
     this.#database = database
@@ -18,25 +19,28 @@ export class BulkInsert {
     this.#columns = columns
   }
 
-  add(row: Value[]): void {
-    this.#rows.push(row)
+  add(row: readonly Value[]): void {
+    for (const value of row) this.#values.push(value)
   }
 
   /** Writes what was collected. */
   flush(): void {
-    const rows = this.#rows
+    const values = this.#values
+    if (values.length === 0) return
+    const width = this.#columns.length
     let written = 0
-    for (let size = MAX_ROWS; written < rows.length; size = size / 2) {
-      for (; rows.length - written >= size; written += size) {
-        this.#statement(size).run(rows.slice(written, written + size).flat())
+    for (let rows = MAX_ROWS; written < values.length; rows /= 2) {
+      while (values.length - written >= rows * width) {
+        this.#statement(rows).run(values.slice(written, written + rows * width))
+        written += rows * width
       }
     }
-    if (written > 0) this.#rows = []
+    this.#values = []
   }
 
   /** Forgets what was collected. */
   discard(): void {
-    this.#rows = []
+    this.#values = []
   }
 
   #statement(rows: number): Statement {

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
-import { decodeRow, type JobRow, policyOf, ROW_COLUMNS } from './job-row.ts'
+import { decodeRow, FIELDS, type JobRow, policyOf } from './job-row.ts'
 import { ROW } from './store.ts'
 import type { Transaction } from './transaction.ts'
 import { claimed } from './transitions.ts'
@@ -27,7 +27,7 @@ export class Claims {
 
     const candidates = this.#turns(tx, request)
     if (candidates.length === 0) return []
-    const token = randomUUID()
+    const token = randomBytes(16).toString('base64url')
     for (const [index, { row }] of candidates.entries()) {
       tx.transition(row, claimed({ lease: `${token}.${index}`, worker, leaseMs }, tx.now))
     }
@@ -80,7 +80,8 @@ export function extend(tx: Transaction, leases: readonly LeaseRef[], leaseMs: nu
   return leases.map((lease) => {
     const row = heldRow(tx, lease)
     if (row === null) return 'stale'
-    tx.store.run('UPDATE jobs SET leased_until = ? WHERE n = ?', [tx.now + leaseMs, row.n])
+    row.leasedUntil = tx.now + leaseMs
+    tx.save(row, ['leasedUntil'])
     return row.cancelRequested ? 'cancel_requested' : 'held'
   })
 }
@@ -98,7 +99,7 @@ interface Candidate {
 }
 
 function candidate(columns: Parameters<typeof decodeRow>[0]): Candidate {
-  return { row: decodeRow(columns), payload: columns[ROW_COLUMNS.length] as string }
+  return { row: decodeRow(columns), payload: columns[FIELDS.length] as string }
 }
 
 /** A claim that is sent again, as long as it is held. */

@@ -52,15 +52,51 @@ export interface JobRow {
   settledAs: JobStatus | null
 }
 
-/** In the order in which `decodeRow` reads them. */
-export const ROW_COLUMNS = [
-  ...['n', 'id', 'type', 'status', 'priority', 'policy', 'tags', 'created_at', 'seq', 'trimmed', 'statuses'],
-  ...['outputs', 'output_bytes', 'place', 'fresh', 'attempt', 'stalls', 'cancel_requested', 'progress'],
-  ...['progress_seq', 'progress_at', 'error', 'error_code', 'scheduled_for', 'started_at', 'completed_at'],
-  ...['expires_at', 'lease', 'worker', 'leased_until', 'settled_lease', 'settled_as'],
+/** Field -> its column, in the order in which `decodeRow` reads them. */
+export const COLUMNS = {
+  n: 'n',
+  id: 'id',
+  type: 'type',
+  status: 'status',
+  priority: 'priority',
+  policy: 'policy',
+  tags: 'tags',
+  createdAt: 'created_at',
+  seq: 'seq',
+  trimmed: 'trimmed',
+  statuses: 'statuses',
+  outputs: 'outputs',
+  outputBytes: 'output_bytes',
+  place: 'place',
+  fresh: 'fresh',
+  attempt: 'attempt',
+  stalls: 'stalls',
+  cancelRequested: 'cancel_requested',
+  progress: 'progress',
+  progressSeq: 'progress_seq',
+  progressAt: 'progress_at',
+  error: 'error',
+  errorCode: 'error_code',
+  scheduledFor: 'scheduled_for',
+  startedAt: 'started_at',
+  completedAt: 'completed_at',
+  expiresAt: 'expires_at',
+  lease: 'lease',
+  worker: 'worker',
+  leasedUntil: 'leased_until',
+  settledLease: 'settled_lease',
+  settledAs: 'settled_as',
+} as const satisfies Record<keyof JobRow, string>
+
+export const FIELDS = Object.keys(COLUMNS) as (keyof JobRow)[]
+
+/** What is written of a new job; the columns' defaults say the rest. */
+export const NEW_FIELDS = [
+  ...(['n', 'id', 'type', 'status', 'priority', 'policy', 'tags', 'createdAt'] as const),
+  ...(['place', 'fresh', 'scheduledFor'] as const),
 ]
 
-/** Reads a row that was selected by `ROW_COLUMNS`; the tables are strict, so each value has its column's type. */
+/** Reads a row that was selected by `COLUMNS`; the tables are strict, so each value has its column's type. */
 export function decodeRow(row: Row): JobRow {
   return {
     n: row[0] as number,
@@ -98,42 +134,19 @@ export function decodeRow(row: Row): JobRow {
   }
 }
 
-/** The row as `ROW_COLUMNS` wants it. */
-export function encodeRow(row: JobRow): Value[] {
-  const { n, id, type, status, priority, policy, tags, createdAt } = row
-  return [n, id, type, status, priority, policy, tags, createdAt, ...encodeChanges(row)]
-}
-
-/** The columns of `ROW_COLUMNS` after `created_at`: what can change, apart from the status. */
-export const CHANGING_COLUMNS = ROW_COLUMNS.slice(8)
-
-export function encodeChanges(row: JobRow): Value[] {
-  return [
-    row.seq,
-    row.trimmed,
-    row.statuses,
-    row.outputs,
-    row.outputBytes,
-    row.place,
-    row.fresh ? 1 : 0,
-    row.attempt,
-    row.stalls,
-    row.cancelRequested ? 1 : 0,
-    toJson(row.progress),
-    row.progressSeq,
-    row.progressAt,
-    toJson(row.error),
-    row.errorCode,
-    row.scheduledFor,
-    row.startedAt,
-    row.completedAt,
-    row.expiresAt,
-    row.lease,
-    toJson(row.worker),
-    row.leasedUntil,
-    row.settledLease,
-    row.settledAs,
-  ]
+/** What a field's column holds. */
+export function encodeField(row: JobRow, field: keyof JobRow): Value {
+  switch (field) {
+    case 'progress':
+    case 'error':
+    case 'worker':
+      return row[field] === null ? null : JSON.stringify(row[field])
+    case 'fresh':
+    case 'cancelRequested':
+      return row[field] ? 1 : 0
+    default:
+      return row[field]
+  }
 }
 
 /** The job as everyone sees it. `payload` and `result` are their JSON; no result is null. */
@@ -180,8 +193,18 @@ export function policyOf(text: string): RunPolicy {
   return policy
 }
 
+/** The times that were asked for last: a transaction's events share a few. */
+const times = new Map<number, string>()
+const MAX_TIMES = 100
+
+/** A time as everyone sees it. */
 export function iso(time: number): string {
-  return new Date(time).toISOString()
+  const known = times.get(time)
+  if (known !== undefined) return known
+  const text = new Date(time).toISOString()
+  if (times.size >= MAX_TIMES) times.clear()
+  times.set(time, text)
+  return text
 }
 
 function isoOrNull(time: number | null): string | null {
@@ -190,8 +213,4 @@ function isoOrNull(time: number | null): string | null {
 
 function fromJson<T>(text: string | null): T | null {
   return text === null ? null : JSON.parse(text)
-}
-
-function toJson(value: unknown): string | null {
-  return value === null ? null : JSON.stringify(value)
 }

@@ -23,6 +23,7 @@ const MIGRATIONS = [
     payload_schema TEXT
   ) STRICT, WITHOUT ROWID;
 
+  -- The defaults are those of a new job: an insert names only what differs.
   -- n: order of submission. place: in the line of its type. fresh: neither scheduled, retried nor stalled so far.
   -- settled_lease, settled_as: the last run that was settled, for a settle that is sent again.
   -- statuses, outputs, output_bytes: what is retained in history and output.
@@ -35,16 +36,16 @@ const MIGRATIONS = [
     policy TEXT NOT NULL,
     tags TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    trimmed INTEGER NOT NULL,
-    statuses INTEGER NOT NULL,
-    outputs INTEGER NOT NULL,
-    output_bytes INTEGER NOT NULL,
+    seq INTEGER NOT NULL DEFAULT 1,
+    trimmed INTEGER NOT NULL DEFAULT 0,
+    statuses INTEGER NOT NULL DEFAULT 1,
+    outputs INTEGER NOT NULL DEFAULT 0,
+    output_bytes INTEGER NOT NULL DEFAULT 0,
     place INTEGER NOT NULL,
     fresh INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    stalls INTEGER NOT NULL,
-    cancel_requested INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 1,
+    stalls INTEGER NOT NULL DEFAULT 0,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
     progress TEXT,
     progress_seq INTEGER,
     progress_at INTEGER,

@@ -14,7 +14,7 @@ import {
   type Value,
 } from './database.ts'
 import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
-import { CHANGING_COLUMNS, decodeRow, isExpired, type JobRow, ROW_COLUMNS } from './job-row.ts'
+import { COLUMNS, decodeRow, encodeField, isExpired, type JobRow, NEW_FIELDS } from './job-row.ts'
 import { migrate } from './migrations.ts'
 
 /** A job's payload and result, as JSON; no result is null. */
@@ -31,6 +31,10 @@ export class Store {
   readonly inserts: Inserts
   readonly #database: Database
   readonly #statements = new Map<string, Statement>()
+  /** By the fields that they set: every kind of transition has a few of its own. */
+  readonly #updates = new Map<string, Statement>()
+  /** The jobs that run, whose rows are needed again soon; always as they are in the file. */
+  readonly #running = new Map<string, JobRow>()
   readonly #release: ReleaseFolder
   readonly #inode: bigint
   #lastPlace: number
@@ -136,10 +140,26 @@ export class Store {
 
   /** The job as it stands at a time; null where it is unknown, expired, or the id is none. */
   liveJob(jobId: string, now: number): JobRow | null {
+    const running = this.#running.get(jobId)
+    if (running !== undefined) return running
     if (!isJobId(jobId)) return null
     const found = this.get(`SELECT ${ROW} FROM jobs WHERE id = ?`, [jobId])
     const row = found === undefined ? null : decodeRow(found)
     return row === null || isExpired(row, now) ? null : row
+  }
+
+  /** Writes some fields of a job. */
+  saveJob(row: JobRow, fields: readonly (keyof JobRow)[]): void {
+    const parameters = fields.map((field) => encodeField(row, field))
+    parameters.push(row.n)
+    this.#update(fields).run(parameters)
+    if (row.status === 'processing') this.#running.set(row.id, row)
+    else this.#running.delete(row.id)
+  }
+
+  /** Forgets what is known of a job beside the file, after a change that failed. */
+  forgetRunning(jobId: string): void {
+    this.#running.delete(jobId)
   }
 
   jobByNumber(n: number): JobRow | null {
@@ -160,6 +180,16 @@ export class Store {
     return (this.get('SELECT json FROM results WHERE n = ?', [n])?.[0] ?? null) as string | null
   }
 
+  #update(fields: readonly (keyof JobRow)[]): Statement {
+    const key = fields.join()
+    const known = this.#updates.get(key)
+    if (known !== undefined) return known
+    const assignments = fields.map((field) => `${COLUMNS[field]} = ?`).join(', ')
+    const statement = this.#database.prepare(`UPDATE jobs SET ${assignments} WHERE n = ?`)
+    this.#updates.set(key, statement)
+    return statement
+  }
+
   #statement(sql: string): Statement {
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
@@ -178,16 +208,19 @@ export class Store {
 }
 
 /** All columns of a job's row, for `decodeRow`. */
-export const ROW = ROW_COLUMNS.map((column) => `jobs.${column}`).join(', ')
-
-/** Saves a transition: the status, what `encodeChanges` gives, and the job's number. */
-export const SAVE_TRANSITION = `UPDATE jobs SET status = ?, ${CHANGING_COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE n = ?`
+export const ROW = Object.values(COLUMNS)
+  .map((column) => `jobs.${column}`)
+  .join(', ')
 
 type Inserts = ReturnType<typeof newInserts>
 
 function newInserts(database: Database) {
   return {
-    jobs: new BulkInsert(database, 'jobs', ROW_COLUMNS),
+    jobs: new BulkInsert(
+      database,
+      'jobs',
+      NEW_FIELDS.map((field) => COLUMNS[field]),
+    ),
     payloads: new BulkInsert(database, 'payloads', ['n', 'json']),
     tags: new BulkInsert(database, 'tags', ['tag', 'n']),
     results: new BulkInsert(database, 'results', ['n', 'json']),

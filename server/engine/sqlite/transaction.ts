@@ -2,8 +2,8 @@ import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, LeaseRef, RunEvent } from '../engine.ts'
-import { encodeChanges, encodeRow, iso, type JobRow } from './job-row.ts'
-import { SAVE_TRANSITION, type Store } from './store.ts'
+import { encodeField, iso, type JobRow, NEW_FIELDS } from './job-row.ts'
+import type { Store } from './store.ts'
 import { changeOf, type Transition } from './transitions.ts'
 
 /** What others are told once a transaction is durable, in order. */
@@ -63,7 +63,7 @@ export class Transaction {
   create(row: JobRow, payload: string, step: Transition): void {
     const { inserts } = this.store
     this.#record(row, step)
-    inserts.jobs.add(encodeRow(row))
+    inserts.jobs.add(NEW_FIELDS.map((field) => encodeField(row, field)))
     inserts.payloads.add([row.n, payload])
     for (const tag of tagKeys(row)) inserts.tags.add([tag, row.n])
     this.#count(row.type, null, row.status)
@@ -72,9 +72,12 @@ export class Transaction {
   /** Takes one step: changes the row, gives the event its seq, keeps it, and publishes it in due time. */
   transition(row: JobRow, step: Transition): void {
     const from = row.status
-    this.#record(row, step)
-    if (row.statuses > RETAINED_EVENTS) this.#trimHistory(row)
-    this.store.run(SAVE_TRANSITION, [row.status, ...encodeChanges(row), row.n])
+    const changed = this.#record(row, step)
+    if (row.statuses > RETAINED_EVENTS) {
+      this.#trimHistory(row)
+      changed.push('trimmed')
+    }
+    this.save(row, changed)
     this.#count(row.type, from, row.status)
   }
 
@@ -99,16 +102,13 @@ export class Transaction {
       }
     }
     if (row.outputs > RETAINED_EVENTS || row.outputBytes > RETAINED_BYTES) this.#trimOutput(row)
-    this.store.run(SAVE_REPORT, [
-      row.seq,
-      row.trimmed,
-      row.outputs,
-      row.outputBytes,
-      row.progress === null ? null : JSON.stringify(row.progress),
-      row.progressSeq,
-      row.progressAt,
-      row.n,
-    ])
+    this.save(row, REPORTED)
+  }
+
+  /** Writes some fields of a job. */
+  save(row: JobRow, fields: readonly (keyof JobRow)[]): void {
+    this.undo(() => this.store.forgetRunning(row.id))
+    this.store.saveJob(row, fields)
   }
 
   /** Removes a job with everything that belongs to it. */
@@ -126,11 +126,12 @@ export class Transaction {
     this.effects.ready.set(type, (this.effects.ready.get(type) ?? 0) + jobs)
   }
 
-  #record(row: JobRow, { shown, kept }: Transition): void {
+  /** Makes the step and its event; returns the fields that it changed. */
+  #record(row: JobRow, { shown, kept }: Transition): (keyof JobRow)[] {
     const { result, ...fields } = shown
-    Object.assign(row, fields, kept)
-    row.seq++
-    row.statuses++
+    const next: Partial<JobRow> = { ...fields, ...kept, seq: row.seq + 1, statuses: row.statuses + 1 }
+    const changed = (Object.keys(next) as (keyof JobRow)[]).filter((field) => next[field] !== row[field])
+    Object.assign(row, next)
     const change = changeOf(fields)
     const data = result === undefined ? change : { ...change, result }
     // A result is stored once: history refers to it.
@@ -138,6 +139,7 @@ export class Transaction {
     this.store.inserts.history.add([row.n, row.seq, this.now, JSON.stringify(isStored ? change : data)])
     if (isStored) this.store.inserts.results.add([row.n, JSON.stringify(result)])
     this.#publish(row, { kind: 'status', data })
+    return changed
   }
 
   #publish(row: JobRow, event: Unplaced<JobEvent>): void {
@@ -191,6 +193,8 @@ function tagKeys(row: JobRow): Set<string> {
 /** An event that has no place in its job's history yet. */
 type Unplaced<Event> = Event extends JobEvent ? Omit<Event, 'seq' | 'at'> : never
 
-const SAVE_REPORT = `
-  UPDATE jobs SET seq = ?, trimmed = ?, outputs = ?, output_bytes = ?, progress = ?, progress_seq = ?, progress_at = ?
-  WHERE n = ?`
+/** What a report may change. */
+const REPORTED = [
+  ...(['seq', 'trimmed', 'outputs', 'outputBytes'] as const),
+  ...(['progress', 'progressSeq', 'progressAt'] as const),
+] as const
