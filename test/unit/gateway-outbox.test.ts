@@ -1,0 +1,245 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { Unavailable } from '../../server/engine/errors.ts'
+import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
+import type { JobEvent } from '../../shared/event.ts'
+
+/** A pipe that takes what it is told to take. */
+class Valve implements Pipe {
+  readonly written: string[] = []
+  readonly rounds: number[] = []
+  blocked = 0
+  taking = true
+  passed = 0
+  #round = 0
+
+  unsent() {
+    return this.blocked
+  }
+
+  taken() {
+    return this.passed
+  }
+
+  write(chunk: Buffer) {
+    this.written.push(chunk.toString())
+    this.#round++
+    this.blocked += chunk.length
+  }
+
+  cork() {
+    this.#round = 0
+  }
+
+  uncork() {
+    this.rounds.push(this.#round)
+    if (this.taking) this.take()
+  }
+
+  take() {
+    this.passed += this.blocked
+    this.blocked = 0
+  }
+}
+
+const AT = '2026-11-23T15:49:00.000Z'
+
+function progress(seq: number, note = ''): JobEvent {
+  return { seq, at: AT, kind: 'progress', data: { percent: 1, note } }
+}
+
+function chunk(seq: number, bytes: number): JobEvent {
+  return { seq, at: AT, kind: 'chunk', data: 'x'.repeat(bytes) }
+}
+
+const tick = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+function setUp() {
+  const valve = new Valve()
+  const onSlow = vi.fn()
+  const onSent = vi.fn()
+  const outbox = new Outbox({ pipe: valve, onSlow, onSent })
+  const lane = new Lane((event, prev) =>
+    Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
+  )
+  return { valve, onSlow, onSent, outbox, lane }
+}
+
+let open: Outbox | null = null
+afterEach(() => open?.close())
+
+describe('outbox', () => {
+  test('frames of one tick go out together, in order', async () => {
+    const { valve, outbox, lane, onSent } = setUp()
+    outbox.frame(Buffer.from('hello'))
+    outbox.frame(Buffer.from('subscribed'), lane, 7)
+    outbox.event(lane, progress(8))
+    outbox.event(lane, progress(9))
+    expect(valve.written).toEqual([])
+    await tick()
+    expect(valve.written).toEqual(['hello', 'subscribed', '7>8', '8>9'])
+    expect(valve.rounds).toEqual([4])
+    expect(onSent).toHaveBeenCalledExactlyOnceWith(2)
+  })
+
+  test('past 64 KiB unsent, progress is merged to the latest, with a right prev', async () => {
+    const { valve, outbox, lane } = setUp()
+    outbox.frame(Buffer.from('subscribed'), lane, 0)
+    await tick()
+    valve.blocked = HIGH_WATER_BYTES + 1
+    outbox.event(lane, progress(1))
+    outbox.event(lane, progress(2))
+    outbox.event(lane, { seq: 3, at: AT, kind: 'log', data: { level: 'info', line: 'kept' } })
+    outbox.event(lane, progress(4))
+    outbox.event(lane, progress(5))
+    await tick()
+    expect(valve.written).toEqual(['subscribed'])
+    valve.take()
+    outbox.wake()
+    await tick()
+    expect(valve.written).toEqual(['subscribed', '0>3', '3>5'])
+  })
+
+  test('jobs on one connection merge their own progress only', async () => {
+    const { valve, outbox, lane } = setUp()
+    const other = new Lane((event, prev) => Buffer.from(`other ${prev}>${event.seq}`))
+    valve.blocked = HIGH_WATER_BYTES + 1
+    outbox.event(lane, progress(1))
+    outbox.event(other, progress(1))
+    outbox.event(lane, progress(2))
+    valve.take()
+    await tick()
+    expect(valve.written).toEqual(['other 0>1', '0>2'])
+  })
+
+  test('a reader that keeps up gets every progress', async () => {
+    const { valve, outbox, lane } = setUp()
+    for (let seq = 1; seq <= 50; seq++) outbox.event(lane, progress(seq))
+    await tick()
+    expect(valve.written).toHaveLength(50)
+  })
+
+  test('endless progress takes no memory', async () => {
+    const { valve, outbox, lane, onSlow } = setUp()
+    valve.taking = false
+    valve.blocked = HIGH_WATER_BYTES + 1
+    for (let seq = 1; seq <= 100_000; seq++) outbox.event(lane, progress(seq, 'n'.repeat(100)))
+    await tick()
+    expect(onSlow).not.toHaveBeenCalled()
+    expect(outbox.unsent()).toBeLessThan(HIGH_WATER_BYTES + 1000)
+  })
+
+  test('more than 1 MiB of live events waiting is too slow, and said once', async () => {
+    const { valve, outbox, lane, onSlow } = setUp()
+    valve.taking = false
+    valve.blocked = HIGH_WATER_BYTES
+    for (let seq = 1; seq <= 4; seq++) outbox.event(lane, chunk(seq, 250_000))
+    await tick()
+    expect(onSlow).not.toHaveBeenCalled()
+    for (let seq = 5; seq <= 8; seq++) outbox.event(lane, chunk(seq, 250_000))
+    await tick()
+    expect(onSlow).toHaveBeenCalledOnce()
+    outbox.event(lane, chunk(9, 2_000_000))
+    await tick()
+    expect(onSlow).toHaveBeenCalledOnce()
+    expect(valve.written).toEqual([])
+  })
+
+  test('a burst that the system takes is no slowness', async () => {
+    const { outbox, lane, onSlow, valve } = setUp()
+    for (let seq = 1; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000))
+    await tick()
+    expect(onSlow).not.toHaveBeenCalled()
+    expect(valve.written).toHaveLength(20)
+  })
+
+  test('what was read from the store does not count', async () => {
+    const { outbox, lane, onSlow, valve } = setUp()
+    valve.blocked = HIGH_WATER_BYTES
+    outbox.frame(Buffer.alloc(3_000_000), lane, 3)
+    for (let seq = 4; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000), false)
+    await tick()
+    expect(onSlow).not.toHaveBeenCalled()
+    outbox.close()
+  })
+
+  test('no byte taken for 10 s is too slow; one byte is enough', () => {
+    const { outbox, lane, onSlow, valve } = setUp()
+    open = outbox
+    const start = performance.now()
+    valve.blocked = 10
+    outbox.event(lane, progress(1))
+    outbox.check(start)
+    outbox.check(start + 9000)
+    valve.passed++
+    outbox.check(start + 9500)
+    outbox.check(start + 19_000)
+    expect(onSlow).not.toHaveBeenCalled()
+    outbox.check(start + 19_500)
+    expect(onSlow).toHaveBeenCalledOnce()
+  })
+
+  test('a reader with nothing to read is not slow', () => {
+    const { outbox, onSlow } = setUp()
+    const start = performance.now()
+    for (let second = 0; second < 100; second++) outbox.check(start + second * 1000)
+    expect(onSlow).not.toHaveBeenCalled()
+  })
+
+  test('turns come one at a time, and only under 64 KiB unsent', async () => {
+    const { outbox, valve } = setUp()
+    const log: string[] = []
+    valve.taking = false
+    const turn = (name: string, bytes: number) =>
+      outbox.turn(async () => {
+        log.push(`${name} begins`)
+        await tick()
+        outbox.frame(Buffer.alloc(bytes))
+        log.push(`${name} ends`)
+      })
+    const turns = Promise.all([turn('a', 10), turn('b', HIGH_WATER_BYTES), turn('c', 10)])
+    for (let round = 0; round < 10; round++) await tick()
+    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends'])
+    valve.take()
+    outbox.wake()
+    await turns
+    expect(log.at(-1)).toBe('c ends')
+    outbox.close()
+  })
+
+  test('where the store is away for one turn, nobody waits for a turn of its own', async () => {
+    const { outbox } = setUp()
+    let reads = 0
+    const turns = Array.from({ length: 256 }, () =>
+      outbox.turn(async () => {
+        reads++
+        await tick()
+        throw new Unavailable('away')
+      }),
+    )
+    const outcomes = await Promise.allSettled(turns)
+    expect(outcomes.every((outcome) => outcome.status === 'rejected')).toBe(true)
+    expect(reads).toBe(1)
+  })
+
+  test('finishing writes what waits, then calls back; closing settles who waits for a turn', async () => {
+    const { outbox, valve } = setUp()
+    const done = vi.fn()
+    outbox.frame(Buffer.from('last words'))
+    outbox.finish(done)
+    outbox.frame(Buffer.from('too late'))
+    await tick()
+    expect(valve.written).toEqual(['last words'])
+    expect(done).toHaveBeenCalledOnce()
+    await expect(outbox.turn(async () => {})).rejects.toThrow(Unavailable)
+  })
+
+  test('dropping a lane takes back its events, and no answer', async () => {
+    const { outbox, lane, valve } = setUp()
+    outbox.frame(Buffer.from('subscribed'), lane, 0)
+    outbox.event(lane, progress(1))
+    outbox.drop(lane)
+    await tick()
+    expect(valve.written).toEqual(['subscribed'])
+    expect(outbox.unsent()).toBe(0)
+  })
+})
