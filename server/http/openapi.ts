@@ -22,5 +22,5 @@ export function openApiRoutes({ version }: { readonly version: string }): Route[
 
 async function describe(version: string): Promise<string> {
   const { openApiDocument } = await import('./openapi-document.ts')
-  return JSON.stringify(openApiDocument(version))
+  return openApiDocument(version)
 }

@@ -11,7 +11,7 @@ import type { Claim, Engine, Outcome } from '../../server/engine/engine.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { createEvents, type Events } from '../../server/events.ts'
 import { Hub } from '../../server/gateway/hub.ts'
-import { createApp } from '../../server/http/app.ts'
+import { type AppDeps, createApp } from '../../server/http/app.ts'
 import { createHttpServer } from '../../server/http/server.ts'
 import { defineJob, type JobDefinition } from '../../server/jobs/define-job.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'
@@ -60,16 +60,19 @@ export class HttpApp {
   readonly hub: Hub
   readonly auth: Auth
   readonly server: Server
+  /** What the app was made of. */
+  readonly deps: AppDeps
   readonly #folder: string
 
   private constructor(
-    parts: Pick<HttpApp, 'engine' | 'events' | 'hub' | 'auth' | 'server'> & { folder: string },
+    parts: Pick<HttpApp, 'engine' | 'events' | 'hub' | 'auth' | 'server' | 'deps'> & { folder: string },
   ) {
     this.engine = parts.engine
     this.events = parts.events
     this.hub = parts.hub
     this.auth = parts.auth
     this.server = parts.server
+    this.deps = parts.deps
     this.#folder = parts.folder
     const address = parts.server.address()
     if (address === null || typeof address === 'string') throw new Error('the server does not listen')
@@ -93,28 +96,27 @@ export class HttpApp {
     await engine.registerTypes(registry.registrations())
     const hub = new Hub({ feed: seen.feed, events })
     await hub.start()
-    const server = createHttpServer(
-      createApp({
-        engine: seen,
-        registry,
-        hub,
-        auth,
-        origins: createOriginPolicy({
-          allowedOrigins: options.allowedOrigins ?? [],
-          keysRequired: auth.enabled,
-        }),
-        events,
-        metrics: createMetrics({ events, engine: seen }),
-        maxBytes: options.maxBytes ?? 64 * 1024,
-        defaultType: options.defaultType ?? null,
-        pageFolder: options.pageFolder ?? null,
-        readiness: options.readiness ?? (() => null),
-        version: '9.9.9',
+    const deps: AppDeps = {
+      engine: seen,
+      registry,
+      hub,
+      auth,
+      origins: createOriginPolicy({
+        allowedOrigins: options.allowedOrigins ?? [],
+        keysRequired: auth.enabled,
       }),
-    )
+      events,
+      metrics: createMetrics({ events, engine: seen }),
+      maxBytes: options.maxBytes ?? 64 * 1024,
+      defaultType: options.defaultType ?? null,
+      pageFolder: options.pageFolder ?? null,
+      readiness: options.readiness ?? (() => null),
+      version: '9.9.9',
+    }
+    const server = createHttpServer(createApp(deps))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new HttpApp({ engine, events, hub, auth, server, folder })
+    return new HttpApp({ engine, events, hub, auth, server, deps, folder })
   }
 
   async stop(): Promise<void> {
