@@ -61,7 +61,7 @@ export class Hub implements Source {
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)
-    this.#reader = new Reader(options.feed)
+    this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
     this.#check = new PositionCheck({
       feed: options.feed,
       events: options.events,

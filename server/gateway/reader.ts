@@ -1,4 +1,5 @@
 import type { Feed, ReadRequest, ReadResult } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
 
 /** Requests of one read. */
 const MAX_BATCH = 100
@@ -18,12 +19,15 @@ interface Pending {
  */
 export class Reader {
   readonly #feed: Feed
+  readonly #onFailure: (error: unknown) => void
   #waiting = new Map<string, Pending>()
   #inFlight = 0
   #scheduled = false
 
-  constructor(feed: Feed) {
+  /** `onFailure` hears of what is no absence of the store; who asked is told that it is unavailable all the same. */
+  constructor(feed: Feed, onFailure: (error: unknown) => void) {
     this.#feed = feed
+    this.#onFailure = onFailure
   }
 
   /** Rejects with `Unavailable`. */
@@ -62,7 +66,10 @@ export class Reader {
         pending.resolve(results[index] ?? null)
       })
     } catch (error) {
-      for (const pending of batch) pending.reject(error)
+      const known = error instanceof Unavailable
+      if (!known) this.#onFailure(error)
+      const reason = known ? error : new Unavailable('the store gave an answer that cannot be used')
+      for (const pending of batch) pending.reject(reason)
     }
   }
 }
