@@ -1,0 +1,313 @@
+import type { RunPolicy } from '../../../shared/api.ts'
+import { JOB_ERROR_CODES, type JobErrorCode } from '../../../shared/codes.ts'
+import { formatCursor } from '../../../shared/cursor.ts'
+import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
+import type { Job } from '../../../shared/job.ts'
+import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
+import type { FeedMessage, Json, RunEvent } from '../engine.ts'
+import { list, text, word } from './reply.ts'
+
+/**
+ * How jobs and events stand in Redis.
+ *
+ * A job is a hash of few and short fields, so that Redis keeps it in one small block: `type`, `status`, `policy`,
+ * `created`, `seq`, `place`; where they say something `payload` and `result` (up to 64 bytes, else keys of their own),
+ * `tags`, `due`, `started`, `expires`, `attempt`, `stalls`, `cancel`, `progress` (its latest event), `failure`
+ * (`[error, code]`, or `stalled`), `lease`, `trimmed`, `bytes` (of log lines and chunks). Times are ms.
+ *
+ * Its status events are fields as well, named by their seq. Each is `<at> <word> <details>`, the same text that is
+ * published as `<seq> <at> <word> <details>`:
+ *
+ * | word | details |
+ * |---|---|
+ * | `scheduled` | due |
+ * | `promoted`, `claimed`, `retried`, `cancelling` | |
+ * | `completed` | token of the lease, expires, and where published the result |
+ * | `failed` | token, expires, failure |
+ * | `rescheduled` | token, attempt, due, failure |
+ * | `released` | token |
+ * | `rescued` | stalls |
+ * | `stalled` | expires, stalls |
+ * | `cancelled` | token or `-`, expires |
+ *
+ * The first event of a job that was queued at once is left out: `created` says it all. Other events are
+ * `<seq> <at> progress <percent> <note>`, `… log <data>` and `… chunk <data>`; `<seq> <at> advance` stands for one
+ * that is too large to publish.
+ */
+
+/** The priority comes first and `retainMs` last: scripts read them there. */
+export function encodePolicy(policy: RunPolicy): string {
+  const { priority, maxAttempts, maxStalls, backoff, timeoutMs, retainMs } = policy
+  const kind = backoff.kind === 'fixed' ? 'f' : 'e'
+  return `${priority} ${maxAttempts} ${maxStalls} ${kind} ${backoff.delayMs} ${backoff.maxMs} ${backoff.jitter} ${timeoutMs} ${retainMs}`
+}
+
+export function decodePolicy(stored: string): RunPolicy {
+  const parts = stored.split(' ')
+  const number = (index: number) => Number(parts[index])
+  return {
+    priority: number(0),
+    maxAttempts: number(1),
+    maxStalls: number(2),
+    backoff: {
+      kind: parts[3] === 'f' ? 'fixed' : 'exponential',
+      delayMs: number(4),
+      maxMs: number(5),
+      jitter: number(6),
+    },
+    timeoutMs: number(7),
+    retainMs: number(8),
+  }
+}
+
+export function encodeTags(tags: readonly string[]): string {
+  return tags.length === 0 ? '' : JSON.stringify(tags)
+}
+
+export function decodeTags(stored: string): string[] {
+  return stored === '' ? [] : JSON.parse(stored)
+}
+
+export function encodeFailure(error: string, errorCode: JobErrorCode): string {
+  return JSON.stringify([error, errorCode])
+}
+
+/** Kind and data of an event that a run reports, as scripts take them. */
+export function encodeRunEvent(event: RunEvent): [kind: string, data: string] {
+  if (event.kind !== 'progress') return [event.kind, JSON.stringify(event.data)]
+  const { percent, note } = event.data
+  return [event.kind, note === null ? `${percent}` : `${percent} ${JSON.stringify(note)}`]
+}
+
+/** A job as a script describes it (lua/lib/read.lua, lua/read.lua). */
+export class JobRow {
+  readonly #fields = new Map<string, string>()
+  readonly #payload: string
+  readonly #result: string
+  readonly #lines: readonly unknown[]
+  readonly mode: 'snapshot' | 'resume'
+  readonly seq: number
+  readonly status: JobStatus
+  /** Highest seq of a status event, log line or chunk that is no longer retained. */
+  readonly trimmed: number
+
+  constructor(reply: unknown) {
+    const [fields, payload, result, lines, mode] = list(reply)
+    const pairs = list(fields)
+    for (let at = 0; at < pairs.length; at += 2) this.#fields.set(text(pairs[at]), text(pairs[at + 1]))
+    this.#payload = text(payload)
+    this.#result = text(result)
+    this.#lines = lines === undefined ? [] : list(lines)
+    this.mode = mode === 'resume' ? 'resume' : 'snapshot'
+    this.seq = this.#number('seq', 0)
+    this.status = word(this.#fields.get('status'), JOB_STATUSES)
+    this.trimmed = this.#number('trimmed', 0)
+  }
+
+  job(jobId: string, epoch: string): Job {
+    const policy = decodePolicy(this.#get('policy'))
+    const expires = this.#fields.get('expires')
+    return {
+      jobId,
+      type: this.#get('type'),
+      status: this.status,
+      payload: JSON.parse(this.#fields.get('payload') ?? this.#payload),
+      progress: this.#progress()?.data ?? null,
+      result: this.status === 'completed' ? this.#resultValue() : null,
+      ...this.#failure(),
+      attempt: this.#number('attempt', 1),
+      maxAttempts: policy.maxAttempts,
+      stalls: this.#number('stalls', 0),
+      priority: policy.priority,
+      tags: decodeTags(this.#fields.get('tags') ?? ''),
+      createdAt: iso(this.#get('created')),
+      scheduledFor: isoOrNull(this.#fields.get('due')),
+      startedAt: isoOrNull(this.#fields.get('started')),
+      completedAt: expires === undefined ? null : iso(Number(expires) - policy.retainMs),
+      expiresAt: isoOrNull(expires),
+      cancelRequested: this.#fields.has('cancel'),
+      cursor: formatCursor(epoch, this.seq),
+    }
+  }
+
+  /** The retained events after a seq, in order. */
+  events(after: number): JobEvent[] {
+    const events: JobEvent[] = []
+    if (after < 1 && !this.#fields.has('1')) events.push(queuedEvent(this.#get('created')))
+    for (const [field, stored] of this.#fields) {
+      const seq = Number(field)
+      if (Number.isInteger(seq) && seq > after && stored !== '') {
+        events.push(decodeStored(seq, stored, () => this.#resultValue()))
+      }
+    }
+    for (const line of this.#lines) {
+      const [seq, stored] = splitSeq(text(line))
+      if (seq > after) events.push(decodeStored(seq, stored, () => null))
+    }
+    const progress = this.#progress()
+    if (progress !== null && progress.seq > after) events.push(progress)
+    return events.sort((one, other) => one.seq - other.seq)
+  }
+
+  #progress(): Extract<JobEvent, { kind: 'progress' }> | null {
+    const stored = this.#fields.get('progress')
+    if (stored === undefined) return null
+    const [seq, rest] = splitSeq(stored)
+    const [at, data] = cut(rest)
+    return { seq, at: iso(at), kind: 'progress', data: decodeProgress(data) }
+  }
+
+  #resultValue(): Json {
+    const stored = this.#fields.get('result') ?? this.#result
+    return stored === '' ? null : JSON.parse(stored)
+  }
+
+  #failure(): Pick<Job, 'error' | 'errorCode'> {
+    if (this.status === 'cancelled') return { error: null, errorCode: 'cancelled' }
+    const stored = this.#fields.get('failure')
+    if (stored === undefined) return { error: null, errorCode: null }
+    if (stored === 'stalled') return stalledFailure(this.#number('stalls', 0))
+    return decodeFailure(stored)
+  }
+
+  #get(field: string): string {
+    return text(this.#fields.get(field))
+  }
+
+  #number(field: string, otherwise: number): number {
+    const stored = this.#fields.get(field)
+    return stored === undefined ? otherwise : Number(stored)
+  }
+}
+
+/** What was published on a job's channel. */
+export function decodeMessage(message: string): FeedMessage {
+  if (message.startsWith('gone ')) {
+    return { kind: 'gone', reason: message === 'gone removed' ? 'removed' : 'expired' }
+  }
+  const [seq, stored] = splitSeq(message)
+  if (stored.endsWith(' advance') && cut(stored)[1] === 'advance') return { kind: 'advance', seq }
+  return { kind: 'event', event: decodeStored(seq, stored, () => null) }
+}
+
+function queuedEvent(created: string): JobEvent {
+  return { seq: 1, at: iso(created), kind: 'status', data: { status: 'queued' } }
+}
+
+/** Of `<at> <word> <details>`; a completion that does not carry its result takes it from the job. */
+function decodeStored(seq: number, stored: string, result: () => Json): JobEvent {
+  const [time, rest] = cut(stored)
+  const [kind, details] = cut(rest)
+  const at = iso(time)
+  if (kind === 'progress') return { seq, at, kind, data: decodeProgress(details) }
+  if (kind === 'log' || kind === 'chunk') return { seq, at, kind, data: JSON.parse(details) }
+  return { seq, at, kind: 'status', data: statusChange(kind, at, details, result) }
+}
+
+function statusChange(kind: string, at: string, details: string, result: () => Json): StatusChange {
+  const [first, afterFirst] = cut(details)
+  const [second, afterSecond] = cut(afterFirst)
+  switch (kind) {
+    case 'scheduled':
+      return { status: 'scheduled', scheduledFor: iso(first) }
+    case 'promoted':
+      return { status: 'queued', scheduledFor: null }
+    case 'claimed':
+      return { status: 'processing', startedAt: at, progress: null }
+    case 'completed':
+      return {
+        status: 'completed',
+        result: afterSecond === '' ? result() : JSON.parse(afterSecond),
+        error: null,
+        errorCode: null,
+        completedAt: at,
+        expiresAt: iso(second),
+      }
+    case 'failed':
+      return { status: 'failed', ...decodeFailure(afterSecond), completedAt: at, expiresAt: iso(second) }
+    case 'rescheduled': {
+      const [due, failure] = cut(afterSecond)
+      return {
+        status: 'scheduled',
+        attempt: Number(second),
+        ...decodeFailure(failure),
+        scheduledFor: iso(due),
+      }
+    }
+    case 'released':
+      return { status: 'queued' }
+    case 'rescued':
+      return { status: 'queued', stalls: Number(first) }
+    case 'stalled': {
+      const stalls = Number(second)
+      return {
+        status: 'failed',
+        stalls,
+        ...stalledFailure(stalls),
+        completedAt: at,
+        expiresAt: iso(first),
+      }
+    }
+    case 'cancelled':
+      return {
+        status: 'cancelled',
+        cancelRequested: true,
+        error: null,
+        errorCode: 'cancelled',
+        scheduledFor: null,
+        completedAt: at,
+        expiresAt: iso(second),
+      }
+    case 'cancelling':
+      return { cancelRequested: true }
+    case 'retried':
+      return {
+        status: 'queued',
+        attempt: 1,
+        stalls: 0,
+        cancelRequested: false,
+        progress: null,
+        result: null,
+        error: null,
+        errorCode: null,
+        startedAt: null,
+        completedAt: null,
+        expiresAt: null,
+      }
+    default:
+      throw new TypeError(`Redis holds an event of an unknown kind: ${kind}`)
+  }
+}
+
+function decodeProgress(data: string): Progress {
+  const [percent, note] = cut(data)
+  return { percent: Number(percent), note: note === '' ? null : JSON.parse(note) }
+}
+
+function decodeFailure(stored: string): { error: string; errorCode: JobErrorCode } {
+  const [error, errorCode] = list(JSON.parse(stored))
+  return { error: text(error), errorCode: word(errorCode, JOB_ERROR_CODES) }
+}
+
+function stalledFailure(stalls: number): { error: string; errorCode: JobErrorCode } {
+  return { error: `the lease ran out ${stalls} times`, errorCode: 'stalled' }
+}
+
+/** Splits at the first space. */
+function cut(stored: string): [head: string, tail: string] {
+  const space = stored.indexOf(' ')
+  return space < 0 ? [stored, ''] : [stored.slice(0, space), stored.slice(space + 1)]
+}
+
+function splitSeq(stored: string): [seq: number, rest: string] {
+  const [seq, rest] = cut(stored)
+  return [Number(seq), rest]
+}
+
+export function iso(ms: string | number): string {
+  return new Date(Number(ms)).toISOString()
+}
+
+function isoOrNull(ms: string | undefined): string | null {
+  return ms === undefined ? null : iso(ms)
+}

@@ -1,0 +1,108 @@
+import { OutcomeUnknown, Unavailable } from '../errors.ts'
+import { ANSWER_MS, type Answer, AnswerLost, type Connection } from './connection.ts'
+import type { Partition } from './keys.ts'
+import type { Script } from './scripts.ts'
+
+type Argument = string | number
+
+/** Less than this is too short to reconnect and ask again. */
+const SHORTEST_MS = 20
+
+/**
+ * Sends scripts and commands over the command connection, and says what it means for a caller when the answer is lost:
+ * a read is unavailable, a change has an unknown outcome. What may be sent twice is sent again when the connection
+ * breaks under it and comes back in time.
+ */
+export class Commands {
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  /** Rejects with `Unavailable`. */
+  async read(
+    script: Script,
+    partition: Partition,
+    args: readonly Argument[],
+    deadlineMs = ANSWER_MS,
+  ): Promise<Answer> {
+    try {
+      return await this.repeat(
+        (left) => this.#connection.run(script, partition.prefix, args, left),
+        deadlineMs,
+      )
+    } catch (error) {
+      throw asUnavailable(error)
+    }
+  }
+
+  /** Rejects with `Unavailable`, or `OutcomeUnknown` of these jobs. Sent once. */
+  async change(
+    script: Script,
+    partition: Partition,
+    args: readonly Argument[],
+    jobIds: readonly string[],
+  ): Promise<Answer> {
+    try {
+      return await this.#connection.run(script, partition.prefix, args)
+    } catch (error) {
+      throw asOutcomeUnknown(error, jobIds)
+    }
+  }
+
+  /** A change of no job that may be made twice. Rejects with `Unavailable` or `OutcomeUnknown`. */
+  async set(script: Script, partition: Partition, args: readonly Argument[]): Promise<Answer> {
+    try {
+      return await this.repeat((left) => this.#connection.run(script, partition.prefix, args, left))
+    } catch (error) {
+      throw asOutcomeUnknown(error, [])
+    }
+  }
+
+  /** A plain command that may be sent twice. Rejects with `Unavailable` or `OutcomeUnknown`. */
+  async send(command: string, args: readonly Argument[]): Promise<unknown> {
+    try {
+      const { reply } = await this.repeat((left) => this.#connection.send(command, args, left))
+      return reply
+    } catch (error) {
+      throw asOutcomeUnknown(error, [])
+    }
+  }
+
+  /** One try of a script, for batches. Rejects with `AnswerLost` or `Unavailable`. */
+  run(script: Script, partition: Partition, args: readonly Argument[], deadlineMs: number): Promise<Answer> {
+    return this.#connection.run(script, partition.prefix, args, deadlineMs)
+  }
+
+  /** Sends again what was lost with a connection, as long as there is time. Rejects with the first failure. */
+  async repeat(
+    send: (deadlineMs: number, again: boolean) => Promise<Answer>,
+    deadlineMs = ANSWER_MS,
+  ): Promise<Answer> {
+    const deadline = performance.now() + deadlineMs
+    let lost: AnswerLost | null = null
+    for (;;) {
+      const left = deadline - performance.now()
+      try {
+        if (left < SHORTEST_MS) throw lost ?? new Unavailable(`${this.#connection.reason}: no time left`)
+        if (lost !== null) await this.#connection.whenReady(left)
+        return await send(Math.max(1, deadline - performance.now()), lost !== null)
+      } catch (error) {
+        if (!(error instanceof AnswerLost)) throw lost !== null && error instanceof Unavailable ? lost : error
+        if (error === lost) throw error
+        lost = error
+      }
+    }
+  }
+}
+
+/** Of a read: a lost answer has changed nothing. */
+export function asUnavailable(error: unknown): unknown {
+  return error instanceof AnswerLost ? new Unavailable(error.message) : error
+}
+
+/** Of a change: whether a lost answer has changed these jobs is not known. */
+export function asOutcomeUnknown(error: unknown, jobIds: readonly string[]): unknown {
+  return error instanceof AnswerLost ? new OutcomeUnknown(error.message, jobIds) : error
+}

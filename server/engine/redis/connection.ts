@@ -1,0 +1,342 @@
+import { createHash } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { Unavailable } from '../errors.ts'
+import type { Script } from './scripts.ts'
+
+/** Within this time of being sent, a command is answered or given up, so that HTTP can answer within two seconds. */
+export const ANSWER_MS = 1500
+/** A new connection must be usable within this time, or another one is tried. */
+const HANDSHAKE_MS = 3000
+/** Between two signs of life that are asked of the server. */
+const PROBE_EVERY_MS = 5000
+/** A connection that owes an answer for this long after its deadline is given up. */
+const SILENCE_MS = 3000
+const FIRST_RETRY_MS = 50
+const LAST_RETRY_MS = 2000
+const OLDEST_VERSION = [6, 2] as const
+
+/** A command was sent, and its answer did not come: it may or may not have been carried out. */
+export class AnswerLost extends Error {
+  override readonly name = 'AnswerLost'
+}
+
+export interface Answer {
+  readonly reply: unknown
+  /** Of the connection that answered. */
+  readonly epoch: string
+}
+
+export interface ConnectionOptions {
+  readonly url: string
+  /** Shown by CLIENT LIST. */
+  readonly name: string
+  readonly onReady: (epoch: string) => void
+  readonly onLost: (reason: string) => void
+  readonly onMessage?: (channel: string, message: string) => void
+}
+
+type Argument = string | number
+type Reject = (error: Error) => void
+
+/** One physical connection; it is never used again once it was lost. */
+interface Link {
+  readonly redis: Redis
+  readonly pending: Set<Reject>
+}
+
+/**
+ * closed: not wanted. waiting: between two tries. connecting: handshake and INFO. ready: commands may be sent.
+ * silent: connected, but an answer is overdue; commands are refused until it comes or the connection is given up.
+ */
+type State =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'connecting'; readonly link: Link; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'ready'; readonly link: Link; readonly epoch: string }
+  | { readonly kind: 'silent'; readonly link: Link; readonly epoch: string; readonly timer: NodeJS.Timeout }
+
+/**
+ * A connection to Redis that is kept up for ever, and the only place that knows ioredis. ioredis may leave commands
+ * unsettled when it reconnects by itself, so it is never let: every physical connection is an instance of its own, and
+ * what it still owes when it is lost is settled here. Nothing waits for a connection: where there is none, a command
+ * fails at once. Before anything else goes over a new connection, INFO tells which life of which server it is.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #address: string
+  #state: State = { kind: 'closed' }
+  #reason = 'is not connected'
+  /** No retry will help: a person has to change something. */
+  #hopeless = false
+  #tries = 0
+  #probe: NodeJS.Timeout | undefined
+  readonly #waiters = new Set<() => void>()
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    const { hostname, port } = new URL(options.url)
+    this.#address = `${hostname}:${port === '' ? '6379' : port}`
+  }
+
+  /** What keeps it from being used, for an operator: one line, no secret in it. */
+  get reason(): string {
+    return `Redis at ${this.#address} ${this.#reason}`
+  }
+
+  get isReady(): boolean {
+    return this.#state.kind === 'ready'
+  }
+
+  open(): void {
+    if (this.#state.kind !== 'closed') return
+    this.#probe = setInterval(() => this.#askForLife(), PROBE_EVERY_MS)
+    this.#connect()
+  }
+
+  /** Resolves once it is ready; rejects with `Unavailable` after `timeoutMs`, or at once where waiting cannot help. */
+  async whenReady(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    while (this.#state.kind !== 'ready') {
+      const left = deadline - performance.now()
+      if (left <= 0 || this.#hopeless || this.#state.kind === 'closed') throw new Unavailable(this.reason)
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer)
+          this.#waiters.delete(done)
+          resolve()
+        }
+        const timer = setTimeout(done, left)
+        this.#waiters.add(done)
+      })
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#probe)
+    this.#reason = 'is not connected'
+    this.#leave({ kind: 'closed' })
+  }
+
+  /**
+   * Rejects with `Unavailable` where nothing was changed (not sent, or refused by a server that takes no commands now),
+   * with `AnswerLost` where that is not known, and with the server's error where the command itself is wrong.
+   */
+  send(command: string, args: readonly Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
+    const state = this.#state
+    if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
+    const { link, epoch } = state
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new AnswerLost(`Redis at ${this.#address} did not answer in time`))
+        this.#fallSilent(link)
+      }, deadlineMs)
+      const finish = () => {
+        clearTimeout(timer)
+        link.pending.delete(giveUp)
+        this.#hear(link)
+      }
+      const giveUp: Reject = (error) => {
+        clearTimeout(timer)
+        reject(error)
+      }
+      link.pending.add(giveUp)
+      link.redis.call(command, [...args]).then(
+        (reply) => {
+          finish()
+          resolve({ reply, epoch })
+        },
+        (error: Error) => {
+          finish()
+          reject(this.#explain(error))
+        },
+      )
+    })
+  }
+
+  /** Runs a script by its digest, or by its source where the server does not know it (any more). */
+  async run(script: Script, key: string, args: readonly Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
+    const deadline = performance.now() + deadlineMs
+    try {
+      return await this.send('evalsha', [script.sha, 1, key, ...args], deadlineMs)
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes('NOSCRIPT')) throw error
+      const left = Math.max(1, deadline - performance.now())
+      return await this.send('eval', [script.source, 1, key, ...args], left)
+    }
+  }
+
+  #connect(): void {
+    const redis = new Redis(this.#options.url, {
+      lazyConnect: true,
+      connectionName: `jobcast-${this.#options.name}`,
+      connectTimeout: HANDSHAKE_MS,
+      disableClientInfo: true,
+      enableReadyCheck: false,
+      enableOfflineQueue: false,
+      autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: null,
+      retryStrategy: () => null,
+    })
+    const link: Link = { redis, pending: new Set() }
+    const timer = setTimeout(() => this.#lose(link, 'does not answer'), HANDSHAKE_MS)
+    this.#enter({ kind: 'connecting', link, timer })
+    redis.on('error', (error: Error) => {
+      if (this.#isCurrent(link)) this.#lose(link, `cannot be used (${firstLine(error)})`)
+    })
+    redis.on('end', () => this.#lose(link, 'closed the connection'))
+    redis.on('ready', () => void this.#inspect(link))
+    const { onMessage } = this.#options
+    if (onMessage !== undefined) {
+      redis.on('message', (channel: string, message: string) => {
+        if (this.#isCurrent(link)) onMessage(channel, message)
+      })
+    }
+    redis.connect().catch((error: Error) => this.#lose(link, `cannot be reached (${firstLine(error)})`))
+  }
+
+  /** Learns from INFO which server this is, and whether it may be used. */
+  async #inspect(link: Link): Promise<void> {
+    let info: string
+    try {
+      info = await link.redis.info()
+    } catch (error) {
+      this.#lose(link, `cannot be used (${firstLine(error)})`)
+      return
+    }
+    if (this.#state.kind !== 'connecting' || this.#state.link !== link) return
+    const fields = parseInfo(info)
+    const objection = objectionTo(fields)
+    if (objection !== null) {
+      this.#lose(link, objection.reason, objection.hopeless)
+      return
+    }
+    const epoch = epochOf(fields.get('run_id') ?? '')
+    clearTimeout(this.#state.timer)
+    this.#tries = 0
+    this.#enter({ kind: 'ready', link, epoch })
+    this.#options.onReady(epoch)
+  }
+
+  #isCurrent(link: Link): boolean {
+    return 'link' in this.#state && this.#state.link === link
+  }
+
+  #fallSilent(link: Link): void {
+    if (this.#state.kind !== 'ready' || this.#state.link !== link) return
+    const { epoch } = this.#state
+    const timer = setTimeout(() => this.#lose(link, 'does not answer'), SILENCE_MS)
+    this.#reason = 'does not answer'
+    this.#enter({ kind: 'silent', link, epoch, timer })
+    this.#options.onLost(this.reason)
+  }
+
+  /** An answer came, be it late. */
+  #hear(link: Link): void {
+    if (this.#state.kind !== 'silent' || this.#state.link !== link) return
+    const { epoch, timer } = this.#state
+    clearTimeout(timer)
+    this.#enter({ kind: 'ready', link, epoch })
+    this.#options.onReady(epoch)
+  }
+
+  #lose(link: Link, reason: string, hopeless = false): void {
+    if (!this.#isCurrent(link)) return
+    const wasReady = this.#state.kind === 'ready'
+    this.#reason = reason
+    this.#hopeless = hopeless
+    const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#tries, 10))
+    this.#tries += 1
+    const timer = setTimeout(() => this.#connect(), ceiling * (0.5 + Math.random() / 2))
+    this.#leave({ kind: 'waiting', timer })
+    if (wasReady) this.#options.onLost(this.reason)
+  }
+
+  /** Gives up the connection there is, settling what it owes, for a state without one. */
+  #leave(next: State): void {
+    const state = this.#state
+    this.#enter(next)
+    if ('timer' in state) clearTimeout(state.timer)
+    if (!('link' in state)) return
+    const { redis, pending } = state.link
+    for (const giveUp of pending) giveUp(new AnswerLost(`the connection was lost: ${this.reason}`))
+    pending.clear()
+    redis.disconnect()
+    // Half-open connections would take their time to close.
+    redis.stream?.destroy()
+  }
+
+  #enter(state: State): void {
+    this.#state = state
+    for (const wake of [...this.#waiters]) wake()
+  }
+
+  #askForLife(): void {
+    // Only the deadline matters: it is what notices a connection that has died silently.
+    if (this.#state.kind === 'ready') this.send('ping', []).catch(() => undefined)
+  }
+
+  #explain(error: Error): Error {
+    const refusal = REFUSALS.find(([code]) => error.message.includes(code))
+    if (refusal !== undefined) return new Unavailable(`Redis at ${this.#address} ${refusal[1]}`)
+    if (error.name === 'ReplyError') return error
+    if (error.message.startsWith("Stream isn't writeable")) return new Unavailable(this.reason)
+    return new AnswerLost(`the connection to Redis at ${this.#address} was lost (${firstLine(error)})`)
+  }
+}
+
+/** What a server answers, before anything was changed, that takes no commands at the moment. */
+const REFUSALS = [
+  ['LOADING', 'is loading its data'],
+  ['READONLY', 'is a read-only replica'],
+  ['MISCONF', 'cannot save its data to disk and takes no writes'],
+  ['OOM command', 'is out of memory and takes no new jobs'],
+  ['BUSY ', 'is busy with another script'],
+  ['MASTERDOWN', 'is a replica without its master'],
+  ['NOREPLICAS', 'has too few replicas to take writes'],
+  ['NOAUTH', 'asks for a password'],
+  ['NOPERM', 'does not allow this user to do that'],
+  ['CLUSTERDOWN', 'is part of a cluster that is down'],
+] as const
+
+/** Why a server cannot be used, or null. Hopeless is what only a person can change. */
+function objectionTo(fields: ReadonlyMap<string, string>): { reason: string; hopeless: boolean } | null {
+  const version = fields.get('redis_version') ?? '0'
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
+    return { reason: `is version ${version}: ${OLDEST_VERSION.join('.')} or newer is needed`, hopeless: true }
+  }
+  const eviction = objectionToEviction(fields)
+  if (eviction !== null) return { reason: eviction, hopeless: true }
+  if (fields.get('loading') === '1') return { reason: 'is loading its data', hopeless: false }
+  if (fields.get('role') === 'slave') return { reason: 'is a read-only replica', hopeless: false }
+  return null
+}
+
+/** Why the server's eviction policy cannot be lived with, or null. */
+export function objectionToEviction(fields: ReadonlyMap<string, string>): string | null {
+  const policy = fields.get('maxmemory_policy')
+  if (policy === undefined || policy === 'noeviction') return null
+  return `would throw jobs away when it is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction`
+}
+
+/** The `name:value` lines of INFO. */
+export function parseInfo(info: string): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (const line of info.split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1))
+  }
+  return fields
+}
+
+/** A short name for one life of a server, which ends when its process does. */
+function epochOf(runId: string): string {
+  return createHash('sha256').update(runId).digest('base64url').slice(0, 8)
+}
+
+function firstLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const text = error.message === '' && 'code' in error ? String(error.code) : error.message
+  return text.split('\n')[0] ?? ''
+}

@@ -1,0 +1,259 @@
+import type { Job } from '../../../shared/job.ts'
+import type {
+  Change,
+  Claim,
+  ClaimRequest,
+  Engine,
+  ExtendVerdict,
+  JobPage,
+  LeaseRef,
+  ListQuery,
+  Presence,
+  Report,
+  SettleRequest,
+  SettleVerdict,
+  SubmitReceipt,
+  SubmitRequest,
+  TypeRegistration,
+  TypeState,
+  Unsubscribe,
+  WaitRequest,
+} from '../engine.ts'
+import { MAX_CALL_JOBS } from '../engine.ts'
+import { Unavailable } from '../errors.ts'
+import { isJobId } from '../job-id.ts'
+import { Channels } from './channels.ts'
+import { JobRow } from './codec.ts'
+import { Commands } from './commands.ts'
+import { Connection, objectionToEviction, parseInfo } from './connection.ts'
+import { RedisFeed } from './feed.ts'
+import { Keyspace } from './keys.ts'
+import { listJobs } from './listing.ts'
+import { Pools } from './pools.ts'
+import { Registry } from './registry.ts'
+import { list, text, whole, word } from './reply.ts'
+import { Runs } from './runs.ts'
+import { SCRIPTS, type Script } from './scripts.ts'
+import { Submitter } from './submit.ts'
+import { Waiting } from './waiting.ts'
+
+export interface RedisEngineOptions {
+  /** `redis://` or `rediss://`, with user, password and database where needed. */
+  readonly url: string
+  /** Of all keys and channels, so that several can share one Redis. */
+  readonly prefix: string
+  /** Redis can no longer be used; once, until it can again. */
+  readonly onDown?: (reason: string) => void
+  /** Redis can be used (again); the epoch tells whether it is the same one. */
+  readonly onUp?: (epoch: string) => void
+}
+
+/** How long `start` waits for Redis to come up. */
+const START_MS = 5000
+
+/**
+ * The engine on Redis 6.2 or newer, for any number of processes. Every verb is one script call (lua/), which makes a
+ * transition and its event one atomic write; calls of one tick go together. Two connections: one for commands, one for
+ * published messages.
+ */
+export function createRedisEngine(options: RedisEngineOptions): Engine {
+  return new RedisEngine(options)
+}
+
+class RedisEngine implements Engine {
+  readonly kind = 'redis'
+  readonly feed: RedisFeed
+  readonly #connection: Connection
+  readonly #channels: Channels
+  readonly #commands: Commands
+  readonly #keys: Keyspace
+  readonly #pools = new Pools()
+  readonly #submitter: Submitter
+  readonly #runs: Runs
+  readonly #waiting: Waiting
+  readonly #registry: Registry
+  /** Of the last connection; before the first one, an epoch that no cursor has. */
+  #epoch = ''
+
+  constructor({ url, prefix, onDown, onUp }: RedisEngineOptions) {
+    this.#keys = new Keyspace(prefix)
+    this.#connection = new Connection({
+      url,
+      name: 'commands',
+      onReady: (epoch) => {
+        const changed = this.#epoch !== '' && this.#epoch !== epoch
+        this.#epoch = epoch
+        onUp?.(epoch)
+        if (changed) this.feed.reset()
+      },
+      onLost: (reason) => onDown?.(reason),
+    })
+    this.#channels = new Channels({
+      url,
+      onReset: () => {
+        this.#waiting.endAll()
+        this.feed.reset()
+      },
+    })
+    this.#commands = new Commands(this.#connection)
+    const epoch = () => this.#epoch
+    this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, epoch)
+    this.#submitter = new Submitter(this.#commands, this.#keys, epoch)
+    this.#runs = new Runs(this.#commands, this.#keys, this.#pools)
+    this.#waiting = new Waiting({
+      commands: this.#commands,
+      channels: this.#channels,
+      partition: this.#keys.home,
+      pools: this.#pools,
+      join: (pool) => this.#runs.join(pool),
+    })
+    this.#registry = new Registry(this.#commands, this.#keys)
+  }
+
+  async start(): Promise<void> {
+    this.#connection.open()
+    this.#channels.open()
+    try {
+      await this.#connection.whenReady(START_MS)
+      await this.#channels.whenReady(START_MS)
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#waiting.endAll()
+    this.#connection.close()
+    this.#channels.close()
+  }
+
+  async check(): Promise<void> {
+    const info = text(await this.#commands.send('info', ['memory']))
+    const objection = objectionToEviction(parseInfo(info))
+    if (objection !== null) throw new Unavailable(`Redis ${objection}`)
+    await this.#commands.send('set', [`${this.#keys.home.prefix}check`, '1', 'px', 1000])
+  }
+
+  submit(request: SubmitRequest): Promise<SubmitReceipt> {
+    return this.#submitter.submit(request)
+  }
+
+  get(jobId: string): Promise<Job | null> {
+    return this.feed.get(jobId)
+  }
+
+  list(query: ListQuery): Promise<JobPage> {
+    return listJobs(this.#commands, this.#keys, query)
+  }
+
+  async claim(request: ClaimRequest): Promise<Claim[]> {
+    const { claims } = await this.settle({ settlements: [], next: request })
+    return claims
+  }
+
+  async waitForWork(request: WaitRequest): Promise<void> {
+    await this.#waiting.wait(request)
+  }
+
+  extend({ leases, leaseMs }: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {
+    return this.#runs.extend(leases, leaseMs)
+  }
+
+  report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
+    return this.#runs.report(reports)
+  }
+
+  async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
+    const { next } = request
+    const answer = await this.#runs.settle(request)
+    if (next !== undefined) {
+      const { idleEntry } = this.#pools.room(next.workerId, next.types, next.limit)
+      this.#waiting.claimed(next.workerId, answer.claims.length > 0 ? null : idleEntry)
+    }
+    return answer
+  }
+
+  cancel(jobId: string): Promise<Change<'not_found' | 'already_finished'>> {
+    return this.#changeJob(SCRIPTS.cancel, jobId, 'already_finished')
+  }
+
+  retry(jobId: string): Promise<Change<'not_found' | 'not_retryable'>> {
+    return this.#changeJob(SCRIPTS.retry, jobId, 'not_retryable')
+  }
+
+  async remove(jobId: string): Promise<'removed' | 'not_found' | 'not_finished'> {
+    if (!isJobId(jobId)) return 'not_found'
+    const partition = this.#keys.partitionOf(jobId)
+    const { reply } = await this.#commands.change(SCRIPTS.remove, partition, [jobId], [jobId])
+    return word(reply, ['removed', 'not_found', 'not_finished'])
+  }
+
+  async promote({ limit }: { limit: number }): Promise<{ promoted: number; nextInMs: number | null }> {
+    const [promoted, next] = list(await this.#keepUp(SCRIPTS.promote, limit))
+    return { promoted: whole(promoted), nextInMs: next === '' ? null : whole(next) }
+  }
+
+  async rescue({ limit }: { limit: number }): Promise<{ rescued: number }> {
+    return { rescued: whole(await this.#keepUp(SCRIPTS.rescue, limit)) }
+  }
+
+  async prune({ limit }: { limit: number }): Promise<{ pruned: number }> {
+    return { pruned: whole(await this.#keepUp(SCRIPTS.prune, limit)) }
+  }
+
+  types(): Promise<TypeState[]> {
+    return this.#registry.types()
+  }
+
+  registerTypes(types: readonly TypeRegistration[]): Promise<void> {
+    return this.#registry.registerTypes(types)
+  }
+
+  pause(type: string): Promise<void> {
+    return this.#registry.pause(type)
+  }
+
+  resume(type: string): Promise<void> {
+    return this.#registry.resume(type)
+  }
+
+  announce(presence: Presence & { ttlMs: number }): Promise<void> {
+    return this.#registry.announce(presence)
+  }
+
+  withdraw(id: string): Promise<void> {
+    return this.#registry.withdraw(id)
+  }
+
+  presences(): Promise<Presence[]> {
+    return this.#registry.presences()
+  }
+
+  onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe> {
+    return this.#waiting.onCancel(workerId, listener)
+  }
+
+  secret(name: string, candidate: string): Promise<string> {
+    return this.#registry.secret(name, candidate)
+  }
+
+  async #changeJob<Refusal extends string>(
+    script: Script,
+    jobId: string,
+    refusal: Refusal,
+  ): Promise<Change<Refusal | 'not_found'>> {
+    if (!isJobId(jobId)) return { ok: false, reason: 'not_found' }
+    const partition = this.#keys.partitionOf(jobId)
+    const { reply, epoch } = await this.#commands.change(script, partition, [jobId], [jobId])
+    const [tag, row] = list(reply)
+    if (tag === 'ok') return { ok: true, job: new JobRow(row).job(jobId, epoch) }
+    return { ok: false, reason: word(tag, ['not_found', refusal]) }
+  }
+
+  /** What keeps the store going finds everything as it left it when it is done twice. */
+  async #keepUp(script: Script, limit: number): Promise<unknown> {
+    const { reply } = await this.#commands.set(script, this.#keys.home, [Math.min(limit, MAX_CALL_JOBS)])
+    return reply
+  }
+}

@@ -1,0 +1,145 @@
+import type { Job } from '../../../shared/job.ts'
+import { JOB_STATUSES } from '../../../shared/status.ts'
+import type { Feed, FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine.ts'
+import { judgeCursor } from '../engine.ts'
+import { isJobId } from '../job-id.ts'
+import { Batcher } from './batcher.ts'
+import type { Channels } from './channels.ts'
+import { decodeMessage, JobRow } from './codec.ts'
+import { asUnavailable, type Commands } from './commands.ts'
+import { ANSWER_MS } from './connection.ts'
+import { jobChannel, type Keyspace } from './keys.ts'
+import { list, whole, word } from './reply.ts'
+import { SCRIPTS } from './scripts.ts'
+
+const MOST_READS = 200
+const MOST_POSITIONS = 500
+
+interface Read {
+  readonly row: JobRow
+  readonly epoch: string
+}
+
+/** Retained events over the command connection, live ones over the subscriber's. */
+export class RedisFeed implements Feed {
+  readonly #commands: Commands
+  readonly #channels: Channels
+  readonly #keys: Keyspace
+  readonly #epoch: () => string
+  readonly #reads: Batcher<ReadRequest, Read | 'missing'>
+  readonly #resetListeners = new Set<() => void>()
+
+  constructor(commands: Commands, channels: Channels, keys: Keyspace, epoch: () => string) {
+    this.#commands = commands
+    this.#channels = channels
+    this.#keys = keys
+    this.#epoch = epoch
+    this.#reads = new Batcher({
+      send: (requests, deadlineMs) => this.#readAll(requests, deadlineMs),
+      weigh: () => 1,
+      maxWeight: MOST_READS,
+      deadlineMs: ANSWER_MS,
+      explain: asUnavailable,
+    })
+  }
+
+  get epoch(): string {
+    return this.#epoch()
+  }
+
+  async watch(jobId: string, listener: (message: FeedMessage) => void): Promise<Unsubscribe> {
+    const channel = jobChannel(this.#keys.partitionOf(jobId), jobId)
+    return this.#channels.listen(channel, (message) => listener(decodeMessage(message)))
+  }
+
+  async read(requests: readonly ReadRequest[]): Promise<(ReadResult | null)[]> {
+    return Promise.all(requests.map((request) => this.#readOne(request)))
+  }
+
+  async positions(jobIds: readonly string[]): Promise<(Position | null)[]> {
+    const positions: (Position | null)[] = []
+    for (let first = 0; first < jobIds.length; first += MOST_POSITIONS) {
+      positions.push(...(await this.#positions(jobIds.slice(first, first + MOST_POSITIONS))))
+    }
+    return positions
+  }
+
+  onReset(listener: () => void): Unsubscribe {
+    // A function of its own, so that the same listener may be given twice.
+    const entry = () => listener()
+    this.#resetListeners.add(entry)
+    return () => this.#resetListeners.delete(entry)
+  }
+
+  reset(): void {
+    for (const listener of [...this.#resetListeners]) listener()
+  }
+
+  async get(jobId: string): Promise<Job | null> {
+    if (!isJobId(jobId)) return null
+    const read = await this.#reads.add({ jobId, after: null, history: false, withJob: true })
+    return read === 'missing' ? null : read.row.job(jobId, read.epoch)
+  }
+
+  async #readOne(request: ReadRequest): Promise<ReadResult | null> {
+    const { jobId, after, history, withJob } = request
+    if (!isJobId(jobId)) return null
+    for (;;) {
+      const read = await this.#reads.add(request)
+      if (read === 'missing') return null
+      const { row, epoch } = read
+      const { seq, status, trimmed } = row
+      const reason = judgeCursor(after, { epoch, seq, trimmed })
+      // The epoch may have changed between question and answer: then the script saw another cursor than this.
+      if ((reason === null) !== (row.mode === 'resume')) continue
+      const position = { epoch, seq, status }
+      if (reason === null) {
+        const job = withJob ? row.job(jobId, epoch) : null
+        return { ...position, mode: 'resume', job, events: row.events(after?.seq ?? 0) }
+      }
+      const events = history ? row.events(0) : []
+      return { ...position, mode: 'snapshot', reason, job: row.job(jobId, epoch), events }
+    }
+  }
+
+  async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Read | 'missing')[]> {
+    const results: (Read | 'missing')[] = []
+    let left = deadlineMs
+    while (results.length < requests.length) {
+      const rest = requests.slice(results.length)
+      const args = rest.flatMap(({ jobId, after, history, withJob }) => [
+        jobId,
+        after !== null && after.epoch === this.#epoch() ? after.seq : '',
+        history ? 'history' : '',
+        withJob ? 'job' : '',
+      ])
+      const { reply, epoch } = await this.#commands.read(
+        SCRIPTS.read,
+        this.#keys.home,
+        [rest.length, ...args],
+        left,
+      )
+      for (const row of list(reply)) {
+        if (row === 'later') break
+        results.push(row === 'missing' ? 'missing' : { row: new JobRow(row), epoch })
+      }
+      // What did not fit into one reply is a question of its own.
+      left = ANSWER_MS
+    }
+    return results
+  }
+
+  async #positions(jobIds: readonly string[]): Promise<(Position | null)[]> {
+    const known = jobIds.filter(isJobId)
+    if (known.length === 0) return jobIds.map(() => null)
+    const { reply, epoch } = await this.#commands.read(SCRIPTS.positions, this.#keys.home, known)
+    const found = new Map<string, Position>()
+    for (const [index, row] of list(reply).entries()) {
+      const jobId = known[index]
+      if (row === 'missing' || jobId === undefined) continue
+      const [seq, status] = list(row)
+      found.set(jobId, { epoch, seq: whole(seq), status: word(status, JOB_STATUSES) })
+    }
+    return jobIds.map((jobId) => found.get(jobId) ?? null)
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The names of everything that Jobcast keeps in Redis. All keys of a partition carry its hash tag, so that they live
+ * on one node of a cluster. The scripts put these names behind the prefix of the partition:
+ *
+ * | name | what |
+ * |---|---|
+ * | `job:<id>` | hash: the job and its status events (codec.ts) |
+ * | `payload:<id>`, `result:<id>` | string: where it is too long for a small hash |
+ * | `lines:<id>` | list: retained `log` and `chunk` events |
+ * | `jobs` | sorted set: every job, by order of submission |
+ * | `queue:<type>` | sorted set: queued jobs, by place in line |
+ * | `scheduled` | sorted set: scheduled jobs, by the time they are due |
+ * | `leases` | sorted set: `<id> <lease>` of every run, by the end of its lease |
+ * | `expiring` | sorted set: terminal jobs, by the time they are forgotten |
+ * | `counts` | hash: `<status> <type>` -> jobs |
+ * | `order` | counter behind `jobs` and places |
+ * | `types` | hash: type -> registration (JSON) or empty |
+ * | `paused` | set of types |
+ * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/queues.lua) |
+ * | `claims:<worker>` | string: its latest claims, for as long as a lease |
+ * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
+ * | `presences` | hash: process -> until when, and what it says of itself |
+ * | `secret:<name>` | string |
+ *
+ * and publish on the channels `watch:<id>` (a job's events) and `worker:<worker>` (wake-ups and cancel requests).
+ */
+export interface Partition {
+  /** What all of its keys and channels begin with: `{jobcast:0}:`. */
+  readonly prefix: string
+}
+
+export class Keyspace {
+  readonly #partitions: readonly Partition[]
+
+  constructor(prefix: string) {
+    this.#partitions = [{ prefix: `{${prefix}:0}:` }]
+  }
+
+  /** Where everything lives that belongs to no job: types, presences, secrets. */
+  get home(): Partition {
+    return this.#at(0)
+  }
+
+  get all(): readonly Partition[] {
+    return this.#partitions
+  }
+
+  /** Where a job lives; the only place that knows. */
+  partitionOf(_jobId: string): Partition {
+    return this.#at(0)
+  }
+
+  /** Where a submission goes: to one partition, the same one for the same idempotency key. */
+  partitionForSubmission(_idempotencyRecord: string | null): Partition {
+    return this.#at(0)
+  }
+
+  #at(index: number): Partition {
+    const partition = this.#partitions[index]
+    if (partition === undefined) throw new RangeError(`there is no partition ${index}`)
+    return partition
+  }
+}
+
+export function jobChannel(partition: Partition, jobId: string): string {
+  return `${partition.prefix}watch:${jobId}`
+}
+
+/** A worker's name as it stands in keys, channels and leases: without white space or slashes. */
+export function workerName(workerId: string): string {
+  return encodeURIComponent(workerId)
+}
+
+export function workerChannel(partition: Partition, worker: string): string {
+  return `${partition.prefix}worker:${worker}`
+}

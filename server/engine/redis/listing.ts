@@ -1,0 +1,47 @@
+import type { Job } from '../../../shared/job.ts'
+import type { JobPage, ListQuery } from '../engine.ts'
+import { BadPage } from '../errors.ts'
+import { JobRow } from './codec.ts'
+import type { Commands } from './commands.ts'
+import type { Keyspace } from './keys.ts'
+import { list, text } from './reply.ts'
+import { SCRIPTS } from './scripts.ts'
+
+const MOST_JOBS = 200
+/** A page is named by the order of the last job looked at. */
+const PAGE = /^[1-9a-z][0-9a-z]{0,10}$/
+
+/** Newest first, by order of submission. Throws `BadPage`. */
+export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
+  const { types, statuses, tags, limit } = query
+  const before = query.page === null ? '' : parsePage(query.page)
+  const { reply, epoch } = await commands.read(SCRIPTS.list, keys.home, [
+    before,
+    Math.min(limit, MOST_JOBS),
+    types.length,
+    ...types,
+    statuses.length,
+    ...statuses,
+    tags.length,
+    ...tags.map((tag) => JSON.stringify(tag)),
+  ])
+  const [next, rows] = list(reply)
+  const jobs: Job[] = []
+  for (const entry of list(rows)) {
+    const [jobId, row] = list(entry)
+    const job = new JobRow(row).job(text(jobId), epoch)
+    // The script looks for tags in their text, where `,` may be found between two others.
+    if (tags.every((tag) => job.tags.includes(tag))) jobs.push(job)
+  }
+  return { jobs, nextPage: next === '' ? null : formatPage(text(next)) }
+}
+
+function formatPage(order: string): string {
+  return Number(order).toString(36)
+}
+
+function parsePage(page: string): number {
+  const order = PAGE.test(page) ? Number.parseInt(page, 36) : Number.NaN
+  if (!Number.isSafeInteger(order)) throw new BadPage('this page was never handed out')
+  return order
+}

@@ -1,0 +1,10 @@
+-- Says that a process is alive.
+--
+-- KEYS  1: prefix of the partition
+-- ARGV  its id, ms for which that holds, what it says of itself (JSON)
+-- Reply 'announced'
+-- Events none
+--@include base
+local id, life, text = argument(), tonumber(argument()), argument()
+redis.call('HSET', prefix .. 'presences', id, string.format('%.0f', now + life) .. ' ' .. text)
+return 'announced'

@@ -1,0 +1,15 @@
+-- Takes a worker out of the idle. Where it had been woken meanwhile and no longer cares, another one is woken instead.
+--
+-- KEYS  1: prefix of the partition
+-- ARGV  pool, the worker's entry among the idle
+-- Reply 'left'
+-- Events none
+--@include base
+--@include queues
+local pool, member = argument(), argument()
+if redis.call('ZREM', prefix .. 'idle:' .. pool, member) == 0 then
+  for _, type in ipairs(redis.call('ZRANGE', prefix .. 'ready:' .. pool, 0, 9)) do
+    if redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
+  end
+end
+return 'left'

@@ -1,0 +1,81 @@
+-- Queues, and who is told about them. Every type is a queue: a sorted set by place. Workers that run the same types
+-- form a pool. `ready:<pool>` holds, by turn, every type of the pool whose queue may have jobs, so that neither a
+-- claim nor a wait ever scans types: a type is added when its queue stops being empty (or is resumed), and taken out
+-- when it is found empty (or is paused). `pools` holds when a worker of each pool was last heard of, `pool:<pool>` its
+-- types, `pools:<type>` the pools that run a type. `idle:<pool>` holds, longest first, the workers that wait, each as
+-- `<worker> <type> <type> `: the types are those of the pool that it has no room for.
+local PRIORITY_STEP = 562949953421312 -- 2^49: the order within one priority stays far below it
+local MOST_IDLE_LOOKED_AT = 32
+local KEEP_POOL_EVERY_MS = 60000
+
+-- Places at the end of the line: `orders` must have been taken from `next_orders`.
+local function place_of(policy, order)
+  return (9 - tonumber(string.sub(policy, 1, 1))) * PRIORITY_STEP + order
+end
+
+-- Notes that a worker of the pool is alive; false where the pool is not known (any more).
+local function keep_pool(pool)
+  local heard = redis.call('ZSCORE', prefix .. 'pools', pool)
+  if not heard then return false end
+  if now - heard > KEEP_POOL_EVERY_MS then redis.call('ZADD', prefix .. 'pools', now, pool) end
+  return true
+end
+
+-- Takes as many numbers of the partition's order as asked for; returns the first of them.
+local function next_orders(amount)
+  return redis.call('INCRBY', prefix .. 'order', amount) - amount + 1
+end
+
+-- A number that grows from script to script and, with `step`, within one.
+local function turn(step)
+  return clock[1] * 1000000 + clock[2] + step
+end
+
+-- Wakes the worker of the pool that has been idle longest and has room for this type.
+local function wake(pool, type)
+  local idle = prefix .. 'idle:' .. pool
+  for _, member in ipairs(redis.call('ZRANGE', idle, 0, MOST_IDLE_LOOKED_AT - 1)) do
+    if not string.find(member, ' ' .. type .. ' ', 1, true) then
+      redis.call('ZREM', idle, member)
+      local worker = string.match(member, '^%S+')
+      -- Nobody hears it where the worker has died: then the next one is asked.
+      if redis.call('PUBLISH', prefix .. 'worker:' .. worker, 'wake') > 0 then return true end
+    end
+  end
+  return false
+end
+
+-- Says that so many jobs of a type were queued, behind those that were there before. Of each pool that runs the type,
+-- one idle worker a job is woken.
+local function offer(type, amount, before)
+  if redis.call('SISMEMBER', prefix .. 'paused', type) == 1 then return end
+  for _, pool in ipairs(redis.call('SMEMBERS', prefix .. 'pools:' .. type)) do
+    if before == 0 then redis.call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn(0), type) end
+    for _ = 1, amount do
+      if not wake(pool, type) then break end
+    end
+  end
+end
+
+-- Type -> { place, id, place, id, … } of jobs that this script queues.
+local queueing = {}
+
+local function enqueue(type, place, id)
+  local entries = queueing[type]
+  if not entries then
+    entries = {}
+    queueing[type] = entries
+  end
+  entries[#entries + 1] = place
+  entries[#entries + 1] = id
+end
+
+-- Puts all of them into their queues at once; comes last, so that whoever is woken finds everything stored.
+local function store_queued()
+  for type, entries in pairs(queueing) do
+    local queue = prefix .. 'queue:' .. type
+    local before = redis.call('ZCARD', queue)
+    redis.call('ZADD', queue, unpack(entries))
+    offer(type, #entries / 2, before)
+  end
+end

@@ -1,0 +1,43 @@
+-- Reads jobs and their retained events, each as it is at one moment. A reply stays near 4 MiB: what would go beyond is
+-- left out and has to be asked for again.
+--
+-- KEYS  1: prefix of the partition
+-- ARGV  number of requests, then of each: id, after (seq of the last event applied; '' for a snapshot),
+--       'history' or '' (with a snapshot, the events up to it as well), 'job' or '' (payload and result with a resume)
+-- Reply { row of each (lib/read.lua), extended by its retained log lines and chunks and 'snapshot' or 'resume';
+--       'missing'; or 'later' }
+-- Events none
+--@include base
+--@include read
+local LARGEST_REPLY = 4194304
+
+local bytes = 0
+local rows = {}
+local number_of_requests = tonumber(argument())
+for n = 1, number_of_requests do
+  local id, after, history, with_job = argument(), argument(), argument(), argument()
+  if bytes > LARGEST_REPLY then
+    rows[n] = 'later'
+  else
+    local row, has = read_job(id)
+    if row then
+      local seq, trimmed = tonumber(has.seq), tonumber(has.trimmed or '0')
+      local known = tonumber(after)
+      local snapshot = not known or known > seq or known < trimmed
+      if not snapshot and with_job == '' and not (known < seq and has.status == 'completed') then
+        row[2], row[3] = '', ''
+      end
+      local lines = {}
+      if has.bytes and (not snapshot or history ~= '') then
+        local newer = snapshot and seq or seq - known
+        if newer > 0 then lines = redis.call('LRANGE', prefix .. 'lines:' .. id, -newer, -1) end
+      end
+      bytes = bytes + #row[2] + #row[3] + tonumber(has.bytes or '0')
+      row[4], row[5] = lines, snapshot and 'snapshot' or 'resume'
+      rows[n] = row
+    else
+      rows[n] = 'missing'
+    end
+  end
+end
+return rows

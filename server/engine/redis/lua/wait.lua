@@ -1,0 +1,29 @@
+-- Enters a worker as idle unless there is work for it now. Checking and entering are one step, so a job queued between
+-- an empty claim and this call is noticed here, and one queued after it wakes the worker.
+--
+-- KEYS  1: prefix of the partition
+-- ARGV  pool, the worker's entry among the idle (lib/queues.lua)
+-- Reply 'work', 'waiting' or 'unknown_pool'
+-- Events none
+--@include base
+--@include queues
+local pool, member = argument(), argument()
+if not keep_pool(pool) then return 'unknown_pool' end
+
+local ready = prefix .. 'ready:' .. pool
+local first = 0
+while true do
+  local types = redis.call('ZRANGE', ready, first, first + 99)
+  if #types == 0 then break end
+  for _, type in ipairs(types) do
+    if string.find(member, ' ' .. type .. ' ', 1, true) then
+      first = first + 1
+    elseif redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 then
+      return 'work'
+    else
+      redis.call('ZREM', ready, type)
+    end
+  end
+end
+redis.call('ZADD', prefix .. 'idle:' .. pool, turn(0), member)
+return 'waiting'

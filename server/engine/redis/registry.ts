@@ -1,0 +1,78 @@
+import type { StatusCounts } from '../../../shared/api.ts'
+import { JOB_STATUSES } from '../../../shared/status.ts'
+import type { Presence, TypeRegistration, TypeState } from '../engine.ts'
+import type { Commands } from './commands.ts'
+import type { Keyspace, Partition } from './keys.ts'
+import { list, text, whole, word } from './reply.ts'
+import { SCRIPTS } from './scripts.ts'
+
+/** What processes tell each other through the store: types, pauses, presences, secrets. */
+export class Registry {
+  readonly #commands: Commands
+  readonly #home: Partition
+
+  constructor(commands: Commands, keys: Keyspace) {
+    this.#commands = commands
+    this.#home = keys.home
+  }
+
+  async types(): Promise<TypeState[]> {
+    const { reply } = await this.#commands.read(SCRIPTS.types, this.#home, [])
+    const [rows, countPairs] = list(reply)
+    const states = new Map<string, TypeState & { counts: StatusCounts }>()
+    for (const row of list(rows)) {
+      const [name, stored, paused, queued] = list(row)
+      const type = text(name)
+      states.set(type, {
+        type,
+        counts: { scheduled: 0, queued: whole(queued), processing: 0, completed: 0, failed: 0, cancelled: 0 },
+        paused: whole(paused) === 1,
+        registration: stored === '' ? null : JSON.parse(text(stored)),
+      })
+    }
+    const pairs = list(countPairs)
+    for (let at = 0; at < pairs.length; at += 2) {
+      const [status, type = ''] = text(pairs[at]).split(' ')
+      const state = states.get(type)
+      if (state !== undefined) state.counts[word(status, JOB_STATUSES)] = whole(pairs[at + 1])
+    }
+    return [...states.values()]
+  }
+
+  async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
+    if (types.length === 0) return
+    const entries = types.flatMap((registration) => [registration.type, JSON.stringify(registration)])
+    await this.#commands.send('hset', [this.#key('types'), ...entries])
+  }
+
+  async pause(type: string): Promise<void> {
+    await this.#commands.set(SCRIPTS.pause, this.#home, ['pause', type])
+  }
+
+  async resume(type: string): Promise<void> {
+    await this.#commands.set(SCRIPTS.pause, this.#home, ['resume', type])
+  }
+
+  async announce({ ttlMs, ...presence }: Presence & { ttlMs: number }): Promise<void> {
+    await this.#commands.set(SCRIPTS.announce, this.#home, [presence.id, ttlMs, JSON.stringify(presence)])
+  }
+
+  async withdraw(id: string): Promise<void> {
+    await this.#commands.send('hdel', [this.#key('presences'), id])
+  }
+
+  async presences(): Promise<Presence[]> {
+    const { reply } = await this.#commands.read(SCRIPTS.presences, this.#home, [])
+    return list(reply).map((presence): Presence => JSON.parse(text(presence)))
+  }
+
+  async secret(name: string, candidate: string): Promise<string> {
+    const key = this.#key(`secret:${name}`)
+    await this.#commands.send('setnx', [key, candidate])
+    return text(await this.#commands.send('get', [key]))
+  }
+
+  #key(name: string): string {
+    return this.#home.prefix + name
+  }
+}

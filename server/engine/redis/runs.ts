@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto'
+import { JOB_STATUSES } from '../../../shared/status.ts'
+import type {
+  Claim,
+  ClaimRequest,
+  ExtendVerdict,
+  LeaseRef,
+  Outcome,
+  Report,
+  RunEvent,
+  Settlement,
+  SettleRequest,
+  SettleVerdict,
+} from '../engine.ts'
+import { MAX_CALL_JOBS } from '../engine.ts'
+import { isJobId } from '../job-id.ts'
+import { Batcher } from './batcher.ts'
+import { decodePolicy, decodeTags, encodeFailure, encodeRunEvent } from './codec.ts'
+import { asOutcomeUnknown, type Commands } from './commands.ts'
+import { ANSWER_MS } from './connection.ts'
+import type { Keyspace, Partition } from './keys.ts'
+import type { Pool, Pools } from './pools.ts'
+import { list, text, whole, word } from './reply.ts'
+import { SCRIPTS } from './scripts.ts'
+
+type Argument = string | number
+
+/** What a script takes of some runs. */
+interface Encoded {
+  readonly jobIds: readonly string[]
+  readonly args: readonly Argument[]
+  readonly weight: number
+}
+
+/** Part of a call of the settle script: runs that end, and a claim of the next. */
+interface Exchange extends Encoded {
+  readonly claim: { readonly args: readonly Argument[]; readonly limit: number; readonly pool: Pool } | null
+}
+
+interface ExchangeResult {
+  readonly verdicts: SettleVerdict[]
+  /** Null where the store did not know the pool. */
+  readonly claims: Claim[] | null
+}
+
+interface Extension extends LeaseRef {
+  readonly leaseMs: number
+}
+
+/** Of a call: 200 runs that end with little to say, and as many claims. */
+const MOST_WEIGHT = 3 * MAX_CALL_JOBS
+/** Characters that weigh as much as a job in a call. */
+const CHARACTERS_A_JOB = 32 * 1024
+/** Arguments that weigh as much as a job in a call. */
+const ARGUMENTS_A_JOB = 20
+
+/** What happens to runs: claimed, extended, reported on, settled. */
+export class Runs {
+  readonly #commands: Commands
+  readonly #partition: Partition
+  readonly #pools: Pools
+  readonly #exchanges: Batcher<Exchange, ExchangeResult>
+  readonly #reports: Batcher<Encoded, 'ok' | 'stale'>
+  readonly #extensions: Batcher<Extension, ExtendVerdict>
+
+  constructor(commands: Commands, keys: Keyspace, pools: Pools) {
+    this.#commands = commands
+    this.#partition = keys.home
+    this.#pools = pools
+    const common = { deadlineMs: ANSWER_MS, maxWeight: MOST_WEIGHT }
+    this.#exchanges = new Batcher({
+      ...common,
+      send: (exchanges, deadlineMs) => this.#exchange(exchanges, deadlineMs),
+      weigh: ({ weight, claim }) => weight + (claim?.limit ?? 0),
+      explain: (error, { jobIds }) => asOutcomeUnknown(error, jobIds),
+    })
+    this.#reports = new Batcher({
+      ...common,
+      send: (reports, deadlineMs) => this.#report(reports, deadlineMs),
+      weigh: ({ weight }) => weight,
+      explain: (error, { jobIds }) => asOutcomeUnknown(error, jobIds),
+    })
+    this.#extensions = new Batcher({
+      ...common,
+      send: (extensions, deadlineMs) => this.#extend(extensions, deadlineMs),
+      weigh: () => 1,
+      explain: (error, extension) => asOutcomeUnknown(error, [extension.jobId]),
+    })
+  }
+
+  async settle({
+    settlements,
+    next,
+  }: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
+    const verdicts: SettleVerdict[] = settlements.map(() => 'stale')
+    const known = settlements.flatMap((settlement, index) => (isJobId(settlement.jobId) ? [index] : []))
+    const sent = known.flatMap((index) => settlements[index] ?? [])
+    const claim = next === undefined ? null : this.#encodeClaim(next)
+    if (sent.length === 0 && claim === null) return { verdicts, claims: [] }
+    const result = await this.#exchanges.add({ ...encode(sent, settlementArgs), claim })
+    for (const [at, index] of known.entries()) verdicts[index] = result.verdicts[at] ?? 'stale'
+    if (claim === null) return { verdicts, claims: [] }
+    // A store that was wiped has forgotten who runs what.
+    const claims = result.claims ?? (await this.#joinAndClaim(claim))
+    return { verdicts, claims }
+  }
+
+  async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
+    return Promise.all(
+      reports.map((report) =>
+        isJobId(report.jobId) ? this.#reports.add(encode([report], reportArgs)) : 'stale',
+      ),
+    )
+  }
+
+  async extend(leases: readonly LeaseRef[], leaseMs: number): Promise<ExtendVerdict[]> {
+    return Promise.all(
+      leases.map(({ jobId, lease }) =>
+        isJobId(jobId) ? this.#extensions.add({ jobId, lease, leaseMs }) : 'stale',
+      ),
+    )
+  }
+
+  /** Makes a pool known to the store. */
+  async join({ id, types }: Pool): Promise<void> {
+    await this.#commands.set(SCRIPTS.join, this.#partition, [id, ...types])
+  }
+
+  #encodeClaim(request: ClaimRequest): Exchange['claim'] {
+    const limit = Math.min(request.limit, MAX_CALL_JOBS)
+    if (limit <= 0 || request.types.length === 0) return null
+    const { worker, pool, limits } = this.#pools.room(request.workerId, request.types, limit)
+    const token = randomBytes(12).toString('base64url')
+    const claimId = encodeURIComponent(request.claimId)
+    const args = [claimId, worker, pool.id, request.leaseMs, limit, token, limits.length, ...limits.flat()]
+    return { args, limit, pool }
+  }
+
+  async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<Claim[]> {
+    await this.join(claim.pool)
+    return (await this.#exchanges.add({ ...encode([], settlementArgs), claim })).claims ?? []
+  }
+
+  async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
+    const amount = exchanges.reduce((sum, { jobIds }) => sum + jobIds.length, 0)
+    const claims = exchanges.flatMap(({ claim }) => (claim === null ? [] : [claim]))
+    const args = [
+      amount,
+      ...exchanges.flatMap((exchange) => exchange.args),
+      claims.length,
+      ...claims.flatMap((claim) => claim.args),
+    ]
+    const { reply } = await this.#commands.repeat(
+      (left) => this.#commands.run(SCRIPTS.settle, this.#partition, args, left),
+      deadlineMs,
+    )
+    const [verdictReplies, claimReplies] = list(reply)
+    const verdicts = list(verdictReplies).map((verdict) => word(verdict, [...JOB_STATUSES, 'stale']))
+    const claimed = list(claimReplies)
+    let firstVerdict = 0
+    let firstClaim = 0
+    return exchanges.map(({ jobIds, claim }) => {
+      const from = firstVerdict
+      firstVerdict += jobIds.length
+      const answered = claim === null ? [] : decodeClaims(claimed[firstClaim++])
+      return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
+    })
+  }
+
+  /** Sent once: a report that arrived twice would be stored twice. */
+  async #report(reports: readonly Encoded[], deadlineMs: number): Promise<('ok' | 'stale')[]> {
+    const args = [reports.length, ...reports.flatMap((report) => report.args)]
+    const { reply } = await this.#commands.run(SCRIPTS.report, this.#partition, args, deadlineMs)
+    return list(reply).map((verdict) => word(verdict, ['ok', 'stale']))
+  }
+
+  async #extend(extensions: readonly Extension[], deadlineMs: number): Promise<ExtendVerdict[]> {
+    const args = [
+      extensions.length,
+      ...extensions.flatMap(({ jobId, lease, leaseMs }) => [jobId, lease, leaseMs]),
+    ]
+    const { reply } = await this.#commands.repeat(
+      (left) => this.#commands.run(SCRIPTS.extend, this.#partition, args, left),
+      deadlineMs,
+    )
+    return list(reply).map((verdict) => word(verdict, ['held', 'cancel_requested', 'stale']))
+  }
+}
+
+function encode<Run extends LeaseRef>(runs: readonly Run[], argsOf: (run: Run) => Argument[]): Encoded {
+  const args = runs.flatMap(argsOf)
+  let characters = 0
+  for (const argument of args) if (typeof argument === 'string') characters += argument.length
+  const weight = runs.length + args.length / ARGUMENTS_A_JOB + characters / CHARACTERS_A_JOB
+  return { jobIds: runs.map(({ jobId }) => jobId), args, weight }
+}
+
+function settlementArgs({ jobId, lease, outcome, events }: Settlement): Argument[] {
+  return [jobId, lease, ...encodeOutcome(outcome), ...eventArgs(events)]
+}
+
+function reportArgs({ jobId, lease, events }: Report): Argument[] {
+  return [jobId, lease, ...eventArgs(events)]
+}
+
+function eventArgs(events: readonly RunEvent[]): Argument[] {
+  return [events.length, ...events.flatMap(encodeRunEvent)]
+}
+
+function encodeOutcome(outcome: Outcome): [kind: string, detail: string, extra: Argument] {
+  switch (outcome.kind) {
+    case 'completed':
+      return ['completed', JSON.stringify(outcome.result), '']
+    case 'failed':
+      return ['failed', encodeFailure(outcome.error, outcome.errorCode), '']
+    case 'retry':
+      return ['rescheduled', encodeFailure(outcome.error, outcome.errorCode), outcome.delayMs]
+    case 'cancelled':
+    case 'released':
+      return [outcome.kind, '', '']
+  }
+}
+
+function decodeClaims(reply: unknown): Claim[] | null {
+  const [tag, rows] = list(reply)
+  if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
+  return list(rows).map(decodeClaim)
+}
+
+function decodeClaim(row: unknown): Claim {
+  const [jobId, lease, type, payload, policy, attempt, stalls, tags, waited] = list(row)
+  return {
+    jobId: text(jobId),
+    lease: text(lease),
+    type: text(type),
+    payload: JSON.parse(text(payload)),
+    policy: decodePolicy(text(policy)),
+    attempt: whole(attempt),
+    stalls: whole(stalls),
+    tags: decodeTags(text(tags)),
+    waitMs: waited === '' ? null : whole(waited),
+  }
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A Lua script as Redis knows it. */
+export interface Script {
+  readonly name: string
+  readonly source: string
+  /** SHA-1 of the source, by which Redis runs what it has seen before. */
+  readonly sha: string
+}
+
+const INCLUDE = /^--@include (\w+)$/gm
+
+/** Reads `lua/<name>.lua`, its `--@include <part>` lines replaced by `lua/lib/<part>.lua`. */
+function load(name: string): Script {
+  const source = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8').replace(
+    INCLUDE,
+    (_line, part: string) => readFileSync(new URL(`./lua/lib/${part}.lua`, import.meta.url), 'utf8'),
+  )
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+export const SCRIPTS = {
+  announce: load('announce'),
+  cancel: load('cancel'),
+  extend: load('extend'),
+  join: load('join'),
+  leave: load('leave'),
+  list: load('list'),
+  pause: load('pause'),
+  positions: load('positions'),
+  presences: load('presences'),
+  promote: load('promote'),
+  prune: load('prune'),
+  read: load('read'),
+  remove: load('remove'),
+  report: load('report'),
+  rescue: load('rescue'),
+  retry: load('retry'),
+  settle: load('settle'),
+  submit: load('submit'),
+  types: load('types'),
+  wait: load('wait'),
+} as const

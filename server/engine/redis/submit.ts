@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import { formatCursor } from '../../../shared/cursor.ts'
+import { IDEMPOTENCY_TTL_MS, MAX_BATCH } from '../../../shared/limits.ts'
+import { JOB_STATUSES } from '../../../shared/status.ts'
+import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
+import { MAX_CALL_JOBS } from '../engine.ts'
+import { IdempotencyMismatch } from '../errors.ts'
+import { newJobId } from '../job-id.ts'
+import { Batcher } from './batcher.ts'
+import { encodePolicy, encodeTags, iso } from './codec.ts'
+import { asOutcomeUnknown, type Commands } from './commands.ts'
+import { ANSWER_MS, type Answer } from './connection.ts'
+import type { Keyspace } from './keys.ts'
+import { list, text, word } from './reply.ts'
+import { SCRIPTS } from './scripts.ts'
+
+/** Jobs of one submission, as the script takes them. */
+interface Submission {
+  readonly jobs: readonly { readonly id: string; readonly type: string }[]
+  readonly args: readonly (string | number)[]
+  readonly characters: number
+}
+
+/** Characters that weigh as much as a job in a call, so that 200 large payloads do not go at once. */
+const CHARACTERS_A_JOB = 32 * 1024
+
+/** Stores jobs. Submissions of one tick go in one call; those with an idempotency key go alone. */
+export class Submitter {
+  readonly #commands: Commands
+  readonly #keys: Keyspace
+  readonly #epoch: () => string
+  readonly #batcher: Batcher<Submission, SubmitReceipt>
+
+  constructor(commands: Commands, keys: Keyspace, epoch: () => string) {
+    this.#commands = commands
+    this.#keys = keys
+    this.#epoch = epoch
+    this.#batcher = new Batcher({
+      send: (submissions, deadlineMs) => this.#store(submissions, deadlineMs),
+      weigh: ({ jobs, characters }) => jobs.length + characters / CHARACTERS_A_JOB,
+      maxWeight: MAX_CALL_JOBS,
+      deadlineMs: ANSWER_MS,
+      explain: (error, submission) => asOutcomeUnknown(error, idsOf(submission)),
+    })
+  }
+
+  async submit({ jobs, idempotency }: SubmitRequest): Promise<SubmitReceipt> {
+    if (jobs.length > MAX_BATCH) throw new RangeError(`at most ${MAX_BATCH} jobs can be submitted at once`)
+    const submission = encode(jobs)
+    if (jobs.length === 0) return { jobs: [], replayed: false }
+    if (idempotency === undefined) return this.#batcher.add(submission)
+    const { scope, key, bodyHash } = idempotency
+    try {
+      return await this.#storeOnce(submission, recordName(scope, key), digest(bodyHash))
+    } catch (error) {
+      throw asOutcomeUnknown(error, idsOf(submission))
+    }
+  }
+
+  async #store(submissions: readonly Submission[], deadlineMs: number): Promise<SubmitReceipt[]> {
+    const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
+    const jobs = submissions.flatMap(({ args }) => args)
+    const { reply, epoch } = await this.#send(null, ['', '', '', 0], amount, jobs, deadlineMs)
+    const [tag, now, statuses] = list(reply)
+    word(tag, ['stored'])
+    let first = 0
+    return submissions.map((submission) => {
+      const own = list(statuses).slice(first, first + submission.jobs.length)
+      first += submission.jobs.length
+      return receipt(submission, text(now), own, epoch)
+    })
+  }
+
+  async #storeOnce(submission: Submission, record: string, bodyHash: string): Promise<SubmitReceipt> {
+    const header = [record, bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
+    const { reply, epoch } = await this.#send(
+      record,
+      header,
+      submission.jobs.length,
+      submission.args,
+      ANSWER_MS,
+    )
+    const [tag, second, statuses] = list(reply)
+    switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
+      case 'stored':
+        return receipt(submission, text(second), list(statuses), epoch)
+      case 'replayed': {
+        const jobs = decodeRecord(text(second))
+        // Where this very call was sent twice, it replays itself.
+        return { jobs, replayed: jobs[0]?.jobId !== submission.jobs[0]?.id }
+      }
+      case 'mismatch':
+        throw new IdempotencyMismatch('the idempotency key was used with another body')
+    }
+  }
+
+  #send(
+    record: string | null,
+    header: readonly (string | number)[],
+    amount: number,
+    jobs: readonly (string | number)[],
+    deadlineMs: number,
+  ): Promise<Answer> {
+    const partition = this.#keys.partitionForSubmission(record)
+    return this.#commands.repeat((left, again) => {
+      const args = [...header, again ? 'again' : '', amount, ...jobs]
+      return this.#commands.run(SCRIPTS.submit, partition, args, left)
+    }, deadlineMs)
+  }
+}
+
+function encode(jobs: readonly NewJob[]): Submission {
+  const ids: { id: string; type: string }[] = []
+  const args: string[] = []
+  let characters = 0
+  for (const { type, payload, policy, tags, when } of jobs) {
+    const id = newJobId()
+    const json = JSON.stringify(payload)
+    ids.push({ id, type })
+    args.push(id, type, encodePolicy(policy), json, encodeTags(tags), encodeWhen(when))
+    characters += json.length
+  }
+  return { jobs: ids, args, characters }
+}
+
+function encodeWhen(when: NewJob['when']): string {
+  if ('runAt' in when) return `@${when.runAt}`
+  return when.delayMs > 0 ? `+${when.delayMs}` : ''
+}
+
+function receipt(
+  { jobs }: Submission,
+  now: string,
+  statuses: readonly unknown[],
+  epoch: string,
+): SubmitReceipt {
+  const createdAt = iso(now)
+  const cursor = formatCursor(epoch, 1)
+  return {
+    jobs: jobs.map(({ id, type }, index) => ({
+      jobId: id,
+      type,
+      status: word(statuses[index], JOB_STATUSES),
+      createdAt,
+      cursor,
+    })),
+    replayed: false,
+  }
+}
+
+/** Of lines: digest of the body, epoch, time, then `<id> <type> <status>` of each job. */
+function decodeRecord(record: string): SubmittedJob[] {
+  const [, epoch = '', createdAt = '0', ...jobs] = record.split('\n')
+  return jobs.map((line) => {
+    const [jobId = '', type = '', status] = line.split(' ')
+    return {
+      jobId,
+      type,
+      status: word(status, JOB_STATUSES),
+      createdAt: iso(createdAt),
+      cursor: formatCursor(epoch, 1),
+    }
+  })
+}
+
+function idsOf({ jobs }: Submission): string[] {
+  return jobs.map(({ id }) => id)
+}
+
+/** The same for every process, and another one for every pair of owner and key. */
+function recordName(scope: string, key: string): string {
+  return digest(JSON.stringify([scope, key]))
+}
+
+function digest(value: string): string {
+  return createHash('sha256').update(value).digest('base64url').slice(0, 32)
+}
