@@ -39,6 +39,8 @@ export class FaultyFeed implements Feed {
   down = false
   /** Each read waits for this. */
   gate: Promise<void> = Promise.resolve()
+  /** Each answer of a read, once made, waits for this. */
+  answerGate: Promise<void> = Promise.resolve()
   watching = 0
   readonly reads: ReadRequest[] = []
   /** Calls of `read`; each holds one or more requests. */
@@ -90,6 +92,7 @@ export class FaultyFeed implements Feed {
       return { ...request, after: { ...request.after, epoch: known ? this.#inner.epoch : '' } }
     })
     const results = await this.#inner.read(translated)
+    await this.answerGate
     return results.map((result) => {
       if (result === null) return null
       const { epoch } = this

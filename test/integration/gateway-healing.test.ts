@@ -130,6 +130,26 @@ describe('what the feed loses', () => {
   })
 })
 
+test('events after the read and before its answer are kept, and not read again', async () => {
+  const run = await gateway.run()
+  let open = () => {}
+  gateway.feed.answerGate = new Promise((resolve) => {
+    open = resolve
+  })
+  const client = await gateway.connect(`?job=${run.jobId}`).opened()
+  await until(() => gateway.feed.reads.length === 1)
+  await run.report(line('kept'))
+  await run.settle({ kind: 'completed', result: null })
+  open()
+  await client.next('end')
+  expect((await client.next('subscribed')).cursor.endsWith('.2')).toBe(true)
+  expect(client.all('event').map(({ prev, seq }) => [prev, seq])).toEqual([
+    [2, 3],
+    [3, 4],
+  ])
+  expect(gateway.feed.reads).toHaveLength(1)
+})
+
 describe('what happens to the store', () => {
   test('after a reset everything watched is compared, and only what lags is read', async () => {
     const [first, second] = [await watched(), await watched()]
