@@ -20,7 +20,7 @@ import type {
   RunEvent,
 } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
+import { openEngine } from '../../server/engine/open.ts'
 import { createEvents, type Events, type ServerEvents } from '../../server/events.ts'
 import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
 import { attachSockets, type SocketOptions } from '../../server/gateway/socket.ts'
@@ -118,6 +118,8 @@ export class FaultyFeed implements Feed {
 }
 
 export interface GatewayOptions {
+  /** Of a Redis to store in; left out: the embedded engine, in a folder of its own. */
+  readonly redisUrl?: string
   readonly keys?: readonly ApiKey[]
   readonly tokenTtlMs?: number
   readonly hub?: Partial<Omit<HubOptions, 'feed' | 'events'>>
@@ -162,7 +164,11 @@ export interface ConnectOptions {
 
 export async function openGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const folder = await mkdtemp(join(tmpdir(), 'jobcast-gateway-'))
-  const engine = createSqliteEngine({ folder })
+  const engine = await openEngine(
+    options.redisUrl === undefined
+      ? { kind: 'sqlite', folder }
+      : { kind: 'redis', url: options.redisUrl, prefix: `gateway-${randomUUID()}` },
+  )
   await engine.start()
   const feed = new FaultyFeed(engine.feed)
   const events = createEvents()

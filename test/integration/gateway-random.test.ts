@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { FeedMessage } from '../../server/engine/engine.ts'
 import { longPoll } from '../../server/gateway/long-poll.ts'
 import { Outbox, type Pipe } from '../../server/gateway/outbox.ts'
@@ -11,13 +11,12 @@ import { fold } from '../../shared/fold.ts'
 import type { Job } from '../../shared/job.ts'
 import { isTerminal } from '../../shared/status.ts'
 import { type Gateway, openGateway, type Run } from '../helpers/gateway.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { StreamReader } from '../helpers/stream-reader.ts'
 import { until } from '../helpers/until.ts'
 
 let gateway: Gateway
-beforeEach(async () => {
-  gateway = await openGateway({ hub: { lingerMs: 20, check: { checkMs: 150, retryMs: 30, graceMs: 30 } } })
-})
+const hub = { lingerMs: 20, check: { checkMs: 150, retryMs: 30, graceMs: 30 } }
 afterEach(async () => {
   await gateway.close()
   expect(gateway.feed.watching).toBe(0)
@@ -170,34 +169,46 @@ async function follow(follower: Follower, random: Random): Promise<void> {
   }
 }
 
-test('whatever the feed loses and however a client comes back, it sees everything once', {
-  timeout: 120_000,
-}, async () => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  const random = mulberry32(seed)
-  gateway.feed.disturb = disturb(random)
-  const runs = await Promise.all(Array.from({ length: 6 }, () => gateway.run({ seed })))
-  const followers = runs.flatMap(({ jobId }) => Array.from({ length: 4 }, () => new Follower(jobId)))
-  await Promise.all([
-    ...runs.map((run) => produce(run, random)),
-    ...followers.map((follower) => follow(follower, random)),
-  ])
-  for (const follower of followers) {
-    const [stored] = await gateway.engine.feed.read([
-      { jobId: follower.jobId, after: null, history: true, withJob: true },
-    ])
-    expect(follower.job, `seed ${seed}`).toEqual(stored?.job)
-    expect(lasting(follower.events), `seed ${seed}`).toEqual(lasting(stored?.events ?? []))
-  }
-  expect(gateway.seen('feed.gap').length).toBeGreaterThan(0)
-  // Several connections a follower, over all transports.
-  expect(gateway.seen('gateway.opened').length).toBeGreaterThan(followers.length * 3)
-  await until(() => gateway.hub.info().subscriptions === 0 && gateway.hub.info().sockets === 0)
+let redis: RedisServer
+beforeAll(async () => {
+  redis = await startRedis()
 })
+afterAll(() => redis.stop())
+
+test.each(['sqlite', 'redis'])(
+  '%s: whatever the feed loses and however a client comes back, it sees everything once',
+  {
+    timeout: 120_000,
+  },
+  async (engine) => {
+    gateway = await openGateway({ hub, ...(engine === 'redis' && { redisUrl: redis.url }) })
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    const random = mulberry32(seed)
+    gateway.feed.disturb = disturb(random)
+    const runs = await Promise.all(Array.from({ length: 6 }, () => gateway.run({ seed })))
+    const followers = runs.flatMap(({ jobId }) => Array.from({ length: 4 }, () => new Follower(jobId)))
+    await Promise.all([
+      ...runs.map((run) => produce(run, random)),
+      ...followers.map((follower) => follow(follower, random)),
+    ])
+    for (const follower of followers) {
+      const [stored] = await gateway.engine.feed.read([
+        { jobId: follower.jobId, after: null, history: true, withJob: true },
+      ])
+      expect(follower.job, `seed ${seed}`).toEqual(stored?.job)
+      expect(lasting(follower.events), `seed ${seed}`).toEqual(lasting(stored?.events ?? []))
+    }
+    expect(gateway.seen('feed.gap').length).toBeGreaterThan(0)
+    // Several connections a follower, over all transports.
+    expect(gateway.seen('gateway.opened').length).toBeGreaterThan(followers.length * 3)
+    await until(() => gateway.hub.info().subscriptions === 0 && gateway.hub.info().sockets === 0)
+  },
+)
 
 test('subscribe and unsubscribe in any order: every one is answered, the last one decides, nothing is left', {
   timeout: 120_000,
 }, async () => {
+  gateway = await openGateway({ hub })
   const runs = [await gateway.run(), await gateway.run()]
   const operation = fc.record({
     job: fc.nat({ max: runs.length - 1 }),
