@@ -1,0 +1,26 @@
+import { composeFlame, composeNebula, composeSilk } from './render-abstract.ts'
+import { composeBloom } from './render-bloom.ts'
+import { composeLandscape } from './render-landscape.ts'
+import { createRandom, hashText } from './render-random.ts'
+import type { Shade } from './render-sky.ts'
+import { type Brief, readPrompt, type Subject } from './render-words.ts'
+
+/** The picture that belongs to a prompt: what light falls on each place of it. `aspect` is width by height. */
+export function composeScene(prompt: string, aspect: number): Shade {
+  const seed = hashText(prompt)
+  const random = createRandom(seed)
+  const brief = readPrompt(prompt)
+  const subject = brief.subject ?? impliedSubject(brief)
+  const { hue } = brief
+  if (subject === 'silk') return composeSilk({ random, seed, hue })
+  if (subject === 'flame') return composeFlame({ random, seed, hue })
+  if (subject === 'nebula') return composeNebula({ random, seed, hue })
+  if (subject === 'bloom') return composeBloom({ random, seed, hue })
+  return composeLandscape({ brief, kind: subject, random, seed, aspect })
+}
+
+/** A prompt that names an hour or water, and no thing, is of a landscape; one that names nothing known is of silk. */
+function impliedSubject({ mood, water, aurora }: Brief): Subject {
+  if (aurora || mood !== null || water) return 'mountains'
+  return 'silk'
+}

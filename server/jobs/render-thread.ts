@@ -1,0 +1,43 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import sharp from 'sharp'
+import type { JobContext } from './define-job.ts'
+import { paintTile, type Rectangle, tilesOf } from './render-paint.ts'
+import { composeScene } from './render-scene.ts'
+
+interface RenderPayload {
+  readonly prompt: string
+  readonly width: number
+  readonly height: number
+}
+
+/** Paints the picture tile by tile; runs in a worker thread. Every finished tile is a chunk. */
+export async function run({ prompt, width, height }: RenderPayload, context: JobContext) {
+  const shade = composeScene(prompt, width / height)
+  const picture = { width, height, pixels: Buffer.alloc(width * height * 3) }
+  const tiles = tilesOf(width, height)
+  for (const [at, tile] of tiles.entries()) {
+    // Between tiles the thread hears whether it is to stop.
+    await turn()
+    context.signal.throwIfAborted()
+    paintTile(shade, tile, picture)
+    context.chunk({ ...tile, dataUrl: dataUrl(await png(picture, tile)) })
+    context.progress((100 * (at + 1)) / tiles.length, `tile ${at + 1} of ${tiles.length}`)
+  }
+  const file = await png(picture, { x: 0, y: 0, width, height })
+  return { width, height, format: 'png', bytes: file.length, dataUrl: dataUrl(file) }
+}
+
+async function png(
+  { width, height, pixels }: { width: number; height: number; pixels: Buffer },
+  tile: Rectangle,
+): Promise<Buffer> {
+  const { x: left, y: top } = tile
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .extract({ left, top, width: tile.width, height: tile.height })
+    .png({ compressionLevel: 6 })
+    .toBuffer()
+}
+
+function dataUrl(file: Buffer): string {
+  return `data:image/png;base64,${file.toString('base64')}`
+}
