@@ -13,7 +13,7 @@
  * | `leases` | sorted set: `<id> <lease>` of every run, by the end of its lease |
  * | `expiring` | sorted set: terminal jobs, by the time they are forgotten |
  * | `counts` | hash: `<status> <type>` -> jobs |
- * | `order` | counter behind `jobs` and places |
+ * | `order` | hash with a counter: the last order given to a job, for `jobs` and places |
  * | `types` | hash: type -> registration (JSON) or empty |
  * | `paused` | set of types |
  * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/queues.lua) |

@@ -8,8 +8,8 @@ import { list, text } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 const MOST_JOBS = 200
-/** A page is named by the order of the last job looked at. */
-const PAGE = /^[1-9a-z][0-9a-z]{0,10}$/
+/** A page is named by the order of the last job looked at, in base64url. */
+const PAGE = /^before ([1-9]\d{0,14})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
 export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
@@ -37,11 +37,11 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
 }
 
 function formatPage(order: string): string {
-  return Number(order).toString(36)
+  return Buffer.from(`before ${order}`).toString('base64url')
 }
 
-function parsePage(page: string): number {
-  const order = PAGE.test(page) ? Number.parseInt(page, 36) : Number.NaN
-  if (!Number.isSafeInteger(order)) throw new BadPage('this page was never handed out')
+function parsePage(page: string): string {
+  const order = PAGE.exec(Buffer.from(page, 'base64url').toString())?.[1]
+  if (order === undefined || formatPage(order) !== page) throw new BadPage('this page was never handed out')
   return order
 }

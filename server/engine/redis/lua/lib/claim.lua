@@ -104,7 +104,7 @@ local function claim()
   local emptied
   repeat
     emptied = false
-    ready_types = redis.call('ZRANGE', ready, 0, remaining + number_of_limits - 1)
+    ready_types = redis.call('ZRANGE', ready, 0, remaining + number_of_limits)
     local active = {}
     for _, type in ipairs(ready_types) do
       if (limits[type] or remaining) > 0 then active[#active + 1] = type end

@@ -8,7 +8,7 @@ local PRIORITY_STEP = 562949953421312 -- 2^49: the order within one priority sta
 local MOST_IDLE_LOOKED_AT = 32
 local KEEP_POOL_EVERY_MS = 60000
 
--- Places at the end of the line: `orders` must have been taken from `next_orders`.
+-- The place in line of an order taken from `next_orders`.
 local function place_of(policy, order)
   return (9 - tonumber(string.sub(policy, 1, 1))) * PRIORITY_STEP + order
 end
@@ -23,7 +23,7 @@ end
 
 -- Takes as many numbers of the partition's order as asked for; returns the first of them.
 local function next_orders(amount)
-  return redis.call('INCRBY', prefix .. 'order', amount) - amount + 1
+  return redis.call('HINCRBY', prefix .. 'order', 'last', amount) - amount + 1
 end
 
 -- A number that grows from script to script and, with `step`, within one.
