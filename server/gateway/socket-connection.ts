@@ -37,7 +37,7 @@ export interface ConnectionOptions {
 }
 
 /** When clients of a draining process come back: at random between the two. */
-export const RECONNECT_MS: [number, number] = [500, 15_000]
+const RECONNECT_MS: [number, number] = [500, 15_000]
 
 const PING = encodeFrame({ op: 'ping' })
 const PONG = encodeFrame({ op: 'pong' })

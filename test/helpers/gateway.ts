@@ -32,7 +32,7 @@ import { until } from './until.ts'
  * The feed of a real engine, with faults put between it and the gateway: messages dropped, repeated and delayed, a
  * store that is away, a change of history.
  */
-export class FaultyFeed implements Feed {
+class FaultyFeed implements Feed {
   /** What becomes of each message; by default it is delivered. */
   disturb: (message: FeedMessage, deliver: (message: FeedMessage) => void) => void = (message, deliver) =>
     deliver(message)
