@@ -1,0 +1,502 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Claim, Engine, NewJob, RunEvent } from '../../server/engine/engine.ts'
+import { IdempotencyMismatch, Unavailable } from '../../server/engine/errors.ts'
+import { openEngine } from '../../server/engine/open.ts'
+import { openDatabase } from '../../server/engine/sqlite/database.ts'
+import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
+import { Store } from '../../server/engine/sqlite/store.ts'
+import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { until } from '../helpers/until.ts'
+
+const BUILT_ENGINE = new URL('../../dist/server/engine/sqlite/engine.js', import.meta.url).href
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-embedded-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function open(folder: string, hooks: Partial<Parameters<typeof createSqliteEngine>[0]> = {}) {
+  const engine = createSqliteEngine({ folder, ...hooks })
+  onTestFinished(() => engine.stop())
+  await engine.start()
+  return engine
+}
+
+async function refusal(start: Promise<unknown>): Promise<string> {
+  const error = await start.then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(Unavailable)
+  const message = error instanceof Error ? error.message : ''
+  expect(message).not.toContain('\n')
+  return message
+}
+
+function job(shape: Partial<NewJob> = {}): NewJob {
+  return { type: 'work', payload: null, policy: DEFAULT_OPTIONS, tags: [], when: { delayMs: 0 }, ...shape }
+}
+
+async function submit(engine: Engine, shape: Partial<NewJob> = {}): Promise<string> {
+  const { jobs } = await engine.submit({ jobs: [job(shape)] })
+  return jobs[0]?.jobId ?? ''
+}
+
+let claims = 0
+function claim(engine: Engine, limit = 1): Promise<Claim[]> {
+  const types = [{ type: 'work', limit }]
+  return engine.claim({ claimId: `claim-${claims++}`, workerId: 'w', limit, types, leaseMs: 60_000 })
+}
+
+describe('the folder', () => {
+  test('belongs to one process, and is free again when that one is killed', async () => {
+    const folder = await newFolder()
+    const owner = await otherProcess(folder, 'await engine.start(); say("started")')
+    await owner.said('started')
+    const second = createSqliteEngine({ folder })
+    expect(await refusal(second.start())).toMatch(/is in use by another Jobcast process: stop it/)
+    await owner.kill()
+    await second.start()
+    await second.stop()
+  })
+
+  test('gives a killed process what it had accepted: queued jobs wait, its runs are taken back at once', async () => {
+    const folder = await newFolder()
+    const owner = await otherProcess(
+      folder,
+      `await engine.start()
+      const policy = ${JSON.stringify(DEFAULT_OPTIONS)}
+      const job = (n) => ({ type: 'work', payload: n, policy, tags: [], when: { delayMs: 0 } })
+      const { jobs } = await engine.submit({ jobs: [job(0), job(1), job(2)] })
+      const types = [{ type: 'work', limit: 1 }]
+      const request = { claimId: 'c', workerId: 'w', limit: 1, types, leaseMs: 3_600_000 }
+      const [run] = await engine.claim(request)
+      const events = [{ kind: 'chunk', data: 'so far' }]
+      await engine.report([{ jobId: run.jobId, lease: run.lease, events }])
+      say(JSON.stringify({ ids: jobs.map(({ jobId }) => jobId), lease: run.lease, epoch: engine.feed.epoch }))`,
+    )
+    const { ids, lease, epoch } = JSON.parse(await owner.said('{'))
+    await owner.kill()
+
+    const engine = await open(folder)
+    expect(engine.feed.epoch).toBe(epoch)
+    const jobs = await Promise.all(ids.map((jobId: string) => engine.get(jobId)))
+    expect(jobs).toMatchObject([
+      { status: 'queued', stalls: 1, attempt: 1 },
+      { status: 'queued', stalls: 0 },
+      { status: 'queued', stalls: 0 },
+    ])
+    const [read] = await engine.feed.read([{ jobId: ids[0], after: null, history: true, withJob: false }])
+    expect(read?.events.map(({ seq, kind }) => [seq, kind])).toEqual([
+      [1, 'status'],
+      [2, 'status'],
+      [3, 'chunk'],
+      [4, 'status'],
+    ])
+    expect((await engine.types())[0]?.counts).toMatchObject({ queued: 3, processing: 0 })
+    expect(await engine.extend({ leases: [{ jobId: ids[0], lease }], leaseMs: 1000 })).toEqual(['stale'])
+    expect((await claim(engine, 3)).map(({ payload }) => payload)).toEqual([0, 1, 2])
+  })
+
+  test('keeps every submission that was answered before a kill', async () => {
+    const folder = await newFolder()
+    const owner = await otherProcess(
+      folder,
+      `await engine.start()
+      const policy = ${JSON.stringify(DEFAULT_OPTIONS)}
+      const jobs = [{ type: 'work', payload: null, policy, tags: [], when: { delayMs: 0 } }]
+      for (;;) {
+        const answers = await Promise.all(Array.from({ length: 20 }, () => engine.submit({ jobs })))
+        for (const { jobs: [job] } of answers) say(job.jobId)
+      }`,
+    )
+    await until(() => owner.lines.length > 500, { what: '500 submissions', timeoutMs: 15_000 })
+    await owner.kill()
+    const engine = await open(folder)
+    const found = await Promise.all(owner.lines.map((jobId) => engine.get(jobId)))
+    expect(found.filter((found) => found?.status !== 'queued')).toEqual([])
+    await engine.stop()
+    expect(integrity(folder)).toBe('ok')
+  })
+
+  test('keeps its epoch, and another folder has another', async () => {
+    const [folder, other] = [await newFolder(), await newFolder()]
+    const engine = await open(folder)
+    const { epoch } = engine.feed
+    expect(epoch).toMatch(/^\S{6,}$/)
+    await engine.stop()
+    expect((await open(folder)).feed.epoch).toBe(epoch)
+    expect((await open(other)).feed.epoch).not.toBe(epoch)
+  })
+
+  test('is refused where it holds the file of a newer version', async () => {
+    const folder = await newFolder()
+    await (await open(folder)).stop()
+    const database = openDatabase(join(folder, 'jobcast.db'))
+    database.exec('PRAGMA user_version = 99')
+    database.close()
+    const message = await refusal(createSqliteEngine({ folder }).start())
+    expect(message).toMatch(/newer version of Jobcast \(schema 99, this one knows \d+\): install/)
+  })
+
+  test("is refused where it holds another program's database, which stays as it is", async () => {
+    const folder = await newFolder()
+    const database = openDatabase(join(folder, 'jobcast.db'))
+    database.exec('CREATE TABLE theirs (a)')
+    database.close()
+    expect(await refusal(createSqliteEngine({ folder }).start())).toMatch(/belongs to another program/)
+  })
+
+  test('is refused where the file is damaged, and can be used again when that is moved away', async () => {
+    const folder = await newFolder()
+    const file = join(folder, 'jobcast.db')
+    await writeFile(file, 'no database, but longer than a page'.repeat(500))
+    const engine = createSqliteEngine({ folder })
+    onTestFinished(() => engine.stop())
+    expect(await refusal(engine.start())).toMatch(/no usable store .*restore it from a backup, move it away/)
+    await rename(file, `${file}.damaged`)
+    await engine.start()
+    await engine.check()
+  })
+
+  test('is refused where pages of the file are overwritten', async () => {
+    const folder = await newFolder()
+    const engine = await open(folder)
+    await engine.submit({ jobs: Array.from({ length: 500 }, () => job()) })
+    await engine.stop()
+    const file = join(folder, 'jobcast.db')
+    const bytes = await readFile(file)
+    await writeFile(file, bytes.fill(0x5a, 4096))
+    expect(await refusal(createSqliteEngine({ folder }).start())).toMatch(/no usable store/)
+  })
+
+  test('is refused where nothing can be written', async () => {
+    const folder = join(await newFolder(), 'file')
+    await writeFile(folder, '')
+    const message = await refusal(createSqliteEngine({ folder: join(folder, 'below') }).start())
+    expect(message).toMatch(/cannot be written to .*make it a writable folder, or set JOBCAST_DATA/)
+  })
+
+  test('needs no log beside the file once the engine has stopped', async () => {
+    const folder = await newFolder()
+    const engine = await open(folder)
+    const jobId = await submit(engine, { payload: 'kept' })
+    await engine.stop()
+    const copy = await newFolder()
+    await copyFile(join(folder, 'jobcast.db'), join(copy, 'jobcast.db'))
+    expect(await (await open(copy)).get(jobId)).toMatchObject({ payload: 'kept' })
+  })
+})
+
+describe('writes', () => {
+  afterEach(() => vi.restoreAllMocks())
+
+  test('of one tick are one transaction', async () => {
+    const engine = await open(await newFolder())
+    const begin = vi.spyOn(Store.prototype, 'begin')
+    const ids = await Promise.all(Array.from({ length: 300 }, (_, n) => submit(engine, { payload: n })))
+    expect(new Set(ids).size).toBe(300)
+    expect(begin).toHaveBeenCalledTimes(1)
+    expect((await claim(engine, 200)).map(({ payload }) => payload)).toEqual([...Array(200).keys()])
+  })
+
+  test('of one tick see each other, in the order in which they were called', async () => {
+    const engine = await open(await newFolder())
+    const begin = vi.spyOn(Store.prototype, 'begin')
+    const [jobId, [run], counts] = await Promise.all([submit(engine), claim(engine), engine.types()])
+    expect(begin).toHaveBeenCalledTimes(1)
+    expect(run?.jobId).toBe(jobId)
+    expect(counts[0]?.counts.processing).toBe(1)
+  })
+
+  test('that are refused, or cannot be stored at all, do not spoil those beside them', async () => {
+    const engine = await open(await newFolder())
+    const keyed = (bodyHash: string) =>
+      engine.submit({ jobs: [job()], idempotency: { scope: '', key: 'k', bodyHash } })
+    const results = await Promise.allSettled([
+      submit(engine),
+      keyed('one'),
+      keyed('another'),
+      submit(engine, { type: 'no\0type' }),
+      submit(engine),
+    ])
+    expect(results.map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'],
+    ])
+    const [, , mismatch, unstorable] = results
+    expect(mismatch).toMatchObject({ reason: expect.any(IdempotencyMismatch) })
+    expect(unstorable).toMatchObject({ reason: expect.any(TypeError) })
+    expect(await engine.types()).toMatchObject([{ type: 'work', counts: { queued: 3 } }])
+  })
+
+  test('that fail leave no trace in memory: counts, claims, watchers', async () => {
+    const engine = await open(await newFolder())
+    const jobId = await submit(engine)
+    const heard = vi.fn()
+    await engine.feed.watch(jobId, heard)
+    const commit = vi.spyOn(Store.prototype, 'commit').mockImplementation(() => {
+      throw new Error('no commit')
+    })
+    const request = { claimId: 'again', workerId: 'w', limit: 1, types: [{ type: 'work', limit: 1 }] }
+    await expect(engine.claim({ ...request, leaseMs: 1000 })).rejects.toThrow('no commit')
+    await expect(submit(engine, { type: 'fresh' })).rejects.toThrow('no commit')
+    expect(heard).not.toHaveBeenCalled()
+    commit.mockRestore()
+    expect(await engine.get(jobId)).toMatchObject({ status: 'queued' })
+    expect(await engine.types()).toMatchObject([{ type: 'work', counts: { queued: 1, processing: 0 } }])
+    expect(await engine.claim({ ...request, leaseMs: 1000 })).toMatchObject([{ jobId }])
+    expect(heard).toHaveBeenCalledTimes(1)
+  })
+
+  test('come back by themselves after the disk was full', async () => {
+    const folder = await newFolder()
+    const [onDown, onUp] = [vi.fn(), vi.fn()]
+    const engine = await open(folder, { onDown, onUp })
+    const before = await submit(engine)
+    const full = vi.spyOn(Store.prototype, 'begin').mockImplementation(function (this: Store) {
+      // A real refusal of SQLite's: the file may not grow.
+      this.run('BEGIN IMMEDIATE', [])
+      this.get('PRAGMA max_page_count = 1', [])
+    })
+    const payload = 'x'.repeat(1_000_000)
+    const results = await Promise.allSettled([submit(engine, { payload }), submit(engine, { payload })])
+    expect(results).toMatchObject([{ reason: expect.any(Unavailable) }, { reason: expect.any(Unavailable) }])
+    expect(onDown).toHaveBeenCalledTimes(1)
+    expect(onDown.mock.calls[0]?.[0]).toMatch(/full/)
+    expect(await engine.get(before)).toMatchObject({ status: 'queued' })
+    full.mockImplementation(function (this: Store) {
+      this.run('BEGIN IMMEDIATE', [])
+      this.get('PRAGMA max_page_count = 4294967294', [])
+    })
+    await until(() => onUp.mock.calls.length > 0, { what: 'the store to come back, with nobody calling' })
+    expect(onUp).toHaveBeenCalledExactlyOnceWith(engine.feed.epoch)
+    await submit(engine, { payload })
+    expect((await engine.types())[0]?.counts.queued).toBe(2)
+  })
+
+  test('are refused once the file was taken away', async () => {
+    const folder = await newFolder()
+    const engine = await open(folder)
+    await engine.check()
+    await rename(join(folder, 'jobcast.db'), join(folder, 'elsewhere.db'))
+    expect(await refusal(engine.check())).toMatch(/was removed or replaced while in use: restart Jobcast/)
+    expect(await refusal(submit(engine))).toMatch(/restart/)
+  })
+
+  test('wait for what was called before a stop, and are refused after it', async () => {
+    const folder = await newFolder()
+    const engine = await open(folder)
+    const submitted = submit(engine)
+    await engine.stop()
+    const jobId = await submitted
+    await expect(submit(engine)).rejects.toBeInstanceOf(Unavailable)
+    await expect(engine.get(jobId)).rejects.toBeInstanceOf(Unavailable)
+    expect(await (await open(folder)).get(jobId)).toMatchObject({ status: 'queued' })
+  })
+})
+
+describe('what is stored', () => {
+  test.each([
+    ['NUL', 'a\0b\u0000'],
+    ['lone surrogates', '\ud800 and \udfff'],
+    ['quotes, newlines and signs of all planes', '\'"`\\\n\r\u2028 ü 語 😀'],
+    ['keys of objects', { '\0': { '\ud800': 1 }, __proto__: null, constructor: [] }],
+    ['numbers at their limits', [2 ** 53, -(2 ** 63), 1e308, 5e-324, 0.1]],
+    ['8 MiB', 'y'.repeat(8 * 1024 * 1024)],
+  ])('comes back as it was: %s', async (_, value) => {
+    const folder = await newFolder()
+    let engine = await open(folder)
+    const text = typeof value === 'string' ? value.slice(0, 50) : '\0 text'
+    const jobId = await submit(engine, { payload: value, tags: [text] })
+    const [run] = await claim(engine)
+    expect(run).toMatchObject({ payload: value, tags: [text] })
+    const events: RunEvent[] = [
+      { kind: 'log', data: { level: 'info', line: text } },
+      { kind: 'chunk', data: [text] },
+      { kind: 'progress', data: { percent: 12.5, note: text } },
+    ]
+    const lease = { jobId, lease: run?.lease ?? '' }
+    await engine.report([{ ...lease, events }])
+    const outcome = { kind: 'completed', result: value } as const
+    await engine.settle({ settlements: [{ ...lease, outcome, events: [] }] })
+    await engine.stop()
+
+    engine = await open(folder)
+    const found = await engine.get(jobId)
+    expect(found?.payload).toEqual(value)
+    expect(found?.result).toEqual(value)
+    expect(found).toMatchObject({ tags: [text], progress: { percent: 12.5, note: text } })
+    const [read] = await engine.feed.read([{ jobId, after: null, history: true, withJob: false }])
+    expect(read?.events.slice(2, 5)).toMatchObject(events)
+    expect(read?.events.at(-1)?.data).toMatchObject({ result: value })
+    const page = { types: [], statuses: [], tags: [text], limit: 10, page: null }
+    expect((await engine.list(page)).jobs.map(({ jobId }) => jobId)).toEqual([jobId])
+  })
+
+  test('as text of any kind: errors, keys, workers, secrets', async () => {
+    const engine = await open(await newFolder())
+    const text = 'a\0b\ud800'
+    const idempotency = { scope: text, key: text, bodyHash: text }
+    const first = await engine.submit({ jobs: [job()], idempotency })
+    expect(await engine.submit({ jobs: [job()], idempotency })).toEqual({ ...first, replayed: true })
+    expect(await engine.secret(text, text)).toBe(text)
+    expect(await engine.secret('a', 'other')).toBe('other')
+    const types = [{ type: 'work', limit: 1 }]
+    const [run] = await engine.claim({ claimId: text, workerId: text, limit: 1, types, leaseMs: 1000 })
+    const heard = vi.fn()
+    await engine.onCancel(text, heard)
+    const lease = { jobId: run?.jobId ?? '', lease: run?.lease ?? '' }
+    await engine.cancel(lease.jobId)
+    expect(heard).toHaveBeenCalledExactlyOnceWith(lease)
+    await engine.retry(lease.jobId)
+    const failed = { kind: 'failed', error: text, errorCode: 'timeout' } as const
+    const second = await submit(engine)
+    const [next] = await claim(engine)
+    await engine.settle({
+      settlements: [{ jobId: second, lease: next?.lease ?? '', outcome: failed, events: [] }],
+    })
+    expect(await engine.get(second)).toMatchObject({ error: text })
+  })
+
+  test('is a secret once and for all', async () => {
+    const folder = await newFolder()
+    const engine = await open(folder)
+    expect(await engine.secret('token', 'first')).toBe('first')
+    await engine.stop()
+    expect(await (await open(folder)).secret('token', 'second')).toBe('first')
+  })
+})
+
+describe('lists', () => {
+  test('end a page of large jobs early, and go on from there', async () => {
+    const engine = await open(await newFolder())
+    const payload = 'p'.repeat(6 * 1024 * 1024)
+    for (let n = 0; n < 5; n++) await submit(engine, { payload })
+    const query = { types: [], statuses: [], tags: [], limit: 50 }
+    const first = await engine.list({ ...query, page: null })
+    expect(first.jobs).toHaveLength(3)
+    const second = await engine.list({ ...query, page: first.nextPage })
+    expect(second).toMatchObject({ nextPage: null, jobs: { length: 2 } })
+  })
+})
+
+test('no statement reads a whole table or sorts', async () => {
+  const folder = await newFolder()
+  const { prototype } = Store
+  const spies = [vi.spyOn(prototype, 'run'), vi.spyOn(prototype, 'get'), vi.spyOn(prototype, 'all')]
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+  })
+  const engine = await open(folder)
+  await everyVerb(engine)
+  await engine.stop()
+  const statements = new Set(spies.flatMap((spy) => spy.mock.calls.map(([sql]) => sql)))
+
+  const store = new Store(folder)
+  onTestFinished(() => store.close())
+  const plans = [...statements]
+    .filter((sql) => /SELECT|UPDATE|DELETE/.test(sql))
+    .map((sql) => {
+      const parameters = Array<number>(sql.split('?').length - 1).fill(1)
+      const steps = store.all(`EXPLAIN QUERY PLAN ${sql}`, parameters).map((row) => String(row[3]))
+      return { sql, steps }
+    })
+  expect(plans.length).toBeGreaterThan(20)
+  // Walking an index in its order from one end is what a limit asks for; walking a table is not.
+  const bad = /TEMP B-TREE|SCAN (?!\S+ USING (COVERING )?INDEX)/
+  expect(plans.filter(({ steps }) => steps.some((step) => bad.test(step)))).toEqual([])
+})
+
+test('an address opens the engine that it names, not started', async () => {
+  const folder = join(await newFolder(), 'new')
+  const engine = await openEngine({ kind: 'sqlite', folder })
+  expect(engine.kind).toBe('sqlite')
+  await expect(engine.check()).rejects.toBeInstanceOf(Unavailable)
+  await expect(readFile(join(folder, 'jobcast.db'))).rejects.toThrow('ENOENT')
+  await engine.stop()
+})
+
+/** Uses all that the engine can do, so that every statement is run. */
+async function everyVerb(engine: Engine): Promise<void> {
+  const jobs = [job({ tags: ['t'] }), job(), job(), job({ when: { delayMs: 1 } })]
+  await engine.submit({ jobs, idempotency: { scope: '', key: 'k', bodyHash: 'h' } })
+  const runs = await claim(engine, 3)
+  const leases = runs.map(({ jobId, lease }) => ({ jobId, lease }))
+  const lines = Array.from({ length: 1001 }, () => ({ kind: 'chunk', data: 1 }) as const)
+  await engine.report(leases.map((lease) => ({ ...lease, events: lines })))
+  await engine.extend({ leases, leaseMs: 1 })
+  const [first, second, third] = leases
+  if (first === undefined || second === undefined || third === undefined) throw new Error('no runs')
+  const completed = { kind: 'completed', result: 1 } as const
+  await engine.settle({ settlements: [{ ...first, outcome: completed, events: [] }] })
+  await until(async () => (await engine.rescue({ limit: 10 })).rescued > 0, { what: 'a rescue' })
+  await until(async () => (await engine.promote({ limit: 10 })).promoted > 0, { what: 'a promotion' })
+  await engine.cancel(second.jobId)
+  await engine.retry(second.jobId)
+  await engine.cancel(second.jobId)
+  await engine.prune({ limit: 10 })
+  await engine.remove(first.jobId)
+  await engine.registerTypes([{ type: 'work', policy: DEFAULT_OPTIONS, payloadSchema: null }])
+  await engine.secret('s', 's')
+  await engine.check()
+  await engine.get(second.jobId)
+  await engine.feed.read([{ jobId: third.jobId, after: null, history: true, withJob: true }])
+  await engine.feed.positions([second.jobId])
+  const query = { types: [], statuses: [], tags: [], limit: 1, page: null }
+  await engine.list(query)
+  await engine.list({ ...query, types: ['work'] })
+  await engine.list({ ...query, tags: ['t'] })
+}
+
+function integrity(folder: string): unknown {
+  const database = openDatabase(join(folder, 'jobcast.db'))
+  try {
+    return database.prepare('PRAGMA integrity_check').get([])?.[0]
+  } finally {
+    database.close()
+  }
+}
+
+/** Runs a script with the built engine on the folder as a process of its own; `say` prints a line. */
+async function otherProcess(folder: string, script: string) {
+  const source = `
+    import { createSqliteEngine } from ${JSON.stringify(BUILT_ENGINE)}
+    const engine = createSqliteEngine({ folder: ${JSON.stringify(folder)} })
+    const say = (line) => process.stdout.write(line + '\\n')
+    const alive = setInterval(() => {}, 1000)
+    ${script}`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines: string[] = []
+  let errors = ''
+  createInterface(child.stdout).on('line', (line) => lines.push(line))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+  })
+  const gone = once(child, 'close')
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await gone
+  }
+  onTestFinished(kill)
+  return {
+    lines,
+    kill,
+    said: (start: string) =>
+      until(
+        () => {
+          if (errors !== '') throw new Error(errors)
+          return lines.find((line) => line.startsWith(start))
+        },
+        { what: `the other process to say ${start}`, timeoutMs: 15_000 },
+      ),
+  }
+}
