@@ -22,6 +22,18 @@ export function checkOrigin({ method, headers }: IncomingMessage, origins: Origi
   }
 }
 
+/** Remembers the verdict on the last Host: nearly every request has the same one, and reading it is not free. */
+export function rememberHost(origins: OriginPolicy): OriginPolicy {
+  let last: { readonly host: string | undefined; readonly allowed: boolean } | undefined
+  return {
+    allowsOrigin: origins.allowsOrigin,
+    allowsHost(host) {
+      if (last === undefined || last.host !== host) last = { host, allowed: origins.allowsHost(host) }
+      return last.allowed
+    },
+  }
+}
+
 const ANYONE: Caller = { kind: 'anyone' }
 
 /** Who is calling, and that they may. Throws `unauthorized`, `forbidden` and `not_found`. */

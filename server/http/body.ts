@@ -123,9 +123,20 @@ function endOfString(text: Buffer, from: number): number {
   return text.length
 }
 
+/** A small body has mostly come together with its headers: then it needs neither listeners nor a timer. */
+function readAtOnce(incoming: IncomingMessage): Buffer | null {
+  const { readableLength } = incoming
+  if (readableLength === 0 || readableLength !== Number(incoming.headers['content-length'])) return null
+  const whole: Buffer | null = incoming.read()
+  incoming.resume()
+  return whole
+}
+
 function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {
   if (Number(incoming.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge(limit))
   if (incoming.destroyed) return Promise.reject(new Disconnected('the caller went away'))
+  const whole = readAtOnce(incoming)
+  if (whole !== null) return Promise.resolve(whole)
   // Whoever asked first is told to go on only now, when the call is allowed and the size is fine.
   if (incoming.headers.expect !== undefined) outgoing.writeContinue()
   return new Promise((resolve, reject) => {

@@ -34,7 +34,7 @@ export class Disconnected extends Error {
 }
 
 /** In seconds; a store that is away is usually a restart or a failover. */
-export const RETRY_AFTER_S = '1'
+const RETRY_AFTER_S = '1'
 
 const TITLES: Record<ProblemCode, string> = {
   invalid_json: 'The body is not JSON',

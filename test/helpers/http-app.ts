@@ -26,7 +26,7 @@ export const KEYS: ApiKey[] = [
 ]
 
 /** `resize` has a schema and policies of its own, `anything` takes any JSON. Nothing runs them: tests claim by hand. */
-export const DEFINITIONS: JobDefinition[] = [
+const DEFINITIONS: JobDefinition[] = [
   defineJob({
     type: 'resize',
     payload: z.strictObject({ width: z.int().min(16).max(2048) }),
