@@ -89,9 +89,9 @@ export function createServer(options: {
       presences.push(() => ({ id: `w-${processId}`, role: 'worker', info: worker.info() }))
     }
     const metrics = createMetrics({ events, engine })
+    const auth = await openAuth(engine)
     if (serves) {
       const hub = new Hub({ feed: engine.feed, events })
-      const auth = await openAuth(engine)
       const origins = createOriginPolicy({
         allowedOrigins: config.allowedOrigins,
         keysRequired: auth.enabled,
@@ -113,7 +113,8 @@ export function createServer(options: {
         }),
       )
       const sockets = attachSockets({ server, hub, auth, origins, events })
-      parts.push(hub, sockets, listener(server))
+      // Sockets stop before the listener: it waits for every connection.
+      parts.push(hub, listener(server), sockets)
       const startedAt = new Date().toISOString()
       presences.push(() => ({
         id: `g-${processId}`,
@@ -121,7 +122,7 @@ export function createServer(options: {
         info: { id: `g-${processId}`, host: hostname(), pid: process.pid, startedAt, ...hub.info() },
       }))
     } else if (config.portGiven) {
-      parts.push(listener(createHttpServer(createHealthApp({ engine, metrics, readiness }))))
+      parts.push(listener(createHttpServer(createHealthApp({ engine, metrics, readiness, auth, events }))))
     }
     parts.push(new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }))
 

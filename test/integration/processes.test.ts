@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 async function process(env: Record<string, string>): Promise<ServerProcess> {
-  const server = await startServer({ JOBCAST_LEASE_MS: '1000', JOBCAST_DRAIN_MS: '500', ...env })
+  const server = await startServer({ JOBCAST_LEASE_MS: '3000', JOBCAST_DRAIN_MS: '500', ...env })
   onTestFinished(() => server.kill())
   return server
 }
