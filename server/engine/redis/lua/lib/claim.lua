@@ -3,6 +3,8 @@
 -- A lease is `<worker>/<token>.<n>`; `leases` holds `<id> <lease>` by the end of the lease.
 local MOST_CLAIM_BYTES = 4194304
 local REMEMBERED_CLAIMS = 8
+-- However short the lease, a lost answer has to be noticed and the claim sent again.
+local SHORTEST_MEMORY_MS = 2500
 
 local claimed, claimed_bytes
 
@@ -134,7 +136,8 @@ local function claim()
     redis.call('ZADD', prefix .. 'leases', unpack(leases))
     local record = '\n' .. claim_id .. ' ' .. token .. ' ' .. table.concat(ids, ' ')
     local _, kept = string.find(earlier, string.rep('\n[^\n]*', REMEMBERED_CLAIMS - 1))
-    redis.call('SET', memory, record .. string.sub(earlier, 1, kept or #earlier), 'PX', lease_ms)
+    redis.call('SET', memory, record .. string.sub(earlier, 1, kept or #earlier), 'PX',
+      math.max(lease_ms, SHORTEST_MEMORY_MS))
   end
   -- A single type need not take turns; the others go to the end, in the order in which they were served.
   if #ready_types > 1 then
