@@ -26,9 +26,14 @@ export function Section({ title, aside, children }: SectionProps) {
 }
 
 /** A titled card that opens and closes. */
-export function FoldedSection({ title, aside, children }: SectionProps) {
+export function FoldedSection({
+  title,
+  aside,
+  startsOpen,
+  children,
+}: SectionProps & { startsOpen: boolean }) {
   return (
-    <details className={classes.section}>
+    <details className={classes.section} open={startsOpen}>
       <summary className={classes.head} data-folds>
         <IconChevronRight size={15} className={classes.chevron} aria-hidden />
         <h2 className={classes.title}>{title}</h2>

@@ -8,7 +8,7 @@ const NUMBERS = [
   { name: 'steps', label: 'Steps', hint: '10' },
   { name: 'stepMs', label: 'Each takes', hint: '500', suffix: ' ms' },
   { name: 'failAtStep', label: 'Fail at step', hint: 'never' },
-  { name: 'failAttempts', label: 'In so many attempts', hint: 'all' },
+  { name: 'failAttempts', label: 'Attempts that fail', hint: 'all' },
   { name: 'resultBytes', label: 'Pad the result by', hint: '0', suffix: ' B' },
 ] as const
 

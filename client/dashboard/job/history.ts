@@ -42,10 +42,10 @@ function inWords({ data }: StatusEvent, before: JobStatus | null, attempt: numbe
   switch (status) {
     case 'scheduled':
       return before === 'processing'
-        ? { label: `Failed; attempt ${attempt} is to come`, detail: error, status }
+        ? { label: `Attempt ${attempt - 1} failed`, detail: error, status }
         : { label: 'Scheduled', detail: null, status }
     case 'queued':
-      return { label: queuedFrom(before), detail: null, status }
+      return { label: queuedFrom(before, attempt), detail: null, status }
     case 'processing':
       return { label: attempt > 1 ? `Attempt ${attempt} started` : 'Started', detail: null, status }
     case 'completed':
@@ -55,13 +55,13 @@ function inWords({ data }: StatusEvent, before: JobStatus | null, attempt: numbe
     case 'cancelled':
       return { label: 'Cancelled', detail: null, status }
     case null:
-      return { label: data.cancelRequested === true ? 'Asked to cancel' : 'Changed', detail: null, status }
+      return { label: data.cancelRequested === true ? 'Cancel requested' : 'Changed', detail: null, status }
   }
 }
 
-function queuedFrom(before: JobStatus | null): string {
+function queuedFrom(before: JobStatus | null, attempt: number): string {
   if (before === 'processing') return 'Back in the queue'
-  if (before === 'scheduled') return 'Its time has come'
+  if (before === 'scheduled') return attempt > 1 ? 'Queued again' : 'Due'
   if (before === 'failed' || before === 'cancelled') return 'Retried by hand'
   return 'Queued'
 }

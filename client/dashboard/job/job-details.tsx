@@ -3,8 +3,9 @@ import type { JobEvent } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { JsonView } from '../common/json-view.tsx'
 import { FoldedSection } from '../common/section.tsx'
+import { inOneLine, type Json } from '../common/shorten.ts'
 import { Facts } from './facts.tsx'
-import { logOf, outputOf } from './history.ts'
+import { isRecord, logOf, outputOf } from './history.ts'
 import classes from './job-details.module.css'
 import { JobHead } from './job-head.tsx'
 import { JobProblem } from './job-problem.tsx'
@@ -14,6 +15,8 @@ import { Output } from './output.tsx'
 import { Result } from './result.tsx'
 import { Timeline } from './timeline.tsx'
 import { WatchFromTerminal } from './watch-from-terminal.tsx'
+
+const SHORT = 600
 
 interface JobDetailsProps {
   readonly job: Job
@@ -43,7 +46,7 @@ export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry 
             <Output chunks={output} payload={job.payload} />
           )}
           {log.length > 0 && <LogView entries={log} />}
-          <FoldedSection title="Payload">
+          <FoldedSection title="Payload" startsOpen={isShort(job.payload)}>
             <JsonView value={job.payload} label="payload" />
           </FoldedSection>
         </div>
@@ -55,6 +58,11 @@ export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry 
       </div>
     </article>
   )
+}
+
+/** Worth showing without being asked: no picture, no page of text. */
+function isShort(payload: Json): boolean {
+  return !isRecord(payload) || Object.values(payload).every((value) => inOneLine(value).length <= SHORT)
 }
 
 function Stale({ text }: { text: string }) {

@@ -24,7 +24,7 @@ export function TypesTable({ types, onChanged }: { types: readonly TypeInfo[]; o
       cell: ({ counts }: TypeInfo) => <Figure value={counts[status]} />,
     })),
     { title: 'Workers', isNumber: true, cell: ({ workers }) => <Figure value={workers} /> },
-    { title: 'At once', isNumber: true, cell: ({ concurrency }) => <Figure value={concurrency} /> },
+    { title: 'Concurrency', isNumber: true, cell: ({ concurrency }) => <Figure value={concurrency} /> },
     { title: 'Runs', cell: (info) => <PauseSwitch info={info} onChanged={onChanged} /> },
   ]
   return (
