@@ -302,10 +302,11 @@ class JobWorker implements Worker {
     }
   }
 
-  #executorOf({ type, run, isolate }: JobDefinition): Executor {
+  #executorOf(definition: JobDefinition): Executor {
+    const { type, run, isolate } = definition
     if (isolate !== undefined) return this.#threads.executor(isolate)
-    if (run !== undefined) return inProcess(run)
-    throw new TypeError(`job type "${type}" has neither run nor isolate`)
+    if (run === undefined) throw new TypeError(`job type "${type}" has neither run nor isolate`)
+    return inProcess((payload, context) => run.call(definition, payload, context))
   }
 
   #fail(where: string, error: unknown): void {
