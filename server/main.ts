@@ -26,10 +26,17 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => events.emit('failure', { where: 'unhandled rejection', error }))
 
   const server = createServer({ config, definitions, events })
-  const stopping = stopOnSignal(server, (signal) => log.info({ signal }, 'draining'))
+  process.once('SIGTERM', leave).once('SIGINT', leave)
   await server.start()
+  process.off('SIGTERM', leave).off('SIGINT', leave)
+  const stopping = stopOnSignal(server, (signal) => log.info({ signal }, 'draining'))
   process.stdout.write(`${server.ready()}\n`)
   await stopping
+  process.exit(0)
+}
+
+/** While it starts there is nothing to drain. */
+function leave(): never {
   process.exit(0)
 }
 

@@ -41,6 +41,9 @@ export interface JobcastServer {
 /** Where `vite build` puts the web page, seen from the built server. */
 const PAGE_FOLDER = fileURLToPath(new URL('../page', import.meta.url))
 
+/** What requests under way get to be answered when the process stops, in ms. */
+const ANSWER_MS = 1000
+
 /** Wires the parts of one process together; the only place that knows all of them and their order. */
 export function createServer(options: {
   config: Config
@@ -70,24 +73,6 @@ export function createServer(options: {
 
     // In the order in which they start; they stop in the opposite one.
     const parts: Service[] = [createMaintenance({ engine, events })]
-    if (works) {
-      const worker = createWorker({
-        engine,
-        definitions,
-        events,
-        workerId: `w-${processId}`,
-        concurrency: config.concurrency,
-        leaseMs: config.leaseMs,
-        cancelGraceMs: config.cancelGraceMs,
-        maxResultBytes: config.maxBytes,
-      })
-      parts.push({
-        start: () => worker.start(),
-        drain: () => worker.drain(config.drainMs),
-        stop: () => worker.stop(),
-      })
-      presences.push(() => ({ id: `w-${processId}`, role: 'worker', info: worker.info() }))
-    }
     const metrics = createMetrics({ events, engine })
     const auth = await openAuth(engine)
     if (serves) {
@@ -124,6 +109,25 @@ export function createServer(options: {
     } else if (config.portGiven) {
       parts.push(listener(createHttpServer(createHealthApp({ engine, metrics, readiness, auth, events }))))
     }
+    // After the listener: where the port is taken, no job has been claimed in vain.
+    if (works) {
+      const worker = createWorker({
+        engine,
+        definitions,
+        events,
+        workerId: `w-${processId}`,
+        concurrency: config.concurrency,
+        leaseMs: config.leaseMs,
+        cancelGraceMs: config.cancelGraceMs,
+        maxResultBytes: config.maxBytes,
+      })
+      parts.push({
+        start: () => worker.start(),
+        drain: () => worker.drain(config.drainMs),
+        stop: () => worker.stop(),
+      })
+      presences.push(() => ({ id: `w-${processId}`, role: 'worker', info: worker.info() }))
+    }
     parts.push(new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }))
 
     for (const part of parts) {
@@ -150,8 +154,11 @@ export function createServer(options: {
         }),
       stop: () =>
         new Promise((resolve) => {
-          server.close(() => resolve())
-          server.closeAllConnections()
+          const cut = setTimeout(() => server.closeAllConnections(), ANSWER_MS)
+          server.close(() => {
+            clearTimeout(cut)
+            resolve()
+          })
         }),
     }
   }
@@ -159,7 +166,14 @@ export function createServer(options: {
   async function stop(): Promise<void> {
     draining = true
     await Promise.all(services.map((service) => service.drain?.()))
-    for (const service of services.reverse().splice(0)) await service.stop()
+    for (const service of services.reverse().splice(0)) {
+      try {
+        await service.stop()
+      } catch (error) {
+        // The others, the store among them, are to be stopped all the same.
+        events.emit('failure', { where: 'stop', error })
+      }
+    }
   }
 
   return {
