@@ -44,14 +44,12 @@ export function createApp(deps: AppDeps): App {
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
-export function createHealthApp(
-  deps: HealthDeps & { readonly auth?: Auth | undefined; readonly events?: Events | undefined },
-): App {
+export function createHealthApp(deps: HealthDeps & { readonly auth: Auth; readonly events: Events }): App {
   return dispatch({
     routes: healthRoutes(deps),
-    auth: deps.auth ?? null,
+    auth: deps.auth,
     origins: null,
-    events: deps.events ?? null,
+    events: deps.events,
     page: null,
   })
 }

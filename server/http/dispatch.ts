@@ -14,10 +14,10 @@ export type App = Hono<{ Bindings: HttpBindings }>
 
 interface DispatchOptions {
   readonly routes: readonly Route[]
-  readonly auth: Auth | null
+  readonly auth: Auth
   /** Null where every origin and host may call, as for probes of a worker. */
   readonly origins: OriginPolicy | null
-  readonly events: Events | null
+  readonly events: Events
   /** Answers what is no route: a file of the page. Null where it has none. */
   readonly page: ((context: HttpContext) => Response | null) | null
 }
@@ -50,7 +50,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     const started = performance.now()
     const { method } = context.req.raw
     const response = await finish(context, `${method} ${route}`, run)
-    events?.emit('http.answered', { method, route, status: response.status, ms: performance.now() - started })
+    events.emit('http.answered', { method, route, status: response.status, ms: performance.now() - started })
     return response
   }
 
@@ -77,8 +77,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     if (jobId !== '' && !isJobId(jobId) && table.isLiteral(path)) {
       throw methodNotAllowed(context.req.raw.method, table.allow(path) ?? '')
     }
-    const caller =
-      auth === null ? ({ kind: 'anyone' } as const) : await authorize(auth, route, context, jobId)
+    const caller = await authorize(auth, route, context, jobId)
     return route.answer(context, caller, jobId)
   }
 
@@ -95,7 +94,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
   }
 
   function unforeseen(where: string, error: unknown): ProblemError {
-    events?.emit('failure', { where, error })
+    events.emit('failure', { where, error })
     return new ProblemError('internal_error', 'the server has logged what happened')
   }
 }

@@ -141,10 +141,21 @@ export async function checkValue(
   if (standard === undefined) return { ok: true, value }
   const checked = await standard['~standard'].validate(value)
   if (checked.issues === undefined) return { ok: true, value: checked.value }
-  return {
-    ok: false,
-    issues: checked.issues.map((issue) => ({ path: dotted(issue.path), message: issue.message })),
+  return { ok: false, issues: checked.issues.flatMap(toIssues) }
+}
+
+/** Of unknown fields zod names the object that they are in; whoever sent them looks for the fields. */
+function toIssues(issue: StandardSchemaV1.Issue): Issue[] {
+  const path = dotted(issue.path)
+  if (
+    !('code' in issue && issue.code === 'unrecognized_keys' && 'keys' in issue && Array.isArray(issue.keys))
+  ) {
+    return [{ path, message: issue.message }]
   }
+  return issue.keys.map((key) => ({
+    path: path === '' ? String(key) : `${path}.${key}`,
+    message: 'unknown field',
+  }))
 }
 
 function dotted(path: StandardSchemaV1.Issue['path']): string {

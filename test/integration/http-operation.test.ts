@@ -161,7 +161,13 @@ describe('operation', () => {
   test('a worker serves health and metrics, and nothing else', async () => {
     const metrics = createMetrics({ events: app.events, engine: app.engine })
     const worker = createHttpServer(
-      createHealthApp({ engine: app.engine, metrics, readiness: () => draining, auth: app.auth }),
+      createHealthApp({
+        engine: app.engine,
+        metrics,
+        readiness: () => draining,
+        auth: app.auth,
+        events: app.events,
+      }),
     )
     worker.listen(0, '127.0.0.1')
     await once(worker, 'listening')

@@ -145,6 +145,12 @@ describe('a refused submission', () => {
       ['payload.width'],
     ],
     ['a payload of another shape', '{"type":"resize","payload":5}', 'invalid_payload', ['payload']],
+    [
+      'an unknown payload field',
+      '{"type":"resize","payload":{"width":64,"height":1,"depth":1}}',
+      'invalid_payload',
+      ['payload.height', 'payload.depth'],
+    ],
     ['nesting of 65', `{"type":"anything","payload":${nested(65)}}`, 'invalid_payload', ['payload']],
     ['nesting of 12,000', `{"type":"anything","payload":${nested(12_000)}}`, 'invalid_payload', ['payload']],
     [
