@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Engine } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
 import { describeEngine } from './describe-engine.ts'
-import { createKit, newJob, type OpenStore, present } from './harness.ts'
+import { createKit, newJob, present } from './harness.ts'
+import { openRedis } from './open-redis.ts'
 import { roundOfJobs } from './round-of-jobs.ts'
 
 let redis: RedisServer
@@ -16,32 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-async function openRedis(url = redis.url, prefix = `test-${randomUUID()}`): Promise<OpenStore> {
-  const engines: Engine[] = []
-  const start = async () => {
-    const engine = createRedisEngine({ url, prefix })
-    engines.push(engine)
-    await engine.start()
-    return engine
-  }
-  let engine = await start()
-  return {
-    get engine() {
-      return engine
-    },
-    async reopen() {
-      await engine.stop()
-      engine = await start()
-      return engine
-    },
-    peer: start,
-    async close() {
-      await Promise.all(engines.map((one) => one.stop()))
-    },
-  }
-}
-
-describeEngine('redis', openRedis)
+describeEngine('redis', () => openRedis(redis.url))
 
 describe('the redis engine, of its own', () => {
   const cleanups: (() => Promise<unknown>)[] = []
@@ -55,7 +30,7 @@ describe('the redis engine, of its own', () => {
     return server
   }
 
-  async function open(url?: string, prefix?: string) {
+  async function open(url: string, prefix?: string) {
     const store = await openRedis(url, prefix)
     cleanups.push(() => store.close())
     return createKit(store, new Set())
@@ -81,11 +56,11 @@ describe('the redis engine, of its own', () => {
     await until(
       async () => {
         expect(await footprint(client)).toEqual(before)
-        return true
+        // A key that has just expired is counted until Redis gets round to dropping it.
+        return (await client.dbsize()) === Object.keys(before).length
       },
       { what: 'the keys to be as they were', intervalMs: 100 },
     )
-    expect(await client.dbsize()).toBe(Object.keys(before).length)
   })
 
   test('touches no key for ids that are none', async () => {

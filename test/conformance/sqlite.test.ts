@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'libsql'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -9,29 +8,8 @@ import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { until } from '../helpers/until.ts'
 import { describeEngine } from './describe-engine.ts'
 import { createKit, type Kit, type OpenStore, present, tick } from './harness.ts'
+import { openSqlite } from './open-sqlite.ts'
 import { roundOfJobs } from './round-of-jobs.ts'
-
-async function openSqlite(): Promise<OpenStore & { readonly folder: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'jobcast-sqlite-'))
-  let engine = createSqliteEngine({ folder })
-  await engine.start()
-  return {
-    folder,
-    get engine() {
-      return engine
-    },
-    async reopen() {
-      await engine.stop()
-      engine = createSqliteEngine({ folder })
-      await engine.start()
-      return engine
-    },
-    async close() {
-      await engine.stop()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
 
 describeEngine('sqlite', openSqlite)
 

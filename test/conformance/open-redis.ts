@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto'
+import type { Engine } from '../../server/engine/engine.ts'
+import { createRedisEngine } from '../../server/engine/redis/engine.ts'
+import type { OpenStore } from './harness.ts'
+
+/** The Redis engine under a prefix of its own, unless one is given. */
+export async function openRedis(url: string, prefix = `test-${randomUUID()}`): Promise<OpenStore> {
+  const engines: Engine[] = []
+  const start = async () => {
+    const engine = createRedisEngine({ url, prefix })
+    engines.push(engine)
+    await engine.start()
+    return engine
+  }
+  let engine = await start()
+  return {
+    get engine() {
+      return engine
+    },
+    async reopen() {
+      await engine.stop()
+      engine = await start()
+      return engine
+    },
+    peer: start,
+    async close() {
+      await Promise.all(engines.map((one) => one.stop()))
+    },
+  }
+}
