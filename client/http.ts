@@ -49,7 +49,7 @@ export class Http {
     try {
       const response = await this.send(path, { ...call, signal: deadline.signal })
       if (response.status === 204) return null as T
-      return (await response.json()) as T
+      return await readJson<T>(response)
     } catch (error) {
       throw describe(error, deadline.signal)
     } finally {
@@ -79,6 +79,17 @@ export class Http {
     }
     if (!response.ok) throw await refusal(response)
     return response
+  }
+}
+
+/** The border: the server's answers are trusted to have the shape that the protocol promises. */
+async function readJson<T>(response: Response): Promise<T> {
+  const text = await response.text()
+  try {
+    return JSON.parse(text) as T
+  } catch (cause) {
+    const { status } = response
+    throw new JobcastError('http_error', `HTTP ${status} with something that is not JSON`, { status, cause })
   }
 }
 

@@ -83,6 +83,7 @@ export function scriptedFetch() {
     new Promise((resolve, reject) => {
       const signal = init.signal ?? new AbortController().signal
       signal.addEventListener('abort', () => reject(signal.reason))
+      if (signal.aborted) reject(signal.reason)
       const json = (body: unknown, status = 200, headers: Record<string, string> = {}) =>
         resolve(new Response(JSON.stringify(body), { status, headers }))
       requests.push({

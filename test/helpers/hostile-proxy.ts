@@ -1,0 +1,103 @@
+import { createServer, type IncomingMessage, request } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** What happens to one kind of traffic: passed on, refused at once, or accepted and never answered. */
+export type Treatment = 'pass' | 'refuse' | 'mute'
+/** WebSockets; server-sent events; polls that are held; everything else. */
+export type Traffic = 'socket' | 'stream' | 'hold' | 'other'
+
+export interface HostileProxy {
+  readonly url: string
+  readonly treat: Record<Traffic, Treatment>
+  /** How many requests of a kind came. */
+  readonly seen: Record<Traffic, number>
+  /** Cuts every connection, those to the server too. */
+  cut(): void
+  close(): Promise<void>
+}
+
+/** Stands between a client and a server and is as unkind as the networks out there. */
+export async function startHostileProxy(target: () => string): Promise<HostileProxy> {
+  const treat: Record<Traffic, Treatment> = { socket: 'pass', stream: 'pass', hold: 'pass', other: 'pass' }
+  const seen: Record<Traffic, number> = { socket: 0, stream: 0, hold: 0, other: 0 }
+  const open = new Set<Duplex>()
+  const track = (duplex: Duplex) => {
+    open.add(duplex)
+    duplex.once('close', () => open.delete(duplex))
+    duplex.on('error', () => duplex.destroy())
+  }
+
+  const server = createServer((incoming, answer) => {
+    const kind = kindOf(incoming)
+    seen[kind] += 1
+    if (treat[kind] === 'refuse') {
+      answer.writeHead(502).end('the proxy does not like this')
+      return
+    }
+    const outgoing = request(
+      new URL(incoming.url ?? '/', target()),
+      { method: incoming.method, headers: { ...incoming.headers, host: new URL(target()).host } },
+      (response) => {
+        if (treat[kind] === 'mute') return
+        answer.writeHead(response.statusCode ?? 502, response.headers)
+        response.pipe(answer)
+        response.once('error', () => answer.destroy())
+      },
+    )
+    outgoing.once('error', () => answer.destroy())
+    answer.once('close', () => outgoing.destroy())
+    incoming.pipe(outgoing)
+  })
+  server.on('connection', (socket: Socket) => track(socket))
+  server.on('upgrade', (incoming, socket, head) => {
+    seen.socket += 1
+    if (treat.socket === 'refuse') {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+      return
+    }
+    const { hostname, port } = new URL(target())
+    const upstream = connect(Number(port), hostname, () => {
+      const lines = [`GET ${incoming.url} HTTP/1.1`]
+      for (const [name, value] of Object.entries(incoming.headers)) {
+        lines.push(`${name}: ${name === 'host' ? `${hostname}:${port}` : String(value)}`)
+      }
+      upstream.write(`${lines.join('\r\n')}\r\n\r\n`)
+      upstream.write(head)
+      if (treat.socket === 'mute') upstream.once('data', (first) => socket.write(headOnly(first)))
+      else upstream.pipe(socket)
+      socket.pipe(upstream)
+    })
+    track(upstream)
+    upstream.once('close', () => socket.destroy())
+    socket.once('close', () => upstream.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // A server that listens on a port has such an address.
+  const { port } = server.address() as AddressInfo
+  const cut = () => {
+    for (const duplex of open) duplex.destroy()
+  }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    treat,
+    seen,
+    cut,
+    close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      cut()
+      return closed
+    },
+  }
+}
+
+function kindOf({ url = '', headers }: IncomingMessage): Traffic {
+  if (url.includes('/events')) return 'stream'
+  if (/[?&]wait=[1-9]/.test(url)) return 'hold'
+  return headers.upgrade === 'websocket' ? 'socket' : 'other'
+}
+
+/** The answer to an upgrade, without the frames that may follow it. */
+function headOnly(data: Buffer): Buffer {
+  return data.subarray(0, data.indexOf('\r\n\r\n') + 4)
+}

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
+import {
+  type ClientOptions,
+  createClient,
+  type JobcastClient,
+  type JobEvent,
+  type TransportName,
+} from '../../client/index.ts'
+import { type HostileProxy, startHostileProxy } from '../helpers/hostile-proxy.ts'
+import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
+
+const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
+
+function openClient(options: ClientOptions): JobcastClient {
+  const client = createClient({ WebSocket, ...options })
+  onTestFinished(() => client.close())
+  return client
+}
+
+async function openProxy(target: () => string): Promise<HostileProxy> {
+  const proxy = await startHostileProxy(target)
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+/** All but progress, which may be merged. */
+const lasting = (events: readonly JobEvent[]) => events.filter(({ kind }) => kind !== 'progress')
+
+const countdown = (payload: object) => ({ type: 'countdown', payload })
+
+describe('with a server', () => {
+  let server: ServerProcess
+  let data: Awaited<ReturnType<typeof dataFolder>>
+  beforeAll(async () => {
+    data = await dataFolder()
+    server = await startServer({ JOBCAST_DATA: data.path })
+  })
+  afterAll(async () => {
+    await server.stop()
+    await data.remove()
+  })
+
+  test('a watch sees the same over each transport', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const { jobId } = await client.submit(countdown({ steps: 8, stepMs: 60, logs: true, chunks: true }))
+    const seen = await Promise.all(
+      TRANSPORTS.map(async (transport) => {
+        const other = openClient({ baseUrl: server.url, transports: [transport] })
+        const events: JobEvent[] = []
+        const watch = other.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
+        const job = await watch.finished
+        expect(watch.getSnapshot()).toMatchObject({ phase: 'ended', transport, error: null })
+        expect(lasting(watch.getSnapshot().events)).toEqual(lasting(events))
+        return { job, events: lasting(events) }
+      }),
+    )
+    const job = await client.get(jobId)
+    expect(job).toMatchObject({ status: 'completed', result: { steps: 8 } })
+    for (const one of seen) expect(one).toEqual({ job, events: seen[0]?.events })
+    expect(seen[0]?.events.filter(({ kind }) => kind === 'log')).toHaveLength(8)
+    expect(seen[0]?.events.filter(({ kind }) => kind === 'chunk')).toHaveLength(8)
+  })
+
+  test.each(TRANSPORTS)('%s: a job that is not there, and one that has ended', async (transport) => {
+    const client = openClient({ baseUrl: server.url, transports: [transport] })
+    const missing = client.watch('0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11')
+    await expect(missing.finished).rejects.toMatchObject({ name: 'JobcastError', code: 'not_found' })
+    expect(missing.getSnapshot().phase).toBe('refused')
+    const { jobId } = await client.submit(countdown({ steps: 1, stepMs: 0, logs: true }))
+    await client.watch(jobId).finished
+    const kinds: string[] = []
+    for await (const { kind } of client.watch(jobId, { history: true })) kinds.push(kind)
+    expect(kinds.filter((kind) => kind !== 'progress')).toEqual(['status', 'status', 'log', 'status'])
+  })
+
+  test('many jobs over one WebSocket, beyond what one connection may subscribe to', async () => {
+    const proxy = await openProxy(() => server.url)
+    const client = openClient({ baseUrl: proxy.url })
+    const submissions = Array.from({ length: 270 }, () => countdown({ steps: 2, stepMs: 20 }))
+    const { jobs } = await client.submitBatch(submissions)
+    const ended = await Promise.all(jobs.map(({ jobId }) => client.watch(jobId).finished))
+    expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(['completed']))
+    expect(proxy.seen.socket).toBe(1)
+  })
+
+  test('commands', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const { jobId } = await client.submit({ ...countdown({ steps: 1000 }), options: { tags: ['commands'] } })
+    const watch = client.watch(jobId)
+    await until(() => watch.getSnapshot().job?.status === 'processing', { what: 'the job to run' })
+    expect(
+      await client.list({ tag: ['commands'], status: ['processing', 'queued'], limit: 5 }),
+    ).toMatchObject({
+      jobs: [{ jobId }],
+      nextPage: null,
+    })
+    await client.cancel(jobId)
+    await expect(watch.finished).resolves.toMatchObject({ status: 'cancelled' })
+    await expect(client.cancel(jobId)).rejects.toMatchObject({ code: 'already_finished', status: 409 })
+    const { cursor } = await client.retry(jobId)
+    const seen: JobEvent[] = []
+    const again = client.watch(jobId, { after: cursor, onEvent: (event) => seen.push(event) })
+    await client.cancel(jobId)
+    await again.finished
+    expect(seen.at(-1)).toMatchObject({ data: { status: 'cancelled' } })
+    expect(seen[0]?.seq).toBe(Number(cursor.split('.').at(-1)) + 1)
+    await client.remove(jobId)
+    await expect(client.get(jobId)).rejects.toMatchObject({ code: 'not_found' })
+    expect((await client.types()).types.map(({ type }) => type)).toContain('countdown')
+    expect(await client.overview()).toMatchObject({ engine: 'sqlite' })
+  })
+
+  test('bad input comes back with its paths', async () => {
+    const client = openClient({ baseUrl: server.url })
+    await expect(client.submit(countdown({ steps: 'many' }))).rejects.toMatchObject({
+      code: 'invalid_payload',
+      status: 400,
+      errors: [{ path: 'payload.steps' }],
+    })
+    const circular: Record<string, unknown> = {}
+    circular.self = circular
+    await expect(client.submit(countdown(circular))).rejects.toMatchObject({ code: 'invalid_json' })
+  })
+
+  test('a job that is cancelled before it ever ran', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const { jobId } = await client.submit({ ...countdown({}), options: { delayMs: 60_000 } })
+    const watch = client.watch(jobId)
+    await until(() => watch.getSnapshot().phase === 'live')
+    const other = openClient({ baseUrl: server.url, transports: ['long-poll'] }).watch(jobId)
+    await until(() => other.getSnapshot().phase === 'live')
+    await client.cancel(jobId)
+    await expect(watch.finished).resolves.toMatchObject({ status: 'cancelled' })
+    await expect(other.finished).resolves.toMatchObject({ status: 'cancelled' })
+  })
+})
+
+test.each(TRANSPORTS)(
+  '%s: a server killed and started again in the middle of a watch',
+  async (transport) => {
+    const data = await dataFolder()
+    onTestFinished(() => data.remove())
+    let server = await startServer({ JOBCAST_DATA: data.path })
+    onTestFinished(() => server.kill())
+    const client = openClient({ baseUrl: server.url, transports: [transport] })
+    const { jobId } = await client.submit(countdown({ steps: 80, stepMs: 50, logs: true }))
+    const events: JobEvent[] = []
+    const watch = client.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
+    await until(() => events.some(({ kind }) => kind === 'log'), { what: 'a log line' })
+    await server.kill()
+    await until(() => watch.getSnapshot().phase === 'reconnecting', { what: 'the loss to show' })
+    server = await startServer({ JOBCAST_DATA: data.path, PORT: String(server.port) })
+    await expect(watch.finished).resolves.toMatchObject({ status: 'completed', stalls: 1, attempt: 1 })
+    const seqs = lasting(events).map(({ seq }) => seq)
+    expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b))
+    const retained = lasting(await history(client, jobId))
+    expect(lasting(events)).toEqual(retained)
+  },
+  40_000,
+)
+
+test('where keys are needed: tokens from submit, from the user, and none', async () => {
+  const data = await dataFolder()
+  onTestFinished(() => data.remove())
+  const server = await startServer({
+    JOBCAST_DATA: data.path,
+    JOBCAST_API_KEYS: 'app:submit:k1,eye:read:k2',
+    JOBCAST_TOKEN_TTL_MS: '3000',
+  })
+  onTestFinished(() => server.kill())
+  const app = openClient({ baseUrl: server.url, credential: 'k1' })
+  const long = await app.submit(countdown({ steps: 60, stepMs: 100 }))
+  const short = await app.submit(countdown({ steps: 1, stepMs: 0 }))
+  for (const transport of TRANSPORTS) {
+    const stranger = openClient({ baseUrl: server.url, transports: [transport] })
+    await expect(stranger.watch(short.jobId).finished).rejects.toMatchObject({ code: 'unauthorized' })
+    const other = stranger.watch(long.jobId, { token: short.token ?? '' })
+    await expect(other.finished).rejects.toMatchObject({ code: 'not_found' })
+    const eye = openClient({ baseUrl: server.url, transports: [transport], credential: 'k2' })
+    await expect(eye.watch(short.jobId).finished).resolves.toMatchObject({ status: 'completed' })
+  }
+  let asked = 0
+  const renewToken = async () => {
+    asked += 1
+    const bearer = { authorization: 'Bearer k1' }
+    const answer = await fetch(`${server.url}/api/jobs/${long.jobId}/token`, {
+      method: 'POST',
+      headers: bearer,
+    })
+    const { token }: { token: string } = JSON.parse(await answer.text())
+    return token
+  }
+  const page = openClient({ baseUrl: server.url, renewToken })
+  const phases: string[] = []
+  const watch = page.watch(long.jobId, { token: long.token ?? '' })
+  watch.subscribe(() => phases.push(watch.getSnapshot().phase))
+  await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
+  expect(asked).toBeGreaterThan(0)
+  expect(phases).not.toContain('refused')
+}, 30_000)
+
+async function history(client: JobcastClient, jobId: string): Promise<JobEvent[]> {
+  const events: JobEvent[] = []
+  for await (const event of client.watch(jobId, { history: true })) events.push(event)
+  return events
+}
