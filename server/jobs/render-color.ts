@@ -6,7 +6,7 @@ export type Rgb = readonly [number, number, number]
 /** Lightness 0–1, chroma 0–0.4, hue in degrees: steps that look even (OKLCH, CSS Color 4 section 9). */
 export type Oklch = readonly [number, number, number]
 
-export const BLACK: Rgb = [0, 0, 0]
+const BLACK: Rgb = [0, 0, 0]
 
 export function rgb([lightness, chroma, hue]: Oklch): Rgb {
   const angle = (hue * Math.PI) / 180

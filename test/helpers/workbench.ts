@@ -45,7 +45,7 @@ export interface Workbench {
   close(): Promise<void>
 }
 
-export interface Emitted {
+interface Emitted {
   readonly name: keyof ServerEvents
   readonly data: unknown
 }

@@ -1,0 +1,15 @@
+import { checkValue, type JobDefinition } from '../../server/jobs/define-job.ts'
+import { shippedJobs } from '../../server/jobs/index.ts'
+
+/** The job type of this name that comes with Jobcast. */
+export function shipped(type: string): JobDefinition {
+  const found = shippedJobs.find((job) => job.type === type)
+  if (found === undefined) throw new Error(`no job type ${type}`)
+  return found
+}
+
+/** What the type's schema has against a payload, as `path: message`. */
+export async function problems(type: string, payload: unknown): Promise<string[]> {
+  const checked = await checkValue(shipped(type).payload, payload)
+  return checked.ok ? [] : checked.issues.map(({ path, message }) => `${path}: ${message}`)
+}

@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'vitest'
+import type { RunEvent } from '../../server/engine/engine.ts'
+import { defineJob } from '../../server/jobs/define-job.ts'
+import { createContext } from '../../server/worker/context.ts'
+import { checkJson } from '../../server/worker/json.ts'
+import { ReportBuffer } from '../../server/worker/report-buffer.ts'
+import { Slots } from '../../server/worker/slots.ts'
+import { Statistics } from '../../server/worker/statistics.ts'
+import { afterFailure, classifyThrown } from '../../server/worker/steps.ts'
+import { cutText } from '../../server/worker/text.ts'
+import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { RETAINED_BYTES, RETAINED_EVENTS } from '../../shared/limits.ts'
+
+const log = (line: string): RunEvent => ({ kind: 'log', data: { level: 'info', line } })
+const progress = (percent: number): RunEvent => ({ kind: 'progress', data: { percent, note: null } })
+
+describe('cutText', () => {
+  test.each([
+    ['short', 8192, 'short'],
+    ['abcdef', 3, 'abc'],
+    ['äöü', 5, 'äö'],
+    ['a😀b', 4, 'a'],
+    ['a😀b', 5, 'a😀'],
+    ['', 0, ''],
+  ])('cuts %j to %i bytes: %j', (text, bytes, cut) => {
+    expect(cutText(text, bytes)).toBe(cut)
+  })
+})
+
+describe('checkJson', () => {
+  test('takes what JSON takes, and measures it in bytes', () => {
+    const value = { at: new Date(0), left: undefined, list: [1, 'ä', null, true] }
+    expect(checkJson(value)).toEqual({
+      ok: true,
+      json: { at: '1970-01-01T00:00:00.000Z', list: [1, 'ä', null, true] },
+      bytes: Buffer.byteLength(JSON.stringify(value)),
+    })
+  })
+
+  test.each([undefined, () => 1, Symbol('s'), 1n, Number.POSITIVE_INFINITY])('refuses %s', (value) => {
+    expect(checkJson(value)).toMatchObject({ ok: false })
+    expect(checkJson([value])).toMatchObject({ ok: value === undefined })
+  })
+})
+
+describe('ReportBuffer', () => {
+  test('keeps call order, a later progress in place of an earlier one', () => {
+    const buffer = new ReportBuffer()
+    for (const event of [progress(1), log('a'), progress(2), log('b')]) buffer.add(event, 10)
+    expect(buffer.take()).toEqual({ events: [log('a'), progress(2), log('b')], bytes: 30 })
+    expect(buffer.isEmpty).toBe(true)
+  })
+
+  test('gives up to so many bytes, and at least one event', () => {
+    const buffer = new ReportBuffer()
+    for (const line of ['a', 'b', 'c']) buffer.add(log(line), 100)
+    expect(buffer.take(250).events).toEqual([log('a'), log('b')])
+    expect(buffer.take(1).events).toEqual([log('c')])
+    expect(buffer.take().events).toEqual([])
+  })
+
+  test('takes back what could not be sent, in front, but no progress that is outdated', () => {
+    const buffer = new ReportBuffer()
+    for (const event of [log('a'), progress(1)]) buffer.add(event, 10)
+    const taken = buffer.take()
+    for (const event of [log('b'), progress(2)]) buffer.add(event, 10)
+    buffer.putBack(taken)
+    expect(buffer.take()).toEqual({ events: [log('a'), log('b'), progress(2)], bytes: 30 })
+  })
+
+  test('keeps a returned progress that nothing has replaced, until something does', () => {
+    const buffer = new ReportBuffer()
+    buffer.add(progress(1), 10)
+    buffer.putBack(buffer.take())
+    buffer.add(log('a'), 10)
+    buffer.add(progress(2), 10)
+    expect(buffer.take().events).toEqual([log('a'), progress(2)])
+  })
+
+  test('keeps the newest of too many, and the progress', () => {
+    const buffer = new ReportBuffer()
+    buffer.add(progress(1), 10)
+    for (let line = 1; line <= 10_000; line += 1) buffer.add(log(String(line)), 10)
+    const { events } = buffer.take()
+    expect(events.length).toBeLessThanOrEqual(2 * RETAINED_EVENTS + 1)
+    expect(events[0]).toEqual(progress(1))
+    expect(events.at(-1)).toEqual(log('10000'))
+  })
+
+  test('keeps the newest of too much', () => {
+    const buffer = new ReportBuffer()
+    for (let line = 1; line <= 100; line += 1) buffer.add(log(String(line)), 256 * 1024)
+    const { events, bytes } = buffer.take()
+    expect(bytes).toBeLessThanOrEqual(2 * RETAINED_BYTES)
+    expect(events.at(-1)).toEqual(log('100'))
+  })
+})
+
+describe('Slots', () => {
+  test('count in all and by type', () => {
+    const slots = new Slots(3, [
+      defineJob({ type: 'one', concurrency: 1, run: () => 0 }),
+      defineJob({ type: 'any', run: () => 0 }),
+    ])
+    expect(slots.freeByType(3)).toEqual([
+      { type: 'one', limit: 1 },
+      { type: 'any', limit: 3 },
+    ])
+    slots.take('one')
+    expect(slots.free).toBe(2)
+    expect(slots.freeByType(2)).toEqual([{ type: 'any', limit: 2 }])
+    slots.release('one')
+    expect(slots.freeByType(1)).toEqual([
+      { type: 'one', limit: 1 },
+      { type: 'any', limit: 1 },
+    ])
+  })
+})
+
+describe('Statistics', () => {
+  test('know nothing at first, then the middle and the slowest', () => {
+    const statistics = new Statistics()
+    expect([statistics.waitMs, statistics.runMs, statistics.ratePerSecond]).toEqual([null, null, 0])
+    for (let ms = 1; ms <= 100; ms += 1) statistics.settled(ms)
+    statistics.claimed(null)
+    statistics.claimed(7)
+    expect(statistics.runMs).toEqual({ p50: 51, p99: 100 })
+    expect(statistics.waitMs).toEqual({ p50: 7, p99: 7 })
+    expect(statistics.ratePerSecond).toBe(100)
+  })
+
+  test('forget what is old', () => {
+    const statistics = new Statistics()
+    for (let ms = 0; ms < 512; ms += 1) statistics.settled(1)
+    for (let ms = 0; ms < 512; ms += 1) statistics.settled(9)
+    expect(statistics.runMs).toEqual({ p50: 9, p99: 9 })
+  })
+})
+
+describe('afterFailure', () => {
+  const failure = classifyThrown(new Error('broken'))
+  const policy = { ...DEFAULT_OPTIONS, maxAttempts: 3 }
+
+  test('tries again after the backoff while attempts are left', () => {
+    const outcome = afterFailure({ attempt: 2, policy }, failure, () => 0)
+    expect(outcome).toEqual({ kind: 'retry', error: 'broken', errorCode: 'handler_error', delayMs: 2000 })
+  })
+
+  test('fails after the last attempt, and at once where no attempt would help', () => {
+    expect(afterFailure({ attempt: 3, policy }, failure, () => 0)).toMatchObject({ kind: 'failed' })
+    const final = { ...failure, final: true }
+    expect(afterFailure({ attempt: 1, policy }, final, () => 0)).toMatchObject({ kind: 'failed' })
+  })
+})
+
+describe('the context', () => {
+  function listen() {
+    const emitted: RunEvent[] = []
+    const { signal } = new AbortController()
+    const identity = { jobId: 'j', type: 't', attempt: 1 }
+    const context = createContext(
+      identity,
+      () => signal,
+      (event) => emitted.push(event),
+    )
+    return { emitted, ...context }
+  }
+
+  test('works taken apart, clamps percents, and shows other values than lines as text', () => {
+    const { emitted, progress, log } = listen()
+    progress(-5)
+    progress(101, 'over')
+    // A module in JavaScript may log anything.
+    Reflect.apply(log, undefined, [{ width: 3 }])
+    expect(emitted.map(({ data }) => data)).toEqual([
+      { percent: 0, note: null },
+      { percent: 100, note: 'over' },
+      { level: 'info', line: '{ width: 3 }' },
+    ])
+  })
+
+  test.each([
+    ['progress', ['7']],
+    ['progress', [Number.NaN]],
+    ['progress', [1, 2]],
+    ['log', ['line', 'loud']],
+    ['chunk', [undefined]],
+  ] as const)('%s(%j) is a TypeError', (name, args) => {
+    const context = listen()
+    expect(() => Reflect.apply(context[name], undefined, args)).toThrow(TypeError)
+    expect(context.emitted).toEqual([])
+  })
+})
