@@ -56,18 +56,19 @@ export function dataCases(it: EngineTest): void {
       const result = 'x'.repeat(8 * MIB - 2)
       const jobId = await kit.submit({ payload })
       const run = await kit.claimOne()
-      expect(run.payload).toEqual(payload)
+      // Compared as a whole: describing a difference of this size would take longer than the case.
+      expect(JSON.stringify(run.payload) === JSON.stringify(payload)).toBe(true)
       expect(await kit.settle(run, { kind: 'completed', result })).toBe('completed')
       const job = await kit.job(jobId)
       expect(job.result === result).toBe(true)
       expect(JSON.stringify(job.payload) === JSON.stringify(payload)).toBe(true)
-      const { data } = await kit.lastEvent(jobId)
-      expect(data).toMatchObject({ status: 'completed', error: null })
-      expect(JSON.stringify(data).length).toBeGreaterThan(8 * MIB)
       const [read] = await kit.raw.feed.read([
         { jobId, after: { epoch: kit.raw.feed.epoch, seq: 2 }, history: false, withJob: true },
       ])
-      expect(present(read, 'read').events).toHaveLength(1)
+      const [event, ...others] = present(read, 'read').events
+      const data: object = event?.kind === 'status' ? event.data : {}
+      expect(others).toHaveLength(0)
+      expect(Reflect.get(data, 'result') === result).toBe(true)
     })
 
     it('do not change with what the caller does to them later', async (kit) => {

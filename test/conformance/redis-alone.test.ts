@@ -1,0 +1,187 @@
+import { Redis } from 'ioredis'
+import { afterEach, describe, expect, test } from 'vitest'
+import { Unavailable } from '../../server/engine/errors.ts'
+import { createRedisEngine } from '../../server/engine/redis/engine.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
+import { createKit, newJob, present } from './harness.ts'
+import { openRedis } from './open-redis.ts'
+import { roundOfJobs } from './round-of-jobs.ts'
+
+describe('the redis engine, of its own', () => {
+  const cleanups: (() => Promise<unknown>)[] = []
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  })
+
+  async function ownServer(args: string[] = []): Promise<RedisServer> {
+    const server = await startRedis({ args })
+    cleanups.push(() => server.stop())
+    return server
+  }
+
+  async function open(url: string, prefix?: string) {
+    const store = await openRedis(url, prefix)
+    cleanups.push(() => store.close())
+    return createKit(store, new Set())
+  }
+
+  function operator(url: string): Redis {
+    const client = new Redis(url)
+    cleanups.push(async () => client.disconnect())
+    return client
+  }
+
+  test('leaves no key and no entry behind of jobs that were forgotten', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const client = operator(server.url)
+    await roundOfJobs(kit, 3)
+    const before = await lastingKeys(client)
+    await roundOfJobs(kit, 12)
+    expect(await lastingKeys(client)).toEqual(before)
+    // A claim is remembered for as long as it may be sent again; then that goes too.
+    await until(async () => (await client.dbsize()) === Object.keys(before).length, {
+      what: 'the last keys to expire',
+      intervalMs: 50,
+    })
+    expect(await lastingKeys(client)).toEqual(before)
+  })
+
+  test('touches no key for ids that are none', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const client = operator(server.url)
+    const before = await client.dbsize()
+    for (const jobId of ['', '*', '{jobcast:0}', `${'a'.repeat(64)}`, '\u0000', '../x']) {
+      await kit.raw.get(jobId)
+      await kit.raw.cancel(jobId)
+      await kit.raw.retry(jobId)
+      await kit.raw.remove(jobId)
+      await kit.raw.report([{ jobId, lease: 'x', events: [{ kind: 'chunk', data: 1 }] }])
+      await kit.raw.feed.positions([jobId])
+    }
+    expect(await client.dbsize()).toBe(before)
+  })
+
+  test('keeps prefixes apart', async () => {
+    const { url } = await ownServer()
+    const [one, two] = [await open(url, 'p'), await open(url, 'p:q')]
+    const jobId = await one.submit()
+    expect(await two.raw.get(jobId)).toBeNull()
+    expect(await two.claim()).toEqual([])
+    expect(await two.raw.types()).toEqual([])
+    expect(await two.raw.secret('s', 'two')).toBe('two')
+    expect(await one.raw.secret('s', 'one')).toBe('one')
+  })
+
+  test('goes on when the scripts are flushed', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const client = operator(server.url)
+    for (let round = 0; round < 5; round++) {
+      await client.script('FLUSH')
+      await kit.submit()
+      await client.script('FLUSH')
+      expect(await kit.settle(await kit.claimOne(), { kind: 'completed', result: 1 })).toBe('completed')
+    }
+  })
+
+  test('says that messages may be lost when the subscriber connection breaks, and listens again', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const client = operator(server.url)
+    const jobId = await kit.submit()
+    const seqs: number[] = []
+    let resets = 0
+    kit.raw.feed.onReset(() => {
+      resets += 1
+    })
+    await kit.raw.feed.watch(jobId, (message) => {
+      if (message.kind === 'event') seqs.push(message.event.seq)
+    })
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await until(() => resets > 0, { what: 'the reset' })
+    await kit.engine.cancel(jobId)
+    await until(() => seqs.length > 0, { what: 'an event over the new connection' })
+    expect(seqs).toEqual([2])
+  })
+
+  test('rejects within two seconds while the store is away, and recovers with another epoch', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const { raw } = kit
+    const jobId = await kit.submit()
+    const before = raw.feed.epoch
+    let resets = 0
+    raw.feed.onReset(() => {
+      resets += 1
+    })
+    await server.kill()
+    const calls: (() => Promise<unknown>)[] = [
+      () => raw.check(),
+      () => raw.submit({ jobs: [newJob()] }),
+      () => raw.get(jobId),
+      () => raw.cancel(jobId),
+      () => raw.types(),
+      () => raw.feed.read([{ jobId, after: null, history: false, withJob: false }]),
+    ]
+    // Whoever calls while the connection breaks may not know what became of it; after that it is known.
+    await until(async () => (await raw.check().catch((error: unknown) => error)) instanceof Unavailable)
+    for (const call of calls) {
+      const started = performance.now()
+      await expect(call()).rejects.toBeInstanceOf(Unavailable)
+      expect(performance.now() - started).toBeLessThan(2500)
+    }
+    await server.restart()
+    await until(() => raw.check().then(() => true), { timeoutMs: 15_000, what: 'the engine to recover' })
+    await until(() => resets > 0, { what: 'the reset' })
+    expect(raw.feed.epoch).not.toBe(before)
+    const again = present((await raw.submit({ jobs: [newJob()] })).jobs[0], 'receipt').jobId
+    const [read] = await raw.feed.read([
+      { jobId: again, after: { epoch: before, seq: 1 }, history: false, withJob: false },
+    ])
+    expect(read).toMatchObject({ mode: 'snapshot', reason: 'epoch', epoch: raw.feed.epoch })
+    expect(await raw.get(jobId)).toBeNull()
+  }, 40_000)
+
+  test('refuses a store that may evict jobs', async () => {
+    const server = await ownServer(['--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru'])
+    const engine = createRedisEngine({ url: server.url, prefix: 'p' })
+    cleanups.push(() => engine.stop())
+    await expect(engine.start()).rejects.toThrow(/noeviction/)
+  })
+
+  test('says in one line, without the password, that it cannot reach the store', async () => {
+    const server = await ownServer()
+    await server.kill()
+    const engine = createRedisEngine({ url: `redis://:s3cret-word@127.0.0.1:${server.port}`, prefix: 'p' })
+    cleanups.push(() => engine.stop())
+    const started = performance.now()
+    const refusal = await engine.start().catch((error: unknown) => error)
+    expect(refusal).toBeInstanceOf(Unavailable)
+    expect(performance.now() - started).toBeLessThan(2500)
+    expect(String(refusal)).not.toMatch(/\n|s3cret-word/)
+  })
+})
+
+/** Every key that does not go away by itself within seconds, with the number of its entries. */
+async function lastingKeys(client: Redis): Promise<Record<string, number>> {
+  const keys: Record<string, number> = {}
+  for (const key of (await client.keys('*')).sort()) {
+    const type = await client.type(key)
+    const ttl = await client.pttl(key)
+    if (type !== 'none' && (ttl === -1 || ttl > 5000)) keys[key] = await entriesOf(client, key, type)
+  }
+  return keys
+}
+
+function entriesOf(client: Redis, key: string, type: string): Promise<number> {
+  if (type === 'hash') return client.hlen(key)
+  if (type === 'zset') return client.zcard(key)
+  if (type === 'set') return client.scard(key)
+  if (type === 'stream') return client.xlen(key)
+  // Tokens of a wake-up list outlive the jobs that they told of; that they are bounded is what counts.
+  if (type === 'list') return Promise.resolve(0)
+  return client.strlen(key)
+}
