@@ -10,8 +10,8 @@ export interface UntilOptions {
 }
 
 /**
- * Waits until the condition answers something other than undefined, null or false, and resolves to that. Rejects with
- * what was waited for, and what the condition last answered or threw, once the time is over.
+ * Waits until the condition answers something other than undefined, null or false, and resolves to that.
+ * Rejects with what was waited for, and what the condition last answered or threw, once the time is over.
  */
 export async function until<T>(
   condition: () => T | Promise<T>,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Claim, Engine, NewJob, RunEvent } from '../../server/engine/engine.ts'
+import type { Claim, Engine, FeedMessage, NewJob, RunEvent } from '../../server/engine/engine.ts'
 import { IdempotencyMismatch, Unavailable } from '../../server/engine/errors.ts'
 import { openEngine } from '../../server/engine/open.ts'
 import { openDatabase } from '../../server/engine/sqlite/database.ts'
@@ -151,7 +151,9 @@ describe('the folder', () => {
     const database = openDatabase(join(folder, 'jobcast.db'))
     database.exec('CREATE TABLE theirs (a)')
     database.close()
+    const before = await readFile(join(folder, 'jobcast.db'))
     expect(await refusal(createSqliteEngine({ folder }).start())).toMatch(/belongs to another program/)
+    expect(await readFile(join(folder, 'jobcast.db'))).toEqual(before)
   })
 
   test('is refused where the file is damaged, and can be used again when that is moved away', async () => {
@@ -160,7 +162,9 @@ describe('the folder', () => {
     await writeFile(file, 'no database, but longer than a page'.repeat(500))
     const engine = createSqliteEngine({ folder })
     onTestFinished(() => engine.stop())
-    expect(await refusal(engine.start())).toMatch(/no usable store .*restore it from a backup, move it away/)
+    expect(await refusal(engine.start())).toMatch(
+      /cannot be opened .*restore it from a backup, or move it away/,
+    )
     await rename(file, `${file}.damaged`)
     await engine.start()
     await engine.check()
@@ -174,7 +178,9 @@ describe('the folder', () => {
     const file = join(folder, 'jobcast.db')
     const bytes = await readFile(file)
     await writeFile(file, bytes.fill(0x5a, 4096))
-    expect(await refusal(createSqliteEngine({ folder }).start())).toMatch(/no usable store/)
+    expect(await refusal(createSqliteEngine({ folder }).start())).toMatch(
+      /cannot be opened \(.*malformed\): restore it/,
+    )
   })
 
   test('is refused where nothing can be written', async () => {
@@ -281,6 +287,33 @@ describe('writes', () => {
     expect((await engine.types())[0]?.counts.queued).toBe(2)
   })
 
+  test('and their feed carry what was called, whatever becomes of the objects', async () => {
+    const engine = await open(await newFolder())
+    const jobId = await submit(engine)
+    const heard: FeedMessage[] = []
+    const [run] = await claim(engine)
+    await engine.feed.watch(jobId, (message) => heard.push(message))
+    const [chunk, result] = [{ a: [1] }, { b: [1] }]
+    await engine.settle({
+      settlements: [
+        {
+          ...{ jobId, lease: run?.lease ?? '' },
+          events: [{ kind: 'chunk', data: chunk }],
+          outcome: { kind: 'completed', result },
+        },
+      ],
+    })
+    chunk.a.push(2)
+    result.b.push(2)
+    const [read] = await engine.feed.read([{ jobId, after: null, history: true, withJob: false }])
+    const retained = read?.events.slice(2).map((event) => ({ kind: 'event', event }))
+    expect(heard).toEqual(retained)
+    expect(heard).toMatchObject([
+      { event: { data: { a: [1] } } },
+      { event: { data: { result: { b: [1] } } } },
+    ])
+  })
+
   test('are refused once the file was taken away', async () => {
     const folder = await newFolder()
     const engine = await open(folder)
@@ -372,6 +405,27 @@ describe('what is stored', () => {
     await engine.stop()
     expect(await (await open(folder)).secret('token', 'second')).toBe('first')
   })
+})
+
+test('a prune forgets all that has expired, step by step, and whoever writes meanwhile has a turn', async () => {
+  const engine = await open(await newFolder())
+  const policy = { ...DEFAULT_OPTIONS, retainMs: 1 }
+  const payload = 'x'.repeat(2 * 1024 * 1024)
+  const ids: string[] = []
+  for (let n = 0; n < 24; n++) ids.push(await submit(engine, { policy, payload }))
+  for (const jobId of ids) await engine.cancel(jobId)
+  await until(async () => (await engine.get(ids.at(-1) ?? '')) === null, { what: 'the last to expire' })
+  const begin = vi.spyOn(Store.prototype, 'begin')
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+  })
+  const order: string[] = []
+  const pruned = engine.prune({ limit: 200 }).finally(() => order.push('pruned'))
+  const checked = engine.check().finally(() => order.push('checked'))
+  expect(await pruned).toEqual({ pruned: 24 })
+  await checked
+  expect(order).toEqual(begin.mock.calls.length > 1 ? ['checked', 'pruned'] : ['pruned', 'checked'])
+  expect((await engine.types())[0]?.counts).toMatchObject({ cancelled: 0 })
 })
 
 describe('lists', () => {

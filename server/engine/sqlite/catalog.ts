@@ -15,8 +15,8 @@ interface Entry {
 export type Undo = (takeBack: () => void) => void
 
 /**
- * Every job type, with how many of its jobs stand where. One process owns the file, so the counts are kept in memory: read from
- * an index at start, then moved along with every transition.
+ * Every job type, with how many of its jobs stand where. One process owns the file, so the counts are kept in
+ * memory: read from an index at start, then moved along with every transition.
  */
 export class Catalog {
   readonly #entries = new Map<string, Entry>()

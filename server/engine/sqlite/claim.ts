@@ -10,8 +10,8 @@ const NEXT = `
   WHERE type = ? AND status = 'queued' ORDER BY priority DESC, place LIMIT ?`
 
 /**
- * Gives out runs. Remembers the claims of the last lease's time: a process that is gone has no worker left to ask for
- * them again, so memory will do.
+ * Gives out runs. Remembers the claims of the last lease's time: a process that is gone has no worker left to
+ * ask for them again, so memory will do.
  */
 export class Claims {
   /** Claim id -> the jobs it took, and what their leases start with. */

@@ -28,14 +28,21 @@ export class DatabaseError extends Error {
     super(message)
     this.code = code
   }
+
+  /** The file is no database, or one that is damaged. */
+  get isDamage(): boolean {
+    return this.code === CORRUPT || this.code === NOT_A_DATABASE
+  }
 }
 
 export const BUSY = 5
+const CORRUPT = 11
 const CANNOT_OPEN = 14
+const NOT_A_DATABASE = 26
 
 /**
- * Result codes that tell of the file or the disk (locked, out of memory, read-only, I/O error, damaged, full, …) and not of the
- * statement.
+ * Result codes that tell of the file or the disk (locked, out of memory, read-only, I/O error, damaged, full,
+ * …) and not of the statement.
  */
 const STORAGE_CODES = new Set([3, 5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 23, 26])
 

@@ -30,7 +30,7 @@ import { position, read } from './feed.ts'
 import { Health } from './health.ts'
 import { jobOf } from './job-row.ts'
 import { list } from './list.ts'
-import { Listeners } from './listeners.ts'
+import { guarded, Listeners } from './listeners.ts'
 import { Presences } from './presences.ts'
 import { report, settle } from './settle.ts'
 import { Store } from './store.ts'
@@ -50,13 +50,16 @@ export interface SqliteEngineOptions {
 }
 
 /**
- * The embedded engine: one SQLite file in a folder that this process owns. Reads happen at once and see what is durable; writes go
- * through one writer. Nothing here waits for anything but the disk, so a commit and what others are told of
- * it are one step of the event loop: the feed cannot lose a message.
+ * The embedded engine: one SQLite file in a folder that this process owns. Reads see what is durable; writes
+ * go through one writer. A commit and what others are told of it are one step of the event loop, so the feed
+ * cannot lose a message.
  */
 export function createSqliteEngine(options: SqliteEngineOptions): Engine {
   return new SqliteEngine(options)
 }
+
+/** How long one call may prune, in ms; between its steps others have their turn. */
+const PRUNE_MS = 1000
 
 type State =
   | { readonly kind: 'closed' }
@@ -82,8 +85,8 @@ class SqliteEngine implements Engine {
     if (this.#state.kind === 'open') return
     const store = this.#openStore()
     const health = new Health({
-      onDown: (reason) => this.#options.onDown?.(reason),
-      onUp: () => this.#options.onUp?.(store.epoch),
+      onDown: (reason) => guarded(() => this.#options.onDown?.(reason)),
+      onUp: () => guarded(() => this.#options.onUp?.(store.epoch)),
       probe: () => this.check(),
     })
     const writer = new Writer(store, {
@@ -182,7 +185,14 @@ class SqliteEngine implements Engine {
   }
 
   async prune(request: { limit: number }): Promise<{ pruned: number }> {
-    return this.#write((tx) => prune(tx, request.limit))
+    const deadline = performance.now() + PRUNE_MS
+    let pruned = 0
+    for (let isDone = false; !isDone && performance.now() < deadline; ) {
+      const step = await this.#write((tx) => prune(tx, request.limit - pruned))
+      pruned += step.pruned
+      isDone = step.isDone
+    }
+    return { pruned }
   }
 
   async types(): Promise<TypeState[]> {
@@ -259,9 +269,10 @@ class SqliteEngine implements Engine {
       return new Store(folder)
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
-      throw new Unavailable(
-        `${folder} holds no usable store (${error.message}): restore it from a backup, move it away, or set JOBCAST_DATA to another folder`,
-      )
+      const advice = error.isDamage
+        ? 'restore it from a backup, or move it away to start with an empty one'
+        : 'see that the disk has room, and that no other program uses the files or keeps them from this user'
+      throw new Unavailable(`the store in ${folder} cannot be opened (${error.message}): ${advice}`)
     }
   }
 
@@ -270,7 +281,9 @@ class SqliteEngine implements Engine {
     throw new Unavailable('the store is closed')
   }
 
-  /** Looks at the file after everything that was called before: whoever asks finds what he has just changed. */
+  /**
+   * Looks at the file after everything that was called before: whoever asks finds what he has just changed.
+   */
   async #read<T>(look: (store: Store, now: number) => T): Promise<T> {
     await this.#open().writer.barrier()
     try {

@@ -7,11 +7,11 @@ import { BUSY, DatabaseError, openDatabase } from './database.ts'
 export type ReleaseFolder = () => void
 
 /**
- * Makes this process the only owner of the folder, creating it where there is none, until it is released or the process
- * is gone, however it ends. Throws `Unavailable`.
+ * Makes this process the only owner of the folder, creating it where there is none, until it is released or
+ * the process is gone, however it ends. Throws `Unavailable`.
  *
- * The lock is an exclusive transaction on a database of its own. Locks of POSIX go with the first close of the
- * file by anyone in the process: nothing else may ever open this file.
+ * The lock is an exclusive transaction on a database of its own. Locks of POSIX go with the first close of
+ * the file by anyone in the process: nothing else may ever open this file.
  */
 export function lockFolder(folder: string): ReleaseFolder {
   try {

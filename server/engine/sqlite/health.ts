@@ -1,8 +1,8 @@
 const PROBE_MS = 500
 
 /**
- * Whether the store takes writes: up until one fails, down until one succeeds. While it is down, it is tried again and
- * again, so that it comes back though nobody calls.
+ * Whether the store takes writes: up until one fails, down until one succeeds. While it is down, it is tried
+ * again and again, so that it comes back though nobody calls.
  */
 export class Health {
   readonly #onDown: (reason: string) => void

@@ -71,7 +71,10 @@ function listed(store: Store, type: string, status: JobStatus, before: number): 
   return blocks(store, sql, [type, status], before)
 }
 
-/** Everything that a statement finds below a number, downwards. A first look is short: often one of many streams. */
+/**
+ * Everything that a statement finds below a number, downwards. A first look is short: often one of many
+ * streams.
+ */
 function* blocks(store: Store, sql: string, keys: readonly string[], before: number): Generator<number> {
   let below = before
   for (let size = 1; ; size = BLOCK) {

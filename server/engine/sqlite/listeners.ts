@@ -1,4 +1,4 @@
-import type { FeedMessage, LeaseRef, Unsubscribe } from '../engine.ts'
+import type { Unsubscribe } from '../engine.ts'
 
 /** Listeners by a key: a job's id, a worker's. */
 export class Listeners<Message> {
@@ -21,19 +21,17 @@ export class Listeners<Message> {
 
   /** Calls whoever listens now. A listener that throws is warned about and keeps nobody else from hearing. */
   emit(key: string, message: Message): void {
-    for (const listener of [...(this.#byKey.get(key) ?? [])]) {
-      try {
-        listener(message)
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error))
-      }
-    }
-  }
-
-  clear(): void {
-    this.#byKey.clear()
+    for (const listener of [...(this.#byKey.get(key) ?? [])]) guarded(() => listener(message))
   }
 }
 
-export type JobWatchers = Listeners<FeedMessage>
-export type CancelListeners = Listeners<LeaseRef>
+/**
+ * Calls what is not the engine's own: what it throws becomes a warning of the process and goes no further.
+ */
+export function guarded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error))
+  }
+}

@@ -5,12 +5,12 @@ import type { Database } from './database.ts'
 const APPLICATION_ID = 0x4a424354
 
 /**
- * Each brings a file one version further; the file's `user_version` says how many it has had. Never change one that was
- * released: add another.
+ * Each brings a file one version further; the file's `user_version` says how many it has had. Never change
+ * one that was released: add another.
  *
- * Times are ms since the epoch. Free text (errors, worker names, keys, tags) is stored as JSON, since the binding ends
- * strings at NUL. What may be large and is written once (payload, result) has tables of its own, or every update
- * of a job would write it again.
+ * Times are ms since the epoch. Free text (errors, worker names, keys, tags) is stored as JSON, since the
+ * binding ends strings at NUL. What may be large and is written once (payload, result) has tables of its own,
+ * or every update of a job would write it again.
  */
 const MIGRATIONS = [
   `
@@ -24,8 +24,8 @@ const MIGRATIONS = [
   ) STRICT, WITHOUT ROWID;
 
   -- The defaults are those of a new job: an insert names only what differs.
-  -- n: order of submission. place: in the line of its type. fresh: neither scheduled, retried nor stalled so far.
-  -- settled_lease, settled_as: the last run that was settled, for a settle that is sent again.
+  -- n: order of submission. place: in the line of its type. fresh: neither scheduled, retried nor stalled so
+  -- far. settled_lease, settled_as: the last run that was settled, for a settle that is sent again.
   -- statuses, outputs, output_bytes: what is retained in history and output.
   CREATE TABLE jobs (
     n INTEGER PRIMARY KEY,
@@ -72,8 +72,8 @@ const MIGRATIONS = [
   CREATE TABLE results (n INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
   CREATE TABLE tags (tag TEXT, n INTEGER, PRIMARY KEY (tag, n)) STRICT, WITHOUT ROWID;
 
-  -- status events, without the result (that is in results); and log lines and chunks. The one progress event that is
-  -- retained is in the job's row.
+  -- status events, without the result (that is in results); and log lines and chunks. The one progress event
+  -- that is retained is in the job's row.
   CREATE TABLE history (n INTEGER, seq INTEGER, at INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (n, seq))
     STRICT, WITHOUT ROWID;
   CREATE TABLE output (
@@ -98,19 +98,24 @@ const MIGRATIONS = [
   `,
 ]
 
-/** Brings the file up to date. Throws `Unavailable` where it is of a newer version, or not Jobcast's. */
-export function migrate(database: Database, path: string): void {
-  const number = (pragma: string) => Number(database.prepare(`PRAGMA ${pragma}`).get([])?.[0] ?? 0)
-  const version = number('user_version')
+/** Changes nothing. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */
+export function checkOwner(database: Database, path: string): void {
+  const version = pragma(database, 'user_version')
   if (version > MIGRATIONS.length) {
     throw new Unavailable(
       `${path} was written by a newer version of Jobcast (schema ${version}, this one knows ${MIGRATIONS.length}): ` +
         'install that version or newer, or set JOBCAST_DATA to another folder',
     )
   }
-  if (version === 0 ? number('schema_version') !== 0 : number('application_id') !== APPLICATION_ID) {
+  const isEmpty = version === 0 && pragma(database, 'schema_version') === 0
+  if (!isEmpty && pragma(database, 'application_id') !== APPLICATION_ID) {
     throw new Unavailable(`${path} belongs to another program: set JOBCAST_DATA to another folder`)
   }
+}
+
+/** Brings the file up to date. */
+export function migrate(database: Database): void {
+  const version = pragma(database, 'user_version')
   for (const [index, migration] of MIGRATIONS.entries()) {
     if (index < version) continue
     database.exec('BEGIN IMMEDIATE')
@@ -122,4 +127,8 @@ export function migrate(database: Database, path: string): void {
       throw error
     }
   }
+}
+
+function pragma(database: Database, name: string): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get([])?.[0] ?? 0)
 }

@@ -15,7 +15,7 @@ import {
 } from './database.ts'
 import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
 import { COLUMNS, decodeRow, encodeField, isExpired, type JobRow, NEW_FIELDS } from './job-row.ts'
-import { migrate } from './migrations.ts'
+import { checkOwner, migrate } from './migrations.ts'
 
 /** A job's payload and result, as JSON; no result is null. */
 export interface Bodies {
@@ -36,7 +36,7 @@ export class Store {
   /** The jobs that run, whose rows are needed again soon; always as they are in the file. */
   readonly #running = new Map<string, JobRow>()
   readonly #release: ReleaseFolder
-  readonly #inode: bigint
+  readonly #inode: bigint | null
   #lastPlace: number
 
   /** Opens the folder's file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
@@ -47,20 +47,21 @@ export class Store {
     try {
       database = openDatabase(this.path)
       this.#database = database
+      checkOwner(database, this.path)
       database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
         PRAGMA cache_size = -65536;
         PRAGMA journal_size_limit = 67108864;
       `)
-      migrate(database, this.path)
+      migrate(database)
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['epoch', newEpoch()])
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['last_place', '0'])
       this.epoch = this.#meta('epoch')
       this.#lastPlace = Number(this.#meta('last_place'))
       this.catalog = new Catalog(database)
       this.inserts = newInserts(database)
-      this.#inode = statSync(this.path, { bigint: true }).ino
+      this.#inode = inodeOf(this.path)
     } catch (error) {
       database?.close()
       this.#release()
@@ -81,10 +82,11 @@ export class Store {
     }
   }
 
-  /** Throws `Unavailable` where the file was deleted or replaced: what is written to it then would be lost. */
+  /**
+   * Throws `Unavailable` where the file was removed or replaced: what is written to it then would be lost.
+   */
   assertInPlace(): void {
-    const found = statSync(this.path, { bigint: true, throwIfNoEntry: false })
-    if (found?.ino === this.#inode) return
+    if (inodeOf(this.path) === this.#inode) return
     throw new Unavailable(`${this.path} was removed or replaced while in use: restart Jobcast`)
   }
 
@@ -226,6 +228,15 @@ function newInserts(database: Database) {
     results: new BulkInsert(database, 'results', ['n', 'json']),
     history: new BulkInsert(database, 'history', ['n', 'seq', 'at', 'data']),
     output: new BulkInsert(database, 'output', ['n', 'seq', 'at', 'kind', 'bytes', 'data']),
+  }
+}
+
+/** Tells a file from any other; null where there is none to be seen. */
+function inodeOf(path: string): bigint | null {
+  try {
+    return statSync(path, { bigint: true }).ino
+  } catch {
+    return null
   }
 }
 

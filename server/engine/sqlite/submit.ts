@@ -7,7 +7,10 @@ import type { JobRow } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
 import { submitted } from './transitions.ts'
 
-/** Stores the jobs, or brings back the first answer to the same key. Throws `IdempotencyMismatch` before any write. */
+/**
+ * Stores the jobs, or brings back the first answer to the same key. Throws `IdempotencyMismatch` before any
+ * write.
+ */
 export function submit(tx: Transaction, { jobs, idempotency }: SubmitRequest): SubmitReceipt {
   if (idempotency === undefined) return { jobs: store(tx, jobs), replayed: false }
   const { scope, bodyHash } = idempotency

@@ -15,8 +15,8 @@ export interface Effects {
 }
 
 /**
- * The writes of one group of verbs, which become durable together. Nothing of it is told to anyone before that; what
- * was changed in memory is taken back when it fails.
+ * The writes of one group of verbs, which become durable together. Nothing of it is told to anyone before
+ * that; what was changed in memory is taken back when it fails.
  */
 export class Transaction {
   readonly store: Store
@@ -56,7 +56,10 @@ export class Transaction {
 
   /** The job as it stands; null where it is unknown or expired. */
   find(jobId: string): JobRow | null {
-    return this.store.liveJob(jobId, this.now)
+    const row = this.store.liveJob(jobId, this.now)
+    // What is kept of a running job is changed in place.
+    if (row?.status === 'processing') this.undo(() => this.store.forgetRunning(jobId))
+    return row
   }
 
   /** Stores a job that is new, with the first step of its life. */
@@ -142,9 +145,10 @@ export class Transaction {
     return changed
   }
 
+  /** Tells a copy: whoever reported may go on changing what it holds. */
   #publish(row: JobRow, event: Unplaced<JobEvent>): void {
     if (!this.#isWatched(row.id)) return
-    const placed: JobEvent = { seq: row.seq, at: this.at, ...event }
+    const placed: JobEvent = JSON.parse(JSON.stringify({ seq: row.seq, at: this.at, ...event }))
     this.effects.messages.push({ jobId: row.id, message: { kind: 'event', event: placed } })
   }
 

@@ -4,8 +4,8 @@ import type { Json, Outcome } from '../engine.ts'
 import { iso, type JobRow, policyOf } from './job-row.ts'
 
 /**
- * What one step does to a job, as values: `shown` is what the event says and everyone sees (times in ms), `kept` what
- * the engine alone knows. `result` is the only field that the row does not hold.
+ * What one step does to a job, as values: `shown` is what the event says and everyone sees (times in ms),
+ * `kept` what the engine alone knows. `result` is the only field that the row does not hold.
  */
 export interface Transition {
   readonly shown: Shown

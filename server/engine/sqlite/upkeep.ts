@@ -19,8 +19,8 @@ const FORGET_KEYS = `
   DELETE FROM idempotency WHERE key IN (
     SELECT key FROM idempotency INDEXED BY idempotency_expiring WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
 
-/** How long one call may take to forget jobs, in ms; what is left waits for the next. */
-const PRUNE_BUDGET_MS = 20
+/** How long one transaction may forget jobs, in ms: those with much output take a while. */
+const STEP_MS = 20
 
 /** Moves scheduled jobs whose time has come to the end of their queues. */
 export function promote(tx: Transaction, limit: number): { promoted: number; nextInMs: number | null } {
@@ -37,17 +37,18 @@ export function rescue(tx: Transaction, limit: number, until: number = tx.now): 
   return { rescued: lapsed.length }
 }
 
-/** Forgets terminal jobs past their time, and idempotency records past theirs. */
-export function prune(tx: Transaction, limit: number): { pruned: number } {
-  const deadline = performance.now() + PRUNE_BUDGET_MS
+/** Forgets terminal jobs past their time, and idempotency records past theirs, as far as one step goes. */
+export function prune(tx: Transaction, limit: number): { pruned: number; isDone: boolean } {
+  const deadline = performance.now() + STEP_MS
+  const expired = rows(tx, EXPIRED, tx.now, limit)
   let pruned = 0
-  for (const row of rows(tx, EXPIRED, tx.now, limit)) {
-    if (performance.now() > deadline) break
+  for (const row of expired) {
+    if (pruned > 0 && performance.now() > deadline) return { pruned, isDone: false }
     tx.forget(row, 'expired')
     pruned++
   }
   tx.store.run(FORGET_KEYS, [tx.now, Math.max(limit, MAX_CALL_JOBS)])
-  return { pruned }
+  return { pruned, isDone: true }
 }
 
 function rows(tx: Transaction, sql: string, until: number, limit: number): JobRow[] {

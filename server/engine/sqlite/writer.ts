@@ -24,9 +24,9 @@ interface Pending {
 const GROUP_MS = 25
 
 /**
- * The one writer of the file. All verbs of one turn of the event loop become durable together, in one transaction, since a
- * commit waits for the disk. Where that fails, each verb gets a transaction of its own, so that one which cannot be
- * stored does not spoil the others.
+ * The one writer of the file. All verbs of one turn of the event loop become durable together, in one
+ * transaction, since a commit waits for the disk. Where that fails, each verb gets a transaction of its own,
+ * so that one which cannot be stored does not spoil the others.
  */
 export class Writer {
   readonly #store: Store
