@@ -161,8 +161,9 @@ export class JobStore extends Store<JobState> {
   }
 
   #watch(mode: Mode & { kind: 'job' }): void {
-    const after = mode.shown?.job?.cursor
     const history = this.#options.history === true
+    // With history everything is wanted: `after` would leave out what was shown before.
+    const after = history ? undefined : mode.shown?.job?.cursor
     let watch: JobWatch
     try {
       watch = this.#client.watch(mode.jobId, { history, ...(after === undefined ? {} : { after }) })
