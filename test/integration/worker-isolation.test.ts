@@ -1,0 +1,161 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { defineJob } from '../../server/jobs/define-job.ts'
+import type { JobErrorCode } from '../../shared/codes.ts'
+import { until } from '../helpers/until.ts'
+import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
+
+// Threads load the built entry; `npm test` builds it first, a single run of this file where there is none.
+beforeAll(() => {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  if (!existsSync(`${root}dist/server/worker/isolate-thread.js`)) {
+    execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'ignore' })
+  }
+}, 120_000)
+
+let bench: Workbench
+beforeEach(async () => {
+  bench = await openWorkbench(openSqlite)
+})
+afterEach(() => bench.close())
+
+const ONCE = { maxAttempts: 1 }
+
+/** A module of its own, as a thread loads it. */
+function isolated(type: string, body: string, options: { timeoutMs?: number } = {}) {
+  const source = `export async function run(payload, ctx) { ${body} }`
+  return defineJob({
+    type,
+    isolate: new URL(`data:text/javascript,${encodeURIComponent(source)}`),
+    ...options,
+  })
+}
+
+describe('an isolated handler', () => {
+  test('gets payload and context, reports in order and returns', async () => {
+    await bench.work([
+      isolated(
+        'thread',
+        `const { isMainThread } = await import('node:worker_threads')
+         ctx.log('in a thread: ' + !isMainThread)
+         ctx.chunk({ piece: payload.word })
+         ctx.progress(70, 'nearly')
+         return { word: payload.word, jobId: ctx.jobId, attempt: ctx.attempt, type: ctx.type }`,
+      ),
+    ])
+    const jobId = await bench.submit('thread', { word: 'hello' })
+    const job = await bench.ended(jobId)
+    expect(job.result).toEqual({ word: 'hello', jobId, attempt: 1, type: 'thread' })
+    expect(job.progress).toEqual({ percent: 70, note: 'nearly' })
+    const reported = (await bench.history(jobId)).flatMap(({ kind, data }) =>
+      kind === 'status' ? [] : [data],
+    )
+    expect(reported).toEqual([
+      { level: 'info', line: 'in a thread: true' },
+      { piece: 'hello' },
+      { percent: 70, note: 'nearly' },
+    ])
+  })
+
+  const cases: [string, string, JobErrorCode, RegExp][] = [
+    ['throws', "throw new Error('from afar')", 'handler_error', /^from afar$/],
+    ['rejects with nothing', 'return Promise.reject()', 'handler_error', /threw undefined/],
+    [
+      'throws an unrecoverable error',
+      "throw Object.assign(new Error('hopeless'), { name: 'UnrecoverableError' })",
+      'unrecoverable',
+      /^hopeless$/,
+    ],
+    ['returns a function', 'return { f() {} }', 'invalid_result', /a function at "f"/],
+    ['returns 2 MiB', "return 'x'.repeat(2 * 1024 * 1024)", 'result_too_large', /2097154 bytes/],
+    ['sends a chunk that is no JSON', 'ctx.chunk(1n)', 'handler_error', /chunk: data is a bigint/],
+    ['calls process.exit', 'process.exit(7)', 'handler_error', /exit code 7/],
+    [
+      'leaves an unhandled rejection',
+      "Promise.reject(new Error('forgotten')); await new Promise((r) => setTimeout(r, 5000))",
+      'handler_error',
+      /uncaught.*forgotten/,
+    ],
+    [
+      'leaves an unhandled rejection and returns',
+      "Promise.reject(new Error('forgotten'))",
+      'handler_error',
+      /uncaught.*forgotten/,
+    ],
+    [
+      'throws from a timer',
+      "setTimeout(() => { throw new Error('from a timer') }); await new Promise(() => {})",
+      'handler_error',
+      /uncaught.*from a timer/,
+    ],
+    [
+      'fills the heap',
+      'const hoard = []; for (;;) hoard.push(new Array(1000).fill({}))',
+      'handler_error',
+      /out of memory/,
+    ],
+  ]
+  test.each(cases)('that %s fails clearly, and the worker lives', async (_name, body, errorCode, error) => {
+    await bench.work([isolated('bad', body), isolated('good', "return 'alive'")], { threadHeapMb: 48 })
+    const job = await bench.ended(await bench.submit('bad', {}, ONCE))
+    expect(job).toMatchObject({ status: 'failed', errorCode })
+    expect(job.error).toMatch(error)
+    expect(await bench.ended(await bench.submit('good'))).toMatchObject({ result: 'alive' })
+  })
+
+  test('whose module has no run, or cannot be loaded, says so', async () => {
+    await bench.work([
+      defineJob({ type: 'empty', isolate: new URL('data:text/javascript,export const walk = 1') }),
+      defineJob({ type: 'gone', isolate: '/nowhere/at/all.mjs' }),
+    ])
+    expect((await bench.ended(await bench.submit('empty', {}, ONCE))).error).toMatch(
+      /exports no function "run"/,
+    )
+    expect((await bench.ended(await bench.submit('gone', {}, ONCE))).error).toMatch(/nowhere\/at\/all\.mjs/)
+  })
+
+  test('that blocks its thread is killed at its timeout, and frees its slot', async () => {
+    const worker = await bench.work([isolated('block', 'for (;;) {}')])
+    const job = await bench.ended(await bench.submit('block', {}, { timeoutMs: 100, maxAttempts: 1 }))
+    expect(job).toMatchObject({ status: 'failed', errorCode: 'timeout' })
+    await until(() => worker.info().running === 0)
+    expect(bench.emitted).toContainEqual({
+      name: 'run.overstayed',
+      data: expect.objectContaining({ killed: true }),
+    })
+  })
+
+  test('hears that it is cancelled; one that does not listen is killed after the grace', async () => {
+    const worker = await bench.work(
+      [
+        isolated(
+          'listens',
+          "ctx.log('on'); await new Promise((_, no) => ctx.signal.addEventListener('abort', () => no(ctx.signal.reason)))",
+        ),
+        isolated('blocks', "ctx.log('on'); for (;;) {}"),
+      ],
+      { cancelGraceMs: 150 },
+    )
+    const jobIds = [await bench.submit('listens'), await bench.submit('blocks')]
+    for (const jobId of jobIds) {
+      await until(async () => (await bench.history(jobId)).some(({ kind }) => kind === 'log'))
+      await bench.engine.cancel(jobId)
+    }
+    for (const jobId of jobIds) expect(await bench.ended(jobId)).toMatchObject({ status: 'cancelled' })
+    await until(() => worker.info().running === 0)
+    expect(bench.emitted.filter(({ name }) => name === 'run.overstayed')).toHaveLength(1)
+  })
+
+  test('that logs without end waits for its reader instead of filling the memory', async () => {
+    await bench.work([isolated('chatter', "for (let i = 1; i <= 50000; i += 1) ctx.log('line ' + i)")])
+    const jobId = await bench.submit('chatter')
+    const job = await bench.ended(jobId)
+    expect(job.status).toBe('completed')
+    const lines = (await bench.history(jobId)).flatMap((event) =>
+      event.kind === 'log' ? [event.data.line] : [],
+    )
+    expect(lines.at(-1)).toBe('line 50000')
+  })
+})
