@@ -1,5 +1,5 @@
-import { PROBLEMS, type ProblemCode } from '../shared/codes.ts'
-import { type InputError, JobcastError } from './errors.ts'
+import type { Problem } from '../shared/api.ts'
+import { JobcastError } from './errors.ts'
 
 export interface HttpOptions {
   /** Without a slash at the end; undefined: the page's own origin. */
@@ -104,17 +104,13 @@ function stringify(body: unknown): string {
 
 /** The server's own words (RFC 9457), or what little a stranger's answer says. */
 async function refusal(response: Response): Promise<JobcastError> {
-  const { status } = response
-  const problem: unknown = await response.json().catch(() => null)
-  const details = { status, retryAfterMs: retryAfterMs(response.headers.get('retry-after')) }
-  if (!isRecord(problem) || !isProblemCode(problem.code)) {
-    return new JobcastError('http_error', `HTTP ${status} ${response.statusText}`.trim(), details)
-  }
-  const title = typeof problem.title === 'string' ? problem.title : problem.code
-  const message = typeof problem.detail === 'string' ? problem.detail : title
-  const jobIds = typeof problem.jobId === 'string' ? [problem.jobId] : strings(problem.jobIds)
-  const errors = Array.isArray(problem.errors) ? problem.errors.filter(isInputError) : []
-  return new JobcastError(problem.code, message, { ...details, errors, jobIds })
+  const { status, statusText, headers } = response
+  const details = { status, retryAfterMs: retryAfterMs(headers.get('retry-after')) }
+  const isProblem = headers.get('content-type')?.startsWith('application/problem+json') === true
+  const problem = isProblem ? await readJson<Problem>(response).catch(() => null) : null
+  if (problem === null) return new JobcastError('http_error', `HTTP ${status} ${statusText}`.trim(), details)
+  const { code, detail, errors = [], jobId, jobIds = jobId === undefined ? [] : [jobId] } = problem
+  return new JobcastError(code, detail, { ...details, errors, jobIds })
 }
 
 /** `Retry-After` in ms: seconds or a date (RFC 9110 section 10.2.3). */
@@ -137,18 +133,6 @@ function describe(error: unknown, signal: AbortSignal | undefined): JobcastError
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
-}
-
-function isProblemCode(code: unknown): code is ProblemCode {
-  return typeof code === 'string' && Object.hasOwn(PROBLEMS, code)
-}
-
-function isInputError(value: unknown): value is InputError {
-  return isRecord(value) && typeof value.path === 'string' && typeof value.message === 'string'
-}
-
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : []
 }
 
 export function jobPath(jobId: string, rest = ''): string {

@@ -95,7 +95,10 @@ export function scriptedFetch() {
         answer: resolve,
         json,
         problem: (status, code, headers = {}) =>
-          json({ type: 'about:blank', title: code, status, detail: `it is ${code}`, code }, status, headers),
+          json({ type: 'about:blank', title: code, status, detail: `it is ${code}`, code }, status, {
+            'content-type': 'application/problem+json',
+            ...headers,
+          }),
         breaks: () => reject(new TypeError('fetch failed')),
         stream: () => {
           const encoder = new TextEncoder()

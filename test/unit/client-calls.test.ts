@@ -88,7 +88,7 @@ describe('calls', () => {
     const submitted = client.submit(submission)
     const errors = [{ path: 'payload.steps', message: 'too many' }]
     const problem = { code: 'outcome_unknown', title: 'Unknown', detail: 'ask', jobId: 'j9', errors }
-    request().json(problem, 503, { 'retry-after': '2' })
+    request().json(problem, 503, { 'content-type': 'application/problem+json', 'retry-after': '2' })
     await expect(submitted).rejects.toMatchObject({
       jobIds: ['j9'],
       errors,
