@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import type { Claim } from '../../../server/engine/engine.ts'
-import { type EngineTest, iso, LONG_LEASE_MS, leaseOf, ms, newJob, present } from '../harness.ts'
+import { type EngineTest, iso, LONG_LEASE_MS, leaseOf, ms, newJob, present, tick } from '../harness.ts'
 
 const HOUR_MS = 3_600_000
 const payloads = (claims: readonly Claim[]) => claims.map(({ payload }) => payload)
@@ -153,13 +153,21 @@ export function claimCases(it: EngineTest): void {
       expect(await kit.claimOne()).toMatchObject({ jobId: retried, waitMs: null })
     })
 
+    it('says how long the job waited also where it was given back meanwhile', async (kit) => {
+      await kit.submit()
+      await kit.settle(await kit.claimOne(), { kind: 'released' })
+      await tick()
+      await tick()
+      expect((await kit.claimOne()).waitMs).toBeGreaterThan(0)
+    })
+
     it('sent again under its id, answers the same jobs and leases', async (kit) => {
       for (let n = 0; n < 4; n++) await kit.submit({ payload: n })
       const request = { claimId: 'claim-1', limit: 2 }
       const first = await kit.claim(request)
       expect(payloads(first)).toEqual([0, 1])
-      expect((await kit.claim(request)).map(leaseOf)).toEqual(first.map(leaseOf))
-      expect(payloads(await kit.claim(request))).toEqual([0, 1])
+      expect(await kit.claim(request)).toEqual(first)
+      expect(await kit.claim(request)).toEqual(first)
       for (const { jobId } of first) expect(await kit.events(jobId)).toHaveLength(2)
       expect(payloads(await kit.claim({ claimId: 'claim-2', limit: 2 }))).toEqual([2, 3])
     })
@@ -176,6 +184,28 @@ export function claimCases(it: EngineTest): void {
       expect(other.jobId).toBe(present(second, 'claim').jobId)
       expect(other.lease).not.toBe(present(second, 'claim').lease)
       expect((await kit.claim(request)).map(leaseOf)).toEqual([leaseOf(present(third, 'claim'))])
+    })
+
+    it('sent again after many others of its worker, is still the same within its lease', async (kit) => {
+      await kit.raw.submit({ jobs: Array.from({ length: 40 }, (_, n) => newJob({ payload: n })) })
+      const request = { claimId: 'early', limit: 2 }
+      const first = await kit.claim(request)
+      for (let n = 0; n < 30; n++) await kit.claim()
+      expect(await kit.claim(request)).toEqual(first)
+    })
+
+    it('takes any names of workers and claims', async (kit) => {
+      const names = ['host.example/1234:5', 'host name', 'é', '{a}', 'a\nb', '%s (.*)', 'x'.repeat(64)]
+      for (const name of names) {
+        const jobId = await kit.submit()
+        const claim = await kit.claimOne({ workerId: name, claimId: name })
+        expect(claim.jobId).toBe(jobId)
+        expect(await kit.claim({ workerId: name, claimId: name })).toEqual([claim])
+        expect(await kit.claim({ workerId: name, claimId: name.slice(0, -1) })).toEqual([])
+        expect(await kit.settle(claim, { kind: 'completed', result: null })).toBe('completed')
+        expect(await kit.settle(claim, { kind: 'completed', result: null })).toBe('completed')
+        expect(await kit.claim({ workerId: name, claimId: name })).toEqual([])
+      }
     })
 
     it('sent again many times at once, claims once', async ({ raw }) => {

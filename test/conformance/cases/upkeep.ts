@@ -37,16 +37,18 @@ export function upkeepCases(it: EngineTest): void {
       const soon = Date.now() + 40
       await kit.submit({ payload: 'third', when: { runAt: soon + 4 } })
       await kit.submit({ payload: 'first', when: { runAt: soon } })
+      await kit.submit({ payload: 'at once with it', when: { runAt: soon } })
       await kit.submit({ payload: 'second', when: { runAt: soon + 2 } })
       await kit.submit({ payload: 'high', when: { runAt: soon + 3 }, policy: { priority: 1 } })
       await kit.submit({ payload: 'in line before' })
       await until(() => Date.now() > soon + 10, { what: 'all to come due' })
-      await kit.promoted(4)
+      await kit.promoted(5)
       await kit.submit({ payload: 'after' })
       expect((await kit.claim({ limit: 10 })).map(({ payload }) => payload)).toEqual([
         'high',
         'in line before',
         'first',
+        'at once with it',
         'second',
         'third',
         'after',

@@ -17,6 +17,8 @@ export interface SeenClaim {
   readonly run: number
   readonly attempt: number
   readonly stalls: number
+  /** Whether it is known how long the job waited: it was queued from the start and never retried nor stalled. */
+  readonly waited: boolean
 }
 
 type Fields = Record<string, Json>
@@ -30,6 +32,8 @@ interface ReferenceJob {
   /** In line: the lower, the sooner. */
   place: number
   soon: boolean
+  /** Never scheduled, retried by hand, or stalled. */
+  fresh: boolean
   seq: number
   events: SeenEvent[]
   /** The run that holds it. */
@@ -158,6 +162,7 @@ export class Reference {
     this.#change(job, { status: 'queued', ...cleared, ...fresh })
     job.events = job.events.filter(({ kind }) => kind !== 'progress')
     job.place = this.#places++
+    job.fresh = false
     return 'ok'
   }
 
@@ -196,6 +201,7 @@ export class Reference {
       },
       place: this.#places++,
       soon: when === 'soon',
+      fresh: when === 'now',
       seq: 1,
       events: [{ seq: 1, kind: 'status', data: when === 'now' ? { status } : { status, scheduledFor } }],
       run: null,
@@ -229,8 +235,10 @@ export class Reference {
 
   #seen(run: number): SeenClaim {
     const index = this.runs[run]?.job ?? -1
-    const { attempt, stalls } = this.jobs[index]?.fields ?? { attempt: 0, stalls: 0 }
-    return { job: index, run, attempt, stalls }
+    const job = this.jobs[index]
+    if (job == null) throw new Error(`no job ${index}`)
+    const { attempt, stalls } = job.fields
+    return { job: index, run, attempt, stalls, waited: job.fresh }
   }
 
   /** The job that this run holds. */
@@ -264,6 +272,7 @@ export class Reference {
       const attempt = job.fields.attempt + 1
       this.#change(job, { status: 'scheduled', attempt, ...failure, scheduledFor: SOME_TIME })
       job.soon = outcome.when === 'soon'
+      job.fresh = false
       job.place = this.#places++
     } else {
       this.#change(job, { status: 'queued' })
@@ -272,6 +281,7 @@ export class Reference {
 
   #rescued(job: ReferenceJob): void {
     job.run = null
+    job.fresh = false
     const stalls = job.fields.stalls + 1
     const failure = { error: `the lease ran out ${stalls} times`, errorCode: 'stalled' }
     const ends = { completedAt: SOME_TIME, expiresAt: SOME_TIME }

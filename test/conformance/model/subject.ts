@@ -144,10 +144,10 @@ export class Subject {
     return types.flatMap((type) =>
       claims
         .filter((claim) => claim.type === type)
-        .map(({ jobId, lease, attempt, stalls }) => {
+        .map(({ jobId, lease, attempt, stalls, waitMs }) => {
           const known = this.#runs.findIndex((run) => run.lease === lease)
           const run = known === -1 ? this.#runs.push({ jobId, lease }) - 1 : known
-          return { job: this.#jobIds.indexOf(jobId), run, attempt, stalls }
+          return { job: this.#jobIds.indexOf(jobId), run, attempt, stalls, waited: waitMs !== null }
         }),
     )
   }
