@@ -29,10 +29,12 @@ async function main(): Promise<void> {
   process.once('SIGTERM', leave).once('SIGINT', leave)
   await server.start()
   process.off('SIGTERM', leave).off('SIGINT', leave)
-  const stopping = stopOnSignal(server, (signal) => log.info({ signal }, 'draining'))
+  const stopping = stopOnSignal(server, {
+    signal: (signal) => log.info({ signal }, 'draining'),
+    exception: (error) => events.emit('failure', { where: 'uncaught exception: draining', error }),
+  })
   process.stdout.write(`${server.ready()}\n`)
-  await stopping
-  process.exit(0)
+  process.exit(await stopping)
 }
 
 /** While it starts there is nothing to drain. */
@@ -40,18 +42,32 @@ function leave(): never {
   process.exit(0)
 }
 
-/** Resolves once the process has drained after SIGTERM or SIGINT; a second signal ends it at once. */
-function stopOnSignal(server: JobcastServer, onSignal: (signal: string) => void): Promise<void> {
+/**
+ * Resolves to the exit code once the process has drained: after SIGTERM or SIGINT, or after an exception that nobody
+ * caught, which may have left anything half done. A second signal ends the process at once.
+ */
+function stopOnSignal(
+  server: JobcastServer,
+  on: { signal(signal: string): void; exception(error: unknown): void },
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    let asked = false
-    const stop = (signal: string) => {
-      if (asked) process.exit(FAILED)
-      asked = true
-      onSignal(signal)
-      server.stop().then(resolve, reject)
+    let code: number | null = null
+    const stop = (exitCode: number) => {
+      if (code !== null) return
+      code = exitCode
+      server.stop().then(() => resolve(exitCode), reject)
     }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
+    const onSignal = (signal: string) => {
+      if (code !== null) process.exit(FAILED)
+      on.signal(signal)
+      stop(0)
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+    process.on('uncaughtException', (error) => {
+      on.exception(error)
+      stop(FAILED)
+    })
   })
 }
 

@@ -10,4 +10,17 @@ const number = {
   },
 }
 
-export default [{ type: 'double', payload: number, run: ({ number: given }) => given * 2 }]
+/** Leaves something behind that fails later, on nobody's watch. */
+function explode(how) {
+  if (how === 'rejection') Promise.reject(new Error('a forgotten promise'))
+  else
+    setTimeout(() => {
+      throw new Error('a forgotten timer')
+    }, 0)
+  return how
+}
+
+export default [
+  { type: 'double', payload: number, run: ({ number: given }) => given * 2 },
+  { type: 'explode', run: ({ how }) => explode(how) },
+]

@@ -231,6 +231,25 @@ describe('one process on the embedded engine', () => {
   })
 })
 
+describe('a handler that leaves a failure behind', () => {
+  const jobs = new URL('../helpers/own-jobs.mjs', import.meta.url).pathname
+
+  test('a forgotten promise is logged and the process lives', async () => {
+    const server = await process({ ...(await folder()), JOBCAST_JOBS: jobs })
+    const { jobId } = await submit(server.url, { type: 'explode', payload: { how: 'rejection' } })
+    expect(await untilTerminal(server.url, jobId)).toMatchObject({ status: 'completed' })
+    await until(() => server.output.stderr.includes('a forgotten promise'), { what: 'the log line' })
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200)
+  })
+
+  test('an exception out of nowhere is logged, the process drains and exits 1', async () => {
+    const server = await process({ ...(await folder()), JOBCAST_JOBS: jobs })
+    await submit(server.url, { type: 'explode', payload: { how: 'exception' } })
+    expect((await server.exited).code).toBe(1)
+    expect(server.output.stderr).toContain('a forgotten timer')
+  })
+})
+
 async function anyProcessing(url: string, jobs: readonly { jobId: string }[]): Promise<boolean> {
   const all = await Promise.all(jobs.map(({ jobId }) => getJob(url, jobId)))
   return all.some(({ status }) => status === 'processing')
