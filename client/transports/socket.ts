@@ -243,8 +243,11 @@ export class SocketLink implements Link {
       if (route.event(event, prev)) carriage.repeats = 0
       else this.#askAgain(carriage)
     } else if (frame.op === 'end' && carriage.phase === 'live') {
-      if (route.ended(frame.cursor)) this.#carriages.delete(route.jobId)
-      else this.#askAgain(carriage)
+      // The server has ended the subscription already: there is nothing to unsubscribe from.
+      this.#carriages.delete(route.jobId)
+      if (route.ended(frame.cursor)) return
+      this.#carriages.set(route.jobId, carriage)
+      this.#askAgain(carriage)
     } else if (frame.op === 'unsubscribed' || frame.op === 'error') this.#denied(carriage, frame)
   }
 

@@ -1,0 +1,317 @@
+import { createElement, StrictMode } from 'react'
+import { renderToString } from 'react-dom/server'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createClient, type JobcastClient } from '../../client/index.ts'
+import { JobcastProvider, useConnection, useJob, useJobs, useTypes } from '../../client/react/index.ts'
+import { JobStore } from '../../client/stores/job-store.ts'
+import { JobsStore } from '../../client/stores/jobs-store.ts'
+import { ResourceStore } from '../../client/stores/resource-store.ts'
+import { aCompletion, aJob, aLog, scriptedFetch, scriptedSockets } from '../helpers/scripted-network.ts'
+
+let client: JobcastClient
+let network: ReturnType<typeof setUp>
+beforeEach(() => {
+  vi.useFakeTimers()
+  network = setUp()
+})
+afterEach(async () => {
+  client.close()
+  await pass(0)
+  expect(vi.getTimerCount()).toBe(0)
+  vi.useRealTimers()
+})
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
+const nothing = () => {}
+
+function setUp() {
+  const { sockets, WebSocket } = scriptedSockets()
+  const { requests, fetch } = scriptedFetch()
+  client = createClient({ baseUrl: 'http://server', WebSocket, fetch })
+  return { sockets, socket: () => newest(sockets), requests, request: () => newest(requests) }
+}
+
+function newest<T>(list: readonly T[]): T {
+  const item = list.at(-1)
+  if (item === undefined) throw new Error('there is none yet')
+  return item
+}
+
+function answersSubscription(jobId: string, changes: Parameters<typeof aJob>[0] = {}) {
+  const job = aJob({ jobId, ...changes })
+  network.socket().says({ op: 'subscribed', jobId, mode: 'snapshot', reason: 'new', cursor: job.cursor, job })
+}
+
+const frames = () => network.sockets.flatMap(({ sent }) => sent)
+const submitted = (jobId: string) => ({
+  jobId,
+  status: 'queued',
+  type: 'countdown',
+  createdAt: '',
+  cursor: 'e1.1',
+  token: `t-${jobId}`,
+  links: {},
+})
+
+describe('a job of a user interface', () => {
+  it('goes from the click to the result', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const seen: string[] = []
+    const leave = store.subscribe(() => seen.push(store.getSnapshot().status))
+    expect(store.getSnapshot()).toMatchObject({ status: 'idle', job: null, phase: 'idle' })
+    const starting = store.startJob({ steps: 3 })
+    expect(store.getSnapshot().status).toBe('submitting')
+    expect(network.request().body).toEqual({ type: 'countdown', payload: { steps: 3 } })
+    network.request().json(submitted('j1'), 202)
+    await expect(starting).resolves.toBe('j1')
+    expect(store.getSnapshot()).toMatchObject({ status: 'queued', jobId: 'j1', phase: 'connecting' })
+    network.socket().hello()
+    expect(frames()).toEqual([{ op: 'subscribe', jobId: 'j1', token: 't-j1' }])
+    answersSubscription('j1')
+    const progress = { percent: 40, note: null }
+    network
+      .socket()
+      .says({ op: 'event', jobId: 'j1', prev: 2, seq: 3, at: '', kind: 'progress', data: progress })
+    expect(store.getSnapshot()).toMatchObject({ status: 'processing', progress, transport: 'websocket' })
+    network.socket().says({ op: 'event', jobId: 'j1', prev: 3, ...aCompletion(4) })
+    network.socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.4', status: 'completed' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'completed', result: { steps: 3 }, phase: 'ended' })
+    expect([...new Set(seen)]).toEqual(['submitting', 'queued', 'processing', 'completed'])
+    const before = seen.length
+    leave()
+    store.reset()
+    expect(seen).toHaveLength(before)
+    expect(store.getSnapshot().status).toBe('idle')
+  })
+
+  it('shows why a submission was refused, and rejects', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const starting = store.startJob({})
+    network.request().problem(400, 'invalid_payload')
+    await expect(starting).rejects.toMatchObject({ code: 'invalid_payload' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'idle', error: { code: 'invalid_payload' } })
+    await expect(new JobStore(client).startJob({})).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  it('is watched only while somebody listens, and over one subscription in Strict Mode', async () => {
+    const store = new JobStore(client, { jobId: 'j1', history: true })
+    expect(network.sockets).toHaveLength(0)
+    store.subscribe(nothing)()
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    await pass(0)
+    expect(frames()).toEqual([{ op: 'subscribe', jobId: 'j1', history: true }])
+    leave()
+    await pass(0)
+    expect(frames().at(-1)).toEqual({ op: 'unsubscribe', jobId: 'j1' })
+    await pass(2000)
+    expect(client.connection.getSnapshot().phase).toBe('idle')
+  })
+
+  it('keeps what it showed while it is taken up again', async () => {
+    const store = new JobStore(client, { jobId: 'j1' })
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    answersSubscription('j1')
+    leave()
+    await pass(0)
+    expect(store.getSnapshot()).toMatchObject({ status: 'processing', job: { cursor: 'e1.2' } })
+    const again = store.subscribe(nothing)
+    expect(store.getSnapshot()).toMatchObject({ status: 'processing', phase: 'connecting' })
+    answersSubscription('j1', { cursor: 'e1.7', status: 'queued' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'queued', phase: 'live' })
+    again()
+  })
+
+  it('is retried, and watched again with its cursor', async () => {
+    const store = new JobStore(client, { jobId: 'j1' })
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    answersSubscription('j1', { status: 'failed', error: 'no', errorCode: 'handler_error', cursor: 'e1.4' })
+    network.socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.4', status: 'failed' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'failed', error: 'no', phase: 'ended' })
+    const retrying = store.retry()
+    expect(network.request().url.pathname).toBe('/api/jobs/j1/retry')
+    network.request().json(aJob({ status: 'queued', cursor: 'e1.5' }), 202)
+    await retrying
+    expect(store.getSnapshot()).toMatchObject({ status: 'queued', error: null, phase: 'connecting' })
+    const job = aJob({ cursor: 'e1.7' })
+    const events = [4, 5, 6, 7].map(aLog)
+    network.socket().says({
+      op: 'subscribed',
+      jobId: 'j1',
+      mode: 'snapshot',
+      reason: 'new',
+      cursor: 'e1.7',
+      job,
+      events,
+    })
+    expect(store.getSnapshot()).toMatchObject({ status: 'processing', phase: 'live' })
+    expect(store.getSnapshot().events.map(({ seq }) => seq)).toEqual([6, 7])
+    leave()
+  })
+
+  it('shows a command that was refused', async () => {
+    const store = new JobStore(client, { jobId: 'j1' })
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    answersSubscription('j1')
+    const cancelling = store.cancel()
+    network.request().problem(409, 'already_finished')
+    await expect(cancelling).rejects.toMatchObject({ code: 'already_finished' })
+    expect(store.getSnapshot().error).toMatchObject({ code: 'already_finished' })
+    leave()
+  })
+
+  it('shows that there is no such job', () => {
+    const store = new JobStore(client, { jobId: 'j1' })
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    network
+      .socket()
+      .says({ op: 'error', jobId: 'j1', code: 'not_found', message: 'no such job', retry: false })
+    expect(store.getSnapshot()).toMatchObject({
+      status: 'idle',
+      phase: 'refused',
+      error: { code: 'not_found' },
+    })
+    leave()
+  })
+
+  it('calls a submission off with reset', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const starting = store.startJob({})
+    store.reset()
+    await expect(starting).rejects.toMatchObject({ code: 'aborted' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'idle', error: null })
+  })
+})
+
+describe('a list of jobs', () => {
+  const page = (jobs: ReturnType<typeof aJob>[], nextPage: string | null = null) =>
+    network.request().json({ jobs, nextPage })
+  const ids = (store: JobsStore) => store.getSnapshot().jobs.map(({ jobId }) => jobId)
+  const subscriptions = () => frames().filter(({ op }) => op !== 'pong')
+
+  it('watches what is unfinished, and keeps the watches of what stays', async () => {
+    const store = new JobsStore(client, { limit: 10 }, 3000)
+    const leave = store.subscribe(nothing)
+    expect(network.request().url.search).toBe('?limit=10')
+    page([aJob({ jobId: 'b' }), aJob({ jobId: 'a', status: 'completed' })])
+    await pass(0)
+    expect(store.getSnapshot()).toMatchObject({ loading: false, error: null, hasMore: false })
+    network.socket().hello()
+    expect(subscriptions()).toEqual([{ op: 'subscribe', jobId: 'b' }])
+    answersSubscription('b')
+    network.socket().says({ op: 'event', jobId: 'b', prev: 2, ...aLog(3) })
+    expect(store.getSnapshot().jobs[0]?.cursor).toBe('e1.3')
+    await pass(3000)
+    page([aJob({ jobId: 'c' }), aJob({ jobId: 'b' }), aJob({ jobId: 'a', status: 'completed' })])
+    await pass(0)
+    expect(ids(store)).toEqual(['c', 'b', 'a'])
+    expect(store.getSnapshot().jobs[1]?.cursor).toBe('e1.3')
+    expect(subscriptions()).toEqual([
+      { op: 'subscribe', jobId: 'b' },
+      { op: 'subscribe', jobId: 'c' },
+    ])
+    leave()
+    await pass(2000)
+    expect(client.connection.getSnapshot().phase).toBe('idle')
+  })
+
+  it('watches a job again that was retried by hand', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([aJob()])
+    await pass(0)
+    network.socket().hello()
+    answersSubscription('j1', { status: 'failed', cursor: 'e1.4' })
+    network.socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.4', status: 'failed' })
+    expect(store.getSnapshot().jobs[0]?.status).toBe('failed')
+    // An older list changes nothing; a newer one shows that it goes on.
+    await pass(3000)
+    page([aJob({ cursor: 'e1.3' })])
+    await pass(0)
+    expect(store.getSnapshot().jobs[0]?.status).toBe('failed')
+    expect(subscriptions()).toHaveLength(1)
+    await pass(3000)
+    page([aJob({ cursor: 'e1.5', status: 'queued' })])
+    await pass(0)
+    expect(store.getSnapshot().jobs[0]?.status).toBe('queued')
+    expect(network.sockets).toHaveLength(2)
+    network.socket().hello()
+    expect(subscriptions()).toHaveLength(2)
+    leave()
+  })
+
+  it('shows an error beside what it has', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([aJob({ status: 'completed' })])
+    await pass(3000)
+    network.request().problem(503, 'unavailable')
+    await pass(0)
+    expect(store.getSnapshot()).toMatchObject({ jobs: [{ jobId: 'j1' }], error: { code: 'unavailable' } })
+    leave()
+  })
+
+  it('loads further pages, and refreshes them with the first', async () => {
+    const done = (jobId: string) => aJob({ jobId, status: 'completed' })
+    const store = new JobsStore(client, { limit: 2 }, 3000)
+    const leave = store.subscribe(nothing)
+    page([done('d'), done('c')], 'p2')
+    await pass(0)
+    const more = store.loadMore()
+    expect(store.getSnapshot().loading).toBe(true)
+    expect(network.request().url.search).toBe('?limit=2&page=p2')
+    page([done('b'), done('a')], 'p3')
+    await more
+    expect(ids(store)).toEqual(['d', 'c', 'b', 'a'])
+    await pass(3000)
+    expect(network.request().url.search).toBe('?limit=4')
+    page([done('e'), done('d'), done('c'), done('a')], 'p4')
+    await pass(0)
+    expect(ids(store)).toEqual(['e', 'd', 'c', 'a'])
+    expect(store.getSnapshot()).toMatchObject({ nextPage: 'p4', hasMore: true })
+    leave()
+  })
+})
+
+describe('something read again and again', () => {
+  it('keeps its data over a failure, and stops when nobody listens', async () => {
+    const store = new ResourceStore(3000, (signal) => client.types({ signal }))
+    const leave = store.subscribe(nothing)
+    network.request().json({ types: [] })
+    await pass(0)
+    expect(store.getSnapshot()).toEqual({ data: { types: [] }, loading: false, error: null })
+    await pass(3000)
+    network.request().breaks()
+    await pass(0)
+    expect(store.getSnapshot()).toMatchObject({ data: { types: [] }, error: { code: 'network' } })
+    leave()
+    const before = network.requests.length
+    await pass(10_000)
+    expect(network.requests).toHaveLength(before)
+  })
+})
+
+function Page() {
+  const { status } = useJob({ jobId: 'j1' })
+  const { loading } = useJobs({ status: 'failed' })
+  const { data } = useTypes()
+  const { phase } = useConnection()
+  return createElement('p', null, `${status} ${loading} ${data} ${phase}`)
+}
+
+describe('the hooks', () => {
+  it('render on a server, where nothing is connected', () => {
+    const tree = createElement(JobcastProvider, { client }, createElement(Page))
+    expect(renderToString(createElement(StrictMode, null, tree))).toBe('<p>idle true null idle</p>')
+    expect(network.requests).toHaveLength(0)
+    expect(network.sockets).toHaveLength(0)
+  })
+
+  it('say what is missing without a provider', () => {
+    expect(() => renderToString(createElement(Page))).toThrow('outside of JobcastProvider')
+  })
+})
