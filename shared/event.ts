@@ -51,4 +51,3 @@ export const JobEvent = z.discriminatedUnion('kind', [
   z.object({ ...position, kind: z.literal('chunk'), data: z.json() }),
 ])
 export type JobEvent = z.infer<typeof JobEvent>
-export type EventKind = JobEvent['kind']

@@ -12,7 +12,7 @@ export interface ApiKey {
 }
 
 /** What a job token lets its bearer do with its one job. */
-export type TokenRights = 'watch' | 'control'
+type TokenRights = 'watch' | 'control'
 
 /** Who is calling. Without API keys everyone is `anyone` and may do everything. */
 export type Caller =

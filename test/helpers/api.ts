@@ -14,7 +14,7 @@ export async function submit(
   return SubmitAnswer.parse(answer)
 }
 
-export function post(address: string, body?: unknown): Promise<Response> {
+function post(address: string, body?: unknown): Promise<Response> {
   return fetch(address, {
     method: 'POST',
     ...(body !== undefined && {
