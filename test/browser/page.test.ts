@@ -3,12 +3,16 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const STEP_MS = 15_000
 const DONE_MS = 60_000
+const TEST_MS = 120_000
+
+vi.setConfig({ testTimeout: TEST_MS })
 
 let browser: Browser
 let server: ServerProcess
@@ -36,6 +40,7 @@ interface Visit extends BrowserContextOptions {
 /** A page in a browser profile of its own. At the test's end it must have had nothing to complain about. */
 async function visit({ url = server.url, callsMayFail = false, ...options }: Visit = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  context.setDefaultTimeout(STEP_MS)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(String(error)))
@@ -78,6 +83,7 @@ async function violations(page: Page): Promise<string[]> {
   })
 }
 
+/** By how many pixels the page is wider than its window; a reserved scrollbar makes it less than none. */
 function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
@@ -119,6 +125,11 @@ async function drop(page: Page, name: string, content: Buffer): Promise<void> {
   await page.getByRole('img', { name }).waitFor()
 }
 
+/** Clicks one of the choices that stand beside each other under a label. */
+function choose(page: Page, label: string, choice: string): Promise<void> {
+  return page.getByLabel(label).getByText(choice, { exact: true }).click()
+}
+
 /** Submits past the page; the job's id. */
 async function submit(type: string, payload: unknown, options: object = {}): Promise<string> {
   const answer = await fetch(`${server.url}/api/jobs`, {
@@ -134,21 +145,23 @@ async function submit(type: string, payload: unknown, options: object = {}): Pro
 describe('submitting and watching', () => {
   test('a photo that is dropped in becomes thumbnails, with live progress', async () => {
     const page = await visit()
-    await drop(page, 'noise.jpg', await photo(1500, 1000))
-    await page.getByRole('checkbox', { name: '64', exact: true }).uncheck({ force: true })
-    await page.getByRole('radio', { name: 'JPEG' }).check({ force: true })
+    await drop(page, 'noise.jpg', await photo(1600, 1200))
+    await choose(page, 'Widths in pixels', '64')
+    await choose(page, 'Format', 'JPEG')
     const progress = await recordProgress(page)
     await page.getByRole('button', { name: 'Make thumbnails' }).click()
     await page.waitForURL('**/jobs/*')
     expect(await pictureWidths(page)).toEqual([128, 256, 512, 1024])
     await status(page, 'Completed')
     expect(await progress()).toSatisfy((seen: number[]) => seen.some((value) => value > 0))
-    await page.getByText('1024 × 683').waitFor()
+    await page.getByText('1024 × 768').waitFor()
     expect(await page.title()).toBe('Completed: thumbnails · Jobcast')
 
-    const download = page.waitForEvent('download')
-    await page.getByRole('link', { name: 'Download thumbnails-128x85.jpg' }).click()
-    expect((await download).suggestedFilename()).toBe('thumbnails-128x85.jpg')
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download thumbnails-128x96.jpg' }).click(),
+    ])
+    expect(download.suggestedFilename()).toBe('thumbnails-128x96.jpg')
     expect(await violations(page)).toEqual([])
   })
 
@@ -265,9 +278,9 @@ describe('while the server restarts in mid-job', () => {
       await data.remove()
     })
     const page = await visit({ url: own.url, callsMayFail: true })
-    await drop(page, 'large-noise.jpg', await photo(2400, 1800))
-    await page.getByRole('checkbox', { name: '2048' }).check({ force: true })
-    await page.getByRole('radio', { name: 'AVIF' }).check({ force: true })
+    await drop(page, 'noise.jpg', await photo(1024, 768))
+    // Slow to encode, so that there is a middle of the job to be caught.
+    await choose(page, 'Format', 'AVIF')
     const progress = await recordProgress(page)
     await page.getByRole('button', { name: 'Make thumbnails' }).click()
     await page.waitForURL('**/jobs/*')
@@ -281,10 +294,10 @@ describe('while the server restarts in mid-job', () => {
     own = await startServer({ JOBCAST_DATA: data.path, PORT: String(own.port) })
 
     await status(page, 'Completed')
-    expect(await pictureWidths(page)).toEqual([64, 128, 256, 512, 1024, 2048])
+    expect(await pictureWidths(page)).toEqual([64, 128, 256, 512, 1024])
     await page.getByText('Reconnecting. What you see').waitFor({ state: 'hidden' })
     await page.getByText('Back in the queue').waitFor()
-  }, 120_000)
+  })
 })
 
 describe('the list', () => {
@@ -363,7 +376,7 @@ describe('looks', () => {
       await page.goto(server.url + path)
       await page.locator(shown).first().waitFor()
       expect(await violations(page), path).toEqual([])
-      expect(await overflow(page), path).toBe(0)
+      expect(await overflow(page), path).toBeLessThanOrEqual(0)
     }
   })
 })
