@@ -84,7 +84,7 @@ export class Connection implements LinkOwner {
     if (carrier === undefined) this.#place()
     else carrier.carry(route)
     const { probe } = this.#links()
-    if (probe !== null && this.#fits(route, probe)) probe.carry(route)
+    if (probe !== null && this.#seated(probe).has(route)) probe.carry(route)
   }
 
   drop(route: Route): void {
@@ -92,7 +92,7 @@ export class Connection implements LinkOwner {
     const { link, probe, old } = this.#links()
     for (const carrier of [link, probe, old, this.#spare]) carrier?.drop(route)
     this.#placed.delete(route)
-    this.#place()
+    if (this.#spare !== null) this.#place()
     if (this.#state.kind === 'moving') this.#arrived(route)
     if (this.#routes.size === 0) this.#lingerTimer = setTimeout(() => this.#rest('idle'), LINGER_MS)
   }
@@ -115,7 +115,7 @@ export class Connection implements LinkOwner {
     this.#remembered = link.transport
     if (state.kind === 'seeking') {
       this.#become({ kind: 'settled', link })
-      this.#scheduleProbe()
+      this.#scheduleProbe(link)
     }
     // A server may allow fewer subscriptions than was thought.
     this.#place()
@@ -125,7 +125,8 @@ export class Connection implements LinkOwner {
     const state = this.#state
     if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
     const next = this.#below(link.transport)
-    if (failure.barred !== null) this.#forget(link.transport)
+    const { barred } = failure
+    if (barred?.forGood) this.#forget(link.transport)
     if (state.kind === 'probing' && link === state.probe) {
       link.close()
       this.#become({ kind: 'settled', link: state.link })
@@ -134,12 +135,12 @@ export class Connection implements LinkOwner {
       return
     }
     if (link !== state.link) return
-    if (failure.barred === null && !failure.silent && !failure.repeated) return
-    if (this.#proven.has(link.transport) || next === undefined) this.#outage = true
+    if (barred === null && !failure.silent && !failure.repeated) return
+    if (barred === null && (this.#proven.has(link.transport) || next === undefined)) this.#outage = true
     const target = next ?? this.#ladder[0]
-    if (target === undefined) this.#giveUp(failure.barred)
+    if (target === undefined) this.#giveUp(barred?.error)
     // Down at once; up again only after the pause that the link itself would have made.
-    else if (target !== link.transport) {
+    else if (target !== link.transport || barred !== null) {
       this.#descend(target, { n: failure.n, delayMs: next === undefined ? failure.delayMs : 0 })
     }
   }
@@ -195,7 +196,7 @@ export class Connection implements LinkOwner {
     const remembered = this.#ladder.find((transport) => transport === this.#remembered)
     const transport = remembered ?? this.#ladder[0]
     if (transport === undefined) {
-      this.#giveUp(null)
+      this.#giveUp()
       return
     }
     globalThis.addEventListener?.('online', this.#online)
@@ -216,9 +217,9 @@ export class Connection implements LinkOwner {
     for (const carrier of [link, probe, old, spare]) carrier?.close()
   }
 
-  #giveUp(barred: JobcastError | null): void {
-    const error =
-      barred ?? new JobcastError('unsupported', 'none of the transports asked for can be used here')
+  #giveUp(
+    error = new JobcastError('unsupported', 'none of the transports asked for can be used here'),
+  ): void {
     const routes = [...this.#routes]
     this.#routes.clear()
     this.#rest('idle')
@@ -252,8 +253,9 @@ export class Connection implements LinkOwner {
   #place(): void {
     const { link } = this.#links()
     if (link === null) return
+    const seated = this.#seated(link)
     for (const route of this.#routes) {
-      const carrier = this.#fits(route, link) ? link : this.#spareLink()
+      const carrier = seated.has(route) ? link : this.#spareLink()
       const former = this.#placed.get(route)
       if (former === carrier) continue
       former?.drop(route)
@@ -265,15 +267,10 @@ export class Connection implements LinkOwner {
     this.#spare = null
   }
 
-  #fits(route: Route, link: Link): boolean {
-    if (this.#routes.size <= link.capacity || !this.#ladder.includes('polling')) return true
-    let room = link.capacity
-    for (const candidate of this.#routes) {
-      if (room === 0) return false
-      if (candidate === route) return true
-      room -= 1
-    }
-    return false
+  /** The routes that a link has room for: the first ones. All, where nothing could carry the others. */
+  #seated(link: Link): ReadonlySet<Route> {
+    if (this.#routes.size <= link.capacity || !this.#ladder.includes('polling')) return this.#routes
+    return new Set([...this.#routes].slice(0, link.capacity))
   }
 
   #spareLink(): Link {
@@ -288,8 +285,9 @@ export class Connection implements LinkOwner {
     this.#probe(this.#ladder[0])
   }
 
-  #scheduleProbe(): void {
-    if (this.#outage) {
+  #scheduleProbe(link: Link): void {
+    if (link.transport === this.#ladder[0]) this.#outage = false
+    else if (this.#outage) {
       this.#outage = false
       this.#probe(this.#ladder[0])
     } else this.#probeIn(this.#probeAt > performance.now() ? this.#probeAt - performance.now() : PROBE_MS)
@@ -308,14 +306,15 @@ export class Connection implements LinkOwner {
     clearTimeout(this.#probeTimer)
     const probe = this.#open(transport)
     this.#become({ kind: 'probing', link: state.link, probe })
-    for (const route of this.#routes) if (this.#fits(route, probe)) probe.carry(route)
+    for (const route of this.#seated(probe)) probe.carry(route)
   }
 
   #move(old: Link, link: Link): void {
     this.#remembered = link.transport
+    const seated = this.#seated(link)
     const staying = new Set<Route>()
     for (const route of this.#routes) {
-      if (this.#placed.get(route) !== old || !this.#fits(route, link)) continue
+      if (this.#placed.get(route) !== old || !seated.has(route)) continue
       this.#placed.set(route, link)
       staying.add(route)
     }

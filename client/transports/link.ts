@@ -43,8 +43,8 @@ export interface Failure {
   readonly silent: boolean
   /** Three quick failures in a row. */
   readonly repeated: boolean
-  /** The server said to stay away. */
-  readonly barred: JobcastError | null
+  /** The server said to stay away; `forGood`, or until the transport's turn comes again. */
+  readonly barred: { readonly error: JobcastError; readonly forGood: boolean } | null
   /** Failures in a row, and the pause that follows, in ms. */
   readonly n: number
   readonly delayMs: number

@@ -150,9 +150,11 @@ export class SocketLink implements Link {
       this.#lost({ counts: !BLAMELESS.includes(code) })
       return
     }
-    const unauthorized = code === CLOSE.unauthorized
-    const message = `the server closed the connection for good (${code})`
-    const barred = new JobcastError(unauthorized ? 'unauthorized' : 'barred', message)
+    const message = `the server closed the connection and wants no other (${code})`
+    const error = new JobcastError(code === CLOSE.unauthorized ? 'unauthorized' : 'barred', message)
+    // Nothing could be subscribed for a while, with the store away: that says nothing about the next time.
+    const barred = { error, forGood: code !== CLOSE.idle }
+    const { delayMs } = this.#attempts.over()
     this.#interrupt()
     this.#become({ kind: 'closed' })
     this.#options.owner.failed(this, {
@@ -160,7 +162,7 @@ export class SocketLink implements Link {
       repeated: false,
       barred,
       n: this.#attempts.n,
-      delayMs: 0,
+      delayMs,
     })
   }
 

@@ -250,6 +250,23 @@ describe('over a WebSocket', () => {
     expect(sockets).toHaveLength(1)
   })
 
+  it('does not reconnect after 4501 either, until its turn comes again', async () => {
+    const { sockets, socket, requests } = await open()
+    await pass(6000)
+    socket().ends(4501)
+    await pass(0)
+    const stream = last(requests).stream()
+    for (let n = 0; n < 29; n++) {
+      stream.event('ping', {})
+      await pass(10_000)
+    }
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+    expect(sockets).toHaveLength(1)
+    stream.event('ping', {})
+    await pass(10_000)
+    expect(sockets).toHaveLength(2)
+  })
+
   it('refuses every watch when it may not reconnect and there is nothing else', async () => {
     const { sockets, socket } = setUp({ transports: ['websocket'] })
     const watch = client.watch('j1')
