@@ -3,9 +3,9 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** What happens to one kind of traffic: passed on, refused at once, or accepted and never answered. */
-export type Treatment = 'pass' | 'refuse' | 'mute'
+type Treatment = 'pass' | 'refuse' | 'mute'
 /** WebSockets; server-sent events; polls that are held; everything else. */
-export type Traffic = 'socket' | 'stream' | 'hold' | 'other'
+type Traffic = 'socket' | 'stream' | 'hold' | 'other'
 
 export interface HostileProxy {
   readonly url: string

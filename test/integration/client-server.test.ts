@@ -145,7 +145,7 @@ test.each(TRANSPORTS)(
     let server = await startServer({ JOBCAST_DATA: data.path })
     onTestFinished(() => server.kill())
     const client = openClient({ baseUrl: server.url, transports: [transport] })
-    const { jobId } = await client.submit(countdown({ steps: 80, stepMs: 50, logs: true }))
+    const { jobId } = await client.submit(countdown({ steps: 60, stepMs: 50, logs: true }))
     const events: JobEvent[] = []
     const watch = client.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
     await until(() => events.some(({ kind }) => kind === 'log'), { what: 'a log line' })
