@@ -12,8 +12,8 @@ import { list, text, word } from './reply.ts'
  *
  * A job is a hash of few and short fields, so that Redis keeps it in one small block: `type`, `status`, `policy`,
  * `created`, `seq`, `place`; where they say something `payload` and `result` (up to 64 bytes, else keys of their own),
- * `tags`, `due`, `started`, `expires`, `attempt`, `stalls`, `cancel`, `progress` (its latest event), `failure`
- * (`[error, code]`, or `stalled`), `lease`, `trimmed`, `bytes` (of log lines and chunks). Times are ms.
+ * `tags`, `due`, `expires`, `attempt`, `stalls`, `cancel`, `progress` (its latest event), `failure`
+ * (`[error, code]`, or `stalled`), `lease` (of the last run), `retried` (by hand), `trimmed`, `bytes` (of log lines and chunks). Times are ms.
  *
  * Its status events are fields as well, named by their seq. Each is `<at> <word> <details>`, the same text that is
  * published as `<seq> <at> <word> <details>`:
@@ -122,7 +122,7 @@ export class JobRow {
       tags: decodeTags(this.#fields.get('tags') ?? ''),
       createdAt: iso(this.#get('created')),
       scheduledFor: isoOrNull(this.#fields.get('due')),
-      startedAt: isoOrNull(this.#fields.get('started')),
+      startedAt: isoOrNull(this.#started()),
       completedAt: expires === undefined ? null : iso(Number(expires) - policy.retainMs),
       expiresAt: isoOrNull(expires),
       cancelRequested: this.#fields.has('cancel'),
@@ -147,6 +147,21 @@ export class JobRow {
     const progress = this.#progress()
     if (progress !== null && progress.seq > after) events.push(progress)
     return events.sort((one, other) => one.seq - other.seq)
+  }
+
+  /** When the last run was claimed, unless the job was retried by hand since: its events know. */
+  #started(): string | undefined {
+    let last = 0
+    let started: string | undefined
+    for (const [field, stored] of this.#fields) {
+      const seq = Number(field)
+      if (!(seq > last)) continue
+      const [at, rest] = cut(stored)
+      if (rest !== 'claimed' && rest !== 'retried') continue
+      last = seq
+      started = rest === 'claimed' ? at : undefined
+    }
+    return started
   }
 
   #progress(): Extract<JobEvent, { kind: 'progress' }> | null {

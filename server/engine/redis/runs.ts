@@ -19,8 +19,8 @@ import { decodePolicy, decodeTags, encodeFailure, encodeRunEvent } from './codec
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import type { Keyspace, Partition } from './keys.ts'
-import type { Pool, Pools } from './pools.ts'
-import { list, text, whole, word } from './reply.ts'
+import type { Pool, Pools, Room } from './pools.ts'
+import { list, text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 type Argument = string | number
@@ -34,7 +34,7 @@ interface Encoded {
 
 /** Part of a call of the settle script: runs that end, and a claim of the next. */
 interface Exchange extends Encoded {
-  readonly claim: { readonly args: readonly Argument[]; readonly limit: number; readonly pool: Pool } | null
+  readonly claim: { readonly args: readonly Argument[]; readonly limit: number; readonly room: Room } | null
 }
 
 interface ExchangeResult {
@@ -49,6 +49,8 @@ interface Extension extends LeaseRef {
 
 /** Of a call: 200 runs that end with little to say, and as many claims. */
 const MOST_WEIGHT = 3 * MAX_CALL_JOBS
+/** Of the reply to a claim (lua/lib/claim.lua). */
+const CELLS_A_CLAIM = 7
 /** Characters that weigh as much as a job in a call. */
 const CHARACTERS_A_JOB = 32 * 1024
 /** Arguments that weigh as much as a job in a call. */
@@ -129,15 +131,16 @@ export class Runs {
   #encodeClaim(request: ClaimRequest): Exchange['claim'] {
     const limit = Math.min(request.limit, MAX_CALL_JOBS)
     if (limit <= 0 || request.types.length === 0) return null
-    const { worker, pool, limits } = this.#pools.room(request.workerId, request.types, limit)
+    const room = this.#pools.room(request.workerId, request.types, limit)
+    const { worker, pool, limits } = room
     const token = randomBytes(12).toString('base64url')
     const claimId = encodeURIComponent(request.claimId)
     const args = [claimId, worker, pool.id, request.leaseMs, limit, token, limits.length, ...limits.flat()]
-    return { args, limit, pool }
+    return { args, limit, room }
   }
 
   async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<Claim[]> {
-    await this.join(claim.pool)
+    await this.join(claim.room.pool)
     return (await this.#exchanges.add({ ...encode([], settlementArgs), claim })).claims ?? []
   }
 
@@ -162,7 +165,7 @@ export class Runs {
     return exchanges.map(({ jobIds, claim }) => {
       const from = firstVerdict
       firstVerdict += jobIds.length
-      const answered = claim === null ? [] : decodeClaims(claimed[firstClaim++])
+      const answered = claim === null ? [] : decodeClaims(claimed[firstClaim++], claim.room.worker)
       return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
     })
   }
@@ -196,7 +199,7 @@ function encode<Run extends LeaseRef>(runs: readonly Run[], argsOf: (run: Run) =
 }
 
 function settlementArgs({ jobId, lease, outcome, events }: Settlement): Argument[] {
-  return [jobId, lease, ...encodeOutcome(outcome), ...eventArgs(events)]
+  return [`${jobId} ${lease}`, ...eventArgs(events), ...outcomeArgs(outcome)]
 }
 
 function reportArgs({ jobId, lease, events }: Report): Argument[] {
@@ -207,37 +210,45 @@ function eventArgs(events: readonly RunEvent[]): Argument[] {
   return [events.length, ...events.flatMap(encodeRunEvent)]
 }
 
-function encodeOutcome(outcome: Outcome): [kind: string, detail: string, extra: Argument] {
+function outcomeArgs(outcome: Outcome): Argument[] {
   switch (outcome.kind) {
     case 'completed':
-      return ['completed', JSON.stringify(outcome.result), '']
+      return ['completed', JSON.stringify(outcome.result)]
     case 'failed':
-      return ['failed', encodeFailure(outcome.error, outcome.errorCode), '']
+      return ['failed', encodeFailure(outcome.error, outcome.errorCode)]
     case 'retry':
       return ['rescheduled', encodeFailure(outcome.error, outcome.errorCode), outcome.delayMs]
     case 'cancelled':
     case 'released':
-      return [outcome.kind, '', '']
+      return [outcome.kind]
   }
 }
 
-function decodeClaims(reply: unknown): Claim[] | null {
-  const [tag, rows] = list(reply)
+function decodeClaims(reply: unknown, worker: string): Claim[] | null {
+  const [tag, token, cells] = list(reply)
   if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
-  return list(rows).map(decodeClaim)
+  const leaseStart = `${worker}/${text(token)}.`
+  const claims: Claim[] = []
+  const all = list(cells)
+  for (let at = 0; at < all.length; at += CELLS_A_CLAIM) {
+    claims.push(decodeClaim(all.slice(at, at + CELLS_A_CLAIM), leaseStart))
+  }
+  return claims
 }
 
-function decodeClaim(row: unknown): Claim {
-  const [jobId, lease, type, payload, policy, attempt, stalls, tags, waited] = list(row)
+/** `past` is the ms that it waited, else `<attempt> <stalls>`. */
+function decodeClaim(cells: readonly unknown[], leaseStart: string): Claim {
+  const [jobId, n, type, payload, policy, tags, past] = cells
+  const [attempt = '1', stalls = '0'] = typeof past === 'string' ? past.split(' ') : []
   return {
     jobId: text(jobId),
-    lease: text(lease),
+    lease: leaseStart + text(n),
     type: text(type),
     payload: JSON.parse(text(payload)),
     policy: decodePolicy(text(policy)),
-    attempt: whole(attempt),
-    stalls: whole(stalls),
+    attempt: Number(attempt),
+    stalls: Number(stalls),
     tags: decodeTags(text(tags)),
-    waitMs: waited === '' ? null : whole(waited),
+    waitMs: typeof past === 'number' ? past : null,
   }
 }

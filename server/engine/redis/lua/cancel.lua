@@ -37,11 +37,11 @@ elseif status == 'scheduled' or status == 'queued' then
   else
     redis.call('ZREM', prefix .. 'queue:' .. type, id)
   end
-  local expires_at = now + tonumber(string.match(policy, '%d+$'))
+  local expires_at = now + retention(policy)
   redis.call('HSET', job, 'status', 'cancelled', 'cancel', 1, 'expires', expires_at)
   redis.call('HDEL', job, 'due', 'failure')
   redis.call('ZADD', prefix .. 'expiring', expires_at, id)
-  record(now_text .. ' cancelled - ' .. string.format('%.0f', expires_at), seq)
+  record(now_text .. ' cancelled - ' .. digits(expires_at), seq)
   count(status, type, -1)
   count('cancelled', type, 1)
   store_counts()

@@ -25,20 +25,20 @@ local function rescue(id)
   if not cancel and new_stalls <= most_stalls then
     status = 'queued'
     event = now_text .. ' rescued ' .. new_stalls
-    redis.call('HSET', job, 'status', status, 'seq', seq, 'lease', '', seq, event, 'stalls', new_stalls)
+    redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'stalls', new_stalls)
     enqueue(type, place, id)
   else
-    local expires = now + tonumber(string.match(policy, '%d+$'))
-    local expires_text = string.format('%.0f', expires)
+    local expires = now + retention(policy)
+    local expires_text = digits(expires)
     if cancel then
       status = 'cancelled'
       event = now_text .. ' cancelled - ' .. expires_text
-      redis.call('HSET', job, 'status', status, 'seq', seq, 'lease', '', seq, event, 'expires', expires)
+      redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'expires', expires)
       redis.call('HDEL', job, 'failure')
     else
       status = 'failed'
       event = now_text .. ' stalled ' .. expires_text .. ' ' .. new_stalls
-      redis.call('HSET', job, 'status', status, 'seq', seq, 'lease', '', seq, event, 'expires', expires,
+      redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'expires', expires,
         'stalls', new_stalls, 'failure', 'stalled')
     end
     redis.call('ZADD', prefix .. 'expiring', expires, id)

@@ -19,8 +19,8 @@ if status ~= 'failed' and status ~= 'cancelled' then return { 'not_retryable' } 
 local place = place_of(policy, next_orders(1))
 local seq = last_seq + 1
 local event = now_text .. ' retried'
-redis.call('HDEL', job, 'attempt', 'stalls', 'cancel', 'progress', 'failure', 'started', 'expires')
-redis.call('HSET', job, 'status', 'queued', 'seq', seq, 'place', place, seq, event)
+redis.call('HDEL', job, 'attempt', 'stalls', 'cancel', 'progress', 'failure', 'expires')
+redis.call('HSET', job, 'status', 'queued', 'seq', seq, 'place', place, seq, event, 'retried', 1)
 redis.call('ZREM', prefix .. 'expiring', id)
 trim_status_events(job, seq)
 publish(id, seq, event)

@@ -50,21 +50,22 @@ for n = 1, number_of_jobs do
   local status = due > now and 'scheduled' or 'queued'
   local place = place_of(policy, order)
   local small = #payload <= LARGEST_FIELD
-  redis.call('HSET', job, 'type', type, 'status', status, 'policy', policy, 'created', now_text, 'seq', 1,
-    'place', place, small and 'payload' or 'tags', small and payload or tags)
+  -- A small hash is searched from its beginning: what is asked for most often comes first.
+  redis.call('HSET', job, 'seq', '1', 'status', status, 'type', type, 'policy', policy,
+    small and 'payload' or 'tags', small and payload or tags, 'created', now_text, 'place', place)
   if not small then redis.call('SET', prefix .. 'payload:' .. id, payload) end
   if small and tags ~= '' then redis.call('HSET', job, 'tags', tags) end
   if status == 'queued' then
     enqueue(type, place, id)
   else
-    redis.call('HSET', job, 'due', due, '1', now_text .. ' scheduled ' .. string.format('%.0f', due))
+    redis.call('HSET', job, 'due', due, '1', now_text .. ' scheduled ' .. digits(due))
     redis.call('ZADD', prefix .. 'scheduled', due, id)
     count('scheduled', type, 1)
   end
-  index[2 * n - 1] = order
+  index[2 * n - 1] = digits(order)
   index[2 * n] = id
   statuses[n] = status
-  receipts[n] = id .. ' ' .. type .. ' ' .. status
+  if record_name ~= '' then receipts[n] = id .. ' ' .. type .. ' ' .. status end
   if not seen[type] then
     seen[type] = true
     redis.call('HSETNX', prefix .. 'types', type, '')

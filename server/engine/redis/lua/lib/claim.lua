@@ -2,20 +2,40 @@
 -- limited types, then type and free slots of each (types of the pool that are not named have room for all).
 -- A lease is `<worker>/<token>.<n>`; `leases` holds `<id> <lease>` by the end of the lease.
 local MOST_CLAIM_BYTES = 4194304
-local REMEMBERED_CLAIMS = 8
+-- Of a worker's claims the latest one is remembered, and of earlier ones so many bytes.
+local MOST_REMEMBERED = 4096
 -- However short the lease, a lost answer has to be noticed and the claim sent again.
 local SHORTEST_MEMORY_MS = 2500
 
 local claimed, claimed_bytes
 
--- What the worker needs of a job, as one tagged row of the reply.
-local function describe(id, lease, type, payload, policy, attempt, stalls, tags, waited)
+-- Appends what the worker needs of a job. `past` is the ms that it waited, else `<attempt> <stalls>`.
+local function describe(id, n, type, payload, policy, tags, past)
+  if not payload then payload = redis.call('GET', prefix .. 'payload:' .. id) or 'null' end
   claimed_bytes = claimed_bytes + #payload
-  claimed[#claimed + 1] = { id, lease, type, payload, policy, attempt or '1', stalls or '0', tags or '', waited }
+  local at = #claimed
+  claimed[at + 1], claimed[at + 2], claimed[at + 3], claimed[at + 4] = id, n, type, payload
+  claimed[at + 5], claimed[at + 6], claimed[at + 7] = policy, tags or '', past
 end
 
-local function payload_of(id, small)
-  return small or redis.call('GET', prefix .. 'payload:' .. id) or 'null'
+-- How `describe` puts the past of a job that was claimed before: what it waited counts from its submission, unless it
+-- was scheduled, retried or stalled meanwhile.
+local function past_of(job, claimed_at)
+  local created, attempt, stalls, scheduled, retried = unpack(redis.call('HMGET', job,
+    'created', 'attempt', 'stalls', '1', 'retried'))
+  if not attempt and not stalls and not scheduled and not retried then return claimed_at - created end
+  return (attempt or '1') .. ' ' .. (stalls or '0')
+end
+
+local function last_claimed_at(job)
+  local last, last_at = 0, 0
+  local fields = redis.call('HGETALL', job)
+  for at = 1, #fields, 2 do
+    local seq = tonumber(fields[at])
+    local claimed_at = seq and seq > last and string.match(fields[at + 1], '^(%d+) claimed$')
+    if claimed_at then last, last_at = seq, claimed_at end
+  end
+  return last_at
 end
 
 -- The jobs of an earlier claim that are still held under its leases.
@@ -23,38 +43,38 @@ local function claim_again(worker, token, ids)
   local n = 0
   for id in string.gmatch(ids, '%S+') do
     n = n + 1
-    local lease = worker .. '/' .. token .. '.' .. n
-    if redis.call('ZSCORE', prefix .. 'leases', id .. ' ' .. lease) then
-      local type, payload, policy, attempt, stalls, tags, created, started, second = unpack(redis.call('HMGET',
-        job_key(id), 'type', 'payload', 'policy', 'attempt', 'stalls', 'tags', 'created', 'started', '2'))
-      if type then
-        local waited = ''
-        if second == started .. ' claimed' and not attempt and not stalls then waited = started - created end
-        describe(id, lease, type, payload_of(id, payload), policy, attempt, stalls, tags, waited)
-      end
+    if redis.call('ZSCORE', prefix .. 'leases', id .. ' ' .. worker .. '/' .. token .. '.' .. n) then
+      local job = job_key(id)
+      local type, payload, policy, tags = unpack(redis.call('HMGET', job, 'type', 'payload', 'policy', 'tags'))
+      if type then describe(id, n, type, payload, policy, tags, past_of(job, last_claimed_at(job))) end
     end
   end
 end
 
--- Starts one run: false where there is no such job.
-local function start_run(id, type, lease)
+-- Starts one run, the n-th of this claim: false where there is no such job.
+local claim_event = now_text .. ' claimed'
+local function start_run(id, type, n, lease)
   local job = job_key(id)
-  local last_seq, payload, policy, attempt, stalls, tags, created, progress = unpack(redis.call('HMGET', job,
-    'seq', 'payload', 'policy', 'attempt', 'stalls', 'tags', 'created', 'progress'))
+  local last_seq, payload, policy, created, tags = unpack(redis.call('HMGET', job,
+    'seq', 'payload', 'policy', 'created', 'tags'))
   if not last_seq then return false end
-  local seq = last_seq + 1
-  local event = now_text .. ' claimed'
-  redis.call('HSET', job, 'status', 'processing', 'seq', seq, 'started', now_text, 'lease', lease, seq, event)
-  if progress then redis.call('HDEL', job, 'progress') end
-  trim_status_events(job, seq)
-  publish(id, seq, event)
-  local waited = ''
-  if last_seq == '1' then waited = now - created end
-  describe(id, lease, type, payload_of(id, payload), policy, attempt, stalls, tags, waited)
+  local past
+  if last_seq == '1' then
+    past = now - created
+  else
+    past = past_of(job, now)
+    redis.call('HDEL', job, 'progress')
+  end
+  local seq_number = last_seq + 1
+  local seq = digits(seq_number)
+  redis.call('HSET', job, 'seq', seq, 'status', 'processing', 'lease', lease, seq, claim_event)
+  trim_status_events(job, seq_number)
+  publish(id, seq, claim_event)
+  describe(id, n, type, payload, policy, tags, past)
   return true
 end
 
--- Reply { 'claimed', { { id, lease, type, payload, policy, attempt, stalls, tags, waited ms or '' }, … } }
+-- Reply { 'claimed', token, { id, n, type, payload, policy, tags, past, … } }: seven of each job, see `describe`
 --       { 'unknown_pool' }: nothing was claimed, join first
 local function claim()
   local claim_id, worker, pool = argument(), argument(), argument()
@@ -71,12 +91,15 @@ local function claim()
   local earlier = redis.call('GET', memory) or ''
   local start = string.find(earlier, '\n' .. claim_id .. ' ', 1, true)
   if start then
-    claim_again(worker, string.match(earlier, '^%S+ (%S+) ([^\n]*)', start + 1))
-    return { 'claimed', claimed }
+    local earlier_token, ids = string.match(earlier, '^%S+ (%S+) ([^\n]*)', start + 1)
+    claim_again(worker, earlier_token, ids)
+    return { 'claimed', earlier_token, claimed }
   end
 
   local ready = prefix .. 'ready:' .. pool
   local leases, ids, turns = {}, {}, {}
+  local lease_start = worker .. '/' .. token .. '.'
+  local lease_end = digits(now + lease_ms)
   local ready_types
   local full = false
 
@@ -89,10 +112,11 @@ local function claim()
         redis.call('ZADD', prefix .. 'queue:' .. type, popped[at + 1], id)
         remaining, full = 0, true
       else
-        local lease = worker .. '/' .. token .. '.' .. (#ids + 1)
-        if start_run(id, type, lease) then
-          ids[#ids + 1] = id
-          leases[#leases + 1] = now + lease_ms
+        local n = #ids + 1
+        local lease = lease_start .. n
+        if start_run(id, type, n, lease) then
+          ids[n] = id
+          leases[#leases + 1] = lease_end
           leases[#leases + 1] = id .. ' ' .. lease
           count('processing', type, 1)
           remaining = remaining - 1
@@ -135,9 +159,10 @@ local function claim()
   if #ids > 0 then
     redis.call('ZADD', prefix .. 'leases', unpack(leases))
     local record = '\n' .. claim_id .. ' ' .. token .. ' ' .. table.concat(ids, ' ')
-    local _, kept = string.find(earlier, string.rep('\n[^\n]*', REMEMBERED_CLAIMS - 1))
-    redis.call('SET', memory, record .. string.sub(earlier, 1, kept or #earlier), 'PX',
-      math.max(lease_ms, SHORTEST_MEMORY_MS))
+    if #earlier > MOST_REMEMBERED then
+      earlier = string.match(string.sub(earlier, 1, MOST_REMEMBERED), '^(.*)\n') or ''
+    end
+    redis.call('SET', memory, record .. earlier, 'PX', math.max(lease_ms, SHORTEST_MEMORY_MS))
   end
   -- A single type need not take turns; the others go to the end, in the order in which they were served.
   if #ready_types > 1 then
@@ -154,5 +179,5 @@ local function claim()
       if redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
     end
   end
-  return { 'claimed', claimed }
+  return { 'claimed', token, claimed }
 end

@@ -3,15 +3,22 @@
 local count_changes = {}
 
 local function count(status, type, change)
-  if status == 'queued' then return end
-  local field = status .. ' ' .. type
-  count_changes[field] = (count_changes[field] or 0) + change
+  local of_type = count_changes[type]
+  if not of_type then
+    of_type = {}
+    count_changes[type] = of_type
+  end
+  of_type[status] = (of_type[status] or 0) + change
 end
 
 local function store_counts()
-  for field, change in pairs(count_changes) do
-    if change ~= 0 and redis.call('HINCRBY', prefix .. 'counts', field, change) == 0 then
-      redis.call('HDEL', prefix .. 'counts', field)
+  for type, changes in pairs(count_changes) do
+    changes.queued = nil
+    for status, change in pairs(changes) do
+      local field = status .. ' ' .. type
+      if change ~= 0 and redis.call('HINCRBY', prefix .. 'counts', field, change) == 0 then
+        redis.call('HDEL', prefix .. 'counts', field)
+      end
     end
   end
 end

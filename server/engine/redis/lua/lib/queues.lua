@@ -10,7 +10,7 @@ local KEEP_POOL_EVERY_MS = 60000
 
 -- The place in line of an order taken from `next_orders`.
 local function place_of(policy, order)
-  return (9 - tonumber(string.sub(policy, 1, 1))) * PRIORITY_STEP + order
+  return digits((9 - tonumber(string.sub(policy, 1, 1))) * PRIORITY_STEP + order)
 end
 
 -- Notes that a worker of the pool is alive; false where the pool is not known (any more).
