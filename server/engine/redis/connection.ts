@@ -182,7 +182,7 @@ export class Connection {
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), HANDSHAKE_MS)
     this.#enter({ kind: 'connecting', link, timer })
     redis.on('error', (error: Error) => {
-      if (this.#isCurrent(link)) this.#lose(link, `cannot be used (${firstLine(error)})`)
+      this.#lose(link, `cannot be used (${firstLine(error)})`, UNWELCOME.test(error.message))
     })
     redis.on('end', () => this.#lose(link, 'closed the connection'))
     redis.on('ready', () => void this.#inspect(link))
@@ -284,6 +284,9 @@ export class Connection {
     return new AnswerLost(`the connection to Redis at ${this.#address} was lost (${firstLine(error)})`)
   }
 }
+
+/** What a server answers that does not know the user or the password. */
+const UNWELCOME = /WRONGPASS|NOAUTH|NOPERM|invalid password/
 
 /** What a server answers, before anything was changed, that takes no commands at the moment. */
 const REFUSALS = [

@@ -118,7 +118,8 @@ class RedisEngine implements Engine {
       await this.#channels.whenReady(START_MS)
     } catch (error) {
       await this.stop()
-      throw error
+      if (!(error instanceof Unavailable)) throw error
+      throw new Unavailable(`${error.message}: start Redis, or correct REDIS_URL`)
     }
   }
 
