@@ -9,7 +9,9 @@ export const ANSWER_MS = 1500
 const HANDSHAKE_MS = 3000
 /** Between two signs of life that are asked of the server. */
 const PROBE_EVERY_MS = 5000
-/** A connection that owes an answer for this long after its deadline is given up. */
+/** A server that owes an answer for this long is taken to be silent. */
+const SILENT_AFTER_MS = 1000
+/** A silent connection is given up after this time. */
 const SILENCE_MS = 3000
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 2000
@@ -126,9 +128,11 @@ export class Connection {
     if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
     const { link, epoch } = state
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      let timer = setTimeout(() => {
         reject(new AnswerLost(`Redis at ${this.#address} did not answer in time`))
-        this.#fallSilent(link)
+        // A caller in a hurry says nothing about the server.
+        if (deadlineMs >= SILENT_AFTER_MS) this.#fallSilent(link)
+        else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - deadlineMs)
       }, deadlineMs)
       const finish = () => {
         clearTimeout(timer)

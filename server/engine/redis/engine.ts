@@ -166,12 +166,8 @@ class RedisEngine implements Engine {
   }
 
   async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const { next } = request
     const answer = await this.#runs.settle(request)
-    if (next !== undefined) {
-      const { idleEntry } = this.#pools.room(next.workerId, next.types, next.limit)
-      this.#waiting.claimed(next.workerId, answer.claims.length > 0 ? null : idleEntry)
-    }
+    if (request.next !== undefined) this.#waiting.claimed(request.next, answer.claims.length)
     return answer
   }
 

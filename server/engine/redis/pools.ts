@@ -24,12 +24,20 @@ export interface Room {
 export class Pools {
   readonly #byWorker = new Map<string, { types: Set<string>; pool: Pool }>()
 
-  /** The room of a worker that asks for these types: [type, free slots], up to `limit` in all. */
+  /** The room of a worker that asks for these types, each once, with their free slots, and `limit` jobs in all. */
   room(
     workerId: string,
     asked: readonly { readonly type: string; readonly limit: number }[],
     limit: number,
   ): Room {
+    const worker = workerName(workerId)
+    const known = this.#byWorker.get(workerId)
+    const hasRoomForAll =
+      known !== undefined &&
+      known.types.size === asked.length &&
+      asked.every(({ type, limit: free }) => free >= limit && known.types.has(type))
+    if (hasRoomForAll) return { worker, pool: known.pool, limits: [], idleEntry: `${worker} ` }
+
     const slots = new Map<string, number>()
     for (const { type, limit: free } of asked) slots.set(type, free)
     const pool = this.#pool(workerId, slots)
@@ -40,7 +48,6 @@ export class Pools {
       if (free < limit) limits.push([type, free])
       if (free === 0) full += `${type} `
     }
-    const worker = workerName(workerId)
     return { worker, pool, limits, idleEntry: `${worker} ${full}` }
   }
 

@@ -173,7 +173,7 @@ export class Runs {
   /** Sent once: a report that arrived twice would be stored twice. */
   async #report(reports: readonly Encoded[], deadlineMs: number): Promise<('ok' | 'stale')[]> {
     const args = [reports.length, ...reports.flatMap((report) => report.args)]
-    const { reply } = await this.#commands.run(SCRIPTS.report, this.#partition, args, deadlineMs)
+    const { reply } = await this.#commands.run(SCRIPTS.report, this.#partition, args, Math.max(1, deadlineMs))
     return list(reply).map((verdict) => word(verdict, ['ok', 'stale']))
   }
 

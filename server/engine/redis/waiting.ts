@@ -1,4 +1,4 @@
-import type { LeaseRef, Unsubscribe, WaitRequest } from '../engine.ts'
+import type { ClaimRequest, LeaseRef, Unsubscribe, WaitRequest } from '../engine.ts'
 import type { Channels } from './channels.ts'
 import type { Commands } from './commands.ts'
 import { type Partition, workerChannel, workerName } from './keys.ts'
@@ -72,9 +72,10 @@ export class Waiting {
    * The worker claims: its waits end where it got something, or asked for other types than the wait, since its entry
    * among the idle is no longer true then.
    */
-  claimed(workerId: string, entry: string | null): void {
+  claimed({ workerId, types, limit }: ClaimRequest, jobs: number): void {
     for (const [end, wait] of this.#waits) {
-      if (wait.workerId === workerId && wait.entry !== entry) end(true)
+      if (wait.workerId !== workerId) continue
+      if (jobs > 0 || this.#pools.room(workerId, types, limit).idleEntry !== wait.entry) end(true)
     }
   }
 
