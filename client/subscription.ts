@@ -184,7 +184,7 @@ function later(one: string, other: string): string {
   return a.epoch === b.epoch && a.seq >= b.seq ? one : other
 }
 
-/** Progress is merged to the latest between other events, the list bounded. */
+/** Progress is merged to the latest between other events. The list is bounded: of what is not status, the oldest goes. */
 function appended(events: readonly JobEvent[], fresh: readonly JobEvent[]): readonly JobEvent[] {
   if (fresh.length === 0) return events
   const list = [...events]
@@ -192,5 +192,6 @@ function appended(events: readonly JobEvent[], fresh: readonly JobEvent[]): read
     if (event.kind === 'progress' && list.at(-1)?.kind === 'progress') list.pop()
     list.push(event)
   }
-  return list.length > KEPT_EVENTS ? list.slice(-KEPT_EVENTS) : list
+  let excess = list.length - KEPT_EVENTS
+  return excess > 0 ? list.filter(({ kind }) => kind === 'status' || excess-- <= 0) : list
 }

@@ -126,6 +126,14 @@ describe('a subscription', () => {
     expect(watch.getSnapshot().events.at(-1)?.seq).toBe(3005)
   })
 
+  it('keeps the changes of status where a flood of logs goes over the bound', () => {
+    const { subscription, watch } = setUp({ history: true })
+    const claim = { ...aCompletion(2), data: { status: 'processing' } } as const
+    subscription.replayed(snapshot(aJob(), 'new', [claim]), 'websocket')
+    for (let seq = 3; seq < 2103; seq++) subscription.event(aLog(seq), seq - 1)
+    expect(seqs(watch.getSnapshot().events).slice(0, 2)).toEqual([2, 104])
+  })
+
   it('ends with the terminal job, and not before its terminal event', async () => {
     const { subscription, watch, released } = setUp()
     subscription.replayed(snapshot(aJob(), 'new'), 'websocket')

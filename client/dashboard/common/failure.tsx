@@ -25,6 +25,6 @@ export function Failure({ error, isPage = false, retry }: FailureProps) {
   )
 }
 
-export function isUnauthorized(error: unknown): boolean {
+function isUnauthorized(error: unknown): boolean {
   return error instanceof JobcastError && error.code === 'unauthorized'
 }

@@ -7,7 +7,7 @@ import { explain } from '../common/explain.ts'
 import type { Json } from '../common/shorten.ts'
 
 /** What the server said against a submission. */
-export interface Problems {
+interface Problems {
   /** Of a form's field, by its name in the payload: `widths` also collects `payload.widths.0`. */
   of(field: string): string | undefined
   /** What belongs to none of the fields. */

@@ -1,4 +1,5 @@
 import { IconCloudOff } from '@tabler/icons-react'
+import { useMemo } from 'react'
 import type { JobEvent } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { JsonView } from '../common/json-view.tsx'
@@ -29,8 +30,8 @@ interface JobDetailsProps {
 }
 
 export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry }: JobDetailsProps) {
-  const output = outputOf(events)
-  const log = logOf(events)
+  const output = useMemo(() => outputOf(events), [events])
+  const log = useMemo(() => logOf(events), [events])
   const hasPicture = job.status === 'completed' && job.result !== null
   return (
     <article>
@@ -52,7 +53,7 @@ export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry 
         </div>
         <div className={classes.side}>
           <Facts job={job} />
-          <Timeline events={events} job={job} />
+          <Timeline events={events} submittedAt={job.createdAt} />
           <WatchFromTerminal jobId={job.jobId} />
         </div>
       </div>

@@ -1,5 +1,5 @@
-import { useDocumentTitle } from '@mantine/hooks'
-import { useDeferredValue, useState } from 'react'
+import { useDocumentTitle, useThrottledValue } from '@mantine/hooks'
+import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import type { Job } from '../../../shared/job.ts'
 import { JobcastError } from '../../index.ts'
@@ -11,6 +11,9 @@ import { STATUS } from '../common/status.tsx'
 import { Waiting } from '../common/waiting.tsx'
 import { JobDetails } from './job-details.tsx'
 import classes from './job-page.module.css'
+
+/** A busy job has thousands of events a second; log and output need not be painted for each. */
+const EVENTS_MS = 100
 
 /** Everything about one job, live. */
 export function JobPage({ jobId }: { jobId: string }) {
@@ -27,14 +30,14 @@ export function JobPage({ jobId }: { jobId: string }) {
 
 function WatchedJob({ jobId, startOver }: { jobId: string; startOver(): void }) {
   const { job, events, phase, error, cancel, retry } = useJob({ jobId, history: true })
-  const deferredEvents = useDeferredValue(events)
+  const shownEvents = useThrottledValue(events, EVENTS_MS)
   useDocumentTitle(job === null ? 'Job · Jobcast' : `${titleOf(job)} · Jobcast`)
 
   if (job !== null) {
     return (
       <JobDetails
         job={job}
-        events={deferredEvents}
+        events={shownEvents}
         isReconnecting={phase === 'reconnecting'}
         isGone={phase === 'refused' && error instanceof JobcastError}
         cancel={cancel}

@@ -7,7 +7,7 @@ import type { LogEntry } from './history.ts'
 import classes from './log-view.module.css'
 
 /** The log lines of all attempts. */
-export function LogView({ entries }: { entries: readonly LogEntry[] }) {
+export const LogView = memo(function LogView({ entries }: { entries: readonly LogEntry[] }) {
   return (
     <Section title="Log" aside={`${formatNumber(entries.length)} ${entries.length === 1 ? 'line' : 'lines'}`}>
       <Tail label="Log lines" className={classes.box} last={entries.at(-1)?.event.seq}>
@@ -17,7 +17,7 @@ export function LogView({ entries }: { entries: readonly LogEntry[] }) {
       </Tail>
     </Section>
   )
-}
+})
 
 const Line = memo(function Line({ entry: { event, newAttempt } }: { entry: LogEntry }) {
   const { level, line } = event.data

@@ -1,3 +1,4 @@
+import { memo } from 'react'
 import { formatNumber } from '../common/format.ts'
 import { Section } from '../common/section.tsx'
 import { inOneLine, type Json } from '../common/shorten.ts'
@@ -15,7 +16,7 @@ interface OutputProps {
 }
 
 /** What the job has sent so far: tiles as the picture they make up, anything else as text. */
-export function Output({ chunks, payload }: OutputProps) {
+export const Output = memo(function Output({ chunks, payload }: OutputProps) {
   const tiles = chunks.map(({ data }) => asTile(data)).filter((tile) => tile !== null)
   const rest = tiles.length === 0 ? chunks : chunks.filter(({ data }) => asTile(data) === null)
   const shown = rest.slice(-MAX_LINES)
@@ -41,7 +42,7 @@ export function Output({ chunks, payload }: OutputProps) {
       )}
     </Section>
   )
-}
+})
 
 /** As the payload asks for it; else as far as the tiles reach. */
 function sizeOf(payload: Json, tiles: readonly { x: number; y: number; width: number; height: number }[]) {

@@ -1,13 +1,18 @@
+import { memo } from 'react'
 import type { JobEvent } from '../../../shared/event.ts'
-import type { Job } from '../../../shared/job.ts'
 import { between, formatDateTime, formatDuration, formatExact } from '../common/format.ts'
 import { Section } from '../common/section.tsx'
 import { StatusIcon } from '../common/status.tsx'
 import { type Moment, momentsOf } from './history.ts'
 import classes from './timeline.module.css'
 
+interface TimelineProps {
+  readonly events: readonly JobEvent[]
+  readonly submittedAt: string
+}
+
 /** What happened to the job, and when. */
-export function Timeline({ events, job }: { events: readonly JobEvent[]; job: Job }) {
+export const Timeline = memo(function Timeline({ events, submittedAt }: TimelineProps) {
   const moments = momentsOf(events)
   const isCut = (events[0]?.seq ?? 1) > 1
   return (
@@ -18,13 +23,13 @@ export function Timeline({ events, job }: { events: readonly JobEvent[]; job: Jo
           <Row
             key={moment.seq}
             moment={moment}
-            sinceLast={between(moments[index - 1]?.at ?? job.createdAt, moment.at)}
+            sinceLast={between(moments[index - 1]?.at ?? submittedAt, moment.at)}
           />
         ))}
       </ol>
     </Section>
   )
-}
+})
 
 function Row({ moment, sinceLast }: { moment: Moment; sinceLast: number }) {
   return (
