@@ -4,10 +4,10 @@ import { SubmitBar } from './submit-bar.tsx'
 import { useSubmission } from './use-submission.ts'
 
 const EXAMPLES = [
-  'a lighthouse in a storm',
-  'morning fog over rice fields',
-  'neon rain',
-  'the inside of a shell',
+  'northern lights over a fjord',
+  'neon city in the rain',
+  'dunes at sunset',
+  'a violet nebula',
 ]
 
 /** A picture painted from a prompt, tile by tile. */
