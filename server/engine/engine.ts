@@ -10,8 +10,8 @@ import type { JobStatus } from '../../shared/status.ts'
  * Everything that a store must do, as one small set of verbs. A transition and its event are one atomic write:
  * whatever changes a job also gives the event its `seq`, keeps it for replay and hands it to the feed.
  *
- * All times come from the store's clock. Every call settles within two seconds of being made (bar `waitForWork`,
- * which is bounded by its own timeout) and rejects with `Unavailable` when the store is away and nothing was
+ * All times come from the store's clock. Every call settles within two seconds of being made (bar `start`, which gives a
+ * store a few seconds to come up, and `waitForWork`, which is bounded by its own timeout) and rejects with `Unavailable` when the store is away and nothing was
  * changed, or with `OutcomeUnknown` when a change was sent and its answer was lost.
  *
  * What is retained for replay, a job: the newest 1,000 `status` events; of `log` and `chunk` together the newest
@@ -186,10 +186,17 @@ export interface WaitRequest {
 
 export type ExtendVerdict = 'held' | 'cancel_requested' | 'stale'
 
-export type RunEvent =
+export type RunEvent = {
+  /**
+   * Rises within a run, from 1. The store skips what it already has of the run, so that events whose answer was lost
+   * can be sent again; without a number they are always stored.
+   */
+  readonly n?: number
+} & (
   | { readonly kind: 'progress'; readonly data: Progress }
   | { readonly kind: 'log'; readonly data: LogLine }
   | { readonly kind: 'chunk'; readonly data: Json }
+)
 
 export interface Report extends LeaseRef {
   readonly events: readonly RunEvent[]

@@ -2,7 +2,7 @@ import type { ProblemCode } from '../../shared/codes.ts'
 import { formatCursor } from '../../shared/cursor.ts'
 import type { Job, JobSummary } from '../../shared/job.ts'
 import type { Auth } from '../auth/auth.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { readNoBody } from './body.ts'
 import { matchesEtag } from './etag.ts'
@@ -17,6 +17,8 @@ interface JobDeps {
   readonly auth: Auth
 }
 
+/** How long a page is filled, in ms. */
+const FILL_MS = 200
 const DEFAULT_LIMIT = 50
 
 /** What a token is where none is asked for: any text will do, so that callers need not care. */
@@ -30,7 +32,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       access: { store: 'read' },
       query: ListQuery,
       async handle({ query }) {
-        const { jobs, nextPage } = await engine.list({
+        const { jobs, nextPage } = await fillPage(engine, {
           types: query.type ?? [],
           statuses: query.status ?? [],
           tags: query.tag ?? [],
@@ -123,6 +125,21 @@ const REVALIDATE = { 'cache-control': 'private, no-cache' } as const
 
 function quote(cursor: string): string {
   return `"${cursor}"`
+}
+
+/**
+ * Where few jobs fit the filter, a call of the engine looks at many and returns a few: it is asked again, within
+ * bounds, so that a page is rarely short and never slow.
+ */
+async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
+  const until = performance.now() + FILL_MS
+  let page = await engine.list(query)
+  while (page.nextPage !== null && page.jobs.length < query.limit && performance.now() < until) {
+    const limit = query.limit - page.jobs.length
+    const more = await engine.list({ ...query, limit, page: page.nextPage })
+    page = { jobs: [...page.jobs, ...more.jobs], nextPage: more.nextPage }
+  }
+  return page
 }
 
 function summary({ payload: _payload, result: _result, ...rest }: Job): JobSummary {

@@ -20,13 +20,15 @@ export class ReportBuffer {
   #entries: Entry[] = []
   #bytes = 0
   #progress: Entry | null = null
+  #added = 0
 
   get isEmpty(): boolean {
     return this.#entries.length === 0
   }
 
   add(event: RunEvent, bytes: number): void {
-    const entry = { event, bytes }
+    // The store knows an event that is sent again by its number.
+    const entry = { event: { ...event, n: ++this.#added }, bytes }
     if (event.kind === 'progress') {
       this.#dropProgress()
       this.#progress = entry

@@ -29,8 +29,8 @@ export class RunReports {
 
 /**
  * Sends what handlers report: the first of a run at once, later ones at most 50 ms after, those of many runs in one
- * call, one call at a time. An event whose answer was lost is sent again, so that in that rare case it may be stored
- * twice, as a run may happen twice. What is left when a run ends goes with its settlement, exactly once.
+ * call, one call at a time. An event whose answer was lost is sent again, and the store skips what it has. What is left
+ * when a run ends goes with its settlement.
  */
 export class Reporter {
   readonly #engine: Engine

@@ -13,6 +13,8 @@ import { RETAINED_BYTES, RETAINED_EVENTS } from '../../shared/limits.ts'
 
 const log = (line: string): RunEvent => ({ kind: 'log', data: { level: 'info', line } })
 const progress = (percent: number): RunEvent => ({ kind: 'progress', data: { percent, note: null } })
+/** As the buffer gives it out: the n-th event of its run. */
+const nth = (n: number, event: RunEvent): RunEvent => ({ ...event, n })
 
 describe('cutText', () => {
   test.each([
@@ -47,15 +49,18 @@ describe('ReportBuffer', () => {
   test('keeps call order, a later progress in place of an earlier one', () => {
     const buffer = new ReportBuffer()
     for (const event of [progress(1), log('a'), progress(2), log('b')]) buffer.add(event, 10)
-    expect(buffer.take()).toEqual({ events: [log('a'), progress(2), log('b')], bytes: 30 })
+    expect(buffer.take()).toEqual({
+      events: [nth(2, log('a')), nth(3, progress(2)), nth(4, log('b'))],
+      bytes: 30,
+    })
     expect(buffer.isEmpty).toBe(true)
   })
 
   test('gives up to so many bytes, and at least one event', () => {
     const buffer = new ReportBuffer()
     for (const line of ['a', 'b', 'c']) buffer.add(log(line), 100)
-    expect(buffer.take(250).events).toEqual([log('a'), log('b')])
-    expect(buffer.take(1).events).toEqual([log('c')])
+    expect(buffer.take(250).events).toEqual([nth(1, log('a')), nth(2, log('b'))])
+    expect(buffer.take(1).events).toEqual([nth(3, log('c'))])
     expect(buffer.take().events).toEqual([])
   })
 
@@ -65,7 +70,10 @@ describe('ReportBuffer', () => {
     const taken = buffer.take()
     for (const event of [log('b'), progress(2)]) buffer.add(event, 10)
     buffer.putBack(taken)
-    expect(buffer.take()).toEqual({ events: [log('a'), log('b'), progress(2)], bytes: 30 })
+    expect(buffer.take()).toEqual({
+      events: [nth(1, log('a')), nth(3, log('b')), nth(4, progress(2))],
+      bytes: 30,
+    })
   })
 
   test('keeps a returned progress that nothing has replaced, until something does', () => {
@@ -74,7 +82,7 @@ describe('ReportBuffer', () => {
     buffer.putBack(buffer.take())
     buffer.add(log('a'), 10)
     buffer.add(progress(2), 10)
-    expect(buffer.take().events).toEqual([log('a'), progress(2)])
+    expect(buffer.take().events).toEqual([nth(2, log('a')), nth(3, progress(2))])
   })
 
   test('keeps the newest of too many, and the progress', () => {
@@ -83,8 +91,8 @@ describe('ReportBuffer', () => {
     for (let line = 1; line <= 10_000; line += 1) buffer.add(log(String(line)), 10)
     const { events } = buffer.take()
     expect(events.length).toBeLessThanOrEqual(2 * RETAINED_EVENTS + 1)
-    expect(events[0]).toEqual(progress(1))
-    expect(events.at(-1)).toEqual(log('10000'))
+    expect(events[0]).toEqual(nth(1, progress(1)))
+    expect(events.at(-1)).toEqual(nth(10_001, log('10000')))
   })
 
   test('keeps the newest of too much', () => {
@@ -92,7 +100,7 @@ describe('ReportBuffer', () => {
     for (let line = 1; line <= 100; line += 1) buffer.add(log(String(line)), 256 * 1024)
     const { events, bytes } = buffer.take()
     expect(bytes).toBeLessThanOrEqual(2 * RETAINED_BYTES)
-    expect(events.at(-1)).toEqual(log('100'))
+    expect(events.at(-1)).toEqual(nth(100, log('100')))
   })
 })
 

@@ -170,10 +170,12 @@ export class Runs {
     })
   }
 
-  /** Sent once: a report that arrived twice would be stored twice. */
   async #report(reports: readonly Encoded[], deadlineMs: number): Promise<('ok' | 'stale')[]> {
     const args = [reports.length, ...reports.flatMap((report) => report.args)]
-    const { reply } = await this.#commands.run(SCRIPTS.report, this.#partition, args, Math.max(1, deadlineMs))
+    const { reply } = await this.#commands.repeat(
+      (left) => this.#commands.run(SCRIPTS.report, this.#partition, args, left),
+      deadlineMs,
+    )
     return list(reply).map((verdict) => word(verdict, ['ok', 'stale']))
   }
 
@@ -207,7 +209,7 @@ function reportArgs({ jobId, lease, events }: Report): Argument[] {
 }
 
 function eventArgs(events: readonly RunEvent[]): Argument[] {
-  return [events.length, ...events.flatMap(encodeRunEvent)]
+  return [events.length, ...events.flatMap((event) => [event.n ?? 0, ...encodeRunEvent(event)])]
 }
 
 function outcomeArgs(outcome: Outcome): Argument[] {

@@ -26,6 +26,8 @@ export interface JobRow {
   /** Log lines and chunks that are retained, and the bytes of their data. */
   outputs: number
   outputBytes: number
+  /** The number of the last event that the run has reported. */
+  reported: number
   /** In the line of its type. */
   place: number
   /** Neither scheduled, retried nor stalled so far. */
@@ -67,6 +69,7 @@ export const COLUMNS = {
   statuses: 'statuses',
   outputs: 'outputs',
   outputBytes: 'output_bytes',
+  reported: 'reported',
   place: 'place',
   fresh: 'fresh',
   attempt: 'attempt',
@@ -112,25 +115,26 @@ export function decodeRow(row: Row): JobRow {
     statuses: row[10] as number,
     outputs: row[11] as number,
     outputBytes: row[12] as number,
-    place: row[13] as number,
-    fresh: row[14] === 1,
-    attempt: row[15] as number,
-    stalls: row[16] as number,
-    cancelRequested: row[17] === 1,
-    progress: fromJson(row[18] as string | null),
-    progressSeq: row[19] as number | null,
-    progressAt: row[20] as number | null,
-    error: fromJson(row[21] as string | null),
-    errorCode: row[22] as JobErrorCode | null,
-    scheduledFor: row[23] as number | null,
-    startedAt: row[24] as number | null,
-    completedAt: row[25] as number | null,
-    expiresAt: row[26] as number | null,
-    lease: row[27] as string | null,
-    worker: fromJson(row[28] as string | null),
-    leasedUntil: row[29] as number | null,
-    settledLease: row[30] as string | null,
-    settledAs: row[31] as JobStatus | null,
+    reported: row[13] as number,
+    place: row[14] as number,
+    fresh: row[15] === 1,
+    attempt: row[16] as number,
+    stalls: row[17] as number,
+    cancelRequested: row[18] === 1,
+    progress: fromJson(row[19] as string | null),
+    progressSeq: row[20] as number | null,
+    progressAt: row[21] as number | null,
+    error: fromJson(row[22] as string | null),
+    errorCode: row[23] as JobErrorCode | null,
+    scheduledFor: row[24] as number | null,
+    startedAt: row[25] as number | null,
+    completedAt: row[26] as number | null,
+    expiresAt: row[27] as number | null,
+    lease: row[28] as string | null,
+    worker: fromJson(row[29] as string | null),
+    leasedUntil: row[30] as number | null,
+    settledLease: row[31] as string | null,
+    settledAs: row[32] as JobStatus | null,
   }
 }
 

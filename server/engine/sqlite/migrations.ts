@@ -26,7 +26,8 @@ const MIGRATIONS = [
   -- The defaults are those of a new job: an insert names only what differs.
   -- n: order of submission. place: in the line of its type. fresh: neither scheduled, retried nor stalled so
   -- far. settled_lease, settled_as: the last run that was settled, for a settle that is sent again.
-  -- statuses, outputs, output_bytes: what is retained in history and output.
+  -- statuses, outputs, output_bytes: what is retained in history and output. reported: the number of the last event
+  -- that the run has reported.
   CREATE TABLE jobs (
     n INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -41,6 +42,7 @@ const MIGRATIONS = [
     statuses INTEGER NOT NULL DEFAULT 1,
     outputs INTEGER NOT NULL DEFAULT 0,
     output_bytes INTEGER NOT NULL DEFAULT 0,
+    reported INTEGER NOT NULL DEFAULT 0,
     place INTEGER NOT NULL,
     fresh INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 1,

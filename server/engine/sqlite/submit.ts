@@ -62,6 +62,7 @@ function newRow(tx: Transaction, job: NewJob): JobRow {
     statuses: 0,
     outputs: 0,
     outputBytes: 0,
+    reported: 0,
     place,
     fresh: true,
     attempt: 1,

@@ -88,6 +88,8 @@ export class Transaction {
   append(row: JobRow, events: readonly RunEvent[]): void {
     if (events.length === 0) return
     for (const event of events) {
+      if (event.n !== undefined && event.n <= row.reported) continue
+      row.reported = event.n ?? row.reported
       row.seq++
       if (event.kind === 'progress') {
         const { percent, note } = event.data
@@ -101,7 +103,8 @@ export class Transaction {
         this.store.inserts.output.add([row.n, row.seq, this.now, event.kind, bytes, data])
         row.outputs++
         row.outputBytes += bytes
-        this.#publish(row, event)
+        const { kind } = event
+        this.#publish(row, kind === 'log' ? { kind, data: event.data } : { kind, data: event.data })
       }
     }
     if (row.outputs > RETAINED_EVENTS || row.outputBytes > RETAINED_BYTES) this.#trimOutput(row)

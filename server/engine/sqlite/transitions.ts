@@ -53,7 +53,13 @@ export function promoted(place: number): Transition {
 export function claimed(run: { lease: string; worker: string; leaseMs: number }, now: number): Transition {
   return {
     shown: { status: 'processing', startedAt: now, progress: null },
-    kept: { lease: run.lease, worker: run.worker, leasedUntil: now + run.leaseMs, ...NO_PROGRESS_EVENT },
+    kept: {
+      lease: run.lease,
+      worker: run.worker,
+      leasedUntil: now + run.leaseMs,
+      reported: 0,
+      ...NO_PROGRESS_EVENT,
+    },
   }
 }
 

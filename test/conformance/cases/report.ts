@@ -47,6 +47,34 @@ export function reportCases(it: EngineTest): void {
       expect((await kit.job(jobId)).progress).toEqual({ percent: 33.3, note: 'a third' })
     })
 
+    it('stores a numbered event of a run once, however often and with whatever it comes again', async (kit) => {
+      const jobId = await kit.submit({ policy: { maxAttempts: 2 } })
+      const run = await kit.claimOne()
+      const first = { ...chunk('first'), n: 1 }
+      const third = { ...log('third'), n: 3 }
+      expect(await kit.report(run, first)).toBe('ok')
+      expect(await kit.report(run, first, { ...progress(50), n: 2 })).toBe('ok')
+      expect(await kit.report(run, first, { ...progress(50), n: 2 }, third)).toBe('ok')
+      const settlement = {
+        ...leaseOf(run),
+        outcome: { kind: 'retry', error: 'no', errorCode: 'handler_error', delayMs: 0 } as const,
+        events: [third, { ...chunk('fourth'), n: 4 }],
+      }
+      await kit.engine.settle({ settlements: [settlement] })
+      await kit.engine.settle({ settlements: [settlement] })
+      await kit.engine.promote({ limit: 10 })
+      // The next run counts from one again.
+      await kit.report(await kit.claimOne(), { ...chunk('of the second attempt'), n: 1 })
+      const told = (await kit.events(jobId)).filter(({ kind }) => kind === 'log' || kind === 'chunk')
+      expect(told.map(({ data }) => data)).toEqual([
+        'first',
+        { level: 'info', line: 'third' },
+        'fourth',
+        'of the second attempt',
+      ])
+      expect(Object.keys(present(told[0], 'event')).sort()).toEqual(['at', 'data', 'kind', 'seq'])
+    })
+
     it('takes several runs in a call, one verdict each; a stale one stores nothing', async (kit) => {
       for (let n = 0; n < 3; n++) await kit.submit()
       const runs = await kit.claim({ limit: 3 })

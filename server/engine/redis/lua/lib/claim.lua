@@ -63,7 +63,7 @@ local function start_run(id, type, n, lease)
     past = now - created
   else
     past = past_of(job, now)
-    redis.call('HDEL', job, 'progress')
+    redis.call('HDEL', job, 'progress', 'reported')
   end
   local seq_number = last_seq + 1
   local seq = digits(seq_number)

@@ -1,10 +1,11 @@
--- What a run reports. Arguments: number of events, then kind and data of each.
+-- What a run reports. Arguments: number of events, then number within the run (0: none), kind and data of each. What
+-- the job already has of the run (`reported`: the number of the last one) is skipped.
 local MOST_LINES = 1000
 local MOST_LINE_BYTES = 4194304
 
 local function skip_reported()
   local number_of_events = tonumber(argument())
-  last_argument = last_argument + 2 * number_of_events
+  last_argument = last_argument + 3 * number_of_events
 end
 
 local function trim_lines(id, job, length, bytes)
@@ -23,19 +24,24 @@ end
 local function store_reported(id, job, seq)
   local number_of_events = tonumber(argument())
   if number_of_events == 0 then return seq end
+  local reported = tonumber(redis.call('HGET', job, 'reported') or '0')
   local progress
   local lines, line_bytes = {}, 0
   for _ = 1, number_of_events do
-    local kind, data = argument(), argument()
-    seq = seq + 1
-    if kind == 'progress' then
-      progress = seq .. ' ' .. now_text .. ' ' .. data
-    else
-      lines[#lines + 1] = seq .. ' ' .. now_text .. ' ' .. kind .. ' ' .. data
-      line_bytes = line_bytes + #data
+    local n, kind, data = tonumber(argument()), argument(), argument()
+    if n == 0 or n > reported then
+      if n > 0 then reported = n end
+      seq = seq + 1
+      if kind == 'progress' then
+        progress = seq .. ' ' .. now_text .. ' ' .. data
+      else
+        lines[#lines + 1] = seq .. ' ' .. now_text .. ' ' .. kind .. ' ' .. data
+        line_bytes = line_bytes + #data
+      end
+      publish(id, seq, now_text .. ' ' .. kind .. ' ' .. data)
     end
-    publish(id, seq, now_text .. ' ' .. kind .. ' ' .. data)
   end
+  if reported > 0 then redis.call('HSET', job, 'reported', reported) end
   if progress then redis.call('HSET', job, 'progress', progress) end
   if #lines > 0 then
     local length
