@@ -10,7 +10,7 @@ import { isTerminal, type JobStatus, TRANSITIONS } from '../../shared/status.ts'
 /** The transitions that were seen, as `from > to by verb`. */
 export type Coverage = Set<string>
 
-export function transition(from: JobStatus | null, to: JobStatus, by: string): string {
+function transition(from: JobStatus | null, to: JobStatus, by: string): string {
   return `${from ?? 'none'} > ${to} by ${by}`
 }
 

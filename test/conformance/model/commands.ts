@@ -6,7 +6,7 @@ export const TYPES = ['alpha', 'beta'] as const
 export type TypeName = (typeof TYPES)[number]
 
 /** `soon` is due after a moment and waits for `promote`; `later` never comes due in a test. */
-export type When = 'now' | 'soon' | 'later'
+type When = 'now' | 'soon' | 'later'
 
 export type ModelEvent =
   | { readonly kind: 'progress'; readonly data: { readonly percent: number; readonly note: string | null } }
