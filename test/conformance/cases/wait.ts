@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Engine } from '../../../server/engine/engine.ts'
@@ -16,10 +17,13 @@ interface Waiter {
   stop(): Promise<void>
 }
 
-let waiters = 0
-
 /** Waits for work, and is waiting when the promise resolves. */
-async function wait(engine: Engine, types: readonly string[], timeoutMs = LONG_MS): Promise<Waiter> {
+async function wait(
+  engine: Engine,
+  types: readonly string[],
+  timeoutMs = LONG_MS,
+  workerId = `waiter-${randomUUID()}`,
+): Promise<Waiter> {
   const abort = new AbortController()
   const started = performance.now()
   const waiter: Waiter = {
@@ -29,12 +33,9 @@ async function wait(engine: Engine, types: readonly string[], timeoutMs = LONG_M
       await ended
     },
   }
-  waiters += 1
-  const ended = engine
-    .waitForWork({ workerId: `waiter-${waiters}`, types, timeoutMs, signal: abort.signal })
-    .then(() => {
-      waiter.over = performance.now() - started
-    })
+  const ended = engine.waitForWork({ workerId, types, timeoutMs, signal: abort.signal }).then(() => {
+    waiter.over = performance.now() - started
+  })
   // Long enough for the wait to have reached the store, so that what comes next has to wake it.
   await pause(50)
   return waiter
@@ -117,6 +118,22 @@ export function waitCases(it: EngineTest): void {
       await pause(SETTLED_MS)
       expect(idle.over).toBeNull()
       await idle.stop()
+    })
+
+    it('wakes a worker that has room for the type, not one that does not wait for it', async (kit) => {
+      const types = { alpha: 1, beta: 1 }
+      for (const workerId of ['full', 'free']) expect(await kit.claim({ workerId, types })).toEqual([])
+      await kit.submit({ type: 'alpha' })
+      await kit.claim({ workerId: 'full', types })
+      // The one without room for another `alpha` has been idle longer, and is next in turn for anything else.
+      const full = await wait(kit.raw, ['beta'], LONG_MS, 'full')
+      const free = await wait(kit.raw, ['alpha', 'beta'], LONG_MS, 'free')
+      await kit.submit({ type: 'alpha' })
+      await expectWoken(free)
+      await pause(SETTLED_MS)
+      expect(full.over).toBeNull()
+      await kit.submit({ type: 'beta' })
+      await expectWoken(full)
     })
 
     it('ends at its timeout', async ({ raw }) => {

@@ -8,10 +8,12 @@ export type TypeName = (typeof TYPES)[number]
 /** `soon` is due after a moment and waits for `promote`; `later` never comes due in a test. */
 type When = 'now' | 'soon' | 'later'
 
-export type ModelEvent =
+/** With an `n`, it may be one that the run has reported before. */
+export type ModelEvent = { readonly n?: number } & (
   | { readonly kind: 'progress'; readonly data: { readonly percent: number; readonly note: string | null } }
   | { readonly kind: 'log'; readonly data: { readonly level: 'info'; readonly line: string } }
   | { readonly kind: 'chunk'; readonly data: Json }
+)
 
 export type ModelOutcome =
   | { readonly kind: 'completed'; readonly result: Json }
@@ -61,7 +63,7 @@ const type = fc.constantFrom(...TYPES)
 const some = fc.nat({ max: 40 })
 const json = fc.constantFrom<Json>(null, 0, '', 'é\u0000', [], {}, { a: [1, { b: null }] })
 
-const events = fc.array(
+const unnumbered = fc.array(
   fc.oneof(
     fc.record({
       kind: fc.constant('progress' as const),
@@ -75,6 +77,12 @@ const events = fc.array(
   ),
   { maxLength: 4 },
 )
+
+const events = fc
+  .tuple(unnumbered, fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }))
+  .map(([list, from]): ModelEvent[] =>
+    from === undefined ? list : list.map((event, index) => ({ ...event, n: from + index })),
+  )
 
 const outcome: fc.Arbitrary<ModelOutcome> = fc.oneof(
   fc.record({ kind: fc.constant('completed' as const), result: json }),

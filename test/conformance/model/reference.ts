@@ -45,6 +45,8 @@ interface ReferenceJob {
 interface Run {
   readonly job: number
   short: boolean
+  /** Number of the last event that it reported. */
+  reported: number
   /** Of a run that settled, also after its job was claimed by another. */
   verdict: JobStatus | null
 }
@@ -226,7 +228,7 @@ export class Reference {
   #start(index: number, short: boolean): SeenClaim {
     const job = this.jobs[index]
     if (job == null) throw new Error(`no job ${index}`)
-    job.run = this.runs.push({ job: index, short, verdict: null }) - 1
+    job.run = this.runs.push({ job: index, short, reported: 0, verdict: null }) - 1
     job.settled = null
     job.events = job.events.filter(({ kind }) => kind !== 'progress')
     this.#change(job, { status: 'processing', startedAt: SOME_TIME, progress: null })
@@ -302,7 +304,10 @@ export class Reference {
     job.events.push({ seq: job.seq, kind: 'status', data })
   }
 
-  #append(job: ReferenceJob, { kind, data }: ModelEvent): void {
+  #append(job: ReferenceJob, { kind, data, n }: ModelEvent): void {
+    const run = this.runs[job.run ?? -1]
+    if (run === undefined || (n !== undefined && n <= run.reported)) return
+    run.reported = n ?? run.reported
     job.seq += 1
     if (kind === 'progress') {
       job.fields.progress = { ...data }
