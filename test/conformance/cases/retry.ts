@@ -96,11 +96,11 @@ export function retryCases(it: EngineTest): void {
     })
 
     it('takes a retried job out of what is to expire', async (kit) => {
-      const jobId = await kit.submit({ policy: { retainMs: 100 } })
+      const jobId = await kit.submit({ policy: { retainMs: 500 } })
       await kit.engine.cancel(jobId)
       const expiresAt = ms((await kit.job(jobId)).expiresAt)
       await kit.engine.retry(jobId)
-      const other = await kit.submit({ policy: { retainMs: 100 } })
+      const other = await kit.submit({ policy: { retainMs: 500 } })
       await kit.engine.cancel(other)
       await until(async () => (await kit.engine.prune({ limit: 10 })).pruned === 1, {
         what: 'the other one to expire',

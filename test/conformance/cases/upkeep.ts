@@ -34,12 +34,20 @@ export function upkeepCases(it: EngineTest): void {
     })
 
     it('goes by due time, to the end of the line of their priority', async (kit) => {
-      const soon = Date.now() + 40
-      await kit.submit({ payload: 'third', when: { runAt: soon + 4 } })
-      await kit.submit({ payload: 'first', when: { runAt: soon } })
-      await kit.submit({ payload: 'at once with it', when: { runAt: soon } })
-      await kit.submit({ payload: 'second', when: { runAt: soon + 2 } })
-      await kit.submit({ payload: 'high', when: { runAt: soon + 3 }, policy: { priority: 1 } })
+      // Far enough ahead for the jobs to be stored before they are due, on a busy machine too.
+      const soon = Date.now() + 400
+      const at = (payload: string, runAt: number, priority = 0) =>
+        newJob({ payload, when: { runAt }, policy: { priority } })
+      const receipt = await kit.engine.submit({
+        jobs: [
+          at('third', soon + 4),
+          at('first', soon),
+          at('at once with it', soon),
+          at('second', soon + 2),
+          at('high', soon + 3, 1),
+        ],
+      })
+      expect(new Set(receipt.jobs.map(({ status }) => status))).toEqual(new Set(['scheduled']))
       await kit.submit({ payload: 'in line before' })
       await until(() => Date.now() > soon + 10, { what: 'all to come due' })
       await kit.promoted(5)
@@ -156,7 +164,7 @@ export function upkeepCases(it: EngineTest): void {
 
   describe('prune', () => {
     it('forgets finished jobs past their time, and nothing else', async (kit) => {
-      const brief = { policy: { retainMs: 100 }, tags: ['t'] }
+      const brief = { policy: { retainMs: 500 }, tags: ['t'] }
       const types = { work: 1 }
       await kit.engine.cancel(await kit.submit(brief))
       await kit.submit(brief)
@@ -180,7 +188,7 @@ export function upkeepCases(it: EngineTest): void {
     })
 
     it('does not come before its time', async (kit) => {
-      const jobId = await kit.submit({ policy: { retainMs: 150 } })
+      const jobId = await kit.submit({ policy: { retainMs: 500 } })
       await kit.engine.cancel(jobId)
       const { expiresAt } = await kit.job(jobId)
       await until(async () => (await kit.raw.prune({ limit: 10 })).pruned === 1, {

@@ -38,6 +38,7 @@ async function wait(
   })
   // Long enough for the wait to have reached the store, so that what comes next has to wake it.
   await pause(50)
+  await engine.check()
   return waiter
 }
 

@@ -178,7 +178,7 @@ export function watchCases(it: EngineTest): void {
     })
 
     it('says when a job expired', async (kit) => {
-      const jobId = await kit.submit({ policy: { retainMs: 50 } })
+      const jobId = await kit.submit({ policy: { retainMs: 500 } })
       const watcher = await Watcher.of(kit.raw.feed, jobId)
       await kit.engine.cancel(jobId)
       await until(async () => (await kit.engine.prune({ limit: 1 })).pruned === 1, {
