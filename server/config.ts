@@ -73,11 +73,18 @@ const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).o
   error: 'every entry must be an origin such as https://example.com',
 })
 
-const redisUrl = z
-  .string()
-  .refine((text) => URL.canParse(text) && ['redis:', 'rediss:'].includes(new URL(text).protocol), {
-    error: 'must be an address such as redis://localhost:6379',
-  })
+/** Anything else in the address would reach the driver as options of its own. */
+const DATABASE = /^(\/\d{0,4})?$/
+
+const redisUrl = z.string().refine((text) => URL.canParse(text) && isRedisAddress(new URL(text)), {
+  error:
+    'must be an address such as redis://localhost:6379, at most with a user, a password and a database number',
+})
+
+function isRedisAddress({ protocol, hostname, pathname, search, hash }: URL): boolean {
+  const plain = search === '' && hash === '' && DATABASE.test(pathname)
+  return plain && hostname !== '' && (protocol === 'redis:' || protocol === 'rediss:')
+}
 
 const Environment = z.object({
   PORT: whole(0, 65_535).optional(),

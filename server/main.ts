@@ -19,6 +19,17 @@ try {
 async function main(): Promise<void> {
   const config = readConfig()
   const definitions = await loadJobs(config.jobsModule)
+  const { defaultType, store } = config
+  // On Redis it may be a type that only workers elsewhere know.
+  if (
+    defaultType !== null &&
+    store.kind === 'sqlite' &&
+    !definitions.some(({ type }) => type === defaultType)
+  ) {
+    throw new ConfigError(
+      `JOBCAST_DEFAULT_TYPE ${defaultType} is no job type: ${definitions.map(({ type }) => type).join(', ')}`,
+    )
+  }
   const events = createEvents()
   const log = await createLog(config.logLevel)
   logEvents(events, log)

@@ -27,7 +27,11 @@ export const SubmitOptions = z
   .strictObject({
     delayMs: z.int().min(0).max(YEAR_MS),
     /** ISO 8601 with a zone; at most a year ahead; in the past means now. */
-    runAt: z.iso.datetime({ offset: true }).nullable(),
+    runAt: z
+      .union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })], {
+        error: 'must be an ISO 8601 date and time with a zone',
+      })
+      .nullable(),
     priority: z.int().min(0).max(9),
     maxAttempts: z.int().min(1).max(100),
     maxStalls: z.int().min(0).max(100),

@@ -6,7 +6,7 @@ import { Job } from './job.ts'
 /** The WebSocket subprotocol that the server accepts; none is required. */
 export const SUBPROTOCOL = 'jobcast.v1'
 
-const jobId = z.string().min(1).max(200)
+const jobId = z.string().min(1)
 const token = z.string().min(1).max(4096)
 
 /** What a client may send. Unknown fields are an error. */
@@ -15,7 +15,7 @@ export const ClientFrame = z.discriminatedUnion('op', [
     op: z.literal('subscribe'),
     jobId,
     /** The last cursor applied; empty or left out: none, start with a snapshot. */
-    after: z.string().max(200).optional(),
+    after: z.string().optional(),
     token: token.optional(),
     /** A snapshot then also carries the retained events up to its cursor. */
     history: z.boolean().optional(),

@@ -62,10 +62,13 @@ export class Auth {
   /** A job token; without API keys there are none, and null is returned. */
   async issue(caller: Caller, jobId: string): Promise<string | null> {
     if (!this.enabled) return null
-    return new SignJWT({ job: jobId, rights: rightsOf(caller) })
-      .setProtectedHeader({ alg: 'HS256' })
-      .setExpirationTime(new Date(Date.now() + this.#tokenTtlMs))
-      .sign(this.#secret)
+    return (
+      new SignJWT({ job: jobId, rights: rightsOf(caller) })
+        .setProtectedHeader({ alg: 'HS256' })
+        // In fractions of a second (RFC 7519 section 2, NumericDate): rounding would take up to a second off its life.
+        .setExpirationTime((Date.now() + this.#tokenTtlMs) / 1000)
+        .sign(this.#secret)
+    )
   }
 
   // Every digest is compared, so that the time tells nothing about which key was near.
@@ -85,7 +88,9 @@ export class Auth {
       const { job, rights, exp } = payload
       if (typeof job !== 'string' || exp === undefined) return { ok: false, expired: false }
       if (rights !== 'watch' && rights !== 'control') return { ok: false, expired: false }
-      return { ok: true, caller: { kind: 'token', jobId: job, rights, expiresAt: exp * 1000 } }
+      const expiresAt = exp * 1000
+      if (expiresAt <= Date.now()) return { ok: false, expired: true }
+      return { ok: true, caller: { kind: 'token', jobId: job, rights, expiresAt } }
     } catch (error) {
       return { ok: false, expired: error instanceof errors.JWTExpired }
     }

@@ -88,6 +88,8 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
       if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env.incoming, origins)
       throw methodNotAllowed(method, allow)
     }
+    if (context.req.path === '/' && method !== 'GET' && method !== 'HEAD')
+      throw methodNotAllowed(method, 'GET, HEAD')
     const file = page?.(context) ?? null
     if (file === null) throw notFound('there is nothing at this address; /openapi.json lists what there is')
     return file

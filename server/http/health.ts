@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts'
-import { Unavailable } from '../engine/errors.ts'
+import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { unavailable } from './problem.ts'
 import { NoQuery } from './query.ts'
@@ -51,7 +51,8 @@ async function whyStoreIsAway(engine: Engine): Promise<string | null> {
     await engine.check()
     return null
   } catch (error) {
-    if (error instanceof Unavailable) return error.message
+    // A probe that got no answer left nothing behind that anyone could ask for.
+    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return error.message
     throw error
   }
 }

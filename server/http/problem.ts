@@ -57,7 +57,7 @@ const TITLES: Record<ProblemCode, string> = {
   rate_limited: 'Too many requests',
   headers_too_large: 'The headers are too large',
   internal_error: 'Something went wrong in the server',
-  unavailable: 'The store is away',
+  unavailable: 'Not available at the moment',
   outcome_unknown: 'The answer of the store was lost',
 }
 

@@ -20,8 +20,9 @@ describe('a start that fails says in one line what to do', () => {
     [{ JOBCAST_ROLE: 'boss' }, 2, /JOBCAST_ROLE must be one of/],
     [{ REDIS_URL: 'amqp://user:hunter2@localhost' }, 2, /REDIS_URL must be an address/],
     [{ HOST: '0.0.0.0' }, 2, /HOST 0\.0\.0\.0 .*JOBCAST_API_KEYS/],
+    [{ JOBCAST_DEFAULT_TYPE: 'nope' }, 2, /JOBCAST_DEFAULT_TYPE nope is no job type: thumbnails/],
     [{ JOBCAST_JOBS: '/nowhere/jobs.mjs' }, 2, /JOBCAST_JOBS \/nowhere\/jobs\.mjs: there is no such file/],
-    [{ REDIS_URL: 'redis://:hunter2@127.0.0.1:1' }, 1, /Redis/],
+    [{ REDIS_URL: 'redis://:hunter2@127.0.0.1:1' }, 1, /REDIS_URL/],
   ])('%j: exit %d', async (env, code, line) => {
     const ended = await runServer({ ...env, JOBCAST_DATA: await scratch(), JOBCAST_LOG: 'silent' })
     expect(ended.code).toBe(code)

@@ -13,10 +13,11 @@ test('wscat prints every event of a job, as the README says', async () => {
   onTestFinished(() => data.remove())
   const server = await startServer({ JOBCAST_DATA: data.path })
   onTestFinished(() => server.kill())
+  // Paused until wscat has subscribed, so that it sees everything.
+  await fetch(`${server.url}/api/types/countdown/pause`, { method: 'POST' })
   const { jobId } = await submit(server.url, {
     type: 'countdown',
     payload: { steps: 3, stepMs: 30, logs: true },
-    options: { delayMs: 300 },
   })
 
   const wscat = spawn(WSCAT, ['-c', `${server.url.replace('http', 'ws')}/ws?job=${jobId}`], {
@@ -29,6 +30,10 @@ test('wscat prints every event of a job, as the README says', async () => {
   })
   const frames = () =>
     [...printed.matchAll(/\{"op":.*\}/g)].map(([text]) => ServerFrame.parse(JSON.parse(text)))
+  await until(() => frames().some(({ op }) => op === 'subscribed'), {
+    what: 'the answer to the subscription',
+  })
+  await fetch(`${server.url}/api/types/countdown/resume`, { method: 'POST' })
   await until(() => frames().some(({ op }) => op === 'end'), { what: 'the end of the job' })
 
   const seqs = frames().flatMap((frame) => (frame.op === 'event' ? [frame.seq] : []))

@@ -30,6 +30,7 @@ describe('readConfig', () => {
   })
 
   test('REDIS_URL chooses the Redis engine', () => {
+    expect(readConfig({ REDIS_URL: 'rediss://me:word@localhost/7' }).store).toMatchObject({ kind: 'redis' })
     expect(readConfig({ REDIS_URL: 'redis://localhost:6379', JOBCAST_PREFIX: 'mine' }).store).toEqual({
       kind: 'redis',
       url: 'redis://localhost:6379',
@@ -51,6 +52,9 @@ describe('readConfig', () => {
     [{ JOBCAST_ROLE: 'boss' }, /^JOBCAST_ROLE must be one of all, api, worker$/],
     [{ JOBCAST_ROLE: 'worker' }, /^JOBCAST_ROLE worker needs REDIS_URL/],
     [{ REDIS_URL: 'http://user:hunter2@localhost' }, /^REDIS_URL must be an address/],
+    [{ REDIS_URL: 'redis://:hunter2@localhost/abc' }, /^REDIS_URL must be an address/],
+    [{ REDIS_URL: 'redis://localhost/1/2' }, /^REDIS_URL must be an address/],
+    [{ REDIS_URL: 'redis://localhost?db=3' }, /^REDIS_URL must be an address/],
     [{ JOBCAST_LEASE_MS: '999' }, /^JOBCAST_LEASE_MS must be a whole number from 1000/],
     [{ JOBCAST_API_KEYS: 'ci:hunter2' }, /^JOBCAST_API_KEYS every entry must be name:role:key/],
     [{ JOBCAST_API_KEYS: 'ci:boss:hunter2' }, /^JOBCAST_API_KEYS /],
