@@ -16,6 +16,8 @@ export interface PollRequest {
   /** How long to hold the answer while there is nothing to tell. */
   readonly waitMs: number
   readonly history: boolean
+  /** When the caller's token expires, in ms since the epoch; null: never. The answer is not held beyond it. */
+  readonly expiresAt?: number | null
   /** Fires when the caller is gone. */
   readonly signal?: AbortSignal
 }
@@ -25,7 +27,8 @@ export interface PollRequest {
  * process, else after `waitMs` with no events. Null where there is no such job. Rejects with `Unavailable`.
  */
 export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnswer | null> {
-  const { jobId, after, waitMs, history, signal } = request
+  const { jobId, after, history, signal } = request
+  const waitMs = Math.min(request.waitMs, (request.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now())
   if (!isJobId(jobId)) return null
   const cursor = after === null || after === '' ? null : parseCursor(after)
   const read = () => hub.read({ jobId, after: cursor, history, withJob: true })

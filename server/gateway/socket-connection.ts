@@ -39,6 +39,15 @@ export interface ConnectionOptions {
 /** When clients of a draining process come back: at random between the two. */
 const RECONNECT_MS: [number, number] = [500, 15_000]
 
+/** Close codes that ws gives to what breaks the WebSocket protocol (RFC 6455, section 7.4.1), by its error's code. */
+const VIOLATIONS: Readonly<Record<string, number>> = {
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+}
+const CLOSE_PROTOCOL_ERROR = 1002
+
 const PING = encodeFrame({ op: 'ping' })
 const PONG = encodeFrame({ op: 'pong' })
 
@@ -68,6 +77,8 @@ export class Connection {
   readonly #budget: FrameBudget
   readonly #subscriptions = new Map<string, Subscription>()
   #state: State = { is: 'open' }
+  /** What this side closed it with; the peer's answer may say otherwise, or never come. */
+  #closeCode: number | null = null
   #heardAt = performance.now()
   #pingedAt = this.#heardAt
   #watchedAt = this.#heardAt
@@ -130,6 +141,7 @@ export class Connection {
   /** Sends a close frame and releases everything. Tolerates being called twice. */
   close(code: number, reason: string): void {
     if (!this.#works()) return
+    this.#closeCode = code
     this.#release(this.#closing())
     this.#ws.close(code, reason)
   }
@@ -164,8 +176,7 @@ export class Connection {
     this.#ws.on('ping', () => this.#heard())
     this.#ws.on('pong', () => this.#heard())
     this.#ws.on('close', (code) => this.#onClose(code))
-    // What breaks the WebSocket protocol is closed by ws itself, with the right code.
-    this.#ws.on('error', () => this.#release(this.#closing()))
+    this.#ws.on('error', (error) => this.#onError(error))
   }
 
   #onMessage(data: unknown, isBinary: boolean): void {
@@ -245,10 +256,18 @@ export class Connection {
     return this.#state.is === 'open' || this.#state.is === 'draining'
   }
 
+  /** What breaks the WebSocket protocol is closed by ws itself, with the right code. */
+  #onError(error: Error & { code?: unknown }): void {
+    if (typeof error.code === 'string' && error.code.startsWith('WS_ERR_')) {
+      this.#closeCode ??= VIOLATIONS[error.code] ?? CLOSE_PROTOCOL_ERROR
+    }
+    this.#release(this.#closing())
+  }
+
   #onClose(code: number): void {
     if (this.#state.is === 'closed') return
     this.#release({ is: 'closed' })
-    this.#hub.traffic.closed('socket', code)
+    this.#hub.traffic.closed('socket', this.#closeCode ?? code)
     this.#onClosed(this)
   }
 

@@ -4,6 +4,7 @@ import type { JobEvent } from '../../shared/event.ts'
 import { SSE_PING_MS } from '../../shared/limits.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
+import { onExpiry } from './expiry.ts'
 import { eventText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
@@ -16,6 +17,8 @@ export interface StreamRequest {
   readonly history: boolean
   /** Fires when the caller is gone. */
   readonly signal?: AbortSignal
+  /** When the caller's token expires, in ms since the epoch; null: never. The stream ends then. */
+  readonly expiresAt?: number | null
   readonly pingMs?: number
   /** A reader that takes no byte for this long is ended. */
   readonly stallMs?: number
@@ -98,6 +101,7 @@ class EventStream implements Sink, Pipe {
     hub.traffic.opened('sse')
     if (signal !== undefined) this.#endOn(signal)
     this.#cleanups.push(hub.onTick((now) => this.#tick(now)))
+    this.#cleanups.push(onExpiry(request.expiresAt ?? null, () => this.#expire()))
   }
 
   /** False where there is no such job. Rejects with `Unavailable`. */
@@ -207,6 +211,12 @@ class EventStream implements Sink, Pipe {
     this.#outbox.frame(Buffer.from(`retry: ${retryMs}\n\n`))
     this.#session.close()
     this.#end(CLOSE.restart)
+  }
+
+  /** Without a word: the reconnect is answered 401. */
+  #expire(): void {
+    this.#session.close()
+    this.#end(CLOSE.normal)
   }
 
   /** Closes the body once everything is in it. */

@@ -1,16 +1,14 @@
 import type { FrameErrorCode, UnsubscribedCode } from '../../shared/codes.ts'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import type { ReadResult } from '../engine/engine.ts'
+import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
+import { onExpiry } from './expiry.ts'
 import { encodeFrame, errorFrame, eventFrame, subscribedFrame, unsubscribedFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { Lane, type Outbox } from './outbox.ts'
 import type { Permit } from './permit.ts'
 import { type Ending, Session, type Sink } from './session.ts'
-
-/** Longest delay of a timer; a longer one would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 const MESSAGES = {
   unauthorized: 'a valid API key or job token is needed to watch this job',
@@ -18,6 +16,7 @@ const MESSAGES = {
   not_found: 'there is no such job',
   unavailable: 'the store is away; try again soon',
 } as const satisfies Partial<Record<FrameErrorCode, string>>
+const NOT_SUBSCRIBED = 'this connection has no subscription to this job'
 
 export interface SubscribeRequest {
   /** As the client sent it; empty: none. */
@@ -52,7 +51,7 @@ export class Subscription implements Sink {
   /** Nothing is watched and nothing is left to do. */
   readonly #onIdle: () => void
   #state: State = { is: 'none' }
-  #expiry: NodeJS.Timeout | null = null
+  #offExpiry: Unsubscribe = () => {}
   #tail: Promise<void> = Promise.resolve()
   #unfinished = 0
 
@@ -87,7 +86,7 @@ export class Subscription implements Sink {
       const renewed = await permit()
       if (this.#state.is === 'disposed') return
       if (!renewed.ok) this.#refuse(renewed.code)
-      else if (this.#state.is === 'none') this.#refuse('not_found')
+      else if (this.#state.is === 'none') this.#refuse('not_found', NOT_SUBSCRIBED)
       else this.#expireAt(renewed.expiresAt)
     })
   }
@@ -152,8 +151,8 @@ export class Subscription implements Sink {
     this.#refuse(code)
   }
 
-  #refuse(code: keyof typeof MESSAGES): void {
-    this.#outbox.frame(errorFrame(code, MESSAGES[code], this.#jobId))
+  #refuse(code: keyof typeof MESSAGES, message: string = MESSAGES[code]): void {
+    this.#outbox.frame(errorFrame(code, message, this.#jobId))
   }
 
   #finish(code: UnsubscribedCode): void {
@@ -169,8 +168,7 @@ export class Subscription implements Sink {
   }
 
   #leave(): void {
-    if (this.#expiry !== null) clearTimeout(this.#expiry)
-    this.#expiry = null
+    this.#offExpiry()
     if (this.#state.is !== 'watching') return
     const { session, joined } = this.#state
     this.#state = { is: 'none' }
@@ -179,18 +177,11 @@ export class Subscription implements Sink {
   }
 
   #expireAt(time: number | null): void {
-    if (this.#expiry !== null) clearTimeout(this.#expiry)
-    this.#expiry = null
-    if (time === null) return
-    const leftMs = time - Date.now()
-    this.#expiry = setTimeout(
-      () => {
-        if (leftMs > MAX_TIMER_MS) return this.#expireAt(time)
-        this.#finish('token_expired')
-        this.#settle()
-      },
-      Math.min(Math.max(leftMs, 0), MAX_TIMER_MS),
-    )
+    this.#offExpiry()
+    this.#offExpiry = onExpiry(time, () => {
+      this.#finish('token_expired')
+      this.#settle()
+    })
   }
 
   #enqueue(work: () => Promise<void> | void): void {

@@ -1,3 +1,4 @@
+import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { longPoll } from '../gateway/long-poll.ts'
 import { openStream } from '../gateway/sse.ts'
@@ -12,13 +13,17 @@ interface PollParameters {
 }
 
 /** Answers a long-poll; everything that it holds is released when the caller goes away. */
-export async function poll(hub: Hub, { context, jobId, query }: Call<PollParameters>): Promise<Response> {
+export async function poll(
+  hub: Hub,
+  { context, caller, jobId, query }: Call<PollParameters>,
+): Promise<Response> {
   const { signal } = context.req.raw
   const answer = await longPoll(hub, {
     jobId,
     after: query.after || null,
     waitMs: (query.wait ?? 0) * 1000,
     history: query.history ?? false,
+    expiresAt: expiryOf(caller),
     signal,
   })
   if (signal.aborted) throw new Disconnected('the caller went away')
@@ -54,12 +59,13 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
   ]
 }
 
-async function stream(hub: Hub, { context, jobId, query }: Call<PollParameters>): Promise<Response> {
+async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollParameters>): Promise<Response> {
   const { signal, method } = context.req.raw
   const opened = await openStream(hub, {
     jobId,
     after: query.after || null,
     history: query.history ?? false,
+    expiresAt: expiryOf(caller),
     signal,
   })
   if (opened.kind === 'not_found') throw notFound()
@@ -68,6 +74,10 @@ async function stream(hub: Hub, { context, jobId, query }: Call<PollParameters>)
     return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
   if (method === 'HEAD') await opened.body.cancel()
   return new Response(method === 'HEAD' ? null : opened.body, { headers: STREAM_HEADERS })
+}
+
+function expiryOf(caller: Caller): number | null {
+  return caller.kind === 'token' ? caller.expiresAt : null
 }
 
 function prefersJson(accept = ''): boolean {

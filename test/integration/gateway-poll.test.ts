@@ -34,6 +34,12 @@ async function held(jobId: string, rest: Partial<PollRequest> = {}) {
 }
 
 describe('long-poll', () => {
+  test("is not held beyond its caller's token", async () => {
+    const run = await gateway.run()
+    const answer = await held(run.jobId, { expiresAt: Date.now() + 200 })
+    expect(answer).toMatchObject({ mode: 'resume', events: [] })
+  })
+
   test('without a cursor a snapshot at once, flat, whatever the wait', async () => {
     const run = await gateway.run({ size: 3 })
     for (const after of [null, '']) {

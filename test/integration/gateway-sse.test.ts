@@ -191,6 +191,20 @@ describe('readers that leave or stop', () => {
     expect(gateway.hub.info().streams).toBe(0)
   })
 
+  test("a stream ends with its caller's token, and what was stored by then is in it", async () => {
+    const run = await gateway.run()
+    const reader = await stream(run.jobId, { expiresAt: Date.now() + 300 })
+    await run.report(line('in time'))
+    expect(await reader.next('log')).toMatchObject({ data: { data: { line: 'in time' } } })
+    await reader.ended
+    expect(gateway.hub.info()).toMatchObject({ streams: 0, subscriptions: 0 })
+    expect(gateway.seen('gateway.closed')).toEqual([{ transport: 'sse', code: 1000 }])
+    const lasting = await stream(run.jobId, { expiresAt: Date.now() + 2 ** 40 })
+    await lasting.first()
+    await run.settle({ kind: 'completed', result: null })
+    await lasting.next('end')
+  })
+
   test('a reader that stops is ended and resumes by its cursor', async () => {
     const run = await gateway.run()
     const answer = await openStream(gateway.hub, {
