@@ -14,7 +14,7 @@ const Payload = z.strictObject({
 export const render = defineJob({
   type: 'render',
   payload: Payload,
-  isolate: threadModule('./render-thread.js', import.meta.url),
+  isolate: threadModule('./render/thread.js', import.meta.url),
   concurrency: 2,
   timeoutMs: 300_000,
 })

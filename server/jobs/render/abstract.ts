@@ -1,7 +1,7 @@
-import { add, Gradient, mix, type Rgb, rgb, scale } from './render-color.ts'
-import { clamp, lerp, Noise, smoothstep } from './render-noise.ts'
-import { hashCell, type Random } from './render-random.ts'
-import type { Shade } from './render-sky.ts'
+import { add, Gradient, mix, type Rgb, rgb, scale } from './color.ts'
+import { clamp, lerp, Noise, smoothstep } from './noise.ts'
+import { hashCell, type Random } from './random.ts'
+import type { Shade } from './sky.ts'
 
 export interface AbstractOptions {
   readonly random: Random

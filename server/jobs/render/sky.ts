@@ -1,7 +1,7 @@
-import { add, Gradient, mix, type Oklch, type Rgb, rgb, scale } from './render-color.ts'
-import { clamp, lerp, Noise, smoothstep } from './render-noise.ts'
-import type { Palette } from './render-palette.ts'
-import { hashCell, type Random } from './render-random.ts'
+import { add, Gradient, mix, type Oklch, type Rgb, rgb, scale } from './color.ts'
+import { clamp, lerp, Noise, smoothstep } from './noise.ts'
+import type { Palette } from './palette.ts'
+import { hashCell, type Random } from './random.ts'
 
 /**
  * Light at a place of a picture. `x` runs from the middle, `y` from the top down to 1, both in heights of the picture.

@@ -1,6 +1,6 @@
-import { toByte } from './render-color.ts'
-import { hashCell } from './render-random.ts'
-import type { Shade } from './render-sky.ts'
+import { toByte } from './color.ts'
+import { hashCell } from './random.ts'
+import type { Shade } from './sky.ts'
 
 /** Side of a tile, in pixels. */
 const TILE = 128

@@ -1,8 +1,8 @@
-import { add, mix, type Oklch, type Rgb, rgb, scale } from './render-color.ts'
-import { clamp, lerp, Noise, smoothstep } from './render-noise.ts'
-import { PALETTES, type Palette } from './render-palette.ts'
-import { hashCell, type Random } from './render-random.ts'
-import type { Sky } from './render-sky.ts'
+import { add, mix, type Oklch, type Rgb, rgb, scale } from './color.ts'
+import { clamp, lerp, Noise, smoothstep } from './noise.ts'
+import { PALETTES, type Palette } from './palette.ts'
+import { hashCell, type Random } from './random.ts'
+import type { Sky } from './sky.ts'
 
 export type LandKind = 'mountains' | 'hills' | 'forest' | 'dunes' | 'city' | 'sea'
 

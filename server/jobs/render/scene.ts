@@ -1,9 +1,9 @@
-import { composeFlame, composeNebula, composeSilk } from './render-abstract.ts'
-import { composeBloom } from './render-bloom.ts'
-import { composeLandscape } from './render-landscape.ts'
-import { createRandom, hashText } from './render-random.ts'
-import type { Shade } from './render-sky.ts'
-import { type Brief, readPrompt, type Subject } from './render-words.ts'
+import { composeFlame, composeNebula, composeSilk } from './abstract.ts'
+import { composeBloom } from './bloom.ts'
+import { composeLandscape } from './landscape.ts'
+import { createRandom, hashText } from './random.ts'
+import type { Shade } from './sky.ts'
+import { type Brief, readPrompt, type Subject } from './words.ts'
 
 /** The picture that belongs to a prompt: what light falls on each place of it. `aspect` is width by height. */
 export function composeScene(prompt: string, aspect: number): Shade {

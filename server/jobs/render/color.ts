@@ -1,4 +1,4 @@
-import { clamp, lerp } from './render-noise.ts'
+import { clamp, lerp } from './noise.ts'
 
 /** Light: linear red, green and blue, 0 to 1 and beyond. */
 export type Rgb = readonly [number, number, number]

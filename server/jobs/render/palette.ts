@@ -1,5 +1,5 @@
-import type { Oklch } from './render-color.ts'
-import type { Mood } from './render-words.ts'
+import type { Oklch } from './color.ts'
+import type { Mood } from './words.ts'
 
 /** The light of an hour: what colours sky, sun and land have at it. */
 export interface Palette {

@@ -1,10 +1,10 @@
-import { add, mix, type Rgb, rgb, scale } from './render-color.ts'
-import { createLand, type LandKind } from './render-land.ts'
-import { lerp, Noise, smoothstep } from './render-noise.ts'
-import { PALETTES } from './render-palette.ts'
-import type { Random } from './render-random.ts'
-import { createSky, type Shade } from './render-sky.ts'
-import type { Brief, Mood } from './render-words.ts'
+import { add, mix, type Rgb, rgb, scale } from './color.ts'
+import { createLand, type LandKind } from './land.ts'
+import { lerp, Noise, smoothstep } from './noise.ts'
+import { PALETTES } from './palette.ts'
+import type { Random } from './random.ts'
+import { createSky, type Shade } from './sky.ts'
+import type { Brief, Mood } from './words.ts'
 
 export interface LandscapeOptions {
   readonly brief: Brief

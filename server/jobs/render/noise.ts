@@ -1,4 +1,4 @@
-import { createRandom } from './render-random.ts'
+import { createRandom } from './random.ts'
 
 /** How much each octave turns, so that the lattice of one does not show through the next. */
 const [COS, SIN] = [Math.cos(0.6), Math.sin(0.6)]

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { JobContext } from './define-job.ts'
-import { paintTile, type Rectangle, tilesOf } from './render-paint.ts'
-import { composeScene } from './render-scene.ts'
+import type { JobContext } from '../define-job.ts'
+import { paintTile, type Rectangle, tilesOf } from './paint.ts'
+import { composeScene } from './scene.ts'
 
 interface RenderPayload {
   readonly prompt: string

@@ -1,8 +1,8 @@
-import type { AbstractOptions } from './render-abstract.ts'
-import { add, Gradient, mix, type Oklch, type Rgb, scale } from './render-color.ts'
-import { clamp, lerp, Noise, smoothstep } from './render-noise.ts'
-import { hashCell, type Random } from './render-random.ts'
-import type { Shade } from './render-sky.ts'
+import type { AbstractOptions } from './abstract.ts'
+import { add, Gradient, mix, type Oklch, type Rgb, scale } from './color.ts'
+import { clamp, lerp, Noise, smoothstep } from './noise.ts'
+import { hashCell, type Random } from './random.ts'
+import type { Shade } from './sky.ts'
 
 /** One great flower: petals in rings, set at the golden angle, over a soft garden out of focus. */
 export function composeBloom({ random, seed, hue: named }: AbstractOptions): Shade {
