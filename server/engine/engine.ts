@@ -10,9 +10,10 @@ import type { JobStatus } from '../../shared/status.ts'
  * Everything that a store must do, as one small set of verbs. A transition and its event are one atomic write:
  * whatever changes a job also gives the event its `seq`, keeps it for replay and hands it to the feed.
  *
- * All times come from the store's clock. Every call settles within two seconds of being made (bar `start`, which gives a
- * store a few seconds to come up, and `waitForWork`, which is bounded by its own timeout) and rejects with `Unavailable` when the store is away and nothing was
- * changed, or with `OutcomeUnknown` when a change was sent and its answer was lost.
+ * All times come from the store's clock. Every call settles within two seconds of being made (bar `start`, which
+ * gives a store a few seconds to come up, and `waitForWork`, which is bounded by its own timeout) and rejects with
+ * `Unavailable` when the store is away and nothing was changed, or with `OutcomeUnknown` when a change was sent and
+ * its answer was lost.
  *
  * What is retained for replay, a job: the newest 1,000 `status` events; of `log` and `chunk` together the newest
  * 1,000 and at most 4 MiB of `data`; of `progress` only the latest since the last claim or retry by hand.
@@ -277,8 +278,8 @@ export interface Feed {
 
 export type FeedMessage =
   | { readonly kind: 'event'; readonly event: JobEvent }
-  /** Something happened up to this seq that is too large to send: read it. */
-  | { readonly kind: 'advance'; readonly seq: number }
+  /** The event of this seq, of about so many bytes, is too large to send: read it. */
+  | { readonly kind: 'advance'; readonly seq: number; readonly bytes: number }
   | { readonly kind: 'gone'; readonly reason: 'removed' | 'expired' }
 
 export interface ReadRequest {

@@ -4,8 +4,13 @@ import { eventText } from './frames.ts'
 
 /** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
 export const HIGH_WATER_BYTES = 64 * 1024
-/** More live events waiting than this: the reader is too slow. */
+/** More live events waiting than this for a whole moment: the reader is too slow. */
 const MAX_LIVE_BYTES = 1024 * 1024
+/** What a burst gets to be taken; and a reader that takes so much of it in a moment gets another one. */
+const MOMENT_MS = 250
+const MOMENT_BYTES = 256 * 1024
+/** More live events waiting than this: no further moment, and at once where they wait in memory. */
+const MAX_BURST_BYTES = 8 * 1024 * 1024
 /** No byte taken for this long while some wait: the reader is too slow. */
 export const STALL_MS = 10_000
 /** What a transport puts around an event's own text, roughly. */
@@ -18,7 +23,7 @@ export interface Pipe {
   /** Changes whenever the other side takes something. */
   taken(): number
   write(chunk: Buffer): void
-  /** Writes between `cork` and `uncork` go out together. */
+  /** All writes come between `cork` and `uncork`, and go out together. */
   cork(): void
   uncork(): void
 }
@@ -29,6 +34,8 @@ export class Lane {
   lastSeq = 0
   /** A progress event that waits, and that a newer one may stand in for. */
   waitingProgress: EventEntry | null = null
+  /** Bytes of live events that wait in the store. */
+  laggingBytes = 0
   readonly encode: (event: JobEvent, prev: number) => Buffer
 
   constructor(encode: (event: JobEvent, prev: number) => Buffer) {
@@ -56,6 +63,13 @@ interface FrameEntry {
 
 type Entry = EventEntry | FrameEntry
 
+interface Moment {
+  readonly timer: NodeJS.Timeout
+  /** `performance.now()`, and what the reader had taken, when it began. */
+  readonly beganAt: number
+  readonly taken: number
+}
+
 interface Turn {
   readonly run: () => Promise<void>
   readonly fail: (error: unknown) => void
@@ -78,6 +92,9 @@ export class Outbox {
   readonly #waiting = new Set<Entry>()
   #waitingBytes = 0
   #liveBytes = 0
+  #laggingBytes = 0
+  /** Runs while too much waits. */
+  #moment: Moment | null = null
   #flushing: NodeJS.Immediate | null = null
   #turns: Turn[] = []
   #turnRunning = false
@@ -117,6 +134,14 @@ export class Outbox {
       lane.waitingProgress = entry
     }
     this.#add(entry)
+  }
+
+  /** How many bytes of live events of one job wait in the store, to be read when little is unsent. */
+  lagging(lane: Lane, bytes: number): void {
+    if (this.#state.is !== 'open' || bytes === lane.laggingBytes) return
+    this.#laggingBytes += bytes - lane.laggingBytes
+    lane.laggingBytes = bytes
+    this.wake()
   }
 
   /** Takes back the events of one job that wait. */
@@ -159,6 +184,7 @@ export class Outbox {
   finish(done: () => void): void {
     if (this.#state.is !== 'open') return
     this.#state = { is: 'finishing', done }
+    this.#laggingBytes = 0
     this.wake()
   }
 
@@ -166,6 +192,7 @@ export class Outbox {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
     if (this.#flushing !== null) clearImmediate(this.#flushing)
+    this.#endMoment()
     this.#waiting.clear()
     this.#waitingBytes = 0
     this.#liveBytes = 0
@@ -192,7 +219,9 @@ export class Outbox {
     this.#flushing = null
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
-    if (this.#liveBytes > MAX_LIVE_BYTES) this.#judgeSlow()
+    if (!this.#isTooMuch()) this.#endMoment()
+    else if (this.#moment === null) this.#beginMoment()
+    if (this.#liveBytes > MAX_BURST_BYTES) this.#judgeSlow()
     else if (this.#waiting.size === 0 && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()
   }
@@ -244,6 +273,36 @@ export class Outbox {
   #finished(done: () => void): void {
     this.close()
     done()
+  }
+
+  // A reader that has little unsent keeps up, whatever its next read will bring.
+  #isTooMuch(): boolean {
+    return this.#liveBytes + this.#laggingBytes > MAX_LIVE_BYTES && this.#pipe.unsent() >= HIGH_WATER_BYTES
+  }
+
+  #beginMoment(): void {
+    const moment: Moment = {
+      timer: setTimeout(() => this.#judgeMoment(moment), MOMENT_MS),
+      beganAt: performance.now(),
+      taken: this.#pipe.taken(),
+    }
+    this.#moment = moment
+  }
+
+  #endMoment(): void {
+    if (this.#moment !== null) clearTimeout(this.#moment.timer)
+    this.#moment = null
+  }
+
+  #judgeMoment({ beganAt, taken }: Moment): void {
+    this.#moment = null
+    if (!this.#isTooMuch()) return
+    // A moment that is long over was spent on other work by this process, not by the reader.
+    const isFair = performance.now() - beganAt < 2 * MOMENT_MS
+    const isTaking = this.#pipe.taken() - taken >= MOMENT_BYTES
+    const waiting = this.#liveBytes + this.#laggingBytes
+    if (isFair && (waiting > MAX_BURST_BYTES || !isTaking)) this.#judgeSlow()
+    else this.#beginMoment()
   }
 
   #judgeSlow(): void {

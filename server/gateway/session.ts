@@ -3,6 +3,7 @@ import type { JobEvent } from '../../shared/event.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { isJobId } from '../engine/job-id.ts'
+import { eventText } from './frames.ts'
 
 /** Whoever follows a job through the hub. */
 export interface Watcher {
@@ -43,6 +44,8 @@ export interface Sink {
   caughtUp(events: readonly JobEvent[]): void
   /** A live event. */
   event(event: JobEvent): void
+  /** About how many bytes of live events are in the store and wait there to be read; 0 once they are read. */
+  lagging(bytes: number): void
   /** The last call. */
   over(ending: Ending): void
 }
@@ -72,7 +75,8 @@ type State =
  * in it); `reading` (messages are kept, and afterwards those that the read already had are dropped by seq); `live`;
  * `behind` (a read failed; the next check of the hub starts another); `over`. A missing seq, something too large to
  * send, or a change of epoch leads from `live` back to `waiting`, with the session's own position as the cursor.
- * Within one epoch the position never goes back.
+ * Within one epoch the position never goes back. Who has joined and waits to read is lagging: what happens in the
+ * meantime waits in the store instead of the sink, and the sink is told how much that is.
  */
 export class Session implements Watcher {
   readonly #source: Source
@@ -80,6 +84,7 @@ export class Session implements Watcher {
   readonly #request: SessionRequest
   #state: State = { is: 'new' }
   #unwatch: Unsubscribe | null = null
+  #laggingBytes = 0
 
   constructor(source: Source, sink: Sink, request: SessionRequest) {
     this.#source = source
@@ -126,6 +131,8 @@ export class Session implements Watcher {
       if ('at' in state && state.at !== null) this.#end({ kind: 'gone', code: message.reason })
     } else if (state.is === 'live') {
       this.#live(message, state.at)
+    } else if ((state.is === 'waiting' || state.is === 'behind') && state.at !== null) {
+      this.#lag(message)
     }
   }
 
@@ -162,6 +169,20 @@ export class Session implements Watcher {
     }
     if (sameHistory && message.kind === 'event') this.#source.noteGap(this.#request.jobId)
     this.refresh()
+    this.#lag(message)
+  }
+
+  #lag(message: Exclude<FeedMessage, { kind: 'gone' }>): void {
+    const bytes = bytesOf(message)
+    if (bytes === 0) return
+    this.#laggingBytes += bytes
+    this.#sink.lagging(this.#laggingBytes)
+  }
+
+  #caughtUp(): void {
+    if (this.#laggingBytes === 0) return
+    this.#laggingBytes = 0
+    this.#sink.lagging(0)
   }
 
   #deliver(event: JobEvent, epoch: string): void {
@@ -192,6 +213,7 @@ export class Session implements Watcher {
   }
 
   #apply(result: ReadResult, at: Cursor | null): void {
+    this.#caughtUp()
     const { epoch, seq, status } = result
     const isStale = at !== null && epoch === at.epoch && seq < at.seq
     this.#become({ is: 'live', at: isStale ? at : { epoch, seq } })
@@ -214,6 +236,7 @@ export class Session implements Watcher {
 
   #end(ending: Ending): void {
     this.close()
+    this.#caughtUp()
     this.#sink.over(ending)
   }
 
@@ -228,6 +251,12 @@ export class Session implements Watcher {
     this.#unwatch?.()
     this.#unwatch = null
   }
+}
+
+/** Progress counts for nothing: of all that waits in the store only the latest is read. */
+function bytesOf(message: Exclude<FeedMessage, { kind: 'gone' }>): number {
+  if (message.kind === 'advance') return message.bytes
+  return message.event.kind === 'progress' ? 0 : eventText(message.event).bytes
 }
 
 function goneReason(buffer: readonly FeedMessage[]): 'removed' | 'expired' | 'not_found' {

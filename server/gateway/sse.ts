@@ -73,6 +73,9 @@ class EventStream implements Sink, Pipe {
   #lane: Lane | null = null
   #epoch = ''
   #written = 0
+  /** Written since `cork`: small events share a piece of the body, as each piece costs its reader a round. */
+  #corked: Buffer[] = []
+  #corkedBytes = 0
   #pingedAt = performance.now()
 
   constructor(hub: Hub, request: StreamRequest) {
@@ -158,6 +161,10 @@ class EventStream implements Sink, Pipe {
     if (this.#lane !== null) this.#outbox.event(this.#lane, event)
   }
 
+  lagging(bytes: number): void {
+    if (this.#lane !== null) this.#outbox.lagging(this.#lane, bytes)
+  }
+
   /** A vanished job ends without a word: the reconnect is answered 404. */
   over(ending: Ending): void {
     if (ending.kind === 'end') {
@@ -168,7 +175,7 @@ class EventStream implements Sink, Pipe {
   }
 
   unsent(): number {
-    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? 0)
+    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? 0) + this.#corkedBytes
   }
 
   taken(): number {
@@ -177,14 +184,22 @@ class EventStream implements Sink, Pipe {
 
   write(chunk: Buffer): void {
     this.#written += chunk.length
+    this.#corked.push(chunk)
+    this.#corkedBytes += chunk.length
+  }
+
+  cork(): void {}
+
+  uncork(): void {
+    const [first, ...rest] = this.#corked
+    if (first === undefined) return
+    const chunk = rest.length === 0 ? first : Buffer.concat(this.#corked)
+    this.#corked = []
+    this.#corkedBytes = 0
     for (let from = 0; from < chunk.length; from += PIECE_BYTES) {
       this.#controller?.enqueue(chunk.subarray(from, from + PIECE_BYTES))
     }
   }
-
-  // A body has no system call to save.
-  cork(): void {}
-  uncork(): void {}
 
   #encode(event: JobEvent): Buffer {
     const id = formatCursor(this.#epoch, event.seq)

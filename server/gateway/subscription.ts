@@ -118,6 +118,10 @@ export class Subscription implements Sink {
     if (this.#state.is === 'watching') this.#outbox.event(this.#state.lane, event)
   }
 
+  lagging(bytes: number): void {
+    if (this.#state.is === 'watching') this.#outbox.lagging(this.#state.lane, bytes)
+  }
+
   over(ending: Ending): void {
     if (ending.kind === 'end') {
       const { cursor, status } = ending
@@ -170,8 +174,9 @@ export class Subscription implements Sink {
   #leave(): void {
     this.#offExpiry()
     if (this.#state.is !== 'watching') return
-    const { session, joined } = this.#state
+    const { session, lane, joined } = this.#state
     this.#state = { is: 'none' }
+    this.#outbox.lagging(lane, 0)
     session.close()
     if (joined) this.#hub.traffic.unsubscribed('socket')
   }

@@ -223,6 +223,22 @@ describe('readers that leave or stop', () => {
     await resumed.cancel()
   })
 
+  test('a burst of more than 4 MiB in one tick reaches readers that read', async () => {
+    const run = await gateway.run()
+    const readers = await Promise.all(Array.from({ length: 10 }, () => stream(run.jobId)))
+    await Promise.all(readers.map((reader) => reader.first()))
+    await run.settle(
+      { kind: 'completed', result: null },
+      Array.from({ length: 11_000 }, (_, index) => line(`${index} ${'x'.repeat(350)}`)),
+    )
+    for (const reader of readers) {
+      await reader.next('end')
+      await reader.ended
+      expect(reader.events).toHaveLength(11_003)
+      expect(reader.events.at(-3)).toMatchObject({ event: 'log', id: `${gateway.feed.epoch}.11002` })
+    }
+  })
+
   test('a reader too far behind is ended, and memory stays bounded', async () => {
     const run = await gateway.run()
     const answer = await openStream(gateway.hub, { jobId: run.jobId, after: null, history: false })

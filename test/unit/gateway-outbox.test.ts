@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
 import type { JobEvent } from '../../shared/event.ts'
+import { until } from '../helpers/until.ts'
 
 /** A pipe that takes what it is told to take. */
 class Valve implements Pipe {
@@ -128,20 +129,69 @@ describe('outbox', () => {
     expect(outbox.unsent()).toBeLessThan(HIGH_WATER_BYTES + 1000)
   })
 
-  test('more than 1 MiB of live events waiting is too slow, and said once', async () => {
+  test('more than 1 MiB of live events waiting for a moment is too slow, and said once', async () => {
     const { valve, outbox, lane, onSlow } = setUp()
-    valve.taking = false
     valve.blocked = HIGH_WATER_BYTES
     for (let seq = 1; seq <= 4; seq++) outbox.event(lane, chunk(seq, 250_000))
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
+    const start = performance.now()
     for (let seq = 5; seq <= 8; seq++) outbox.event(lane, chunk(seq, 250_000))
     await tick()
-    expect(onSlow).toHaveBeenCalledOnce()
-    outbox.event(lane, chunk(9, 2_000_000))
+    expect(onSlow).not.toHaveBeenCalled()
+    await until(() => onSlow.mock.calls.length > 0)
+    expect(performance.now() - start).toBeGreaterThan(200)
+    outbox.event(lane, chunk(9, 20_000_000))
     await tick()
     expect(onSlow).toHaveBeenCalledOnce()
     expect(valve.written).toEqual([])
+  })
+
+  test('more than 8 MiB of live events waiting is too slow at once', async () => {
+    const { valve, outbox, lane, onSlow } = setUp()
+    valve.blocked = HIGH_WATER_BYTES
+    for (let seq = 1; seq <= 34; seq++) outbox.event(lane, chunk(seq, 250_000))
+    await tick()
+    expect(onSlow).toHaveBeenCalledOnce()
+  })
+
+  test('a burst that is taken in good time is no slowness', async () => {
+    const { valve, outbox, lane, onSlow } = setUp()
+    valve.taking = false
+    valve.blocked = HIGH_WATER_BYTES
+    for (let seq = 1; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000))
+    const start = performance.now()
+    await until(() => {
+      valve.passed += 100_000
+      return performance.now() - start > 1000
+    })
+    expect(onSlow).not.toHaveBeenCalled()
+    valve.taking = true
+    valve.take()
+    outbox.wake()
+    await tick()
+    expect(valve.written).toHaveLength(20)
+  })
+
+  test('live events that wait in the store count while the reader is behind, until they are read', async () => {
+    const { valve, outbox, lane, onSlow } = setUp()
+    open = outbox
+    const other = new Lane((event) => Buffer.from(`${event.seq}`))
+    const anotherMoment = async () => {
+      const start = performance.now()
+      await until(() => performance.now() - start > 600)
+    }
+    outbox.lagging(lane, 3_000_000)
+    await anotherMoment()
+    expect(onSlow).not.toHaveBeenCalled()
+    valve.blocked = HIGH_WATER_BYTES
+    outbox.lagging(lane, 0)
+    outbox.lagging(other, 600_000)
+    await anotherMoment()
+    expect(onSlow).not.toHaveBeenCalled()
+    outbox.lagging(lane, 600_000)
+    await until(() => onSlow.mock.calls.length > 0)
+    expect(onSlow).toHaveBeenCalledOnce()
   })
 
   test('a burst that the system takes is no slowness', async () => {

@@ -31,8 +31,8 @@ import { list, text, word } from './reply.ts'
  * | `cancelled` | token or `-`, expires |
  *
  * The first event of a job that was queued at once is left out: `created` says it all. Other events are
- * `<seq> <at> progress <percent> <note>`, `… log <data>` and `… chunk <data>`; `<seq> <at> advance` stands for one
- * that is too large to publish.
+ * `<seq> <at> progress <percent> <note>`, `… log <data>` and `… chunk <data>`; `<seq> <at> advance <bytes>` stands
+ * for one that is too large to publish.
  */
 
 /** The priority comes first and `retainMs` last: scripts read them there. */
@@ -201,7 +201,8 @@ export function decodeMessage(message: string): FeedMessage {
     return { kind: 'gone', reason: message === 'gone removed' ? 'removed' : 'expired' }
   }
   const [seq, stored] = splitSeq(message)
-  if (stored.endsWith(' advance') && cut(stored)[1] === 'advance') return { kind: 'advance', seq }
+  const [, rest] = cut(stored)
+  if (rest.startsWith('advance ')) return { kind: 'advance', seq, bytes: Number(cut(rest)[1]) }
   return { kind: 'event', event: decodeStored(seq, stored, () => null) }
 }
 

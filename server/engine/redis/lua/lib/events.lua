@@ -4,7 +4,7 @@ local LARGEST_MESSAGE = 65536
 local MOST_STATUS_EVENTS = 1000
 
 local function publish(id, seq, text)
-  if #text > LARGEST_MESSAGE then text = now_text .. ' advance' end
+  if #text > LARGEST_MESSAGE then text = now_text .. ' advance ' .. #text end
   redis.call('PUBLISH', prefix .. 'watch:' .. id, seq .. ' ' .. text)
 end
 
