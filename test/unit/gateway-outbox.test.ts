@@ -224,7 +224,7 @@ describe('outbox', () => {
     outbox.check(start + 9500)
     outbox.check(start + 19_000)
     expect(onSlow).not.toHaveBeenCalled()
-    outbox.check(start + 19_500)
+    outbox.check(start + 19_501)
     expect(onSlow).toHaveBeenCalledOnce()
   })
 
