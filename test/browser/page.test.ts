@@ -130,6 +130,18 @@ function choose(page: Page, label: string, choice: string): Promise<void> {
   return page.getByLabel(label).getByText(choice, { exact: true }).click()
 }
 
+/** Replaces what is in a number's field by keyboard; the field moves the caret a moment after it was focused. */
+async function retype(page: Page, name: string, text: string): Promise<void> {
+  const field = page.getByRole('textbox', { name })
+  await field.focus()
+  const type = async () => {
+    await page.keyboard.press('ControlOrMeta+A')
+    await page.keyboard.type(text)
+    return field.inputValue()
+  }
+  await expect.poll(type).toBe(`${text} px`)
+}
+
 /** Submits past the page; the job's id. */
 async function submit(type: string, payload: unknown, options: object = {}): Promise<string> {
   const answer = await fetch(`${server.url}/api/jobs`, {
@@ -169,14 +181,15 @@ describe('submitting and watching', () => {
     const page = await visit()
     await page.getByRole('tab', { name: 'Thumbnails' }).focus()
     await page.keyboard.press('ArrowRight')
+    await page.getByRole('tab', { name: 'Render', selected: true }).waitFor()
+    const prompt = page.getByRole('textbox', { name: 'Prompt' })
+    await prompt.waitFor()
     await page.keyboard.press('Tab')
+    await expect.poll(() => prompt.evaluate((field) => field === document.activeElement)).toBe(true)
     await page.keyboard.type('a red barn under snow')
-    await page.getByRole('textbox', { name: 'Width' }).focus()
-    await page.keyboard.press('ControlOrMeta+A')
-    await page.keyboard.type('320')
-    await page.getByRole('textbox', { name: 'Height' }).focus()
-    await page.keyboard.press('ControlOrMeta+A')
-    await page.keyboard.type('256')
+    await retype(page, 'Width', '320')
+    await retype(page, 'Height', '256')
+    await expect.poll(() => prompt.inputValue()).toBe('a red barn under snow')
     await page.keyboard.press('Enter')
     await page.waitForURL('**/jobs/*')
 
