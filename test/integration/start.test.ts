@@ -63,6 +63,17 @@ describe('a start that fails says in one line what to do', () => {
     })
   })
 
+  test.each(['/proc/jobcast', '/dev/null', '/dev/null/data'])(
+    'a data folder %s that cannot be',
+    async (folder) => {
+      const ended = await runServer({ JOBCAST_DATA: folder })
+      expect(ended.code).toBe(1)
+      expect(ended.stderr).toContain(folder)
+      expect(ended.stderr).toContain('JOBCAST_DATA')
+      expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+    },
+  )
+
   test('a data folder that another process owns', async () => {
     const data = await dataFolder()
     onTestFinished(() => data.remove())

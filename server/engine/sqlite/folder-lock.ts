@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { Unavailable } from '../errors.ts'
 import { BUSY, DatabaseError, openDatabase } from './database.ts'
 
@@ -15,7 +15,7 @@ export type ReleaseFolder = () => void
  */
 export function lockFolder(folder: string): ReleaseFolder {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(resolve(folder))
     const database = openDatabase(join(folder, 'jobcast.lock'), 0)
     try {
       database.exec('BEGIN EXCLUSIVE')
@@ -42,4 +42,14 @@ export function lockFolder(folder: string): ReleaseFolder {
       `${folder} cannot be written to (${reason}): make it a writable folder, or set JOBCAST_DATA to another one`,
     )
   }
+}
+
+/**
+ * `mkdirSync` with `recursive` tries for ever where a file system refuses a folder whose parent is there (`/proc`):
+ * node 20 takes that for a missing parent.
+ */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
 }
