@@ -51,5 +51,10 @@ export function lockFolder(folder: string): ReleaseFolder {
 function makeFolder(path: string): void {
   if (existsSync(path)) return
   makeFolder(dirname(path))
-  mkdirSync(path, { mode: 0o700 })
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process was quicker.
+    if (!existsSync(path)) throw error
+  }
 }
