@@ -8,7 +8,8 @@ export default defineConfig({
   build: { outDir: '../../dist/page', emptyOutDir: true, chunkSizeWarningLimit: 900 },
   server: {
     proxy: {
-      '/api': 'http://127.0.0.1:3000',
+      // The page's own host must get through: the server compares it with the origin.
+      '/api': { target: 'http://127.0.0.1:3000', changeOrigin: false },
       '/ws': { target: 'ws://127.0.0.1:3000', ws: true },
     },
   },

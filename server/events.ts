@@ -18,6 +18,7 @@ export interface ServerEvents {
       attempt: number
       status: JobStatus
       errorCode: JobErrorCode | null
+      error: string | null
       runMs: number
     },
   ]

@@ -270,6 +270,7 @@ class JobWorker implements Worker {
     } else {
       const runMs = performance.now() - run.claimedAt
       const errorCode = outcome !== null && 'errorCode' in outcome ? outcome.errorCode : null
+      const error = outcome !== null && 'error' in outcome ? outcome.error : null
       this.#statistics.settled(runMs)
       events.emit('run.settled', {
         jobId,
@@ -277,6 +278,7 @@ class JobWorker implements Worker {
         attempt,
         status: verdict,
         errorCode: verdict === 'cancelled' ? 'cancelled' : errorCode,
+        error: verdict === 'cancelled' ? null : error,
         runMs,
       })
     }
