@@ -1,0 +1,29 @@
+/** The built product, seen from inside where HTTP would be in the way of what is measured. */
+const dist = new URL('../../dist/', import.meta.url)
+
+/** The engine at an address (`{ kind: 'redis', url, prefix }` or `{ kind: 'sqlite', folder }`), started. */
+export async function openEngine(address) {
+  const { openEngine: open } = await import(new URL('server/engine/open.js', dist).href)
+  const engine = await open(address)
+  await engine.start()
+  return engine
+}
+
+/** What a submission without options comes to. */
+export const POLICY = {
+  priority: 0,
+  maxAttempts: 3,
+  maxStalls: 2,
+  backoff: { kind: 'exponential', delayMs: 1000, maxMs: 60_000, jitter: 0.5 },
+  timeoutMs: 600_000,
+  retainMs: 86_400_000,
+}
+
+export const PREFIX = 'jobcast'
+/** What all keys of the product begin with. */
+export const KEYS = `{${PREFIX}:0}:`
+
+/** A job for `engine.submit`. */
+export function newJob(type, payload) {
+  return { type, payload, policy: POLICY, tags: [], when: { delayMs: 0 } }
+}
