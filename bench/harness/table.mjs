@@ -3,7 +3,7 @@ export function toTable({ title, rounds, figures }) {
   const contenders = [...new Set(figures.flatMap(({ medians }) => Object.keys(medians)))]
   const [, ...peers] = contenders
   const head = [
-    'median of ' + rounds,
+    `median of ${rounds}`,
     ...contenders,
     ...peers.map((peer) => `ratio to ${peer}`),
     'target',
