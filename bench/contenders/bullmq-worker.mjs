@@ -22,6 +22,14 @@ serve({
       await queue.addBulk(Array.from({ length: BULK }, (_, n) => ({ name: 'noop', data: { n: first + n } })))
     }
   },
+  /** One by one, so many at a time. */
+  async add(jobs, inFlight) {
+    let next = 0
+    const lane = async () => {
+      while (next < jobs) await queue.add('noop', { n: next++ })
+    }
+    await Promise.all(Array.from({ length: inFlight }, lane))
+  },
   begin() {
     void worker.run()
   },

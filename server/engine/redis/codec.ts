@@ -3,17 +3,25 @@ import { JOB_ERROR_CODES, type JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
 import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
-import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
+import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import { list, text, word } from './reply.ts'
 
 /**
  * How jobs and events stand in Redis.
  *
- * A job is a hash of few and short fields, so that Redis keeps it in one small block: `type`, `status`, `policy`,
- * `created`, `seq`, `place`; where they say something `payload` and `result` (up to 64 bytes, else keys of their own),
- * `tags`, `due`, `expires`, `attempt`, `stalls`, `cancel`, `progress` (its latest event), `failure`
- * (`[error, code]`, or `stalled`), `lease` (of the last run), `retried` (by hand), `trimmed`, `bytes` (of log lines and chunks). Times are ms.
+ * A job is a hash of few and short fields, so that Redis keeps it in one small block and finds each at once:
+ *
+ * | field | what |
+ * |---|---|
+ * | `state` | `<seq> <status> <detail>`: all that every change changes. Detail is the lease of a run, when a scheduled job is due or when a terminal one is forgotten. A run that is to be cancelled has the status `cancelling` |
+ * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (`encodeKind`) |
+ * | `born` | `<created> <place in line> <tags>` |
+ *
+ * and where they say something `payload` and `result` (up to 64 bytes, else keys of their own), `attempt`, `stalls`,
+ * `cancel` (of a job that completed all the same), `progress` (its latest event), `failure` (`[error, code]`, or
+ * `stalled`; of no meaning once it is completed or cancelled), `retried` (by hand), `trimmed`, `bytes` (of log lines and
+ * chunks). Times are ms.
  *
  * Its status events are fields as well, named by their seq. Each is `<at> <word> <details>`, the same text that is
  * published as `<seq> <at> <word> <details>`:
@@ -35,37 +43,67 @@ import { list, text, word } from './reply.ts'
  * for one that is too large to publish.
  */
 
-/** The priority comes first and `retainMs` last: scripts read them there. */
-export function encodePolicy(policy: RunPolicy): string {
+/** What many jobs have in common. */
+export interface Kind {
+  readonly type: string
+  readonly policy: RunPolicy
+}
+
+/** How runs go where nobody said otherwise: left out of a kind, which stays short then. */
+const USUAL_RUNS = '3 e 1000 60000 0.5 600000'
+/** Kinds remembered; there are few but where every submission has options of its own. */
+const MOST_KINDS = 1000
+const kinds = new Map<string, Kind>()
+const kindTexts = new WeakMap<RunPolicy, { readonly type: string; readonly text: string }>()
+
+/** `<type> <priority> <maxStalls> <retainMs>`, which scripts read, and how runs go where that is unusual. */
+export function encodeKind(type: string, policy: RunPolicy): string {
+  const known = kindTexts.get(policy)
+  if (known?.type === type) return known.text
   const { priority, maxAttempts, maxStalls, backoff, timeoutMs, retainMs } = policy
-  const kind = backoff.kind === 'fixed' ? 'f' : 'e'
-  return `${priority} ${maxAttempts} ${maxStalls} ${kind} ${backoff.delayMs} ${backoff.maxMs} ${backoff.jitter} ${timeoutMs} ${retainMs}`
+  const word = backoff.kind === 'fixed' ? 'f' : 'e'
+  const runs = `${maxAttempts} ${word} ${backoff.delayMs} ${backoff.maxMs} ${backoff.jitter} ${timeoutMs}`
+  const text = `${type} ${priority} ${maxStalls} ${retainMs}${runs === USUAL_RUNS ? '' : ` ${runs}`}`
+  kindTexts.set(policy, { type, text })
+  return text
 }
 
-export function decodePolicy(stored: string): RunPolicy {
-  const parts = stored.split(' ')
-  const number = (index: number) => Number(parts[index])
-  return {
-    priority: number(0),
-    maxAttempts: number(1),
-    maxStalls: number(2),
-    backoff: {
-      kind: parts[3] === 'f' ? 'fixed' : 'exponential',
-      delayMs: number(4),
-      maxMs: number(5),
-      jitter: number(6),
+export function decodeKind(stored: string): Kind {
+  const known = kinds.get(stored)
+  if (known !== undefined) return known
+  const [type = '', priority, maxStalls, retainMs, ...own] = stored.split(' ')
+  const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = own.length > 0 ? own : USUAL_RUNS.split(' ')
+  const kind: Kind = {
+    type,
+    policy: {
+      priority: Number(priority),
+      maxAttempts: Number(maxAttempts),
+      maxStalls: Number(maxStalls),
+      backoff: {
+        kind: word === 'f' ? 'fixed' : 'exponential',
+        delayMs: Number(delayMs),
+        maxMs: Number(maxMs),
+        jitter: Number(jitter),
+      },
+      timeoutMs: Number(timeoutMs),
+      retainMs: Number(retainMs),
     },
-    timeoutMs: number(7),
-    retainMs: number(8),
   }
+  if (kinds.size >= MOST_KINDS) kinds.clear()
+  kinds.set(stored, kind)
+  return kind
 }
 
+/** To stand behind something else. */
 export function encodeTags(tags: readonly string[]): string {
-  return tags.length === 0 ? '' : JSON.stringify(tags)
+  return tags.length === 0 ? '' : ` ${JSON.stringify(tags)}`
 }
 
-export function decodeTags(stored: string): string[] {
-  return stored === '' ? [] : JSON.parse(stored)
+/** Of `<created> <place> <tags>`. */
+export function decodeBorn(stored: string): { created: string; tags: string[] } {
+  const [created, rest] = cut(stored)
+  const [, tags] = cut(rest)
+  return { created, tags: tags === '' ? [] : JSON.parse(tags) }
 }
 
 export function encodeFailure(error: string, errorCode: JobErrorCode): string {
@@ -88,6 +126,9 @@ export class JobRow {
   readonly mode: 'snapshot' | 'resume'
   readonly seq: number
   readonly status: JobStatus
+  readonly #cancelling: boolean
+  /** With the status: see `state` above. */
+  readonly #detail: string
   /** Highest seq of a status event, log line or chunk that is no longer retained. */
   readonly trimmed: number
 
@@ -99,17 +140,22 @@ export class JobRow {
     this.#result = text(result)
     this.#lines = lines === undefined ? [] : list(lines)
     this.mode = mode === 'resume' ? 'resume' : 'snapshot'
-    this.seq = this.#number('seq', 0)
-    this.status = word(this.#fields.get('status'), JOB_STATUSES)
+    const [seq, state] = splitSeq(this.#get('state'))
+    const [status, detail] = cut(state)
+    this.seq = seq
+    this.#cancelling = status === 'cancelling'
+    this.status = this.#cancelling ? 'processing' : word(status, JOB_STATUSES)
+    this.#detail = detail
     this.trimmed = this.#number('trimmed', 0)
   }
 
   job(jobId: string, epoch: string): Job {
-    const policy = decodePolicy(this.#get('policy'))
-    const expires = this.#fields.get('expires')
+    const { type, policy } = decodeKind(this.#get('kind'))
+    const { created, tags } = decodeBorn(this.#get('born'))
+    const expires = isTerminal(this.status) ? this.#detail : undefined
     return {
       jobId,
-      type: this.#get('type'),
+      type,
       status: this.status,
       payload: JSON.parse(this.#fields.get('payload') ?? this.#payload),
       progress: this.#progress()?.data ?? null,
@@ -119,13 +165,13 @@ export class JobRow {
       maxAttempts: policy.maxAttempts,
       stalls: this.#number('stalls', 0),
       priority: policy.priority,
-      tags: decodeTags(this.#fields.get('tags') ?? ''),
-      createdAt: iso(this.#get('created')),
-      scheduledFor: isoOrNull(this.#fields.get('due')),
+      tags,
+      createdAt: iso(created),
+      scheduledFor: this.status === 'scheduled' ? iso(this.#detail) : null,
       startedAt: isoOrNull(this.#started()),
       completedAt: expires === undefined ? null : iso(Number(expires) - policy.retainMs),
       expiresAt: isoOrNull(expires),
-      cancelRequested: this.#fields.has('cancel'),
+      cancelRequested: this.#cancelling || this.status === 'cancelled' || this.#fields.has('cancel'),
       cursor: formatCursor(epoch, this.seq),
     }
   }
@@ -133,7 +179,7 @@ export class JobRow {
   /** The retained events after a seq, in order. */
   events(after: number): JobEvent[] {
     const events: JobEvent[] = []
-    if (after < 1 && !this.#fields.has('1')) events.push(queuedEvent(this.#get('created')))
+    if (after < 1 && !this.#fields.has('1')) events.push(queuedEvent(decodeBorn(this.#get('born')).created))
     for (const [field, stored] of this.#fields) {
       const seq = Number(field)
       if (Number.isInteger(seq) && seq > after && stored !== '') {
@@ -179,6 +225,7 @@ export class JobRow {
 
   #failure(): Pick<Job, 'error' | 'errorCode'> {
     if (this.status === 'cancelled') return { error: null, errorCode: 'cancelled' }
+    if (this.status === 'completed') return { error: null, errorCode: null }
     const stored = this.#fields.get('failure')
     if (stored === undefined) return { error: null, errorCode: null }
     if (stored === 'stalled') return stalledFailure(this.#number('stalls', 0))

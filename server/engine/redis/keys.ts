@@ -10,14 +10,14 @@
  * | `jobs` | sorted set: every job, by order of submission |
  * | `queue:<type>` | sorted set: queued jobs, by place in line |
  * | `scheduled` | sorted set: scheduled jobs, by the time they are due |
- * | `leases` | sorted set: `<id> <lease>` of every run, by the end of its lease |
+ * | `leases` | sorted set: jobs that run, by the end of their lease |
  * | `expiring` | sorted set: terminal jobs, by the time they are forgotten |
  * | `counts` | hash: `<status> <type>` -> jobs |
  * | `order` | hash with a counter: the last order given to a job, for `jobs` and places |
  * | `types` | hash: type -> registration (JSON) or empty |
  * | `paused` | set of types |
  * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/queues.lua) |
- * | `claims:<worker>` | string: its latest claims, for as long as a lease |
+ * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
  * | `presences` | hash: process -> until when, and what it says of itself |
  * | `secret:<name>` | string |

@@ -15,12 +15,12 @@ import type {
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
 import { Batcher } from './batcher.ts'
-import { decodePolicy, decodeTags, encodeFailure, encodeRunEvent } from './codec.ts'
+import { decodeBorn, decodeKind, encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import type { Keyspace, Partition } from './keys.ts'
 import type { Pool, Pools, Room } from './pools.ts'
-import { list, text, word } from './reply.ts'
+import { list, text, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 type Argument = string | number
@@ -50,7 +50,10 @@ interface Extension extends LeaseRef {
 /** Of a call: 200 runs that end with little to say, and as many claims. */
 const MOST_WEIGHT = 3 * MAX_CALL_JOBS
 /** Of the reply to a claim (lua/lib/claim.lua). */
-const CELLS_A_CLAIM = 7
+const CELLS_A_CLAIM = 5
+const VERDICTS = [...JOB_STATUSES, 'stale'] as const
+/** Attempt and stalls of a job that nothing has happened to yet. */
+const FRESH = [1, 0] as const
 /** Characters that weigh as much as a job in a call. */
 const CHARACTERS_A_JOB = 32 * 1024
 /** Arguments that weigh as much as a job in a call. */
@@ -158,7 +161,8 @@ export class Runs {
       deadlineMs,
     )
     const [verdictReplies, claimReplies] = list(reply)
-    const verdicts = list(verdictReplies).map((verdict) => word(verdict, [...JOB_STATUSES, 'stale']))
+    const verdicts =
+      amount === 0 ? [] : text(verdictReplies).split(' ').map((verdict) => word(verdict, VERDICTS))
     const claimed = list(claimReplies)
     let firstVerdict = 0
     let firstClaim = 0
@@ -201,7 +205,8 @@ function encode<Run extends LeaseRef>(runs: readonly Run[], argsOf: (run: Run) =
 }
 
 function settlementArgs({ jobId, lease, outcome, events }: Settlement): Argument[] {
-  return [`${jobId} ${lease}`, ...eventArgs(events), ...outcomeArgs(outcome)]
+  const reported = events.length > 0 ? ['reported', ...eventArgs(events)] : []
+  return [jobId, lease, ...reported, ...outcomeArgs(outcome)]
 }
 
 function reportArgs({ jobId, lease, events }: Report): Argument[] {
@@ -227,30 +232,33 @@ function outcomeArgs(outcome: Outcome): Argument[] {
 }
 
 function decodeClaims(reply: unknown, worker: string): Claim[] | null {
-  const [tag, token, cells] = list(reply)
+  const [tag, token, now, lines, payloads] = list(reply)
   if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
   const leaseStart = `${worker}/${text(token)}.`
   const claims: Claim[] = []
-  const all = list(cells)
-  for (let at = 0; at < all.length; at += CELLS_A_CLAIM) {
-    claims.push(decodeClaim(all.slice(at, at + CELLS_A_CLAIM), leaseStart))
+  const joined = text(lines)
+  const cells = joined === '' ? [] : joined.split('\n')
+  const large = list(payloads)
+  let nextLarge = 0
+  const claimedAt = whole(now)
+  for (let at = 0, n = 1; at < cells.length; at += CELLS_A_CLAIM, n++) {
+    const [jobId = '', kind = '', payload = '', born = '', past = ''] = cells.slice(at, at + CELLS_A_CLAIM)
+    // A job of an earlier claim that is no longer held.
+    if (jobId === '') continue
+    const { type, policy } = decodeKind(kind)
+    const { created, tags } = decodeBorn(born)
+    const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
+    claims.push({
+      jobId,
+      lease: `${leaseStart}${n}`,
+      type,
+      payload: JSON.parse(payload === '' ? text(large[nextLarge++]) : payload),
+      policy,
+      attempt: attempt ?? 1,
+      stalls: stalls ?? 0,
+      tags,
+      waitMs: past === '' ? claimedAt - Number(created) : null,
+    })
   }
   return claims
-}
-
-/** `past` is the ms that it waited, else `<attempt> <stalls>`. */
-function decodeClaim(cells: readonly unknown[], leaseStart: string): Claim {
-  const [jobId, n, type, payload, policy, tags, past] = cells
-  const [attempt = '1', stalls = '0'] = typeof past === 'string' ? past.split(' ') : []
-  return {
-    jobId: text(jobId),
-    lease: leaseStart + text(n),
-    type: text(type),
-    payload: JSON.parse(text(payload)),
-    policy: decodePolicy(text(policy)),
-    attempt: Number(attempt),
-    stalls: Number(stalls),
-    tags: decodeTags(text(tags)),
-    waitMs: typeof past === 'number' ? past : null,
-  }
 }

@@ -7,7 +7,7 @@ import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
 import { Batcher } from './batcher.ts'
-import { encodePolicy, encodeTags, iso } from './codec.ts'
+import { encodeKind, encodeTags, iso } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
@@ -63,9 +63,10 @@ export class Submitter {
     const { reply, epoch } = await this.#send(null, ['', '', '', 0], amount, jobs, deadlineMs)
     const [tag, now, statuses] = list(reply)
     word(tag, ['stored'])
+    const all = text(statuses).split(' ')
     let first = 0
     return submissions.map((submission) => {
-      const own = list(statuses).slice(first, first + submission.jobs.length)
+      const own = all.slice(first, first + submission.jobs.length)
       first += submission.jobs.length
       return receipt(submission, text(now), own, epoch)
     })
@@ -83,7 +84,7 @@ export class Submitter {
     const [tag, second, statuses] = list(reply)
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
       case 'stored':
-        return receipt(submission, text(second), list(statuses), epoch)
+        return receipt(submission, text(second), text(statuses).split(' '), epoch)
       case 'replayed': {
         const jobs = decodeRecord(text(second))
         // Where this very call was sent twice, it replays itself.
@@ -117,7 +118,7 @@ function encode(jobs: readonly NewJob[]): Submission {
     const id = newJobId()
     const json = JSON.stringify(payload)
     ids.push({ id, type })
-    args.push(id, type, encodePolicy(policy), json, encodeTags(tags), encodeWhen(when))
+    args.push(id, encodeKind(type, policy), json, encodeWhen(when) + encodeTags(tags))
     characters += json.length
   }
   return { jobs: ids, args, characters }
@@ -131,7 +132,7 @@ function encodeWhen(when: NewJob['when']): string {
 function receipt(
   { jobs }: Submission,
   now: string,
-  statuses: readonly unknown[],
+  statuses: readonly string[],
   epoch: string,
 ): SubmitReceipt {
   const createdAt = iso(now)

@@ -6,5 +6,5 @@
 -- Events none
 --@include base
 local id, life, text = argument(), tonumber(argument()), argument()
-redis.call('HSET', prefix .. 'presences', id, digits(now + life) .. ' ' .. text)
+call('HSET', prefix .. 'presences', id, digits(now + life) .. ' ' .. text)
 return 'announced'

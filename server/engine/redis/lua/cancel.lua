@@ -11,41 +11,37 @@
 --@include read
 local id = argument()
 local job = job_key(id)
-local status, type, last_seq, policy, cancel, lease, expires = unpack(redis.call('HMGET', job,
-  'status', 'type', 'seq', 'policy', 'cancel', 'lease', 'expires'))
-if not status or is_gone(expires) then return { 'not_found' } end
-
-local function record(event, seq)
-  redis.call('HSET', job, 'seq', seq, seq, event)
-  trim_status_events(job, seq)
-  publish(id, seq, event)
-end
+local state, kind_text = unpack(call('HMGET', job, 'state', 'kind'))
+local last_seq, status, detail = live_state(state)
+if not last_seq then return { 'not_found' } end
 
 local seq = last_seq + 1
+local function record(new_state, event)
+  call('HSET', job, 'state', digits(seq) .. new_state, seq, event)
+  trim_status_events(job, seq)
+  publish(id, digits(seq), event)
+end
+
 if status == 'processing' then
-  if not cancel then
-    allow_when_out_of_memory()
-    redis.call('HSET', job, 'cancel', 1)
-    record(now_text .. ' cancelling', seq)
-    local worker = string.match(lease, '^(.*)/')
-    redis.call('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. lease)
-  end
+  allow_when_out_of_memory()
+  record(' cancelling ' .. detail, now_text .. ' cancelling')
+  local worker = string.match(detail, '^(.*)/')
+  call('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. detail)
 elseif status == 'scheduled' or status == 'queued' then
   allow_when_out_of_memory()
+  local kind = kind_of(kind_text)
   if status == 'scheduled' then
-    redis.call('ZREM', prefix .. 'scheduled', id)
+    call('ZREM', prefix .. 'scheduled', id)
   else
-    redis.call('ZREM', prefix .. 'queue:' .. type, id)
+    call('ZREM', prefix .. 'queue:' .. kind.type, id)
   end
-  local expires_at = now + retention(policy)
-  redis.call('HSET', job, 'status', 'cancelled', 'cancel', 1, 'expires', expires_at)
-  redis.call('HDEL', job, 'due', 'failure')
-  redis.call('ZADD', prefix .. 'expiring', expires_at, id)
-  record(now_text .. ' cancelled - ' .. digits(expires_at), seq)
-  count(status, type, -1)
-  count('cancelled', type, 1)
+  local expires = digits(now + kind.retention)
+  call('ZADD', prefix .. 'expiring', expires, id)
+  record(' cancelled ' .. expires, now_text .. ' cancelled - ' .. expires)
+  count(status, kind.type, -1)
+  count('cancelled', kind.type, 1)
   store_counts()
-else
+elseif status ~= 'cancelling' then
   return { 'already_finished' }
 end
 return { 'ok', (read_job(id)) }

@@ -7,9 +7,9 @@
 --@include base
 --@include queues
 local pool, member = argument(), argument()
-if redis.call('ZREM', prefix .. 'idle:' .. pool, member) == 0 then
-  for _, type in ipairs(redis.call('ZRANGE', prefix .. 'ready:' .. pool, 0, 9)) do
-    if redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
+if call('ZREM', prefix .. 'idle:' .. pool, member) == 0 then
+  for _, type in ipairs(call('ZRANGE', prefix .. 'ready:' .. pool, 0, 9)) do
+    if call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
   end
 end
 return 'left'

@@ -23,11 +23,13 @@ local number_of_tags = tonumber(argument())
 for n = 1, number_of_tags do tags[n] = argument() end
 
 local function matches(id)
-  local type, status, text, expires = unpack(redis.call('HMGET', job_key(id), 'type', 'status', 'tags', 'expires'))
-  if not type or is_gone(expires) then return false end
-  if types and not types[type] or statuses and not statuses[status] then return false end
+  local state, kind, born = unpack(call('HMGET', job_key(id), 'state', 'kind', 'born'))
+  local seq, status = live_state(state)
+  if not seq then return false end
+  if status == 'cancelling' then status = 'processing' end
+  if types and not types[kind_of(kind).type] or statuses and not statuses[status] then return false end
   for _, tag in ipairs(tags) do
-    if not string.find(text or '', tag, 1, true) then return false end
+    if not string.find(born, tag, 1, true) then return false end
   end
   return true
 end
@@ -35,7 +37,7 @@ end
 local found, bytes, looked_at = {}, 0, 0
 while looked_at < MOST_LOOKED_AT do
   local highest = before == '' and '+inf' or '(' .. before
-  local entries = redis.call('ZREVRANGEBYSCORE', prefix .. 'jobs', highest, '-inf', 'WITHSCORES', 'LIMIT', 0, 100)
+  local entries = call('ZREVRANGEBYSCORE', prefix .. 'jobs', highest, '-inf', 'WITHSCORES', 'LIMIT', 0, 100)
   for at = 1, #entries, 2 do
     local id, order = entries[at], entries[at + 1]
     if matches(id) then

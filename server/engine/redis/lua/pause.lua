@@ -7,14 +7,14 @@
 --@include base
 --@include queues
 local action, type = argument(), argument()
-redis.call('HSETNX', prefix .. 'types', type, '')
+call('HSETNX', prefix .. 'types', type, '')
 if action == 'pause' then
-  redis.call('SADD', prefix .. 'paused', type)
-  for _, pool in ipairs(redis.call('SMEMBERS', prefix .. 'pools:' .. type)) do
-    redis.call('ZREM', prefix .. 'ready:' .. pool, type)
+  call('SADD', prefix .. 'paused', type)
+  for _, pool in ipairs(call('SMEMBERS', prefix .. 'pools:' .. type)) do
+    call('ZREM', prefix .. 'ready:' .. pool, type)
   end
   return 'paused'
 end
-local queued = redis.call('ZCARD', prefix .. 'queue:' .. type)
-if redis.call('SREM', prefix .. 'paused', type) == 1 and queued > 0 then offer(type, queued, 0) end
+local queued = call('ZCARD', prefix .. 'queue:' .. type)
+if call('SREM', prefix .. 'paused', type) == 1 and queued > 0 then offer(type, queued, 0) end
 return 'resumed'

@@ -8,7 +8,8 @@
 --@include read
 local positions = {}
 for n, id in ipairs(ARGV) do
-  local seq, status, expires = unpack(redis.call('HMGET', job_key(id), 'seq', 'status', 'expires'))
-  positions[n] = seq and not is_gone(expires) and { seq, status } or 'missing'
+  local seq, status = live_state(call('HGET', job_key(id), 'state'))
+  if status == 'cancelling' then status = 'processing' end
+  positions[n] = seq and { seq, status } or 'missing'
 end
 return positions

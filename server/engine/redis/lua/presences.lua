@@ -5,13 +5,13 @@
 -- Events none
 --@include base
 local alive = {}
-local entries = redis.call('HGETALL', prefix .. 'presences')
+local entries = call('HGETALL', prefix .. 'presences')
 for at = 1, #entries, 2 do
   local expires, text = string.match(entries[at + 1], '^(%d+) (.*)$')
   if tonumber(expires) > now then
     alive[#alive + 1] = text
   else
-    redis.call('HDEL', prefix .. 'presences', entries[at])
+    call('HDEL', prefix .. 'presences', entries[at])
   end
 end
 return alive

@@ -10,13 +10,13 @@
 --@include queues
 local limit = tonumber(argument())
 local scheduled = prefix .. 'scheduled'
-local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, limit)
+local due = call('ZRANGEBYSCORE', scheduled, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, limit)
 
 -- Of those that are due together, the one that was submitted first goes first.
 local jobs, ids = {}, {}
 for at = 1, #due, 2 do ids[#ids + 1] = due[at] end
 if #ids > 0 then
-  local orders = redis.call('ZMSCORE', prefix .. 'jobs', unpack(ids))
+  local orders = call('ZMSCORE', prefix .. 'jobs', unpack(ids))
   for n, id in ipairs(ids) do
     jobs[n] = { id = id, due = tonumber(due[2 * n]), order = tonumber(orders[n] or '0') }
   end
@@ -24,29 +24,30 @@ if #ids > 0 then
     if one.due ~= other.due then return one.due < other.due end
     return one.order < other.order
   end)
-  redis.call('ZREM', scheduled, unpack(ids))
+  call('ZREM', scheduled, unpack(ids))
 end
 
 local promoted = 0
 for _, entry in ipairs(jobs) do
   local id = entry.id
   local job = job_key(id)
-  local type, last_seq, policy = unpack(redis.call('HMGET', job, 'type', 'seq', 'policy'))
-  if type then
-    local place = place_of(policy, next_orders(1))
-    local seq = last_seq + 1
+  local state, kind_text, born = unpack(call('HMGET', job, 'state', 'kind', 'born'))
+  if state then
+    local kind = kind_of(kind_text)
+    local place = place_of(kind, next_orders(1))
+    local seq_number = parse_state(state) + 1
+    local seq = digits(seq_number)
     local event = now_text .. ' promoted'
-    redis.call('HSET', job, 'status', 'queued', 'seq', seq, 'place', place, seq, event)
-    redis.call('HDEL', job, 'due')
-    trim_status_events(job, seq)
+    call('HSET', job, 'state', seq .. ' queued', 'born', with_place(born, place), seq, event)
+    trim_status_events(job, seq_number)
     publish(id, seq, event)
-    count('scheduled', type, -1)
-    enqueue(type, place, id)
+    count('scheduled', kind.type, -1)
+    enqueue(kind.type, place, id)
     promoted = promoted + 1
   end
 end
 store_counts()
 store_queued()
 
-local next_due = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
+local next_due = call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 return { promoted, next_due and math.max(0, tonumber(next_due) - now) or '' }

@@ -11,17 +11,17 @@
 local POOL_LIFE_MS = 600000
 local limit = tonumber(argument())
 local pruned = 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf', now_text, 'LIMIT', 0, limit)) do
+for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf', now_text, 'LIMIT', 0, limit)) do
   forget(id, 'expired')
   pruned = pruned + 1
 end
 store_counts()
 
-for _, pool in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'pools', '-inf', now - POOL_LIFE_MS)) do
-  for _, type in ipairs(redis.call('SMEMBERS', prefix .. 'pool:' .. pool)) do
-    redis.call('SREM', prefix .. 'pools:' .. type, pool)
+for _, pool in ipairs(call('ZRANGEBYSCORE', prefix .. 'pools', '-inf', now - POOL_LIFE_MS)) do
+  for _, type in ipairs(call('SMEMBERS', prefix .. 'pool:' .. pool)) do
+    call('SREM', prefix .. 'pools:' .. type, pool)
   end
-  redis.call('DEL', prefix .. 'pool:' .. pool, prefix .. 'ready:' .. pool, prefix .. 'idle:' .. pool)
-  redis.call('ZREM', prefix .. 'pools', pool)
+  call('DEL', prefix .. 'pool:' .. pool, prefix .. 'ready:' .. pool, prefix .. 'idle:' .. pool)
+  call('ZREM', prefix .. 'pools', pool)
 end
 return pruned

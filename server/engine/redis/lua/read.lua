@@ -19,18 +19,18 @@ for n = 1, number_of_requests do
   if bytes > LARGEST_REPLY then
     rows[n] = 'later'
   else
-    local row, has = read_job(id)
+    local row, has, seq, status = read_job(id)
     if row then
-      local seq, trimmed = tonumber(has.seq), tonumber(has.trimmed or '0')
+      local trimmed = tonumber(has.trimmed or '0')
       local known = tonumber(after)
       local snapshot = not known or known > seq or known < trimmed
-      if not snapshot and with_job == '' and not (known < seq and has.status == 'completed') then
+      if not snapshot and with_job == '' and not (known < seq and status == 'completed') then
         row[2], row[3] = '', ''
       end
       local lines = {}
       if has.bytes and (not snapshot or history ~= '') then
         local newer = snapshot and seq or seq - known
-        if newer > 0 then lines = redis.call('LRANGE', prefix .. 'lines:' .. id, -newer, -1) end
+        if newer > 0 then lines = call('LRANGE', prefix .. 'lines:' .. id, -newer, -1) end
       end
       bytes = bytes + #row[2] + #row[3] + tonumber(has.bytes or '0')
       row[4], row[5] = lines, snapshot and 'snapshot' or 'resume'

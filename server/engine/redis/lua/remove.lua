@@ -9,9 +9,9 @@
 --@include read
 --@include forget
 local id = argument()
-local status, expires = unpack(redis.call('HMGET', job_key(id), 'status', 'expires'))
-if not status or is_gone(expires) then return 'not_found' end
-if not expires then return 'not_finished' end
+local seq, status = live_state(call('HGET', job_key(id), 'state'))
+if not seq then return 'not_found' end
+if not TERMINAL[status] then return 'not_finished' end
 forget(id, 'removed')
 store_counts()
 return 'removed'

@@ -6,6 +6,7 @@
 -- Events progress, log, chunk
 --@include base
 --@include events
+--@include fence
 --@include runs
 allow_when_out_of_memory()
 local verdicts = {}
@@ -13,10 +14,11 @@ local number_of_reports = tonumber(argument())
 for n = 1, number_of_reports do
   local id, lease = argument(), argument()
   local job = job_key(id)
-  local seq = redis.call('ZSCORE', prefix .. 'leases', id .. ' ' .. lease) and redis.call('HGET', job, 'seq')
+  local state = call('HGET', job, 'state')
+  local seq, status = run_of(state, lease)
   if seq then
-    local last_seq = store_reported(id, job, tonumber(seq))
-    redis.call('HSET', job, 'seq', last_seq)
+    local last_seq = store_reported(id, job, seq)
+    call('HSET', job, 'state', digits(last_seq) .. ' ' .. status .. ' ' .. lease)
     verdicts[n] = 'ok'
   else
     skip_reported()

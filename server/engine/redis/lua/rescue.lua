@@ -15,45 +15,44 @@ local rescued = 0
 
 local function rescue(id)
   local job = job_key(id)
-  local type, last_seq, policy, place, stalls, cancel = unpack(redis.call('HMGET', job,
-    'type', 'seq', 'policy', 'place', 'stalls', 'cancel'))
-  if not type then return end
-  local seq = last_seq + 1
+  local state, kind_text, born, stalls = unpack(call('HMGET', job, 'state', 'kind', 'born', 'stalls'))
+  if not state then return end
+  local kind = kind_of(kind_text)
+  local last_seq, last_status = parse_state(state)
+  local seq_number = last_seq + 1
+  local seq = digits(seq_number)
   local new_stalls = (stalls or '0') + 1
-  local most_stalls = tonumber(string.match(policy, '^%d+ %d+ (%d+)'))
   local event, status
-  if not cancel and new_stalls <= most_stalls then
+  if last_status ~= 'cancelling' and new_stalls <= kind.most_stalls then
     status = 'queued'
     event = now_text .. ' rescued ' .. new_stalls
-    redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'stalls', new_stalls)
-    enqueue(type, place, id)
+    call('HSET', job, 'state', seq .. ' queued', seq, event, 'stalls', new_stalls)
+    enqueue(kind.type, place_in(born), id)
   else
-    local expires = now + retention(policy)
-    local expires_text = digits(expires)
-    if cancel then
+    local expires = digits(now + kind.retention)
+    if last_status == 'cancelling' then
       status = 'cancelled'
-      event = now_text .. ' cancelled - ' .. expires_text
-      redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'expires', expires)
-      redis.call('HDEL', job, 'failure')
+      event = now_text .. ' cancelled - ' .. expires
+      call('HSET', job, 'state', seq .. ' cancelled ' .. expires, seq, event)
     else
       status = 'failed'
-      event = now_text .. ' stalled ' .. expires_text .. ' ' .. new_stalls
-      redis.call('HSET', job, 'seq', seq, 'status', status, seq, event, 'expires', expires,
+      event = now_text .. ' stalled ' .. expires .. ' ' .. new_stalls
+      call('HSET', job, 'state', seq .. ' failed ' .. expires, seq, event,
         'stalls', new_stalls, 'failure', 'stalled')
     end
-    redis.call('ZADD', prefix .. 'expiring', expires, id)
+    call('ZADD', prefix .. 'expiring', expires, id)
   end
-  trim_status_events(job, seq)
+  trim_status_events(job, seq_number)
   publish(id, seq, event)
-  count('processing', type, -1)
-  count(status, type, 1)
+  count('processing', kind.type, -1)
+  count(status, kind.type, 1)
   rescued = rescued + 1
 end
 
 allow_when_out_of_memory()
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)) do
-  redis.call('ZREM', leases, member)
-  rescue(string.match(member, '^%S+'))
+for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)) do
+  call('ZREM', leases, id)
+  rescue(id)
 end
 store_counts()
 store_queued()

@@ -11,21 +11,22 @@
 --@include read
 local id = argument()
 local job = job_key(id)
-local status, type, last_seq, policy, expires = unpack(redis.call('HMGET', job,
-  'status', 'type', 'seq', 'policy', 'expires'))
-if not status or is_gone(expires) then return { 'not_found' } end
+local state, kind_text, born = unpack(call('HMGET', job, 'state', 'kind', 'born'))
+local last_seq, status = live_state(state)
+if not last_seq then return { 'not_found' } end
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_retryable' } end
 
-local place = place_of(policy, next_orders(1))
+local kind = kind_of(kind_text)
+local place = place_of(kind, next_orders(1))
 local seq = last_seq + 1
 local event = now_text .. ' retried'
-redis.call('HDEL', job, 'attempt', 'stalls', 'cancel', 'progress', 'failure', 'expires')
-redis.call('HSET', job, 'status', 'queued', 'seq', seq, 'place', place, seq, event, 'retried', 1)
-redis.call('ZREM', prefix .. 'expiring', id)
+call('HDEL', job, 'attempt', 'stalls', 'progress', 'failure')
+call('HSET', job, 'state', digits(seq) .. ' queued', 'born', with_place(born, place), seq, event, 'retried', 1)
+call('ZREM', prefix .. 'expiring', id)
 trim_status_events(job, seq)
-publish(id, seq, event)
-count(status, type, -1)
+publish(id, digits(seq), event)
+count(status, kind.type, -1)
 store_counts()
-enqueue(type, place, id)
+enqueue(kind.type, place, id)
 store_queued()
 return { 'ok', (read_job(id)) }

@@ -2,9 +2,10 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  key of the idempotency record or '', digest of the body, epoch, life of the record in ms;
---       'again' where this very call may have been carried out before, number of jobs, then of each: id, type, policy, payload (JSON), tags (JSON or ''),
---       when: '' (now), '+<ms>' (from now) or '@<ms since 1970>'
--- Reply { 'stored', now, { status of each job } }
+--       'again' where this very call may have been carried out before, number of jobs, then of each: id,
+--       kind, payload (JSON), when: '' (now), '+<ms>' (from now) or '@<ms since 1970>', followed by its tags: ' ' and
+--       JSON, where it has any
+-- Reply { 'stored', now, the jobs' statuses with spaces in between }
 --       { 'replayed', record }: the key was used with this body before
 --       { 'mismatch' }: … with another body
 -- Events of each job: queued, or scheduled (not published: nobody can know the job yet)
@@ -16,7 +17,7 @@ local LARGEST_FIELD = 64
 local record_name, body_hash, epoch, record_life = argument(), argument(), argument(), argument()
 local record_key = prefix .. 'once:' .. record_name
 if record_name ~= '' then
-  local record = redis.call('GET', record_key)
+  local record = call('GET', record_key)
   if record then
     if string.sub(record, 1, #body_hash + 1) == body_hash .. '\n' then return { 'replayed', record } end
     return { 'mismatch' }
@@ -25,42 +26,51 @@ end
 
 local again, number_of_jobs = argument(), tonumber(argument())
 if again ~= '' then
-  local created = redis.call('HGET', job_key(ARGV[last_argument + 1]), 'created')
-  if created then
+  local born = call('HGET', job_key(ARGV[last_argument + 1]), 'born')
+  if born then
+    local created = string.match(born, '^%d+')
     local statuses = {}
     for n = 1, number_of_jobs do
-      local id = ARGV[last_argument + 1 + (n - 1) * 6]
-      statuses[n] = redis.call('HEXISTS', job_key(id), '1') == 1 and 'scheduled' or 'queued'
+      local id = ARGV[last_argument + 1 + (n - 1) * 4]
+      statuses[n] = call('HEXISTS', job_key(id), '1') == 1 and 'scheduled' or 'queued'
     end
-    return { 'stored', created, statuses }
+    return { 'stored', created, table.concat(statuses, ' ') }
   end
 end
 
 local first_order = next_orders(number_of_jobs)
 local statuses, index, receipts, seen = {}, {}, {}, {}
 for n = 1, number_of_jobs do
-  local id, type, policy, payload, tags, when = argument(), argument(), argument(), argument(), argument(), argument()
+  local id, kind_text, payload, extras = argument(), argument(), argument(), argument()
   local job = job_key(id)
+  local kind = kind_of(kind_text)
+  local type = kind.type
   local order = first_order + n - 1
-  local due = 0
-  if when ~= '' then
-    due = tonumber(string.sub(when, 2))
-    if string.sub(when, 1, 1) == '+' then due = now + due end
+  local due, tags = 0, ''
+  if extras ~= '' then
+    local from, time
+    from, time, tags = string.match(extras, '^([+@]?)(-?%d*)(.*)$')
+    if from ~= '' then due = tonumber(time) + (from == '+' and now or 0) end
   end
   local status = due > now and 'scheduled' or 'queued'
-  local place = place_of(policy, order)
-  local small = #payload <= LARGEST_FIELD
-  -- A small hash is searched from its beginning: what is asked for most often comes first.
-  redis.call('HSET', job, 'seq', '1', 'status', status, 'type', type, 'policy', policy,
-    small and 'payload' or 'tags', small and payload or tags, 'created', now_text, 'place', place)
-  if not small then redis.call('SET', prefix .. 'payload:' .. id, payload) end
-  if small and tags ~= '' then redis.call('HSET', job, 'tags', tags) end
-  if status == 'queued' then
-    enqueue(type, place, id)
-  else
-    redis.call('HSET', job, 'due', due, '1', now_text .. ' scheduled ' .. digits(due))
-    redis.call('ZADD', prefix .. 'scheduled', due, id)
+  local place = place_of(kind, order)
+  local born = now_text .. ' ' .. place .. tags
+  local state = '1 queued'
+  if status == 'scheduled' then
+    local due_text = digits(due)
+    state = '1 scheduled ' .. due_text
+    call('HSET', job, '1', now_text .. ' scheduled ' .. due_text)
+    call('ZADD', prefix .. 'scheduled', due_text, id)
     count('scheduled', type, 1)
+  else
+    enqueue(type, place, id)
+  end
+  -- A small hash is searched from its beginning: what is asked for most often comes first.
+  if #payload <= LARGEST_FIELD then
+    call('HSET', job, 'state', state, 'kind', kind_text, 'born', born, 'payload', payload)
+  else
+    call('HSET', job, 'state', state, 'kind', kind_text, 'born', born)
+    call('SET', prefix .. 'payload:' .. id, payload)
   end
   index[2 * n - 1] = digits(order)
   index[2 * n] = id
@@ -68,14 +78,14 @@ for n = 1, number_of_jobs do
   if record_name ~= '' then receipts[n] = id .. ' ' .. type .. ' ' .. status end
   if not seen[type] then
     seen[type] = true
-    redis.call('HSETNX', prefix .. 'types', type, '')
+    call('HSETNX', prefix .. 'types', type, '')
   end
 end
-redis.call('ZADD', prefix .. 'jobs', unpack(index))
+call('ZADD', prefix .. 'jobs', unpack(index))
 if record_name ~= '' then
   local record = body_hash .. '\n' .. epoch .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
-  redis.call('SET', record_key, record, 'PX', record_life)
+  call('SET', record_key, record, 'PX', record_life)
 end
 store_counts()
 store_queued()
-return { 'stored', now_text, statuses }
+return { 'stored', now_text, table.concat(statuses, ' ') }

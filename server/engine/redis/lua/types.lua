@@ -5,11 +5,11 @@
 -- Events none
 --@include base
 local types = {}
-local known = redis.call('HGETALL', prefix .. 'types')
+local known = call('HGETALL', prefix .. 'types')
 for at = 1, #known, 2 do
   local type = known[at]
   types[#types + 1] = {
-    type, known[at + 1], redis.call('SISMEMBER', prefix .. 'paused', type), redis.call('ZCARD', prefix .. 'queue:' .. type),
+    type, known[at + 1], call('SISMEMBER', prefix .. 'paused', type), call('ZCARD', prefix .. 'queue:' .. type),
   }
 end
-return { types, redis.call('HGETALL', prefix .. 'counts') }
+return { types, call('HGETALL', prefix .. 'counts') }

@@ -13,17 +13,17 @@ if not keep_pool(pool) then return 'unknown_pool' end
 local ready = prefix .. 'ready:' .. pool
 local first = 0
 while true do
-  local types = redis.call('ZRANGE', ready, first, first + 99)
+  local types = call('ZRANGE', ready, first, first + 99)
   if #types == 0 then break end
   for _, type in ipairs(types) do
     if string.find(member, ' ' .. type .. ' ', 1, true) then
       first = first + 1
-    elseif redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 then
+    elseif call('ZCARD', prefix .. 'queue:' .. type) > 0 then
       return 'work'
     else
-      redis.call('ZREM', ready, type)
+      call('ZREM', ready, type)
     end
   end
 end
-redis.call('ZADD', prefix .. 'idle:' .. pool, turn(0), member)
+call('ZADD', prefix .. 'idle:' .. pool, turn(0), member)
 return 'waiting'

@@ -1,5 +1,9 @@
 -- What every script starts with. All keys of a partition share one hash tag, so the prefix routes the call.
+--
+-- What costs in a script: a call of Redis, each string that is made (Lua hashes all of it), each argument and each
+-- element of a reply. So calls and replies are joined where they can be, and texts are made once.
 local prefix = KEYS[1]
+local call = redis.call
 
 -- A whole number as text. Lua's own `..` would round long ones, and a number that is handed to Redis as such is
 -- formatted as a fraction, which is slow.
@@ -14,7 +18,7 @@ local function digits(number)
 end
 
 -- Milliseconds, from the store's clock.
-local clock = redis.call('TIME')
+local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = digits(now)
 
@@ -24,23 +28,35 @@ local function argument()
   return ARGV[last_argument]
 end
 
--- How long a terminal job is kept, in ms: the last number of its policy.
-local known_retention = {}
-local function retention(policy)
-  local ms = known_retention[policy]
-  if not ms then
-    ms = tonumber(string.match(policy, ' (%d+)$'))
-    known_retention[policy] = ms
-  end
-  return ms
+local job_prefix = prefix .. 'job:'
+local function job_key(id)
+  return job_prefix .. id
 end
 
-local function job_key(id)
-  return prefix .. 'job:' .. id
+-- What a job's `kind` says to scripts: its type, its priority, how often it may stall, and for how many ms it is kept
+-- once it is terminal. Jobs of one script are mostly of a few kinds.
+local known_kinds = {}
+local function kind_of(kind)
+  local known = known_kinds[kind]
+  if not known then
+    local type, priority, most_stalls, retention = string.match(kind, '^(%S+) (%d) (%d+) (%d+)')
+    known = {
+      type = type, priority = tonumber(priority), most_stalls = tonumber(most_stalls), retention = tonumber(retention),
+    }
+    known_kinds[kind] = known
+  end
+  return known
+end
+
+-- Takes a job's `state` apart: its seq as a number, its status (`cancelling` where a running job is to be cancelled),
+-- and with it the lease of a run, the time at which a scheduled job is due or a terminal one is forgotten, or ''.
+local function parse_state(state)
+  local seq, status, detail = string.match(state, '^(%d+) (%a+) ?(.*)$')
+  return tonumber(seq), status, detail
 end
 
 -- Redis refuses the first write of a script when it is out of memory, unless that write can only free some.
 -- What ends or keeps up existing work starts with this one and so goes through.
 local function allow_when_out_of_memory()
-  redis.call('DEL', prefix .. 'nothing')
+  call('DEL', prefix .. 'nothing')
 end

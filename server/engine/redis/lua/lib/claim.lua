@@ -1,80 +1,70 @@
 -- Claims jobs. Arguments: claim id, worker, pool, lease in ms, jobs in all, token, number of
 -- limited types, then type and free slots of each (types of the pool that are not named have room for all).
--- A lease is `<worker>/<token>.<n>`; `leases` holds `<id> <lease>` by the end of the lease.
+-- A lease is `<worker>/<token>.<n>`, n counting the jobs of the claim; `leases` holds their ids by the end of the lease.
 local MOST_CLAIM_BYTES = 4194304
--- Of a worker's claims the latest one is remembered, and of earlier ones so many bytes.
-local MOST_REMEMBERED = 4096
+-- Redis keeps a small sorted set as a plain list, which every change walks through: with a hundred runs that is most of
+-- what claiming and settling cost. A member this long makes it a real sorted set; its lease never ends.
+local KEEPS_LEASES_SORTED = string.rep('-', 65)
 -- However short the lease, a lost answer has to be noticed and the claim sent again.
 local SHORTEST_MEMORY_MS = 2500
 
-local claimed, claimed_bytes
+local claimed, payloads, payload_bytes
 
--- Appends what the worker needs of a job. `past` is the ms that it waited, else `<attempt> <stalls>`.
-local function describe(id, n, type, payload, policy, tags, past)
-  if not payload then payload = redis.call('GET', prefix .. 'payload:' .. id) or 'null' end
-  claimed_bytes = claimed_bytes + #payload
+-- Appends what the worker needs of the next job of the claim. No part has a line break, so they go as lines of one text;
+-- but for a payload that is kept apart, which stays as it is.
+local function describe(id, kind, payload, born, past)
   local at = #claimed
-  claimed[at + 1], claimed[at + 2], claimed[at + 3], claimed[at + 4] = id, n, type, payload
-  claimed[at + 5], claimed[at + 6], claimed[at + 7] = policy, tags or '', past
+  claimed[at + 1], claimed[at + 2], claimed[at + 3], claimed[at + 4], claimed[at + 5] = id, kind, payload or '', born, past
+  if payload then return end
+  local large = call('GET', prefix .. 'payload:' .. id) or 'null'
+  payloads[#payloads + 1] = large
+  payload_bytes = payload_bytes + #large
 end
 
--- How `describe` puts the past of a job that was claimed before: what it waited counts from its submission, unless it
--- was scheduled, retried or stalled meanwhile.
-local function past_of(job, claimed_at)
-  local created, attempt, stalls, scheduled, retried = unpack(redis.call('HMGET', job,
-    'created', 'attempt', 'stalls', '1', 'retried'))
-  if not attempt and not stalls and not scheduled and not retried then return claimed_at - created end
+local function reply_claimed(token, claimed_at)
+  return { 'claimed', token, claimed_at, table.concat(claimed, '\n'), payloads }
+end
+
+-- The past of a job that more has happened to than its submission: '' where it has waited since then, else
+-- `<attempt> <stalls>`, for one that was scheduled, retried or stalled meanwhile.
+local function past_of(job)
+  local attempt, stalls, scheduled, retried = unpack(call('HMGET', job, 'attempt', 'stalls', '1', 'retried'))
+  if not attempt and not stalls and not scheduled and not retried then return '' end
   return (attempt or '1') .. ' ' .. (stalls or '0')
 end
 
-local function last_claimed_at(job)
-  local last, last_at = 0, 0
-  local fields = redis.call('HGETALL', job)
-  for at = 1, #fields, 2 do
-    local seq = tonumber(fields[at])
-    local claimed_at = seq and seq > last and string.match(fields[at + 1], '^(%d+) claimed$')
-    if claimed_at then last, last_at = seq, claimed_at end
-  end
-  return last_at
-end
-
--- The jobs of an earlier claim that are still held under its leases.
+-- The jobs of an earlier claim that are still held under its leases; the others leave empty places.
 local function claim_again(worker, token, ids)
   local n = 0
   for id in string.gmatch(ids, '%S+') do
     n = n + 1
-    if redis.call('ZSCORE', prefix .. 'leases', id .. ' ' .. worker .. '/' .. token .. '.' .. n) then
-      local job = job_key(id)
-      local type, payload, policy, tags = unpack(redis.call('HMGET', job, 'type', 'payload', 'policy', 'tags'))
-      if type then describe(id, n, type, payload, policy, tags, past_of(job, last_claimed_at(job))) end
-    end
+    local job = job_key(id)
+    local state, kind, payload, born = unpack(call('HMGET', job, 'state', 'kind', 'payload', 'born'))
+    local is_held = run_of(state, worker .. '/' .. token .. '.' .. n)
+    if is_held then describe(id, kind, payload, born, past_of(job)) else describe('', '', '', '', '') end
   end
 end
 
 -- Starts one run, the n-th of this claim: false where there is no such job.
 local claim_event = now_text .. ' claimed'
-local function start_run(id, type, n, lease)
+local function start_run(id, lease)
   local job = job_key(id)
-  local last_seq, payload, policy, created, tags = unpack(redis.call('HMGET', job,
-    'seq', 'payload', 'policy', 'created', 'tags'))
-  if not last_seq then return false end
-  local past
-  if last_seq == '1' then
-    past = now - created
-  else
-    past = past_of(job, now)
-    redis.call('HDEL', job, 'progress', 'reported')
+  local state, kind, born, payload = unpack(call('HMGET', job, 'state', 'kind', 'born', 'payload'))
+  if not state then return false end
+  local seq_number, past = 2, ''
+  if state ~= '1 queued' then
+    seq_number, past = parse_state(state) + 1, past_of(job)
+    call('HDEL', job, 'progress', 'reported')
   end
-  local seq_number = last_seq + 1
   local seq = digits(seq_number)
-  redis.call('HSET', job, 'seq', seq, 'status', 'processing', 'lease', lease, seq, claim_event)
+  call('HSET', job, 'state', seq .. ' processing ' .. lease, seq, claim_event)
   trim_status_events(job, seq_number)
   publish(id, seq, claim_event)
-  describe(id, n, type, payload, policy, tags, past)
+  describe(id, kind, payload, born, past)
   return true
 end
 
--- Reply { 'claimed', token, { id, n, type, payload, policy, tags, past, … } }: seven of each job, see `describe`
+-- Reply { 'claimed', token, now, lines: id, kind, payload, born and past of each, { the payloads that are left out there } }
 --       { 'unknown_pool' }: nothing was claimed, join first
 local function claim()
   local claim_id, worker, pool = argument(), argument(), argument()
@@ -86,14 +76,13 @@ local function claim()
   end
   if not keep_pool(pool) then return { 'unknown_pool' } end
 
-  claimed, claimed_bytes = {}, 0
-  local memory = prefix .. 'claims:' .. worker
-  local earlier = redis.call('GET', memory) or ''
-  local start = string.find(earlier, '\n' .. claim_id .. ' ', 1, true)
-  if start then
-    local earlier_token, ids = string.match(earlier, '^%S+ (%S+) ([^\n]*)', start + 1)
+  claimed, payloads, payload_bytes = {}, {}, 0
+  local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
+  local earlier = call('GET', memory)
+  if earlier then
+    local earlier_token, claimed_at, ids = string.match(earlier, '^(%S+) (%S+) (.*)')
     claim_again(worker, earlier_token, ids)
-    return { 'claimed', earlier_token, claimed }
+    return reply_claimed(earlier_token, claimed_at)
   end
 
   local ready = prefix .. 'ready:' .. pool
@@ -105,32 +94,35 @@ local function claim()
 
   -- Takes up to `wanted` jobs of a type; returns how many its queue gave.
   local function take(type, wanted)
-    local popped = redis.call('ZPOPMIN', prefix .. 'queue:' .. type, wanted)
-    for at = 1, #popped, 2 do
-      local id = popped[at]
-      if claimed_bytes > MOST_CLAIM_BYTES then
-        redis.call('ZADD', prefix .. 'queue:' .. type, popped[at + 1], id)
-        remaining, full = 0, true
-      else
-        local n = #ids + 1
-        local lease = lease_start .. n
-        if start_run(id, type, n, lease) then
-          ids[n] = id
-          leases[#leases + 1] = lease_end
-          leases[#leases + 1] = id .. ' ' .. lease
-          count('processing', type, 1)
-          remaining = remaining - 1
-        end
+    local queue = prefix .. 'queue:' .. type
+    local first = #ids
+    local looked_at = 0
+    -- Not ZPOPMIN, which would write out and read again a score for each.
+    for _, id in ipairs(call('ZRANGE', queue, 0, wanted - 1)) do
+      if payload_bytes > MOST_CLAIM_BYTES then
+        full = true
+        break
+      end
+      looked_at = looked_at + 1
+      local n = #ids + 1
+      if start_run(id, lease_start .. n) then
+        ids[n] = id
+        leases[2 * n - 1] = lease_end
+        leases[2 * n] = id
       end
     end
-    return #popped / 2
+    if looked_at > 0 then call('ZREMRANGEBYRANK', queue, 0, looked_at - 1) end
+    local started = #ids - first
+    if started > 0 then count('processing', type, started) end
+    remaining = full and 0 or remaining - started
+    return looked_at
   end
 
   -- One round after the other; in each, every type with jobs and room gets the same share.
   local emptied
   repeat
     emptied = false
-    ready_types = redis.call('ZRANGE', ready, 0, remaining + number_of_limits)
+    ready_types = call('ZRANGE', ready, 0, remaining + number_of_limits)
     local active = {}
     for _, type in ipairs(ready_types) do
       if (limits[type] or remaining) > 0 then active[#active + 1] = type end
@@ -144,7 +136,7 @@ local function claim()
         local got = take(type, wanted)
         if limits[type] then limits[type] = limits[type] - got end
         if got < wanted and not full then
-          redis.call('ZREM', ready, type)
+          call('ZREM', ready, type)
           turns[type] = nil
           emptied = true
         else
@@ -157,12 +149,9 @@ local function claim()
   until remaining <= 0 or not emptied
 
   if #ids > 0 then
-    redis.call('ZADD', prefix .. 'leases', unpack(leases))
-    local record = '\n' .. claim_id .. ' ' .. token .. ' ' .. table.concat(ids, ' ')
-    if #earlier > MOST_REMEMBERED then
-      earlier = string.match(string.sub(earlier, 1, MOST_REMEMBERED), '^(.*)\n') or ''
-    end
-    redis.call('SET', memory, record .. earlier, 'PX', math.max(lease_ms, SHORTEST_MEMORY_MS))
+    call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
+    local record = token .. ' ' .. now_text .. ' ' .. table.concat(ids, ' ')
+    call('SET', memory, record, 'PX', digits(math.max(lease_ms, SHORTEST_MEMORY_MS)))
   end
   -- A single type need not take turns; the others go to the end, in the order in which they were served.
   if #ready_types > 1 then
@@ -171,13 +160,13 @@ local function claim()
       served[#served + 1] = when
       served[#served + 1] = type
     end
-    if #served > 0 then redis.call('ZADD', ready, 'XX', unpack(served)) end
+    if #served > 0 then call('ZADD', ready, 'XX', unpack(served)) end
   end
   -- Whoever was woken for several jobs and could not take all wakes the next.
-  if remaining <= 0 and redis.call('ZCARD', prefix .. 'idle:' .. pool) > 0 then
-    for _, type in ipairs(redis.call('ZRANGE', ready, 0, 9)) do
-      if redis.call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
+  if remaining <= 0 and call('ZCARD', prefix .. 'idle:' .. pool) > 0 then
+    for _, type in ipairs(call('ZRANGE', ready, 0, 9)) do
+      if call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
     end
   end
-  return { 'claimed', token, claimed }
+  return reply_claimed(token, now_text)
 end

@@ -16,8 +16,8 @@ local function store_counts()
     changes.queued = nil
     for status, change in pairs(changes) do
       local field = status .. ' ' .. type
-      if change ~= 0 and redis.call('HINCRBY', prefix .. 'counts', field, change) == 0 then
-        redis.call('HDEL', prefix .. 'counts', field)
+      if change ~= 0 and call('HINCRBY', prefix .. 'counts', field, change) == 0 then
+        call('HDEL', prefix .. 'counts', field)
       end
     end
   end

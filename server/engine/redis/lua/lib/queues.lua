@@ -9,21 +9,30 @@ local MOST_IDLE_LOOKED_AT = 32
 local KEEP_POOL_EVERY_MS = 60000
 
 -- The place in line of an order taken from `next_orders`.
-local function place_of(policy, order)
-  return digits((9 - tonumber(string.sub(policy, 1, 1))) * PRIORITY_STEP + order)
+local function place_of(kind, order)
+  return digits((9 - kind.priority) * PRIORITY_STEP + order)
+end
+
+-- A job's `born` with another place in line.
+local function with_place(born, place)
+  return (string.gsub(born, ' %d+', ' ' .. place, 1))
+end
+
+local function place_in(born)
+  return string.match(born, ' (%d+)')
 end
 
 -- Notes that a worker of the pool is alive; false where the pool is not known (any more).
 local function keep_pool(pool)
-  local heard = redis.call('ZSCORE', prefix .. 'pools', pool)
+  local heard = call('ZSCORE', prefix .. 'pools', pool)
   if not heard then return false end
-  if now - heard > KEEP_POOL_EVERY_MS then redis.call('ZADD', prefix .. 'pools', now, pool) end
+  if now - heard > KEEP_POOL_EVERY_MS then call('ZADD', prefix .. 'pools', now, pool) end
   return true
 end
 
 -- Takes as many numbers of the partition's order as asked for; returns the first of them.
 local function next_orders(amount)
-  return redis.call('HINCRBY', prefix .. 'order', 'last', amount) - amount + 1
+  return call('HINCRBY', prefix .. 'order', 'last', amount) - amount + 1
 end
 
 -- A number that grows from script to script and, with `step`, within one.
@@ -34,12 +43,12 @@ end
 -- Wakes the worker of the pool that has been idle longest and has room for this type.
 local function wake(pool, type)
   local idle = prefix .. 'idle:' .. pool
-  for _, member in ipairs(redis.call('ZRANGE', idle, 0, MOST_IDLE_LOOKED_AT - 1)) do
+  for _, member in ipairs(call('ZRANGE', idle, 0, MOST_IDLE_LOOKED_AT - 1)) do
     if not string.find(member, ' ' .. type .. ' ', 1, true) then
-      redis.call('ZREM', idle, member)
+      call('ZREM', idle, member)
       local worker = string.match(member, '^%S+')
       -- Nobody hears it where the worker has died: then the next one is asked.
-      if redis.call('PUBLISH', prefix .. 'worker:' .. worker, 'wake') > 0 then return true end
+      if call('PUBLISH', prefix .. 'worker:' .. worker, 'wake') > 0 then return true end
     end
   end
   return false
@@ -48,9 +57,9 @@ end
 -- Says that so many jobs of a type were queued, behind those that were there before. Of each pool that runs the type,
 -- one idle worker a job is woken.
 local function offer(type, amount, before)
-  if redis.call('SISMEMBER', prefix .. 'paused', type) == 1 then return end
-  for _, pool in ipairs(redis.call('SMEMBERS', prefix .. 'pools:' .. type)) do
-    if before == 0 then redis.call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn(0), type) end
+  if call('SISMEMBER', prefix .. 'paused', type) == 1 then return end
+  for _, pool in ipairs(call('SMEMBERS', prefix .. 'pools:' .. type)) do
+    if before == 0 then call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn(0), type) end
     for _ = 1, amount do
       if not wake(pool, type) then break end
     end
@@ -74,8 +83,8 @@ end
 local function store_queued()
   for type, entries in pairs(queueing) do
     local queue = prefix .. 'queue:' .. type
-    local before = redis.call('ZCARD', queue)
-    redis.call('ZADD', queue, unpack(entries))
+    local before = call('ZCARD', queue)
+    call('ZADD', queue, unpack(entries))
     offer(type, #entries / 2, before)
   end
 end

@@ -1,18 +1,28 @@
 -- Rows that describe jobs to readers: { { field, value, … }, payload or '', result or '' }, the latter two where
 -- they are kept apart from the hash (codec.ts). A terminal job past its time is as good as gone.
-local function is_gone(expires)
-  return expires and tonumber(expires) <= now
+local TERMINAL = { completed = true, failed = true, cancelled = true }
+
+local function is_gone(status, detail)
+  return TERMINAL[status] and tonumber(detail) <= now
+end
+
+-- Seq, status and detail of a job's state; nothing where there is no such job (any more).
+local function live_state(state)
+  if not state then return end
+  local seq, status, detail = parse_state(state)
+  if not is_gone(status, detail) then return seq, status, detail end
 end
 
 local function read_job(id)
-  local fields = redis.call('HGETALL', job_key(id))
+  local fields = call('HGETALL', job_key(id))
   local has = {}
   for at = 1, #fields, 2 do has[fields[at]] = fields[at + 1] end
-  if not has.seq or is_gone(has.expires) then return false end
-  local payload = has.payload and '' or redis.call('GET', prefix .. 'payload:' .. id) or ''
+  local seq, status = live_state(has.state)
+  if not seq then return false end
+  local payload = has.payload and '' or call('GET', prefix .. 'payload:' .. id) or ''
   local result = ''
-  if has.status == 'completed' and not has.result then
-    result = redis.call('GET', prefix .. 'result:' .. id) or ''
+  if status == 'completed' and not has.result then
+    result = call('GET', prefix .. 'result:' .. id) or ''
   end
-  return { fields, payload, result }, has
+  return { fields, payload, result }, has, seq, status
 end

@@ -11,7 +11,7 @@ end
 local function trim_lines(id, job, length, bytes)
   local lines = prefix .. 'lines:' .. id
   while length > MOST_LINES or bytes > MOST_LINE_BYTES do
-    local dropped = redis.call('LPOP', lines)
+    local dropped = call('LPOP', lines)
     local _, header, seq = string.find(dropped, '^(%d+) %d+ %a+ ')
     length = length - 1
     bytes = bytes - (#dropped - header)
@@ -24,7 +24,7 @@ end
 local function store_reported(id, job, seq)
   local number_of_events = tonumber(argument())
   if number_of_events == 0 then return seq end
-  local reported = tonumber(redis.call('HGET', job, 'reported') or '0')
+  local reported = tonumber(call('HGET', job, 'reported') or '0')
   local progress
   local lines, line_bytes = {}, 0
   for _ = 1, number_of_events do
@@ -41,15 +41,15 @@ local function store_reported(id, job, seq)
       publish(id, seq, now_text .. ' ' .. kind .. ' ' .. data)
     end
   end
-  if reported > 0 then redis.call('HSET', job, 'reported', reported) end
-  if progress then redis.call('HSET', job, 'progress', progress) end
+  if reported > 0 then call('HSET', job, 'reported', reported) end
+  if progress then call('HSET', job, 'progress', progress) end
   if #lines > 0 then
     local length
     for first = 1, #lines, 1000 do
-      length = redis.call('RPUSH', prefix .. 'lines:' .. id, unpack(lines, first, math.min(first + 999, #lines)))
+      length = call('RPUSH', prefix .. 'lines:' .. id, unpack(lines, first, math.min(first + 999, #lines)))
     end
-    local bytes = tonumber(redis.call('HGET', job, 'bytes') or '0') + line_bytes
-    redis.call('HSET', job, 'bytes', trim_lines(id, job, length, bytes))
+    local bytes = tonumber(call('HGET', job, 'bytes') or '0') + line_bytes
+    call('HSET', job, 'bytes', trim_lines(id, job, length, bytes))
   end
   return seq
 end
