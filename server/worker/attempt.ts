@@ -1,27 +1,32 @@
-import type { Claim, Outcome } from '../engine/engine.ts'
+import type { Claim, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { RunAborted, type StopReason } from './aborted.ts'
-import type { Emit } from './context.ts'
 import type { Execution, Executor } from './executor.ts'
-import { afterFailure, checkPayload, checkResult, classifyThrown, type Ending, timedOut } from './steps.ts'
+import { afterFailure, checkPayload, checkResult, classifyThrown, type Failure, timedOut } from './steps.ts'
 
 /** How long a run may take to reach its handler (a schema's own work, a thread's start), at the least, in ms. */
 const PRELUDE_MS = 30_000
 
-export interface AttemptOptions {
-  readonly claim: Claim
+const CANCELLED = { outcome: { kind: 'cancelled' }, bytes: 0 } as const
+
+/** A job type as a worker runs it. */
+export interface Runnable {
   readonly definition: JobDefinition
   readonly executor: Executor
+}
+
+/** What all attempts of a worker share: its rules, and who is told of what becomes of a run. */
+export interface AttemptHost<Run> {
   readonly cancelGraceMs: number
   readonly maxResultBytes: number
   readonly random: () => number
-  readonly emit: Emit
+  readonly emit: (run: Run, event: RunEvent, bytes: number) => void
   /** The one outcome of this attempt; null where it is not to be settled, since its lease was lost. */
-  readonly decided: (outcome: Outcome | null, resultBytes: number) => void
+  readonly decided: (run: Run, outcome: Outcome | null, resultBytes: number) => void
   /** The handler has really ended, and its slot is free. Never before `decided`. */
-  readonly ended: () => void
+  readonly ended: (run: Run) => void
   /** The handler goes on after the outcome was decided without it, or had to be killed. */
-  readonly overstayed: (killed: boolean) => void
+  readonly overstayed: (run: Run, killed: boolean) => void
 }
 
 type State =
@@ -35,28 +40,67 @@ type State =
 /**
  * One attempt of a job: check the payload, run the handler, check the result. Ends in one outcome, decided by
  * whatever comes first: the end of the last step, the timeout, the end of a cancel's grace, or word that the lease
- * was lost or is given back.
+ * was lost or is given back. It is also what the executor is given to run the handler with.
  */
-export class Attempt {
-  readonly #options: AttemptOptions
+export class Attempt<Run extends { readonly claim: Claim }> implements Execution {
+  readonly #run: Run
+  readonly #runnable: Runnable
+  readonly #host: AttemptHost<Run>
   #state: State = { is: 'running' }
   #hasEnded = false
   #timer: NodeJS.Timeout | null = null
   readonly #signal = new LazySignal()
   readonly #kill = new LazySignal()
 
-  constructor(options: AttemptOptions) {
-    this.#options = options
+  constructor(run: Run, runnable: Runnable, host: AttemptHost<Run>) {
+    this.#run = run
+    this.#runnable = runnable
+    this.#host = host
+  }
+
+  get jobId(): string {
+    return this.#run.claim.jobId
+  }
+
+  get type(): string {
+    return this.#run.claim.type
+  }
+
+  get attempt(): number {
+    return this.#run.claim.attempt
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal.signal
+  }
+
+  get killed(): AbortSignal {
+    return this.#kill.signal
   }
 
   /** Never rejects; resolves when the handler has ended. */
   async run(): Promise<void> {
-    const { policy } = this.#options.claim
-    this.#timer = setTimeout(() => this.#timeOut(), Math.max(policy.timeoutMs, PRELUDE_MS))
+    const { timeoutMs } = this.#run.claim.policy
+    this.#timer = setTimeout(() => this.#timeOut(), Math.max(timeoutMs, PRELUDE_MS))
     const { outcome, bytes } = await this.#steps()
     this.#decide(outcome, bytes)
     this.#hasEnded = true
-    this.#options.ended()
+    this.#host.ended(this.#run)
+  }
+
+  emit(event: RunEvent, bytes: number): void {
+    if (this.#state.is !== 'decided') this.#host.emit(this.#run, event, bytes)
+  }
+
+  started(): void {
+    if (this.#state.is === 'decided') return
+    const { timeoutMs } = this.#run.claim.policy
+    if (this.#timer !== null && timeoutMs >= PRELUDE_MS) {
+      this.#timer.refresh()
+      return
+    }
+    this.#stopTimer()
+    this.#timer = setTimeout(() => this.#timeOut(), timeoutMs)
   }
 
   /** The job is to be cancelled: the handler is told and may still end in its own way. */
@@ -64,7 +108,7 @@ export class Attempt {
     if (this.#state.is !== 'running') return
     const grace = setTimeout(
       () => this.#cutShort({ kind: 'cancelled' }, 'cancelled'),
-      this.#options.cancelGraceMs,
+      this.#host.cancelGraceMs,
     )
     this.#state = { is: 'cancelling', grace }
     this.#signal.abort('cancelled')
@@ -85,65 +129,38 @@ export class Attempt {
   }
 
   #timeOut(): void {
-    const { claim, random } = this.#options
+    const { claim } = this.#run
     this.#cutShort(
       this.#isCancelling
         ? { kind: 'cancelled' }
-        : afterFailure(claim, timedOut(claim.policy.timeoutMs), random),
+        : afterFailure(claim, timedOut(claim.policy.timeoutMs), this.#host.random),
       'timeout',
     )
   }
 
   async #steps(): Promise<{ outcome: Outcome; bytes: number }> {
-    const { claim, definition, random, maxResultBytes } = this.#options
+    const { claim } = this.#run
+    const { definition, executor } = this.#runnable
     const payload = await checkPayload(definition, claim.payload)
-    if (!payload.ok) return { outcome: afterFailure(claim, payload.failure, random), bytes: 0 }
-    if (this.#state.is !== 'running') return { outcome: { kind: 'cancelled' }, bytes: 0 }
+    if (!payload.ok) return this.#failed(payload.failure)
+    if (this.#state.is !== 'running') return CANCELLED
 
-    const ending = await this.#handle(payload.value)
-    this.#stopTimer()
-    if (ending.how === 'threw') {
-      const cancelled = this.#isCancelling
-      const failure = classifyThrown(ending.thrown)
-      return { outcome: cancelled ? { kind: 'cancelled' } : afterFailure(claim, failure, random), bytes: 0 }
+    let returned: unknown
+    try {
+      returned = await executor.run(payload.value, this)
+    } catch (thrown) {
+      this.#stopTimer()
+      return this.#isCancelling ? CANCELLED : this.#failed(classifyThrown(thrown))
     }
+    this.#stopTimer()
 
-    const result = await checkResult(definition, ending.value, maxResultBytes)
-    if (!result.ok) return { outcome: afterFailure(claim, result.failure, random), bytes: 0 }
+    const result = await checkResult(definition, returned, this.#host.maxResultBytes)
+    if (!result.ok) return this.#failed(result.failure)
     return { outcome: { kind: 'completed', result: result.value }, bytes: result.bytes }
   }
 
-  /** Step 2: the handler, wherever it runs. */
-  async #handle(payload: unknown): Promise<Ending> {
-    try {
-      return { how: 'returned', value: await this.#options.executor.run(payload, this.#execution()) }
-    } catch (thrown) {
-      return { how: 'threw', thrown }
-    }
-  }
-
-  #execution(): Execution {
-    const { claim, emit } = this.#options
-    const [stop, kill] = [this.#signal, this.#kill]
-    return {
-      jobId: claim.jobId,
-      type: claim.type,
-      attempt: claim.attempt,
-      get signal() {
-        return stop.signal
-      },
-      get killed() {
-        return kill.signal
-      },
-      emit: (event, bytes) => {
-        if (this.#state.is !== 'decided') emit(event, bytes)
-      },
-      started: () => {
-        this.#stopTimer()
-        if (this.#state.is === 'decided') return
-        this.#timer = setTimeout(() => this.#timeOut(), claim.policy.timeoutMs)
-      },
-    }
+  #failed(failure: Failure): { outcome: Outcome; bytes: number } {
+    return { outcome: afterFailure(this.#run.claim, failure, this.#host.random), bytes: 0 }
   }
 
   /** Decides without the handler, which is told to stop or killed. */
@@ -153,9 +170,9 @@ export class Attempt {
     this.#signal.abort(reason)
     this.#kill.abort(reason)
     if (this.#hasEnded) return
-    if (this.#options.executor.kills) this.#options.overstayed(true)
+    if (this.#runnable.executor.kills) this.#host.overstayed(this.#run, true)
     // A handler that heeds its signal ends in this very tick.
-    else setImmediate(() => this.#hasEnded || this.#options.overstayed(false))
+    else setImmediate(() => this.#hasEnded || this.#host.overstayed(this.#run, false))
   }
 
   #decide(outcome: Outcome | null, bytes: number): void {
@@ -163,7 +180,7 @@ export class Attempt {
     if (this.#state.is === 'cancelling') clearTimeout(this.#state.grace)
     this.#stopTimer()
     this.#state = { is: 'decided' }
-    this.#options.decided(outcome, bytes)
+    this.#host.decided(this.#run, outcome, bytes)
   }
 
   #stopTimer(): void {

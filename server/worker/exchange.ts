@@ -10,7 +10,7 @@ import {
 } from '../engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
 import { StoreBackoff } from './backoff.ts'
-import type { Slots } from './slots.ts'
+import type { Room } from './slots.ts'
 
 /** In one call to the store, bytes of results and events. */
 const MAX_CALL_BYTES = 8 * 1024 * 1024
@@ -19,31 +19,49 @@ const WAIT_MS = 5000
 /** A store that says again and again, this quickly (ms), that there is work where there is none, is asked less often. */
 const QUICK_MS = 20
 const MAX_QUICK_WAKES = 10
+/** Calls under way at once: while the store carries out one, the jobs of the other run here. */
+const MAX_CALLS = 2
+/** From so many outcomes on it is worth a call of its own not to wait for the one under way. */
+const WORTH_A_CALL = 8
 
 /** An outcome on its way to the store. */
-export interface PendingSettlement extends Settlement {
+export interface PendingSettlement<Run> extends Settlement {
+  readonly run: Run
   /** Of the result and the events, about. */
   readonly bytes: number
-  /** The store's answer, exactly once; null where there is none to be had any more: the lease is surely over. */
-  readonly answered: (verdict: SettleVerdict | null) => void
-  /** Whether the lease may still be held. */
-  readonly isLive: () => boolean
 }
 
-export interface ExchangeOptions {
+/** A run as the exchange sees it. */
+interface Leased {
+  /** On `performance.now()`; later its lease is surely over. */
+  readonly deadline: number
+}
+
+export interface ExchangeOptions<Run> {
   readonly engine: Engine
   readonly workerId: string
   readonly leaseMs: number
-  readonly slots: Slots
+  /** What may be claimed now. A claim holds what it asked for until `claimed` has its answer, or `unclaimed` is told. */
+  readonly room: () => Room
+  readonly holding: (room: Room) => void
+  /** The claim has its answer: what it holds is free again, bar what `claimed` takes. */
+  readonly answered: (room: Room) => void
   readonly random: () => number
   /** New runs, under leases held until their length after `sentAt` (`performance.now()`). Takes their slots. */
   readonly claimed: (claims: readonly Claim[], sentAt: number) => void
+  /** The store's answer, exactly once; null where there is none to be had any more: the lease is surely over. */
+  readonly settled: (settlement: PendingSettlement<Run>, verdict: SettleVerdict | null) => void
   readonly failure: (where: string, error: unknown) => void
+  /** A call was answered, after so many ms. */
+  readonly called: (ms: number) => void
 }
 
 interface SentClaim {
   readonly request: ClaimRequest
+  readonly room: Room
   readonly sentAt: number
+  /** Whether the store may have carried it out already. */
+  readonly again: boolean
 }
 
 type State =
@@ -52,33 +70,38 @@ type State =
   | { readonly is: 'closing' }
 
 /**
- * The worker's talk with the store: hands over outcomes and takes new work, both in one call wherever it can. One call
- * is under way at a time; what is ready meanwhile goes together in the next one, and what becomes ready while nothing
- * is under way goes at the end of the same tick. When there is nothing to take it waits for the store's word.
+ * The worker's talk with the store: hands over outcomes and takes new work, both in one call wherever it can. What
+ * becomes ready while nothing is under way goes at the end of the same tick; a few that become ready meanwhile go
+ * together in the next call, and many in a second one beside it. When there is nothing to take it waits for the store's
+ * word.
  *
  * A call without an answer is made again, with the same claim, until it is answered or the leases in it are over.
  */
-export class Exchange {
-  readonly #options: ExchangeOptions
+export class Exchange<Run extends Leased> {
+  readonly #options: ExchangeOptions<Run>
   readonly #backoff: StoreBackoff
   #state: State = { is: 'open' }
-  #settlements: PendingSettlement[] = []
+  #settlements: PendingSettlement<Run>[] = []
   /** Settlements a call at most; less while one that the store cannot take is looked for. */
   #batchLimit = MAX_CALL_JOBS
-  /** The claim whose answer was lost. */
-  #unanswered: SentClaim | null = null
+  /** Claims whose answers were lost. */
+  #unanswered: SentClaim[] = []
   /** Whether a claim may find something: at the start, when told, and when the last one came back full. */
   #mayHaveWork = true
-  #talking: Promise<void> | null = null
+  #scheduled = false
+  #calls = 0
+  /** After a failure, until the store is tried again. */
+  #holds = 0
+  #onIdle: (() => void)[] = []
   #quickWakes = 0
   #waiting: { readonly types: string; readonly abort: AbortController } | null = null
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: ExchangeOptions<Run>) {
     this.#options = options
     this.#backoff = new StoreBackoff(options.random)
   }
 
-  settle(settlement: PendingSettlement): void {
+  settle(settlement: PendingSettlement<Run>): void {
     this.#settlements.push(settlement)
     this.#talk()
   }
@@ -98,68 +121,97 @@ export class Exchange {
 
   /** Resolves when nothing is under way and nothing is left to be settled. */
   async idle(): Promise<void> {
-    while (this.#talking !== null) await this.#talking
+    while (this.#isBusy()) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #isBusy(): boolean {
+    return this.#scheduled || this.#calls > 0 || this.#holds > 0
   }
 
   #talk(): void {
-    this.#talking ??= this.#talkUntilQuiet()
+    if (this.#scheduled) return
+    this.#scheduled = true
+    // After everything that becomes ready in this tick, so that it goes together.
+    process.nextTick(() => {
+      this.#scheduled = false
+      this.#callWhileWorthIt()
+    })
   }
 
-  async #talkUntilQuiet(): Promise<void> {
-    // After everything that becomes ready in this tick, so that it goes together.
-    await new Promise<void>((resolve) => process.nextTick(resolve))
-    for (;;) {
+  #callWhileWorthIt(): void {
+    while (this.#mayCall()) {
       const batch = this.#takeBatch()
       const claim = this.#nextClaim(batch.length > 0)
       if (batch.length === 0 && claim === null) break
-      try {
-        await this.#call(batch, claim)
-        this.#backoff.reset()
-        this.#batchLimit = MAX_CALL_JOBS
-      } catch (error) {
-        this.#unanswered = error instanceof Unavailable ? null : claim
-        this.#mayHaveWork = true
-        await pause(this.#backoff.next())
-        this.#keepForNextCall(batch, error)
-      }
+      this.#calls += 1
+      void this.#call(batch, claim)
     }
+    if (this.#isBusy()) return
     // In the same step in which nothing was found to do, so that nothing can become ready in between.
-    this.#talking = null
     this.#waitWhileIdle()
+    for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
-  async #call(batch: readonly PendingSettlement[], claim: SentClaim | null): Promise<void> {
-    const { engine, claimed } = this.#options
+  #mayCall(): boolean {
+    if (this.#holds > 0) return false
+    return this.#calls === 0 || (this.#calls < MAX_CALLS && this.#settlements.length >= WORTH_A_CALL)
+  }
+
+  /** Never rejects. */
+  async #call(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
+    const sentAt = performance.now()
+    try {
+      await this.#exchange(batch, claim)
+      this.#options.called(performance.now() - sentAt)
+      this.#backoff.reset()
+      this.#batchLimit = MAX_CALL_JOBS
+      this.#calls -= 1
+    } catch (error) {
+      if (claim !== null) this.#keepClaim(claim, error)
+      this.#mayHaveWork = true
+      this.#calls -= 1
+      this.#holds += 1
+      await pause(this.#backoff.next())
+      this.#holds -= 1
+      this.#keepForNextCall(batch, error)
+    }
+    this.#callWhileWorthIt()
+  }
+
+  async #exchange(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
+    const { engine, claimed, answered, settled } = this.#options
     if (claim !== null) this.#mayHaveWork = false
     let claims: Claim[]
     if (batch.length === 0 && claim !== null) {
       claims = await engine.claim(claim.request)
     } else {
-      const settlements = batch.map(({ jobId, lease, outcome, events }) => ({
-        jobId,
-        lease,
-        outcome,
-        events,
-      }))
       const answer = await engine.settle(
-        claim === null ? { settlements } : { settlements, next: claim.request },
+        claim === null ? { settlements: batch } : { settlements: batch, next: claim.request },
       )
       claims = answer.claims
-      for (const [at, settlement] of batch.entries()) settlement.answered(answer.verdicts[at] ?? 'stale')
+      batch.forEach((settlement, at) => {
+        settled(settlement, answer.verdicts[at] ?? 'stale')
+      })
     }
-    this.#unanswered = null
     if (claim === null) return
+    answered(claim.room)
     if (claims.length === claim.request.limit) this.#mayHaveWork = true
     if (claims.length === 0) return
     this.#quickWakes = 0
     claimed(claims, claim.sentAt)
   }
 
-  #takeBatch(): PendingSettlement[] {
+  #takeBatch(): PendingSettlement<Run>[] {
     let bytes = 0
     let count = 0
+    // Where two calls are worth it, each takes its half.
+    const isHalf = this.#calls === 0 && this.#settlements.length >= MAX_CALLS * WORTH_A_CALL
+    const most = Math.min(
+      this.#batchLimit,
+      isHalf ? Math.ceil(this.#settlements.length / MAX_CALLS) : MAX_CALL_JOBS,
+    )
     for (const settlement of this.#settlements) {
-      if (count === this.#batchLimit || (count > 0 && bytes + settlement.bytes > MAX_CALL_BYTES)) break
+      if (count === most || (count > 0 && bytes + settlement.bytes > MAX_CALL_BYTES)) break
       bytes += settlement.bytes
       count += 1
     }
@@ -167,29 +219,44 @@ export class Exchange {
   }
 
   #nextClaim(settles: boolean): SentClaim | null {
-    const { workerId, leaseMs, slots } = this.#options
+    const { workerId, leaseMs } = this.#options
     const now = performance.now()
-    if (this.#unanswered !== null && now - this.#unanswered.sentAt < leaseMs) return this.#unanswered
-    this.#unanswered = null
+    const unanswered = this.#nextUnanswered(now)
+    if (unanswered !== null) return unanswered
     if (this.#state.is === 'closing' || !(settles || this.#mayHaveWork)) return null
-    const limit = Math.min(slots.free, MAX_CALL_JOBS)
-    if (limit <= 0) return null
-    const types = slots.freeByType(limit)
-    if (types.length === 0) return null
-    return { request: { claimId: randomUUID(), workerId, limit, types, leaseMs }, sentAt: now }
+    const room = this.#options.room()
+    if (room.types.length === 0) return null
+    this.#options.holding(room)
+    return { request: { claimId: randomUUID(), workerId, ...room, leaseMs }, room, sentAt: now, again: false }
+  }
+
+  #nextUnanswered(now: number): SentClaim | null {
+    for (;;) {
+      const claim = this.#unanswered.shift()
+      if (claim === undefined) return null
+      if (now - claim.sentAt < this.#options.leaseMs) return claim
+      this.#options.answered(claim.room)
+    }
+  }
+
+  #keepClaim(claim: SentClaim, error: unknown): void {
+    if (error instanceof Unavailable && !claim.again) this.#options.answered(claim.room)
+    else this.#unanswered.push({ ...claim, again: true })
   }
 
   /**
    * The same settlements go out again. Where the store refused them for a reason that is not its absence, one of them
    * must be the cause: it is found by halving, and given up, so that it cannot hold back the others.
    */
-  #keepForNextCall(batch: readonly PendingSettlement[], error: unknown): void {
-    const live = batch.filter((settlement) => settlement.isLive())
-    for (const settlement of batch) if (!settlement.isLive()) settlement.answered(null)
+  #keepForNextCall(batch: readonly PendingSettlement<Run>[], error: unknown): void {
+    const { settled } = this.#options
+    const now = performance.now()
+    const live = batch.filter(({ run }) => now <= run.deadline)
+    for (const settlement of batch) if (now > settlement.run.deadline) settled(settlement, null)
     if (!(error instanceof Unavailable || error instanceof OutcomeUnknown)) {
       this.#options.failure(batch.length === 0 ? 'claiming jobs' : 'settling runs', error)
       if (batch.length === 1) {
-        live[0]?.answered(null)
+        for (const settlement of live) settled(settlement, null)
         return
       }
       this.#batchLimit = Math.max(1, Math.ceil(batch.length / 2))
@@ -198,9 +265,7 @@ export class Exchange {
   }
 
   #waitWhileIdle(): void {
-    const { slots } = this.#options
-    const types =
-      this.#state.is === 'closing' ? [] : slots.freeByType(Math.min(slots.free, 1)).map(({ type }) => type)
+    const types = this.#state.is === 'closing' ? [] : this.#options.room().types.map(({ type }) => type)
     const key = types.join(' ')
     if (this.#waiting?.types === key) return
     this.#stopWaiting()

@@ -1,5 +1,6 @@
+import type { RunEvent } from '../engine/engine.ts'
 import type { Handler } from '../jobs/define-job.ts'
-import { createContext, type Emit, type RunIdentity } from './context.ts'
+import { createContext, type RunIdentity } from './context.ts'
 
 /** A run as the place where its handler runs needs it. */
 export interface Execution extends RunIdentity {
@@ -7,9 +8,9 @@ export interface Execution extends RunIdentity {
   readonly signal: AbortSignal
   /** Fires when the handler must end now, where a handler can be ended. */
   readonly killed: AbortSignal
-  readonly emit: Emit
+  emit(event: RunEvent, bytes: number): void
   /** The handler starts now: its timeout counts from here. */
-  readonly started: () => void
+  started(): void
 }
 
 /** Where handlers run: in this process or in a thread. */
@@ -24,7 +25,11 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
   return {
     kills: false,
     run(payload, execution) {
-      const context = createContext(execution, () => execution.signal, execution.emit)
+      const context = createContext(
+        execution,
+        () => execution.signal,
+        (event, bytes) => execution.emit(event, bytes),
+      )
       execution.started()
       return handler(payload, context)
     },

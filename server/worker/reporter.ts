@@ -8,11 +8,12 @@ const EVERY_MS = 50
 /** In one call to the store, bytes of events. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024
 
-const NOTHING: TakenEvents = { events: [], bytes: 0 }
+export const NOTHING: TakenEvents = { events: [], bytes: 0 }
 
 /** A run as the reporter sees it. */
 export interface Reporting extends LeaseRef {
   readonly reports: RunReports
+  readonly hasReports: boolean
   /** The store says that the lease is no longer held. */
   stale(): void
 }
@@ -56,6 +57,7 @@ export class Reporter {
 
   /** Sends nothing more of this run; resolves to what it has left, when no call is under way that carries the rest. */
   close(run: Reporting): TakenEvents | Promise<TakenEvents> {
+    if (!run.hasReports) return NOTHING
     const { reports } = run
     reports.closed = true
     this.#waiting.delete(run)

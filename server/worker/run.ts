@@ -8,12 +8,12 @@ export class Run implements Leased, Reporting {
   readonly claim: Claim
   readonly jobId: string
   readonly lease: string
-  /** On `performance.now()`. */
-  readonly claimedAt = performance.now()
-  readonly reports = new RunReports()
+  /** On `performance.now()`: its claim, then the start of its attempt. */
+  startedAt = performance.now()
+  #reports: RunReports | null = null
   deadline: number
-  /** None where the job is given back without having been started. */
-  attempt: Attempt | null = null
+  /** What is done with it: an attempt, or waiting for one. None where the job is only given back. */
+  attempt: Pick<Attempt<Run>, 'cancel' | 'release' | 'lose'> | null = null
   /** The attempt is over and its outcome on its way to the store, whose answer to it is the last word. */
   isDecided = false
 
@@ -22,6 +22,16 @@ export class Run implements Leased, Reporting {
     this.jobId = claim.jobId
     this.lease = claim.lease
     this.deadline = deadline
+  }
+
+  /** Made for the first one: most runs report nothing. */
+  get reports(): RunReports {
+    this.#reports ??= new RunReports()
+    return this.#reports
+  }
+
+  get hasReports(): boolean {
+    return this.#reports !== null
   }
 
   cancel(): void {

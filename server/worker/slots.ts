@@ -1,47 +1,76 @@
 import type { JobDefinition } from '../jobs/define-job.ts'
 
-/** Room for runs in this process: in all, and for each type that has a limit of its own. */
+export interface TypeRoom {
+  readonly type: string
+  readonly limit: number
+}
+
+/** What a worker may claim: jobs in all, and of each type; types without room are left out. */
+export interface Room {
+  readonly limit: number
+  readonly types: readonly TypeRoom[]
+}
+
+/**
+ * Room for runs in this process: in all, and for each type that has a limit of its own. A job takes its type's slot
+ * when it is claimed, and one of all when its run starts.
+ */
 export class Slots {
   readonly #limit: number
   readonly #types: readonly string[]
-  readonly #typeLimits: ReadonlyMap<string, number>
+  /** Of the types that may use fewer slots than there are. */
+  readonly #typeLimits = new Map<string, number>()
+  /** Jobs of these types that are claimed, or may come of a claim under way. */
   readonly #taken = new Map<string, number>()
-  #used = 0
+  #running = 0
 
   constructor(limit: number, definitions: readonly JobDefinition[]) {
     this.#limit = limit
     this.#types = definitions.map(({ type }) => type)
-    this.#typeLimits = new Map(
-      definitions.map(({ type, concurrency }) => [type, Math.min(concurrency ?? limit, limit)]),
-    )
+    for (const { type, concurrency = limit } of definitions) {
+      if (concurrency < limit) this.#typeLimits.set(type, concurrency)
+    }
   }
 
-  get used(): number {
-    return this.#used
+  get limit(): number {
+    return this.#limit
+  }
+
+  get running(): number {
+    return this.#running
   }
 
   get free(): number {
-    return this.#limit - this.#used
+    return this.#limit - this.#running
   }
 
-  take(type: string): void {
-    this.#used += 1
-    this.#taken.set(type, (this.#taken.get(type) ?? 0) + 1)
+  start(): void {
+    this.#running += 1
   }
 
-  release(type: string): void {
-    this.#used -= 1
-    this.#taken.set(type, (this.#taken.get(type) ?? 0) - 1)
+  end(): void {
+    this.#running -= 1
   }
 
-  /** Free slots of each type, `most` at the most; types without any are left out. */
-  freeByType(most: number): { type: string; limit: number }[] {
-    const limits: { type: string; limit: number }[] = []
-    for (const type of this.#types) {
-      const own = (this.#typeLimits.get(type) ?? 0) - (this.#taken.get(type) ?? 0)
-      const limit = Math.min(own, most)
-      if (limit > 0) limits.push({ type, limit })
+  /** Takes slots of a type; `give` returns them. */
+  take(type: string, amount = 1): void {
+    if (this.#typeLimits.has(type)) this.#taken.set(type, (this.#taken.get(type) ?? 0) + amount)
+  }
+
+  give(type: string, amount = 1): void {
+    this.take(type, -amount)
+  }
+
+  /** Each type with what it has room for, `most` at the most. */
+  room(most: number): Room {
+    const types: TypeRoom[] = []
+    if (most > 0) {
+      for (const type of this.#types) {
+        const own = this.#typeLimits.get(type)
+        const limit = own === undefined ? most : Math.min(most, own - (this.#taken.get(type) ?? 0))
+        if (limit > 0) types.push({ type, limit })
+      }
     }
-    return limits
+    return { limit: most, types }
   }
 }

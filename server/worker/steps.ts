@@ -16,21 +16,25 @@ export interface Failure {
   readonly final: boolean
 }
 
-/** How a handler ended. */
-export type Ending =
-  | { readonly how: 'returned'; readonly value: unknown }
-  | { readonly how: 'threw'; readonly thrown: unknown }
-
 /** A result that is none, found where it was made: in a thread. Its message ends the sentence "the result …". */
 export class InvalidResult extends Error {
   override readonly name = 'InvalidResult'
 }
 
-/** Step 1: what the type's schema makes of the payload. */
-export async function checkPayload(definition: JobDefinition, payload: Json): Promise<Step<unknown>> {
-  if (definition.payload === undefined) return { ok: true, value: payload }
+/** Step 1: what the type's schema makes of the payload. At once where it has none. */
+export function checkPayload(
+  { payload: schema }: JobDefinition,
+  payload: Json,
+): Step<unknown> | Promise<Step<unknown>> {
+  return schema === undefined ? { ok: true, value: payload } : checkAgainst(schema, payload)
+}
+
+async function checkAgainst(
+  schema: NonNullable<JobDefinition['payload']>,
+  payload: Json,
+): Promise<Step<unknown>> {
   try {
-    const checked = await checkValue(definition.payload, payload)
+    const checked = await checkValue(schema, payload)
     if (checked.ok) return checked
     return final('invalid_payload', `invalid payload: ${issuesText(checked.issues)}`)
   } catch (error) {
@@ -38,16 +42,25 @@ export async function checkPayload(definition: JobDefinition, payload: Json): Pr
   }
 }
 
-/** Step 3: the result as JSON, within its size, as the type's schema makes of it. */
-export async function checkResult(
-  definition: JobDefinition,
+type CheckedResult = Step<Json> & { readonly bytes: number }
+
+/** Step 3: the result as JSON, within its size, as the type's schema makes of it. At once where it has none. */
+export function checkResult(
+  { result: schema }: JobDefinition,
   returned: unknown,
   maxBytes: number,
-): Promise<Step<Json> & { readonly bytes: number }> {
+): CheckedResult | Promise<CheckedResult> {
   const first = resultAsJson(returned, maxBytes)
-  if (!first.ok || definition.result === undefined) return first
+  return first.ok && schema !== undefined ? checkResultAgainst(schema, first.value, maxBytes) : first
+}
+
+async function checkResultAgainst(
+  schema: NonNullable<JobDefinition['result']>,
+  result: Json,
+  maxBytes: number,
+): Promise<CheckedResult> {
   try {
-    const checked = await checkValue(definition.result, first.value)
+    const checked = await checkValue(schema, result)
     if (checked.ok) return resultAsJson(checked.value, maxBytes)
     return { ...final('invalid_result', `invalid result: ${issuesText(checked.issues)}`), bytes: 0 }
   } catch (error) {
@@ -55,7 +68,7 @@ export async function checkResult(
   }
 }
 
-function resultAsJson(returned: unknown, maxBytes: number): Step<Json> & { readonly bytes: number } {
+function resultAsJson(returned: unknown, maxBytes: number): CheckedResult {
   const checked = checkJson(returned === undefined ? null : returned)
   if (!checked.ok) return { ...final('invalid_result', `the result ${checked.problem}`), bytes: 0 }
   if (checked.bytes > maxBytes) {

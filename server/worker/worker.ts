@@ -1,20 +1,29 @@
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkerInfo } from '../../shared/api.ts'
-import type { Claim, Engine, LeaseRef, Outcome, SettleVerdict, Unsubscribe } from '../engine/engine.ts'
+import {
+  type Claim,
+  type Engine,
+  type LeaseRef,
+  MAX_CALL_JOBS,
+  type Outcome,
+  type SettleVerdict,
+  type Unsubscribe,
+} from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
-import { Attempt } from './attempt.ts'
+import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
 import { StoreBackoff } from './backoff.ts'
 import { Exchange } from './exchange.ts'
 import { type Executor, inProcess } from './executor.ts'
 import { ThreadExecutors } from './isolate.ts'
 import { LeaseKeeper } from './lease.ts'
+import { Prefetch } from './prefetch.ts'
 import type { TakenEvents } from './report-buffer.ts'
-import { Reporter } from './reporter.ts'
+import { NOTHING, Reporter } from './reporter.ts'
 import { Run } from './run.ts'
-import { Slots } from './slots.ts'
+import { type Room, Slots } from './slots.ts'
 import { Statistics } from './statistics.ts'
 
 export interface WorkerOptions {
@@ -60,11 +69,6 @@ type State =
   | { readonly is: 'draining'; readonly drained: Promise<void> }
   | { readonly is: 'stopped'; readonly stopped: Promise<void> }
 
-interface Runnable {
-  readonly definition: JobDefinition
-  readonly executor: Executor
-}
-
 /**
  * Brings the parts together: the exchange takes claims, each becomes a run with an attempt, a lease that is kept and
  * reports that are sent, and its outcome goes back through the exchange. A run is known here from its claim until the
@@ -76,9 +80,14 @@ class JobWorker implements Worker {
   readonly #startedAt = new Date().toISOString()
   readonly #runnables: ReadonlyMap<string, Runnable>
   readonly #runs = new Map<string, Run>()
+  readonly #host: AttemptHost<Run>
   readonly #slots: Slots
+  /** Claimed, and waiting for a slot. */
+  readonly #prefetch: Prefetch<{ readonly run: Run; readonly runnable: Runnable }>
+  /** Jobs that claims under way may bring. */
+  #expected = 0
   readonly #threads: ThreadExecutors
-  readonly #exchange: Exchange
+  readonly #exchange: Exchange<Run>
   readonly #leases: LeaseKeeper
   readonly #reporter: Reporter
   readonly #statistics = new Statistics()
@@ -91,7 +100,26 @@ class JobWorker implements Worker {
     const { engine, definitions, workerId, concurrency, leaseMs, random = Math.random } = options
     this.#options = options
     this.#random = random
+    this.#host = {
+      cancelGraceMs: options.cancelGraceMs,
+      maxResultBytes: options.maxResultBytes,
+      random,
+      emit: (run, event, bytes) => {
+        run.reports.buffer.add(event, bytes)
+        this.#reporter.wake(run)
+      },
+      decided: (run, outcome, resultBytes) => this.#decided(run, outcome, resultBytes),
+      ended: (run) => this.#ended(run),
+      overstayed: ({ claim: { jobId, type, attempt } }, killed) =>
+        options.events.emit('run.overstayed', { jobId, type, attempt, killed }),
+    }
     this.#slots = new Slots(concurrency, definitions)
+    this.#prefetch = new Prefetch({
+      slots: concurrency,
+      giveBack: (waiting) => {
+        for (const { run } of waiting) this.#giveBack(run)
+      },
+    })
     this.#threads = new ThreadExecutors({
       maxThreads: concurrency,
       heapMb: options.threadHeapMb ?? 512,
@@ -117,7 +145,11 @@ class JobWorker implements Worker {
       engine,
       workerId,
       leaseMs,
-      slots: this.#slots,
+      room: () => this.#room(),
+      holding: (room) => this.#hold(room, 1),
+      answered: (room) => this.#hold(room, -1),
+      settled: ({ run, outcome }, verdict) => this.#finish(run, verdict, outcome),
+      called: (ms) => this.#prefetch.called(ms),
       random,
       claimed: (claims, sentAt) => this.#claimed(claims, sentAt),
       failure: (where, error) => this.#fail(where, error),
@@ -152,7 +184,7 @@ class JobWorker implements Worker {
       startedAt: this.#startedAt,
       types: definitions.map(({ type }) => type),
       concurrency,
-      running: this.#slots.used,
+      running: this.#slots.running,
       ratePerSecond: this.#statistics.ratePerSecond,
       waitMs: this.#statistics.waitMs,
       runMs: this.#statistics.runMs,
@@ -161,6 +193,7 @@ class JobWorker implements Worker {
 
   async #drain(timeoutMs: number): Promise<void> {
     this.#exchange.close()
+    this.#prefetch.clear()
     if (timeoutMs > 0) await this.#emptyWithin(timeoutMs)
     for (const run of this.#runs.values()) run.attempt?.release()
     await this.#empty()
@@ -193,49 +226,81 @@ class JobWorker implements Worker {
   }
 
   #claimed(claims: readonly Claim[], sentAt: number): void {
+    const { events, leaseMs } = this.#options
     for (const claim of claims) {
-      const runnable = this.#runnables.get(claim.type)
-      if (this.#state.is === 'running' && runnable !== undefined) this.#begin(claim, sentAt, runnable)
-      else this.#giveBack(claim, sentAt)
+      const { jobId, type, attempt, waitMs } = claim
+      const run = new Run(claim, sentAt + leaseMs)
+      const runnable = this.#runnables.get(type)
+      this.#slots.take(type)
+      this.#runs.set(run.lease, run)
+      this.#leases.add(run)
+      if (this.#state.is !== 'running' || runnable === undefined) {
+        this.#giveBack(run)
+        continue
+      }
+      this.#statistics.claimed(waitMs)
+      events.emit('run.claimed', { jobId, type, attempt, waitMs })
+      if (this.#slots.free > 0) this.#begin(run, runnable)
+      else this.#wait(run, runnable)
     }
   }
 
-  #begin(claim: Claim, sentAt: number, { definition, executor }: Runnable): void {
-    const { cancelGraceMs, maxResultBytes, events } = this.#options
-    const run = new Run(claim, sentAt + this.#options.leaseMs)
-    const { jobId, type, attempt } = claim
-    this.#slots.take(type)
-    this.#runs.set(run.lease, run)
-    this.#leases.add(run)
-    this.#statistics.claimed(claim.waitMs)
-    events.emit('run.claimed', { jobId, type, attempt, waitMs: claim.waitMs })
-    run.attempt = new Attempt({
-      claim,
-      definition,
-      executor,
-      cancelGraceMs,
-      maxResultBytes,
-      random: this.#random,
-      emit: (event, bytes) => {
-        run.reports.buffer.add(event, bytes)
-        this.#reporter.wake(run)
-      },
-      decided: (outcome, resultBytes) => this.#decided(run, outcome, resultBytes),
-      ended: () => {
-        this.#slots.release(type)
-        this.#exchange.wake()
-      },
-      overstayed: (killed) => events.emit('run.overstayed', { jobId, type, attempt, killed }),
-    })
-    void run.attempt.run()
+  #wait(run: Run, runnable: Runnable): void {
+    const giveBack = () => this.#giveBack(run)
+    const lose = () => {
+      run.isDecided = true
+      this.#slots.give(run.claim.type)
+      this.#finish(run, null, null)
+    }
+    run.attempt = { cancel: giveBack, release: giveBack, lose }
+    this.#prefetch.add({ run, runnable })
   }
 
-  /** A claim that came when no more were wanted. */
-  #giveBack(claim: Claim, sentAt: number): void {
-    const run = new Run(claim, sentAt + this.#options.leaseMs)
-    this.#runs.set(run.lease, run)
-    this.#leases.add(run)
-    this.#settle(run, { kind: 'released' }, 0, { events: [], bytes: 0 })
+  /** Slots that are free and that no claim under way will fill, and what to have ahead of them. */
+  #room(): Room {
+    const ahead = this.#prefetch.depth() - this.#prefetch.waiting - this.#expected
+    return this.#slots.room(Math.min(MAX_CALL_JOBS, this.#slots.free + ahead))
+  }
+
+  #hold(room: Room, times: 1 | -1): void {
+    this.#expected += times * room.limit
+    for (const { type, limit } of room.types) this.#slots.take(type, times * limit)
+  }
+
+  #begin(run: Run, runnable: Runnable): void {
+    this.#slots.start()
+    run.startedAt = performance.now()
+    const attempt = new Attempt(run, runnable, this.#host)
+    run.attempt = attempt
+    void attempt.run()
+  }
+
+  /** The handler has ended: its slot is the next run's. */
+  #ended(run: Run): void {
+    this.#slots.end()
+    this.#slots.give(run.claim.type)
+    this.#prefetch.ended(performance.now() - run.startedAt)
+    this.#beginNext()
+    this.#exchange.wake()
+  }
+
+  #beginNext(): void {
+    for (;;) {
+      const next = this.#prefetch.next()
+      if (next === undefined) return
+      // Cancelled or lost while it waited.
+      if (next.run.isDecided) continue
+      this.#begin(next.run, next.runnable)
+      return
+    }
+  }
+
+  /** A run that does not start here: nobody wants its job any more, or it would wait too long. */
+  #giveBack(run: Run): void {
+    if (run.isDecided) return
+    run.isDecided = true
+    this.#slots.give(run.claim.type)
+    this.#settle(run, { kind: 'released' }, 0, NOTHING)
   }
 
   #decided(run: Run, outcome: Outcome | null, resultBytes: number): void {
@@ -248,15 +313,8 @@ class JobWorker implements Worker {
   }
 
   #settle(run: Run, outcome: Outcome, resultBytes: number, { events, bytes }: TakenEvents): void {
-    this.#exchange.settle({
-      jobId: run.jobId,
-      lease: run.lease,
-      outcome,
-      events,
-      bytes: resultBytes + bytes,
-      isLive: () => performance.now() <= run.deadline,
-      answered: (verdict) => this.#finish(run, verdict, outcome),
-    })
+    const { jobId, lease } = run
+    this.#exchange.settle({ jobId, lease, outcome, events, bytes: resultBytes + bytes, run })
   }
 
   /** The last of a run: the store's word on its settlement, or null where it was lost. */
@@ -268,7 +326,7 @@ class JobWorker implements Worker {
     if (verdict === null || verdict === 'stale') {
       events.emit('run.lost', { jobId, type, attempt })
     } else {
-      const runMs = performance.now() - run.claimedAt
+      const runMs = performance.now() - run.startedAt
       const errorCode = outcome !== null && 'errorCode' in outcome ? outcome.errorCode : null
       const error = outcome !== null && 'error' in outcome ? outcome.error : null
       this.#statistics.settled(runMs)

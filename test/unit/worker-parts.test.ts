@@ -110,18 +110,22 @@ describe('Slots', () => {
       defineJob({ type: 'one', concurrency: 1, run: () => 0 }),
       defineJob({ type: 'any', run: () => 0 }),
     ])
-    expect(slots.freeByType(3)).toEqual([
+    expect(slots.room(3).types).toEqual([
       { type: 'one', limit: 1 },
       { type: 'any', limit: 3 },
     ])
     slots.take('one')
+    slots.start()
     expect(slots.free).toBe(2)
-    expect(slots.freeByType(2)).toEqual([{ type: 'any', limit: 2 }])
-    slots.release('one')
-    expect(slots.freeByType(1)).toEqual([
+    expect(slots.room(2)).toEqual({ limit: 2, types: [{ type: 'any', limit: 2 }] })
+    slots.give('one')
+    slots.end()
+    expect(slots.free).toBe(3)
+    expect(slots.room(1).types).toEqual([
       { type: 'one', limit: 1 },
       { type: 'any', limit: 1 },
     ])
+    expect(slots.room(0)).toEqual({ limit: 0, types: [] })
   })
 })
 

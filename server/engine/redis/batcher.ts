@@ -1,6 +1,7 @@
 /** One caller's part of a batch. */
 interface Entry<Item, Result> {
   readonly item: Item
+  readonly weight: number
   /** On the monotonic clock, ms. */
   readonly deadline: number
   readonly resolve: (result: Result) => void
@@ -20,15 +21,22 @@ export interface BatcherOptions<Item, Result> {
   readonly explain: (error: unknown, item: Item) => unknown
 }
 
+/** Calls under way at once: while the store carries out one, this process makes the next and reads the last. */
+const MOST_CALLS = 2
+/** From this weight on it is worth a call of its own not to wait for the one under way. */
+const WORTH_A_CALL = 16
+
 /**
- * Makes one call of many: what is asked for in one tick goes together, at once where nothing is under way; what is
- * asked for while a call is under way goes with the next one. So batches grow with the load and idle calls wait for
- * nothing.
+ * Makes one call of many: what is asked for in one tick goes together, at once where nothing is under way; a few that
+ * are asked for while a call is under way go with the next one, and many go in a second call beside it. So batches grow
+ * with the load, idle calls wait for nothing, and neither side of a busy connection waits for the other.
  */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>
   #waiting: Entry<Item, Result>[] = []
-  #underWay = false
+  #waitingWeight = 0
+  #calls = 0
+  #scheduled = false
 
   constructor(options: BatcherOptions<Item, Result>) {
     this.#options = options
@@ -36,35 +44,58 @@ export class Batcher<Item, Result> {
 
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const deadline = performance.now() + this.#options.deadlineMs
-      this.#waiting.push({ item, deadline, resolve, reject })
-      if (!this.#underWay) {
-        this.#underWay = true
-        queueMicrotask(() => void this.#sendAll())
-      }
+      const { weigh, deadlineMs } = this.#options
+      const weight = weigh(item)
+      const deadline = performance.now() + deadlineMs
+      this.#waiting.push({ item, weight, deadline, resolve, reject })
+      this.#waitingWeight += weight
+      if (this.#scheduled) return
+      this.#scheduled = true
+      queueMicrotask(() => {
+        this.#scheduled = false
+        this.#send()
+      })
     })
   }
 
-  async #sendAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#sendOne(this.#take())
-    this.#underWay = false
+  #send(): void {
+    while (this.#waiting.length > 0 && this.#mayCall()) {
+      const batch = this.#take()
+      this.#calls += 1
+      void this.#call(batch).finally(() => {
+        this.#calls -= 1
+        this.#send()
+      })
+    }
+  }
+
+  #mayCall(): boolean {
+    return this.#calls === 0 || (this.#calls < MOST_CALLS && this.#waitingWeight >= WORTH_A_CALL)
   }
 
   #take(): Entry<Item, Result>[] {
-    const { weigh, maxWeight } = this.#options
+    const { maxWeight } = this.#options
+    // Where two calls are worth it, each takes its half.
+    const isHalf = this.#calls === 0 && this.#waitingWeight >= MOST_CALLS * WORTH_A_CALL
+    const most = Math.min(maxWeight, isHalf ? this.#waitingWeight / MOST_CALLS : maxWeight)
     let weight = 0
     let amount = 0
-    for (const { item } of this.#waiting) {
-      weight += weigh(item)
-      if (amount > 0 && weight > maxWeight) break
+    for (const entry of this.#waiting) {
+      if (amount > 0 && weight + entry.weight > most) break
+      weight += entry.weight
       amount += 1
     }
-    const taken = this.#waiting.slice(0, amount)
-    this.#waiting = this.#waiting.slice(amount)
-    return taken
+    this.#waitingWeight -= weight
+    if (amount === this.#waiting.length) {
+      const all = this.#waiting
+      this.#waiting = []
+      return all
+    }
+    return this.#waiting.splice(0, amount)
   }
 
-  async #sendOne(entries: readonly Entry<Item, Result>[]): Promise<void> {
+  /** Never rejects. */
+  async #call(entries: readonly Entry<Item, Result>[]): Promise<void> {
     const { send, explain } = this.#options
     try {
       const left = (entries[0]?.deadline ?? 0) - performance.now()

@@ -5,7 +5,6 @@ import type {
   ClaimRequest,
   ExtendVerdict,
   LeaseRef,
-  Outcome,
   Report,
   RunEvent,
   Settlement,
@@ -102,7 +101,7 @@ export class Runs {
     const sent = known.flatMap((index) => settlements[index] ?? [])
     const claim = next === undefined ? null : this.#encodeClaim(next)
     if (sent.length === 0 && claim === null) return { verdicts, claims: [] }
-    const result = await this.#exchanges.add({ ...encode(sent, settlementArgs), claim })
+    const result = await this.#exchanges.add({ ...encode(sent, addSettlement), claim })
     for (const [at, index] of known.entries()) verdicts[index] = result.verdicts[at] ?? 'stale'
     if (claim === null) return { verdicts, claims: [] }
     // A store that was wiped has forgotten who runs what.
@@ -113,7 +112,7 @@ export class Runs {
   async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
     return Promise.all(
       reports.map((report) =>
-        isJobId(report.jobId) ? this.#reports.add(encode([report], reportArgs)) : 'stale',
+        isJobId(report.jobId) ? this.#reports.add(encode([report], addReport)) : 'stale',
       ),
     )
   }
@@ -144,25 +143,25 @@ export class Runs {
 
   async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<Claim[]> {
     await this.join(claim.room.pool)
-    return (await this.#exchanges.add({ ...encode([], settlementArgs), claim })).claims ?? []
+    return (await this.#exchanges.add({ ...encode([], addSettlement), claim })).claims ?? []
   }
 
   async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
     const amount = exchanges.reduce((sum, { jobIds }) => sum + jobIds.length, 0)
     const claims = exchanges.flatMap(({ claim }) => (claim === null ? [] : [claim]))
-    const args = [
-      amount,
-      ...exchanges.flatMap((exchange) => exchange.args),
-      claims.length,
-      ...claims.flatMap((claim) => claim.args),
-    ]
+    const settled = exchanges.length === 1 ? exchanges[0]?.args : exchanges.flatMap(({ args }) => args)
+    const args = [amount, ...(settled ?? []), claims.length, ...claims.flatMap((claim) => claim.args)]
     const { reply } = await this.#commands.repeat(
       (left) => this.#commands.run(SCRIPTS.settle, this.#partition, args, left),
       deadlineMs,
     )
     const [verdictReplies, claimReplies] = list(reply)
     const verdicts =
-      amount === 0 ? [] : text(verdictReplies).split(' ').map((verdict) => word(verdict, VERDICTS))
+      amount === 0
+        ? []
+        : text(verdictReplies)
+            .split(' ')
+            .map((verdict) => word(verdict, VERDICTS))
     const claimed = list(claimReplies)
     let firstVerdict = 0
     let firstClaim = 0
@@ -196,39 +195,52 @@ export class Runs {
   }
 }
 
-function encode<Run extends LeaseRef>(runs: readonly Run[], argsOf: (run: Run) => Argument[]): Encoded {
-  const args = runs.flatMap(argsOf)
+/** Puts what a script takes of one run behind what is there. */
+type AddArguments<Run> = (run: Run, args: Argument[]) => void
+
+function encode<Run extends LeaseRef>(runs: readonly Run[], add: AddArguments<Run>): Encoded {
+  const args: Argument[] = []
+  const jobIds: string[] = []
+  for (const run of runs) {
+    jobIds.push(run.jobId)
+    add(run, args)
+  }
   let characters = 0
   for (const argument of args) if (typeof argument === 'string') characters += argument.length
   const weight = runs.length + args.length / ARGUMENTS_A_JOB + characters / CHARACTERS_A_JOB
-  return { jobIds: runs.map(({ jobId }) => jobId), args, weight }
+  return { jobIds, args, weight }
 }
 
-function settlementArgs({ jobId, lease, outcome, events }: Settlement): Argument[] {
-  const reported = events.length > 0 ? ['reported', ...eventArgs(events)] : []
-  return [jobId, lease, ...reported, ...outcomeArgs(outcome)]
-}
-
-function reportArgs({ jobId, lease, events }: Report): Argument[] {
-  return [jobId, lease, ...eventArgs(events)]
-}
-
-function eventArgs(events: readonly RunEvent[]): Argument[] {
-  return [events.length, ...events.flatMap((event) => [event.n ?? 0, ...encodeRunEvent(event)])]
-}
-
-function outcomeArgs(outcome: Outcome): Argument[] {
+function addSettlement({ jobId, lease, outcome, events }: Settlement, args: Argument[]): void {
+  args.push(jobId, lease)
+  if (events.length > 0) {
+    args.push('reported')
+    addEvents(events, args)
+  }
   switch (outcome.kind) {
     case 'completed':
-      return ['completed', JSON.stringify(outcome.result)]
+      args.push('completed', JSON.stringify(outcome.result))
+      break
     case 'failed':
-      return ['failed', encodeFailure(outcome.error, outcome.errorCode)]
+      args.push('failed', encodeFailure(outcome.error, outcome.errorCode))
+      break
     case 'retry':
-      return ['rescheduled', encodeFailure(outcome.error, outcome.errorCode), outcome.delayMs]
+      args.push('rescheduled', encodeFailure(outcome.error, outcome.errorCode), outcome.delayMs)
+      break
     case 'cancelled':
     case 'released':
-      return [outcome.kind]
+      args.push(outcome.kind)
   }
+}
+
+function addReport({ jobId, lease, events }: Report, args: Argument[]): void {
+  args.push(jobId, lease)
+  addEvents(events, args)
+}
+
+function addEvents(events: readonly RunEvent[], args: Argument[]): void {
+  args.push(events.length)
+  for (const event of events) args.push(event.n ?? 0, ...encodeRunEvent(event))
 }
 
 function decodeClaims(reply: unknown, worker: string): Claim[] | null {

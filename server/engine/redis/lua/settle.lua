@@ -43,12 +43,12 @@ local function outcome_arguments(outcome)
   if outcome == 'rescheduled' then return argument(), argument() end
 end
 
-local function settle(id, lease)
+local function settle()
+  local id, lease, outcome = next_arguments(3)
   local job = job_key(id)
   local state, kind_text = unpack(call('HMGET', job, 'state', 'kind'))
   local last_seq, last_status = run_of(state, lease)
   local token = string.match(lease, '/(.*)$') or ''
-  local outcome = argument()
   if not last_seq then
     if outcome == 'reported' then
       skip_reported()
@@ -113,8 +113,7 @@ allow_when_out_of_memory()
 local verdicts = {}
 local number_of_settlements = tonumber(argument())
 for n = 1, number_of_settlements do
-  local id, lease = argument(), argument()
-  verdicts[n] = settle(id, lease)
+  verdicts[n] = settle()
 end
 if #settled > 0 then call('ZREM', prefix .. 'leases', unpack(settled)) end
 if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end

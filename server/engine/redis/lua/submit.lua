@@ -41,11 +41,11 @@ end
 local first_order = next_orders(number_of_jobs)
 local statuses, index, receipts, seen = {}, {}, {}, {}
 for n = 1, number_of_jobs do
-  local id, kind_text, payload, extras = argument(), argument(), argument(), argument()
+  local id, kind_text, payload, extras = next_arguments(4)
   local job = job_key(id)
   local kind = kind_of(kind_text)
   local type = kind.type
-  local order = first_order + n - 1
+  local order = order_text(first_order + n - 1)
   local due, tags = 0, ''
   if extras ~= '' then
     local from, time
@@ -53,7 +53,7 @@ for n = 1, number_of_jobs do
     if from ~= '' then due = tonumber(time) + (from == '+' and now or 0) end
   end
   local status = due > now and 'scheduled' or 'queued'
-  local place = place_of(kind, order)
+  local place = kind.rank .. order
   local born = now_text .. ' ' .. place .. tags
   local state = '1 queued'
   if status == 'scheduled' then
@@ -72,7 +72,7 @@ for n = 1, number_of_jobs do
     call('HSET', job, 'state', state, 'kind', kind_text, 'born', born)
     call('SET', prefix .. 'payload:' .. id, payload)
   end
-  index[2 * n - 1] = digits(order)
+  index[2 * n - 1] = order
   index[2 * n] = id
   statuses[n] = status
   if record_name ~= '' then receipts[n] = id .. ' ' .. type .. ' ' .. status end

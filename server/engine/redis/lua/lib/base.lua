@@ -28,12 +28,18 @@ local function argument()
   return ARGV[last_argument]
 end
 
+local function next_arguments(amount)
+  local first = last_argument + 1
+  last_argument = last_argument + amount
+  return unpack(ARGV, first, last_argument)
+end
+
 local job_prefix = prefix .. 'job:'
 local function job_key(id)
   return job_prefix .. id
 end
 
--- What a job's `kind` says to scripts: its type, its priority, how often it may stall, and for how many ms it is kept
+-- What a job's `kind` says to scripts: its type, its rank (what its priority leaves to the highest), how often it may stall, and for how many ms it is kept
 -- once it is terminal. Jobs of one script are mostly of a few kinds.
 local known_kinds = {}
 local function kind_of(kind)
@@ -41,7 +47,7 @@ local function kind_of(kind)
   if not known then
     local type, priority, most_stalls, retention = string.match(kind, '^(%S+) (%d) (%d+) (%d+)')
     known = {
-      type = type, priority = tonumber(priority), most_stalls = tonumber(most_stalls), retention = tonumber(retention),
+      type = type, rank = digits(9 - priority), most_stalls = tonumber(most_stalls), retention = tonumber(retention),
     }
     known_kinds[kind] = known
   end

@@ -4,13 +4,17 @@
 -- when it is found empty (or is paused). `pools` holds when a worker of each pool was last heard of, `pool:<pool>` its
 -- types, `pools:<type>` the pools that run a type. `idle:<pool>` holds, longest first, the workers that wait, each as
 -- `<worker> <type> <type> `: the types are those of the pool that it has no room for.
-local PRIORITY_STEP = 562949953421312 -- 2^49: the order within one priority stays far below it
 local MOST_IDLE_LOOKED_AT = 32
 local KEEP_POOL_EVERY_MS = 60000
 
--- The place in line of an order taken from `next_orders`.
+-- The text of an order, as long for every one of them: as a score it is a number, and what is put in front counts more.
+local function order_text(order)
+  return string.format('%014d', order)
+end
+
+-- The place in line of an order taken from `next_orders`: by priority, then by order.
 local function place_of(kind, order)
-  return digits((9 - kind.priority) * PRIORITY_STEP + order)
+  return kind.rank .. order_text(order)
 end
 
 -- A job's `born` with another place in line.
