@@ -1,18 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { KEYS, openEngine, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-/** Concurrency -> jobs a contender drains in about a second. */
+/** Concurrency -> jobs a contender drains in about two seconds. */
 const LEVELS = {
-  1: { jobcast: 12_000, bullmq: 1500, 'bee-queue': 2000 },
-  10: { jobcast: 20_000, bullmq: 5000, 'bee-queue': 8000 },
-  100: { jobcast: 30_000, bullmq: 6000, 'bee-queue': 10_000 },
+  1: { jobcast: 18_000, bullmq: 2000, 'bee-queue': 3000 },
+  10: { jobcast: 36_000, bullmq: 7000, 'bee-queue': 13_000 },
+  100: { jobcast: 45_000, bullmq: 10_000, 'bee-queue': 18_000 },
 }
-const NOOP_JOBS = new URL('../contenders/noop-jobs.mjs', import.meta.url).pathname
+const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 const BULK = 1000
 /** Of the jobs. */
-const WARM_UP = 0.25
+const WARM_UP = 0.4
 const LOOK_EVERY_MS = 2
 
 /** Worker processes that do nothing, as fast as they can; every job is in the queue before the worker begins. */
@@ -73,18 +73,16 @@ async function atEveryLevel(contender, drain) {
 
 async function drainJobcast({ redis }, jobs, concurrency) {
   await redis.flush()
+  const producer = await startContender('jobcast-producer.mjs', { REDIS_URL: redis.url })
+  await producer.call('addBulks', jobs, BULK)
   const engine = await openEngine({ kind: 'redis', url: redis.url, prefix: PREFIX })
   await engine.pause('noop')
-  for (let first = 0; first < jobs; first += BULK) {
-    await engine.submit({
-      jobs: Array.from({ length: BULK }, (_, n) => newJob('noop', { n: first + n })),
-    })
-  }
+  await producer.stop()
   const worker = await startJobcast({
     REDIS_URL: redis.url,
     JOBCAST_PREFIX: PREFIX,
     JOBCAST_ROLE: 'worker',
-    JOBCAST_JOBS: NOOP_JOBS,
+    JOBCAST_JOBS: JOBS_MODULE,
     JOBCAST_CONCURRENCY: concurrency,
   })
   const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))
@@ -96,11 +94,11 @@ async function drainJobcast({ redis }, jobs, concurrency) {
 
 async function drainPeer(peer, { redis }, jobs, concurrency) {
   await redis.flush()
-  const worker = await startContender(`${peer}-worker.mjs`, {
-    REDIS_PORT: redis.port,
-    CONCURRENCY: concurrency,
-  })
-  await worker.call('fill', jobs)
+  const env = { REDIS_PORT: redis.port, CONCURRENCY: concurrency }
+  const producer = await startContender(`${peer}-producer.mjs`, env)
+  await producer.call('addBulks', jobs, BULK)
+  await producer.stop()
+  const worker = await startContender(`${peer}-worker.mjs`, env)
   const completed = () => worker.call('completed')
   const measured = await time(worker, () => worker.call('begin'), completed, jobs)
   await worker.stop()

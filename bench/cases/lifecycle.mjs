@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { KEYS, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const CONCURRENCY = 100
 const IN_FLIGHT = 100
 const WARM_UP_JOBS = 3000
 const JOBS = { jobcast: 12_000, bullmq: 6000 }
-const NOOP_JOBS = new URL('../contenders/noop-jobs.mjs', import.meta.url).pathname
+const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 const LOOK_EVERY_MS = 5
 
 /** One process submits job by job, 100 in flight, while a worker process runs them: what it costs the server. */
@@ -22,19 +22,19 @@ export default {
   contenders: {
     jobcast: async ({ redis }) => {
       await redis.flush()
-      const engine = await openEngine({ kind: 'redis', url: redis.url, prefix: PREFIX })
-      const worker = await startJobcast({
-        REDIS_URL: redis.url,
-        JOBCAST_PREFIX: PREFIX,
-        JOBCAST_ROLE: 'worker',
-        JOBCAST_JOBS: NOOP_JOBS,
-        JOBCAST_CONCURRENCY: CONCURRENCY,
-      })
-      const submit = (n) => engine.submit({ jobs: [newJob('noop', { n })] })
+      const [worker, producer] = await Promise.all([
+        startJobcast({
+          REDIS_URL: redis.url,
+          JOBCAST_PREFIX: PREFIX,
+          JOBCAST_ROLE: 'worker',
+          JOBCAST_JOBS: JOBS_MODULE,
+          JOBCAST_CONCURRENCY: CONCURRENCY,
+        }),
+        startContender('jobcast-producer.mjs', { REDIS_URL: redis.url }),
+      ])
       const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))
-      const figures = await cost(redis, worker, (jobs) => inFlight(jobs, submit), completed, JOBS.jobcast)
-      await worker.stop()
-      await engine.stop()
+      const figures = await cost(redis, worker, producer, completed, JOBS.jobcast)
+      await Promise.all([worker.stop(), producer.stop()])
       return figures
     },
     bullmq: async ({ redis }) => {
@@ -42,11 +42,10 @@ export default {
       const env = { REDIS_PORT: redis.port, CONCURRENCY }
       const [worker, producer] = await Promise.all([
         startContender('bullmq-worker.mjs', env),
-        startContender('bullmq-worker.mjs', env),
+        startContender('bullmq-producer.mjs', env),
       ])
       await worker.call('begin')
-      const submit = (jobs) => producer.call('add', jobs, IN_FLIGHT)
-      const figures = await cost(redis, worker, submit, () => worker.call('completed'), JOBS.bullmq)
+      const figures = await cost(redis, worker, producer, () => worker.call('completed'), JOBS.bullmq)
       await Promise.all([worker.stop(), producer.stop()])
       return figures
     },
@@ -63,7 +62,8 @@ export default {
   ],
 }
 
-async function cost(redis, worker, submit, completed, jobs) {
+async function cost(redis, worker, producer, completed, jobs) {
+  const submit = (amount) => producer.call('add', amount, IN_FLIGHT)
   const reach = async (amount) => {
     while ((await completed()) < amount) await pause(LOOK_EVERY_MS)
   }
@@ -77,12 +77,4 @@ async function cost(redis, worker, submit, completed, jobs) {
     worker: ((cpuMs(worker.pid) - before.worker) / jobs) * 1000,
     rate: (jobs / (performance.now() - before.at)) * 1000,
   }
-}
-
-async function inFlight(jobs, submit) {
-  let next = 0
-  const lane = async () => {
-    while (next < jobs) await submit(next++)
-  }
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
 }

@@ -37,6 +37,9 @@ type State =
   /** The outcome is known. The handler may still be running; what comes of it is discarded. */
   | { readonly is: 'decided' }
 
+const RUNNING: State = { is: 'running' }
+const DECIDED: State = { is: 'decided' }
+
 /**
  * One attempt of a job: check the payload, run the handler, check the result. Ends in one outcome, decided by
  * whatever comes first: the end of the last step, the timeout, the end of a cancel's grace, or word that the lease
@@ -46,11 +49,11 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   readonly #run: Run
   readonly #runnable: Runnable
   readonly #host: AttemptHost<Run>
-  #state: State = { is: 'running' }
+  #state: State = RUNNING
   #hasEnded = false
   #timer: NodeJS.Timeout | null = null
-  readonly #signal = new LazySignal()
-  readonly #kill = new LazySignal()
+  #signal: LazySignal | null = null
+  #kill: LazySignal | null = null
 
   constructor(run: Run, runnable: Runnable, host: AttemptHost<Run>) {
     this.#run = run
@@ -71,10 +74,12 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 
   get signal(): AbortSignal {
+    this.#signal ??= new LazySignal()
     return this.#signal.signal
   }
 
   get killed(): AbortSignal {
+    this.#kill ??= new LazySignal()
     return this.#kill.signal
   }
 
@@ -111,7 +116,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
       this.#host.cancelGraceMs,
     )
     this.#state = { is: 'cancelling', grace }
-    this.#signal.abort('cancelled')
+    this.#abort('cancelled')
   }
 
   /** The worker stops: the job goes back to its queue. */
@@ -167,7 +172,8 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   #cutShort(outcome: Outcome | null, reason: StopReason): void {
     if (this.#state.is === 'decided') return
     this.#decide(outcome, 0)
-    this.#signal.abort(reason)
+    this.#abort(reason)
+    this.#kill ??= new LazySignal()
     this.#kill.abort(reason)
     if (this.#hasEnded) return
     if (this.#runnable.executor.kills) this.#host.overstayed(this.#run, true)
@@ -175,11 +181,16 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     else setImmediate(() => this.#hasEnded || this.#host.overstayed(this.#run, false))
   }
 
+  #abort(reason: StopReason): void {
+    this.#signal ??= new LazySignal()
+    this.#signal.abort(reason)
+  }
+
   #decide(outcome: Outcome | null, bytes: number): void {
     if (this.#state.is === 'decided') return
     if (this.#state.is === 'cancelling') clearTimeout(this.#state.grace)
     this.#stopTimer()
-    this.#state = { is: 'decided' }
+    this.#state = DECIDED
     this.#host.decided(this.#run, outcome, bytes)
   }
 

@@ -20,10 +20,11 @@ export function checkJson(value: unknown): JsonCheck {
   if (value === null) return { ok: true, json: null, bytes: 4 }
   try {
     // With a function to ask about every value, stringify is several times as slow; few values need it.
-    const text = isPlain(value, MAX_DEPTH) ? JSON.stringify(value) : JSON.stringify(value, refuseSilentLoss)
+    const plain = isPlain(value, MAX_DEPTH)
+    const text = plain ? JSON.stringify(value) : JSON.stringify(value, refuseSilentLoss)
     if (text === undefined) return { ok: false, problem: 'is undefined, which is not JSON' }
     const json: Json = JSON.parse(text)
-    if (isDeeperThan(json, MAX_DEPTH)) return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
+    if (!plain && isDeeperThan(json, MAX_DEPTH)) return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
     return { ok: true, json, bytes: Buffer.byteLength(text) }
   } catch (error) {
     if (error instanceof NotJson) return { ok: false, problem: error.message }

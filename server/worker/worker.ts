@@ -15,7 +15,7 @@ import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
 import { StoreBackoff } from './backoff.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, MAX_CALLS, WORTH_A_CALL } from './exchange.ts'
 import { type Executor, inProcess } from './executor.ts'
 import { ThreadExecutors } from './isolate.ts'
 import { LeaseKeeper } from './lease.ts'
@@ -256,10 +256,16 @@ class JobWorker implements Worker {
     this.#prefetch.add({ run, runnable })
   }
 
-  /** Slots that are free and that no claim under way will fill, and what to have ahead of them. */
+  /**
+   * Slots that are free and that no claim under way will fill, and what to have ahead of them. Where two calls are worth
+   * it, each claims its share: while the jobs of one run here, the store hands out those of the other.
+   */
   #room(): Room {
-    const ahead = this.#prefetch.depth() - this.#prefetch.waiting - this.#expected
-    return this.#slots.room(Math.min(MAX_CALL_JOBS, this.#slots.free + ahead))
+    const depth = this.#prefetch.depth()
+    const all = this.#slots.limit + depth
+    const share = all < MAX_CALLS * WORTH_A_CALL ? all : Math.ceil(all / MAX_CALLS)
+    const room = this.#slots.free + depth - this.#prefetch.waiting - this.#expected
+    return this.#slots.room(Math.min(MAX_CALL_JOBS, share, room))
   }
 
   #hold(room: Room, times: 1 | -1): void {

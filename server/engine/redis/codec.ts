@@ -101,9 +101,9 @@ export function encodeTags(tags: readonly string[]): string {
 
 /** Of `<created> <place> <tags>`. */
 export function decodeBorn(stored: string): { created: string; tags: string[] } {
-  const [created, rest] = cut(stored)
-  const [, tags] = cut(rest)
-  return { created, tags: tags === '' ? [] : JSON.parse(tags) }
+  const place = stored.indexOf(' ')
+  const tags = stored.indexOf(' ', place + 1)
+  return { created: stored.slice(0, place), tags: tags < 0 ? [] : JSON.parse(stored.slice(tags + 1)) }
 }
 
 export function encodeFailure(error: string, errorCode: JobErrorCode): string {

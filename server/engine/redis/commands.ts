@@ -63,7 +63,7 @@ export class Commands {
   /** A plain command that may be sent twice. Rejects with `Unavailable` or `OutcomeUnknown`. */
   async send(command: string, args: readonly Argument[]): Promise<unknown> {
     try {
-      const { reply } = await this.repeat((left) => this.#connection.send(command, args, left))
+      const { reply } = await this.repeat((left) => this.#connection.send(command, [...args], left))
       return reply
     } catch (error) {
       throw asOutcomeUnknown(error, [])

@@ -123,7 +123,7 @@ export class Connection {
    * Rejects with `Unavailable` where nothing was changed (not sent, or refused by a server that takes no commands now),
    * with `AnswerLost` where that is not known, and with the server's error where the command itself is wrong.
    */
-  send(command: string, args: readonly Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
+  send(command: string, args: Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
     const state = this.#state
     if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
     const { link, epoch } = state
@@ -144,7 +144,7 @@ export class Connection {
         reject(error)
       }
       link.pending.add(giveUp)
-      link.redis.call(command, [...args]).then(
+      link.redis.call(command, args).then(
         (reply) => {
           finish()
           resolve({ reply, epoch })

@@ -96,13 +96,15 @@ export class Runs {
     settlements,
     next,
   }: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const verdicts: SettleVerdict[] = settlements.map(() => 'stale')
-    const known = settlements.flatMap((settlement, index) => (isJobId(settlement.jobId) ? [index] : []))
-    const sent = known.flatMap((index) => settlements[index] ?? [])
     const claim = next === undefined ? null : this.#encodeClaim(next)
-    if (sent.length === 0 && claim === null) return { verdicts, claims: [] }
+    const sent = settlements.filter(({ jobId }) => isJobId(jobId))
+    if (sent.length === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
     const result = await this.#exchanges.add({ ...encode(sent, addSettlement), claim })
-    for (const [at, index] of known.entries()) verdicts[index] = result.verdicts[at] ?? 'stale'
+    let answered = 0
+    const verdicts =
+      sent.length === settlements.length
+        ? result.verdicts
+        : settlements.map(({ jobId }) => (isJobId(jobId) && result.verdicts[answered++]) || 'stale')
     if (claim === null) return { verdicts, claims: [] }
     // A store that was wiped has forgotten who runs what.
     const claims = result.claims ?? (await this.#joinAndClaim(claim))
@@ -254,11 +256,13 @@ function decodeClaims(reply: unknown, worker: string): Claim[] | null {
   let nextLarge = 0
   const claimedAt = whole(now)
   for (let at = 0, n = 1; at < cells.length; at += CELLS_A_CLAIM, n++) {
-    const [jobId = '', kind = '', payload = '', born = '', past = ''] = cells.slice(at, at + CELLS_A_CLAIM)
+    const jobId = cells[at] ?? ''
     // A job of an earlier claim that is no longer held.
     if (jobId === '') continue
-    const { type, policy } = decodeKind(kind)
-    const { created, tags } = decodeBorn(born)
+    const { type, policy } = decodeKind(cells[at + 1] ?? '')
+    const payload = cells[at + 2] ?? ''
+    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
+    const past = cells[at + 4] ?? ''
     const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
     claims.push({
       jobId,

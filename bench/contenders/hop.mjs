@@ -1,0 +1,26 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { microsecondsSince, now } from '../harness/clock.mjs'
+import { serve } from '../harness/serve.mjs'
+
+/** Messages over Redis pub/sub: the least that telling another process takes. */
+const redis = new Redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) })
+let times = []
+
+serve({
+  async listen(channel) {
+    redis.on('message', (_channel, at) => times.push(microsecondsSince(at)))
+    await redis.subscribe(channel)
+  },
+  async publish(channel, samples, restMs) {
+    for (let n = 0; n < samples; n++) {
+      await pause(restMs)
+      await redis.publish(channel, now())
+    }
+  },
+  heard() {
+    const heard = times
+    times = []
+    return heard
+  },
+})

@@ -1,0 +1,35 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { now } from '../harness/clock.mjs'
+import { inLanes } from '../harness/lanes.mjs'
+import { newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { serve } from '../harness/serve.mjs'
+
+const engine = await openEngine({ kind: 'redis', url: process.env.REDIS_URL, prefix: PREFIX })
+
+serve({
+  /** One by one, so many at a time. */
+  add: (jobs, inFlight) => inLanes(jobs, inFlight, (n) => engine.submit({ jobs: [newJob('noop', { n })] })),
+  async addBulks(jobs, bulk) {
+    for (let first = 0; first < jobs; first += bulk) {
+      await engine.submit({ jobs: Array.from({ length: bulk }, (_, n) => newJob('noop', { n: first + n })) })
+    }
+  },
+  /** From each submission to the start of its handler, in µs, nothing else going on. */
+  async pickups(samples, restMs) {
+    const times = []
+    for (let n = 0; n < samples; n++) {
+      await pause(restMs)
+      const { jobs } = await engine.submit({ jobs: [newJob('timed', { at: now() })] })
+      times.push(await resultOf(jobs[0].jobId, restMs))
+    }
+    return times
+  },
+})
+
+async function resultOf(jobId, everyMs) {
+  for (;;) {
+    await pause(everyMs)
+    const job = await engine.get(jobId)
+    if (job.status === 'completed') return job.result.us
+  }
+}
