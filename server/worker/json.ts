@@ -24,7 +24,8 @@ export function checkJson(value: unknown): JsonCheck {
     const text = plain ? JSON.stringify(value) : JSON.stringify(value, refuseSilentLoss)
     if (text === undefined) return { ok: false, problem: 'is undefined, which is not JSON' }
     const json: Json = JSON.parse(text)
-    if (!plain && isDeeperThan(json, MAX_DEPTH)) return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
+    if (!plain && isDeeperThan(json, MAX_DEPTH))
+      return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
     return { ok: true, json, bytes: Buffer.byteLength(text) }
   } catch (error) {
     if (error instanceof NotJson) return { ok: false, problem: error.message }

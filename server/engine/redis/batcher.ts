@@ -24,7 +24,7 @@ export interface BatcherOptions<Item, Result> {
 /** Calls under way at once: while the store carries out one, this process makes the next and reads the last. */
 const MOST_CALLS = 2
 /** From this weight on it is worth a call of its own not to wait for the one under way. */
-const WORTH_A_CALL = 16
+const WORTH_A_CALL = 32
 
 /**
  * Makes one call of many: what is asked for in one tick goes together, at once where nothing is under way; a few that

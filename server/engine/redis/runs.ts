@@ -151,26 +151,25 @@ export class Runs {
   async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
     const amount = exchanges.reduce((sum, { jobIds }) => sum + jobIds.length, 0)
     const claims = exchanges.flatMap(({ claim }) => (claim === null ? [] : [claim]))
-    const settled = exchanges.length === 1 ? exchanges[0]?.args : exchanges.flatMap(({ args }) => args)
-    const args = [amount, ...(settled ?? []), claims.length, ...claims.flatMap((claim) => claim.args)]
+    const claimArgs = [claims.length, ...claims.flatMap((claim) => claim.args)]
+    const settles = amount > 0
+    const script = settles ? SCRIPTS.settle : SCRIPTS.claim
+    const args = settles
+      ? [amount, ...exchanges.flatMap((exchange) => exchange.args), ...claimArgs]
+      : claimArgs
     const { reply } = await this.#commands.repeat(
-      (left) => this.#commands.run(SCRIPTS.settle, this.#partition, args, left),
+      (left) => this.#commands.run(script, this.#partition, args, left),
       deadlineMs,
     )
-    const [verdictReplies, claimReplies] = list(reply)
-    const verdicts =
-      amount === 0
-        ? []
-        : text(verdictReplies)
-            .split(' ')
-            .map((verdict) => word(verdict, VERDICTS))
-    const claimed = list(claimReplies)
+    const [settled, claimed] = settles ? list(reply) : ['', reply]
+    const verdicts = settles ? decodeVerdicts(text(settled)) : []
+    const claimReplies = list(claimed)
     let firstVerdict = 0
     let firstClaim = 0
     return exchanges.map(({ jobIds, claim }) => {
       const from = firstVerdict
       firstVerdict += jobIds.length
-      const answered = claim === null ? [] : decodeClaims(claimed[firstClaim++], claim.room.worker)
+      const answered = claim === null ? [] : decodeClaims(claimReplies[firstClaim++], claim.room.worker)
       return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
     })
   }
@@ -243,6 +242,10 @@ function addReport({ jobId, lease, events }: Report, args: Argument[]): void {
 function addEvents(events: readonly RunEvent[], args: Argument[]): void {
   args.push(events.length)
   for (const event of events) args.push(event.n ?? 0, ...encodeRunEvent(event))
+}
+
+function decodeVerdicts(reply: string): SettleVerdict[] {
+  return reply.split(' ').map((verdict) => word(verdict, VERDICTS))
 }
 
 function decodeClaims(reply: unknown, worker: string): Claim[] | null {

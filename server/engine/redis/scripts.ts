@@ -23,6 +23,7 @@ function load(name: string): Script {
 export const SCRIPTS = {
   announce: load('announce'),
   cancel: load('cancel'),
+  claim: load('claim'),
   extend: load('extend'),
   join: load('join'),
   leave: load('leave'),

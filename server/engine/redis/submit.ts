@@ -14,10 +14,19 @@ import type { Keyspace } from './keys.ts'
 import { list, text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
-/** Jobs of one submission, as the script takes them. */
+/** A job as the script takes it. */
+interface EncodedJob {
+  readonly id: string
+  readonly type: string
+  readonly kind: string
+  /** When it is to run, and its tags. */
+  readonly extras: string
+  /** JSON. */
+  readonly payload: string
+}
+
 interface Submission {
-  readonly jobs: readonly { readonly id: string; readonly type: string }[]
-  readonly args: readonly (string | number)[]
+  readonly jobs: readonly EncodedJob[]
   readonly characters: number
 }
 
@@ -58,9 +67,8 @@ export class Submitter {
   }
 
   async #store(submissions: readonly Submission[], deadlineMs: number): Promise<SubmitReceipt[]> {
-    const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
-    const jobs = submissions.flatMap(({ args }) => args)
-    const { reply, epoch } = await this.#send(null, ['', '', '', 0], amount, jobs, deadlineMs)
+    const jobs = submissions.flatMap((submission) => submission.jobs)
+    const { reply, epoch } = await this.#send(null, ['', '', '', 0], jobs, deadlineMs)
     const [tag, now, statuses] = list(reply)
     word(tag, ['stored'])
     const all = text(statuses).split(' ')
@@ -74,13 +82,7 @@ export class Submitter {
 
   async #storeOnce(submission: Submission, record: string, bodyHash: string): Promise<SubmitReceipt> {
     const header = [record, bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
-    const { reply, epoch } = await this.#send(
-      record,
-      header,
-      submission.jobs.length,
-      submission.args,
-      ANSWER_MS,
-    )
+    const { reply, epoch } = await this.#send(record, header, submission.jobs, ANSWER_MS)
     const [tag, second, statuses] = list(reply)
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
       case 'stored':
@@ -98,30 +100,45 @@ export class Submitter {
   #send(
     record: string | null,
     header: readonly (string | number)[],
-    amount: number,
-    jobs: readonly (string | number)[],
+    jobs: readonly EncodedJob[],
     deadlineMs: number,
   ): Promise<Answer> {
     const partition = this.#keys.partitionForSubmission(record)
+    const groups = groupsOf(jobs)
     return this.#commands.repeat((left, again) => {
-      const args = [...header, again ? 'again' : '', amount, ...jobs]
+      const args = [...header, again ? 'again' : '', jobs.length, ...groups]
       return this.#commands.run(SCRIPTS.submit, partition, args, left)
     }, deadlineMs)
   }
 }
 
 function encode(jobs: readonly NewJob[]): Submission {
-  const ids: { id: string; type: string }[] = []
-  const args: string[] = []
   let characters = 0
-  for (const { type, payload, policy, tags, when } of jobs) {
-    const id = newJobId()
+  const encoded = jobs.map(({ type, payload, policy, tags, when }): EncodedJob => {
     const json = JSON.stringify(payload)
-    ids.push({ id, type })
-    args.push(id, encodeKind(type, policy), json, encodeWhen(when) + encodeTags(tags))
     characters += json.length
+    const extras = encodeWhen(when) + encodeTags(tags)
+    return { id: newJobId(), type, kind: encodeKind(type, policy), extras, payload: json }
+  })
+  return { jobs: encoded, characters }
+}
+
+/** Jobs that follow each other and are alike but for id and payload are told once what they have in common. */
+function groupsOf(jobs: readonly EncodedJob[]): (string | number)[] {
+  const args: (string | number)[] = []
+  let first: EncodedJob | undefined
+  let amountAt = 0
+  let amount = 0
+  for (const job of jobs) {
+    if (first === undefined || job.kind !== first.kind || job.extras !== first.extras) {
+      first = job
+      amountAt = args.push(job.kind, job.extras, 0) - 1
+      amount = 0
+    }
+    args[amountAt] = ++amount
+    args.push(job.id, job.payload)
   }
-  return { jobs: ids, args, characters }
+  return args
 }
 
 function encodeWhen(when: NewJob['when']): string {

@@ -5,6 +5,7 @@
 -- Reply 'joined'
 -- Events none
 --@include base
+--@include pools
 --@include queues
 local pool = argument()
 call('ZADD', prefix .. 'pools', now, pool)

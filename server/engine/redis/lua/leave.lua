@@ -5,7 +5,7 @@
 -- Reply 'left'
 -- Events none
 --@include base
---@include queues
+--@include pools
 local pool, member = argument(), argument()
 if call('ZREM', prefix .. 'idle:' .. pool, member) == 0 then
   for _, type in ipairs(call('ZRANGE', prefix .. 'ready:' .. pool, 0, 9)) do

@@ -5,6 +5,7 @@
 -- Reply 'paused' or 'resumed'
 -- Events none
 --@include base
+--@include pools
 --@include queues
 local action, type = argument(), argument()
 call('HSETNX', prefix .. 'types', type, '')

@@ -7,6 +7,7 @@
 --@include base
 --@include counts
 --@include events
+--@include pools
 --@include queues
 local limit = tonumber(argument())
 local scheduled = prefix .. 'scheduled'

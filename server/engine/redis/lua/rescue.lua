@@ -8,6 +8,7 @@
 --@include base
 --@include counts
 --@include events
+--@include pools
 --@include queues
 local limit = tonumber(argument())
 local leases = prefix .. 'leases'

@@ -15,6 +15,7 @@
 --@include events
 --@include fence
 --@include runs
+--@include pools
 --@include queues
 --@include claim
 local LARGEST_FIELD = 64
@@ -119,10 +120,6 @@ if #settled > 0 then call('ZREM', prefix .. 'leases', unpack(settled)) end
 if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end
 store_queued()
 
-local claims = {}
-local number_of_claims = tonumber(argument())
-for n = 1, number_of_claims do
-  claims[n] = claim()
-end
+local claims = claim_all()
 store_counts()
 return { table.concat(verdicts, ' '), claims }

@@ -2,15 +2,16 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  key of the idempotency record or '', digest of the body, epoch, life of the record in ms;
---       'again' where this very call may have been carried out before, number of jobs, then of each: id,
---       kind, payload (JSON), when: '' (now), '+<ms>' (from now) or '@<ms since 1970>', followed by its tags: ' ' and
---       JSON, where it has any
+--       'again' where this very call may have been carried out before, number of jobs, then of each group of jobs that
+--       are alike: kind, when ('' now, '+<ms>' from now or '@<ms since 1970>') followed by tags (' ' and JSON) where there
+--       are any, number of its jobs, and of each: id, payload (JSON)
 -- Reply { 'stored', now, the jobs' statuses with spaces in between }
 --       { 'replayed', record }: the key was used with this body before
 --       { 'mismatch' }: … with another body
 -- Events of each job: queued, or scheduled (not published: nobody can know the job yet)
 --@include base
 --@include counts
+--@include pools
 --@include queues
 local LARGEST_FIELD = 64
 
@@ -25,47 +26,63 @@ if record_name ~= '' then
 end
 
 local again, number_of_jobs = argument(), tonumber(argument())
-if again ~= '' then
-  local born = call('HGET', job_key(ARGV[last_argument + 1]), 'born')
-  if born then
-    local created = string.match(born, '^%d+')
-    local statuses = {}
-    for n = 1, number_of_jobs do
-      local id = ARGV[last_argument + 1 + (n - 1) * 4]
-      statuses[n] = call('HEXISTS', job_key(id), '1') == 1 and 'scheduled' or 'queued'
+local first_argument = last_argument
+
+-- When jobs are due, and their tags as `born` has them.
+local function parse_extras(extras)
+  if extras == '' then return 0, '' end
+  local from, time, tags = string.match(extras, '^([+@]?)(-?%d*)(.*)$')
+  if from == '' then return 0, tags end
+  return tonumber(time) + (from == '+' and now or 0), tags
+end
+
+-- Calls back with the number, id and payload of each job, and what those of its group have in common.
+local function each_job(visit)
+  last_argument = first_argument
+  local n = 0
+  while n < number_of_jobs do
+    local kind_text, extras, amount = next_arguments(3)
+    local kind = kind_of(kind_text)
+    local due, tags = parse_extras(extras)
+    for _ = 1, tonumber(amount) do
+      n = n + 1
+      local id, payload = next_arguments(2)
+      visit(n, id, payload, kind, kind_text, due, tags)
     end
-    return { 'stored', created, table.concat(statuses, ' ') }
   end
 end
 
-local first_order = next_orders(number_of_jobs)
 local statuses, index, receipts, seen = {}, {}, {}, {}
-for n = 1, number_of_jobs do
-  local id, kind_text, payload, extras = next_arguments(4)
+
+if again ~= '' then
+  local created
+  each_job(function(n, id)
+    local born = call('HGET', job_key(id), 'born')
+    created = created or born and string.match(born, '^%d+')
+    statuses[n] = call('HEXISTS', job_key(id), '1') == 1 and 'scheduled' or 'queued'
+  end)
+  if created then return { 'stored', created, table.concat(statuses, ' ') } end
+end
+
+local first_order = next_orders(number_of_jobs)
+
+-- A small hash is searched from its beginning: what is asked for most often comes first.
+local function store(n, id, payload, kind, kind_text, due, tags)
   local job = job_key(id)
-  local kind = kind_of(kind_text)
   local type = kind.type
   local order = order_text(first_order + n - 1)
-  local due, tags = 0, ''
-  if extras ~= '' then
-    local from, time
-    from, time, tags = string.match(extras, '^([+@]?)(-?%d*)(.*)$')
-    if from ~= '' then due = tonumber(time) + (from == '+' and now or 0) end
-  end
-  local status = due > now and 'scheduled' or 'queued'
   local place = kind.rank .. order
   local born = now_text .. ' ' .. place .. tags
-  local state = '1 queued'
-  if status == 'scheduled' then
+  local status, state = 'queued', '1 queued'
+  if due > now then
     local due_text = digits(due)
-    state = '1 scheduled ' .. due_text
+    status, state = 'scheduled', '1 scheduled ' .. due_text
     call('HSET', job, '1', now_text .. ' scheduled ' .. due_text)
     call('ZADD', prefix .. 'scheduled', due_text, id)
     count('scheduled', type, 1)
   else
     enqueue(type, place, id)
   end
-  -- A small hash is searched from its beginning: what is asked for most often comes first.
   if #payload <= LARGEST_FIELD then
     call('HSET', job, 'state', state, 'kind', kind_text, 'born', born, 'payload', payload)
   else
@@ -81,6 +98,7 @@ for n = 1, number_of_jobs do
     call('HSETNX', prefix .. 'types', type, '')
   end
 end
+each_job(store)
 call('ZADD', prefix .. 'jobs', unpack(index))
 if record_name ~= '' then
   local record = body_hash .. '\n' .. epoch .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')

@@ -6,7 +6,7 @@
 -- Reply 'work', 'waiting' or 'unknown_pool'
 -- Events none
 --@include base
---@include queues
+--@include pools
 local pool, member = argument(), argument()
 if not keep_pool(pool) then return 'unknown_pool' end
 

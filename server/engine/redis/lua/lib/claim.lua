@@ -122,7 +122,8 @@ local function claim()
   local emptied
   repeat
     emptied = false
-    ready_types = call('ZRANGE', ready, 0, remaining + number_of_limits)
+    local most = remaining + number_of_limits + 1
+    ready_types = call('ZRANGE', ready, 0, most - 1)
     local active = {}
     for _, type in ipairs(ready_types) do
       if (limits[type] or remaining) > 0 then active[#active + 1] = type end
@@ -146,7 +147,8 @@ local function claim()
       end
       active = still_active
     end
-  until remaining <= 0 or not emptied
+    -- Where all ready types were looked at, those that were found empty leave none to be looked at.
+  until remaining <= 0 or not emptied or #ready_types < most
 
   if #ids > 0 then
     call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
@@ -169,4 +171,14 @@ local function claim()
     end
   end
   return reply_claimed(token, now_text)
+end
+
+-- Arguments: number of claims, then those of each.
+local function claim_all()
+  local replies = {}
+  local number_of_claims = tonumber(argument())
+  for n = 1, number_of_claims do
+    replies[n] = claim()
+  end
+  return replies
 end
