@@ -1,6 +1,6 @@
-// Builds what is out of date: dist/server, dist/shared and dist/client with tsc, dist/page with Vite.
+// Builds what is out of date: dist/client and dist/shared with tsc, dist/server and dist/page with Vite.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -9,6 +9,13 @@ process.chdir(root)
 
 const CODE = { stamp: 'dist/.code', from: ['server', 'shared', 'client'], build: buildCode }
 const PAGE = { stamp: 'dist/.page', from: ['client', 'shared', 'vite.config.ts'], build: buildPage }
+const CONFIGURATION = [
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tsconfig.server.json',
+  'scripts/bundle.mjs',
+]
 
 for (const target of [CODE, PAGE]) {
   if (!process.argv.includes('--force') && isFresh(target)) continue
@@ -19,20 +26,21 @@ for (const target of [CODE, PAGE]) {
 function buildCode() {
   for (const folder of ['server', 'shared', 'client'])
     rmSync(join('dist', folder), { recursive: true, force: true })
-  run('tsc', ['-p', 'tsconfig.build.json'])
-  for (const file of files('server')) {
-    if (!file.endsWith('.lua')) continue
-    mkdirSync(dirname(join('dist', file)), { recursive: true })
-    cpSync(file, join('dist', file))
-  }
+  run(binary('tsc'), ['-p', 'tsconfig.build.json'])
+  run(binary('tsc'), ['-p', 'tsconfig.server.json'])
+  run(process.execPath, [join('scripts', 'bundle.mjs')])
 }
 
 function buildPage() {
-  run('vite', ['build', '--logLevel', 'warn'])
+  run(binary('vite'), ['build', '--logLevel', 'warn'])
 }
 
-function run(tool, args) {
-  const { status } = spawnSync(join('node_modules', '.bin', tool), args, {
+function binary(tool) {
+  return join('node_modules', '.bin', tool)
+}
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   })
@@ -42,7 +50,7 @@ function run(tool, args) {
 function isFresh({ stamp, from }) {
   if (!existsSync(stamp)) return false
   const built = statSync(stamp).mtimeMs
-  const sources = [...from, 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+  const sources = [...from, ...CONFIGURATION]
   return sources.flatMap(files).every((file) => statSync(file).mtimeMs < built)
 }
 

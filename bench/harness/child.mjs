@@ -111,7 +111,8 @@ export function within(promise, ms, message) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-function launch(args, env, stdio) {
+/** Starts Node with these arguments, ended with this process. */
+export function launch(args, env, stdio) {
   const texts = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
   return track(spawn(process.execPath, args, { env: { ...process.env, ...texts }, stdio }))
 }

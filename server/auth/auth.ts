@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { errors, jwtVerify, SignJWT } from 'jose'
 
 /** Role of an API key; each includes the ones before it. */
 export const ROLES = ['read', 'submit', 'admin'] as const
@@ -35,6 +34,13 @@ export type JobAction = 'read' | 'cancel' | 'retry' | 'remove' | 'issue'
 export type StoreAction = 'read' | 'submit' | 'admin'
 export type Permission = 'allowed' | 'forbidden' | 'not_found'
 
+/** Only where keys are asked for are there tokens. */
+let loading: Promise<typeof import('jose')> | undefined
+function loadJose(): Promise<typeof import('jose')> {
+  loading ??= import('jose')
+  return loading
+}
+
 /** API keys and job tokens: who is calling, and what they may do. Tokens are JWTs (RFC 7519) signed with HS256. */
 export class Auth {
   /** Whether credentials are asked for at all. */
@@ -62,6 +68,7 @@ export class Auth {
   /** A job token; without API keys there are none, and null is returned. */
   async issue(caller: Caller, jobId: string): Promise<string | null> {
     if (!this.enabled) return null
+    const { SignJWT } = await loadJose()
     return (
       new SignJWT({ job: jobId, rights: rightsOf(caller) })
         .setProtectedHeader({ alg: 'HS256' })
@@ -80,6 +87,7 @@ export class Auth {
   }
 
   async #readToken(credential: string): Promise<Identified> {
+    const { errors, jwtVerify } = await loadJose()
     try {
       const { payload } = await jwtVerify(credential, this.#secret, {
         algorithms: ['HS256'],

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
+import type { Awaitable } from '../jobs/define-job.ts'
 import { notFound, ProblemError } from './problem.ts'
-import type { HttpContext, Route } from './route.ts'
+import type { Access, HttpContext, Route } from './route.ts'
 
 /**
  * Against pages of other origins: they may read nothing that CORS does not let them, so a GET is harmless, and
@@ -37,19 +38,18 @@ export function rememberHost(origins: OriginPolicy): OriginPolicy {
 const ANYONE: Caller = { kind: 'anyone' }
 
 /** Who is calling, and that they may. Throws `unauthorized`, `forbidden` and `not_found`. */
-export async function authorize(
-  auth: Auth,
-  route: Route,
-  context: HttpContext,
-  jobId: string,
-): Promise<Caller> {
-  if (route.access === 'open') return ANYONE
-  const caller = auth.enabled ? await identify(auth, route, context) : ANYONE
-  const permission =
-    'job' in route.access ? mayOnJob(caller, route.access.job, jobId) : mayOnStore(caller, route.access.store)
+export function authorize(auth: Auth, route: Route, context: HttpContext, jobId: string): Awaitable<Caller> {
+  const { access } = route
+  if (access === 'open') return ANYONE
+  if (!auth.enabled) return permit(ANYONE, access, jobId)
+  return identify(auth, route, context).then((caller) => permit(caller, access, jobId))
+}
+
+function permit(caller: Caller, access: Exclude<Access, 'open'>, jobId: string): Caller {
+  const permission = 'job' in access ? mayOnJob(caller, access.job, jobId) : mayOnStore(caller, access.store)
   if (permission === 'forbidden') throw new ProblemError('forbidden', 'this key or token may not do this')
   // What is not shaped like an id never reaches the store.
-  if (permission === 'not_found' || ('job' in route.access && !isJobId(jobId))) throw notFound()
+  if (permission === 'not_found' || ('job' in access && !isJobId(jobId))) throw notFound()
   return caller
 }
 

@@ -7,18 +7,13 @@ const REQUEST_HEADERS = 'Authorization, Content-Type, Idempotency-Key, If-None-M
 const PREFLIGHT_MAX_AGE_S = '600'
 
 /** Lets a page of an allowed origin read the answer (Fetch standard, section CORS protocol). */
-export function allowOrigin(
-  response: Response,
-  { headers }: IncomingMessage,
-  origins: OriginPolicy,
-): Response {
+export function allowOrigin(response: Response, { headers }: IncomingMessage, origins: OriginPolicy): void {
   const { origin, host } = headers
-  if (origin === undefined) return response
+  if (origin === undefined) return
   response.headers.append('vary', 'Origin')
-  if (!origins.allowsOrigin(origin, host)) return response
+  if (!origins.allowsOrigin(origin, host)) return
   response.headers.set('access-control-allow-origin', origin)
   response.headers.set('access-control-expose-headers', EXPOSED)
-  return response
 }
 
 /** Answer to OPTIONS: what the address can do and, to a browser's preflight, what a page may do with it. */

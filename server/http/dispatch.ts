@@ -4,8 +4,10 @@ import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
 import type { Events } from '../events.ts'
+import type { Awaitable } from '../jobs/define-job.ts'
 import { authorize, checkOrigin } from './access.ts'
 import { allowOrigin, optionsAnswer } from './cors.ts'
+import { LiteralRouter } from './literal-router.ts'
 import { Disconnected, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
 import type { HttpContext, Route } from './route.ts'
 import { methodNotAllowed, RouteTable } from './routing.ts'
@@ -30,55 +32,55 @@ const CLIENT_CLOSED_REQUEST = 499
  * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
  */
 export function dispatch({ routes, auth, origins, events, page }: DispatchOptions): App {
-  const app: App = new Hono()
+  const app: App = new Hono({ router: new LiteralRouter() })
   const table = new RouteTable(routes)
 
   for (const route of routes) {
-    app.on(route.method, route.path, (context) => observed(context, route.path, () => answer(route, context)))
+    const run = (context: HttpContext) => answer(route, context)
+    app.on(route.method, route.path, (context) => observed(context, route.path, run))
   }
   app.notFound((context) => {
     const isPage = page !== null && table.allow(context.req.path) === null
-    return observed(context, isPage ? 'page' : 'unknown', () => answerElse(context))
+    return observed(context, isPage ? 'page' : 'unknown', answerElse)
   })
   return app
 
   async function observed(
     context: HttpContext,
     route: string,
-    run: () => Promise<Response> | Response,
+    run: (context: HttpContext) => Awaitable<Response>,
   ): Promise<Response> {
     const started = performance.now()
+    const { incoming } = context.env
     const { method } = context.req.raw
-    const response = await finish(context, `${method} ${route}`, run)
+    let response: Response
+    try {
+      if (origins !== null) checkOrigin(incoming, origins)
+      response = await run(context)
+    } catch (error) {
+      response = refuse(`${method} ${route}`, error)
+    }
+    if (origins !== null && response.status !== CLIENT_CLOSED_REQUEST)
+      allowOrigin(response, incoming, origins)
     events.emit('http.answered', { method, route, status: response.status, ms: performance.now() - started })
     return response
   }
 
-  async function finish(
-    context: HttpContext,
-    where: string,
-    run: () => Promise<Response> | Response,
-  ): Promise<Response> {
-    const { incoming } = context.env
-    let response: Response
-    try {
-      if (origins !== null) checkOrigin(incoming, origins)
-      response = await run()
-    } catch (error) {
-      if (error instanceof Disconnected) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
-      response = problemResponse(problemOf(error) ?? unforeseen(where, error))
-    }
-    return origins === null ? response : allowOrigin(response, incoming, origins)
+  function refuse(where: string, error: unknown): Response {
+    if (error instanceof Disconnected) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+    return problemResponse(problemOf(error) ?? unforeseen(where, error))
   }
 
-  async function answer(route: Route, context: HttpContext): Promise<Response> {
+  function answer(route: Route, context: HttpContext): Awaitable<Response> {
     const jobId = context.req.param('id') ?? ''
     const { path } = context.req
     if (jobId !== '' && !isJobId(jobId) && table.isLiteral(path)) {
       throw methodNotAllowed(context.req.raw.method, table.allow(path) ?? '')
     }
-    const caller = await authorize(auth, route, context, jobId)
-    return route.answer(context, caller, jobId)
+    const caller = authorize(auth, route, context, jobId)
+    return caller instanceof Promise
+      ? caller.then((identified) => route.answer(context, identified, jobId))
+      : route.answer(context, caller, jobId)
   }
 
   function answerElse(context: HttpContext): Response {

@@ -42,21 +42,22 @@ The API is described at /openapi.json.
 
 /**
  * Serves the built web page from memory: it is small, and a path that comes from outside is looked up in a map
- * and never reaches the file system. Navigations to addresses of the page's own router get its index.
+ * and never reaches the file system. A file is read and compressed when it is first asked for, so that a start waits
+ * for none of them. Navigations to addresses of the page's own router get its index.
  */
 export function loadPage(folder: string | null): (context: HttpContext) => Response | null {
   if (folder === null)
     return ({ req, env }) => (reads(env.incoming.method) && req.path === '/' ? notBuilt() : null)
-  const files = readFolder(folder)
+  const files = listFolder(folder)
   const index = files.get('/index.html')
   return ({ env: { incoming } }) => {
     if (!reads(incoming.method)) return null
     // As it was sent: what a URL parser makes of `/a/../b` would hide what was asked for.
     const path = (incoming.url ?? '').replace(/[?#].*$/s, '')
     const file = path === '/' ? index : files.get(path)
-    if (file !== undefined) return show(file, incoming.headers)
+    if (file !== undefined) return show(file(), incoming.headers)
     return index !== undefined && isNavigation(path, incoming.headers.accept)
-      ? show(index, incoming.headers)
+      ? show(index(), incoming.headers)
       : null
   }
 }
@@ -89,12 +90,17 @@ function show(file: PageFile, headers: HttpContext['env']['incoming']['headers']
   return new Response(file.body, { headers: file.headers })
 }
 
-function readFolder(folder: string): Map<string, PageFile> {
-  const files = new Map<string, PageFile>()
+/** By path: what reads the file the first time and has it the next. */
+function listFolder(folder: string): Map<string, () => PageFile> {
+  const files = new Map<string, () => PageFile>()
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue
     const path = join(entry.parentPath, entry.name)
-    files.set(`/${relative(folder, path).split(sep).join('/')}`, readFile(path))
+    let file: PageFile | undefined
+    files.set(`/${relative(folder, path).split(sep).join('/')}`, () => {
+      file ??= readFile(path)
+      return file
+    })
   }
   return files
 }

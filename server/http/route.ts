@@ -39,10 +39,14 @@ export function route<Schema extends z.ZodObject>(definition: {
   handle(call: Call<z.output<Schema>>): Promise<Response> | Response
 }): Route {
   const { query, handle, ...rest } = definition
+  // No parameter of any call is required, and most calls have none.
+  const none = parseQuery(query, '')
   return {
     ...rest,
-    answer: (context, caller, jobId) =>
-      handle({ context, caller, jobId, query: parseQuery(query, context.req.url) }),
+    answer(context, caller, jobId) {
+      const { url } = context.req
+      return handle({ context, caller, jobId, query: url.includes('?') ? parseQuery(query, url) : none })
+    },
   }
 }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { type RunPolicy, SubmitOptions, TypeName } from '../../shared/api.ts'
+import { type RunPolicy, SubmitOptions } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
+import type { Awaitable, Issue } from '../jobs/define-job.ts'
 import type { KnownType, TypeRegistry } from '../jobs/registry.ts'
 import { explain, type FieldError, ProblemError } from './problem.ts'
 
@@ -36,16 +37,35 @@ const Envelope = z.strictObject({
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
-/** Checks one submission, once and for all: nothing is left open in the job that comes out. */
-export async function checkSubmission(body: unknown, rules: SubmissionRules): Promise<Checked> {
+/**
+ * Checks one submission, once and for all: nothing is left open in the job that comes out. The answer comes at once
+ * where type and schema are this process's own, so that a batch of them does not wait job by job.
+ */
+export function checkSubmission(body: unknown, rules: SubmissionRules): Awaitable<Checked> {
   const envelope = Envelope.safeParse(body)
   if (!envelope.success) return refuseEnvelope(envelope.error.issues)
-  const { payload, options = {} } = envelope.data
   const type = envelope.data.type ?? rules.defaultType
   if (type === null) {
     return refuse('invalid_request', 'the submission is not valid', [{ path: 'type', message: 'is missing' }])
   }
-  const known = TypeName.safeParse(type).success ? await rules.registry.find(type) : null
+  const submission = { type, payload: envelope.data.payload, options: envelope.data.options }
+  const known = rules.registry.find(type)
+  return known instanceof Promise
+    ? known.then((found) => checkAgainst(found, submission, rules))
+    : checkAgainst(known, submission, rules)
+}
+
+interface Submission {
+  readonly type: string
+  readonly payload: unknown
+  readonly options: SubmitOptions | undefined
+}
+
+function checkAgainst(
+  known: KnownType | null,
+  { type, payload, options }: Submission,
+  { maxPayloadBytes }: SubmissionRules,
+): Awaitable<Checked> {
   if (known === null) {
     return refuse('unknown_type', 'there is no such job type', [
       { path: 'type', message: 'is no known job type' },
@@ -59,15 +79,18 @@ export async function checkSubmission(body: unknown, rules: SubmissionRules): Pr
       { path: 'payload', message: `is nested more than ${MAX_DEPTH} deep` },
     ])
   }
-  if (rules.maxPayloadBytes !== null && Buffer.byteLength(JSON.stringify(payload)) > rules.maxPayloadBytes) {
-    const message = `may have ${rules.maxPayloadBytes} bytes of JSON`
+  if (maxPayloadBytes !== null && Buffer.byteLength(JSON.stringify(payload)) > maxPayloadBytes) {
+    const message = `may have ${maxPayloadBytes} bytes of JSON`
     return refuse('payload_too_large', 'the payload is too large', [{ path: 'payload', message }])
   }
-  const late = checkRunAt(options)
+  const late = options === undefined ? null : checkRunAt(options)
   if (late !== null) return refuse('invalid_options', 'the options are not valid', [late])
-  const errors = await checkPayload(known, payload as Json)
-  if (errors.length > 0) return refuse('invalid_payload', 'the payload is not valid', errors)
-  return { ok: true, job: toJob(type, payload as Json, options, known.policy) }
+  const conclude = (issues: readonly Issue[]): Checked =>
+    issues.length === 0
+      ? { ok: true, job: toJob(type, payload as Json, options, known.policy) }
+      : refuse('invalid_payload', 'the payload is not valid', issues.map(inPayload))
+  const issues = known.check(payload as Json)
+  return issues instanceof Promise ? issues.then(conclude) : conclude(issues)
 }
 
 /** Throws what is wrong with a submission; `at` is where it stands in the body. */
@@ -95,17 +118,18 @@ export function toErrors(issue: z.core.$ZodIssue): FieldError[] {
   return [{ path: issue.path.join('.'), message: issue.message }]
 }
 
-async function checkPayload(known: KnownType, payload: Json): Promise<FieldError[]> {
-  const issues = await known.check(payload)
-  return issues.map(({ path, message }) => ({ path: path === '' ? 'payload' : `payload.${path}`, message }))
+function inPayload({ path, message }: Issue): FieldError {
+  return { path: path === '' ? 'payload' : `payload.${path}`, message }
 }
 
 /** Whether arrays and objects are nested more than `limit` deep; looks no deeper than that. */
 function isDeeper(value: unknown, limit: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (limit === 0) return true
-  const inner = Array.isArray(value) ? value : Object.values(value)
-  return inner.some((one) => isDeeper(one, limit - 1))
+  if (Array.isArray(value)) return value.some((one) => isDeeper(one, limit - 1))
+  // Out of `JSON.parse`, an object has no fields but its own.
+  for (const field in value) if (isDeeper(value[field as keyof typeof value], limit - 1)) return true
+  return false
 }
 
 function checkRunAt({ runAt }: SubmitOptions): FieldError | null {
@@ -115,8 +139,12 @@ function checkRunAt({ runAt }: SubmitOptions): FieldError | null {
   return time - Date.now() > YEAR_MS ? { path: 'options.runAt', message: 'is more than a year ahead' } : null
 }
 
+const NO_TAGS: readonly string[] = []
+const AT_ONCE = { delayMs: 0 } as const
+
 /** What the submission says, else what the type says, which has the defaults in it already. */
-function toJob(type: string, payload: Json, options: SubmitOptions, policy: RunPolicy): NewJob {
+function toJob(type: string, payload: Json, options: SubmitOptions | undefined, policy: RunPolicy): NewJob {
+  if (options === undefined) return { type, payload, policy, tags: NO_TAGS, when: AT_ONCE }
   const { backoff = {}, runAt } = options
   return {
     type,
@@ -134,7 +162,7 @@ function toJob(type: string, payload: Json, options: SubmitOptions, policy: RunP
       timeoutMs: options.timeoutMs ?? policy.timeoutMs,
       retainMs: options.retainMs ?? policy.retainMs,
     },
-    tags: options.tags ?? [],
+    tags: options.tags ?? NO_TAGS,
     when: typeof runAt === 'string' ? { runAt: Date.parse(runAt) } : { delayMs: options.delayMs ?? 0 },
   }
 }

@@ -7,6 +7,7 @@ import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { awaitTerminal } from '../gateway/long-poll.ts'
+import type { Awaitable } from '../jobs/define-job.ts'
 import type { TypeRegistry } from '../jobs/registry.ts'
 import { type JsonBody, readJson } from './body.ts'
 import { idempotencyKey, idempotencyOf } from './idempotency.ts'
@@ -79,7 +80,11 @@ async function submitOne(
     const job = await awaitTerminal(deps.hub, submitted.jobId, waitS * 1000, context.req.raw.signal)
     if (job !== null) return json(200, job, { ...answerHeaders, 'preference-applied': `wait=${waitS}` })
   }
-  return json(202, await toAnswer(deps.auth, caller, submitted), answerHeaders)
+  const answer = toAnswer(
+    submitted,
+    deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null,
+  )
+  return json(202, answer, answerHeaders)
 }
 
 async function submitBatch(deps: SubmitDeps, { context, caller }: Call<unknown>): Promise<Response> {
@@ -87,8 +92,7 @@ async function submitBatch(deps: SubmitDeps, { context, caller }: Call<unknown>)
   const body = await readJson(context, deps.maxBytes * 2)
   const jobs = await checkBatch(deps, body)
   const receipt = await store(deps, 'batch', requestFor(jobs, key, caller, body))
-  const answers = await Promise.all(receipt.jobs.map((job) => toAnswer(deps.auth, caller, job)))
-  return json(202, { jobs: answers }, replayHeader(receipt))
+  return json(202, { jobs: await toAnswers(deps.auth, caller, receipt.jobs) }, replayHeader(receipt))
 }
 
 /** All jobs of the batch; throws what is wrong with any of them, under the code of the first. */
@@ -103,7 +107,8 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   const errors: FieldError[] = []
   let first: Refused | undefined
   for (const [index, submission] of envelope.data.jobs.entries()) {
-    const checked = await checkSubmission(submission, rules)
+    const checking = checkSubmission(submission, rules)
+    const checked = checking instanceof Promise ? await checking : checking
     if (checked.ok) {
       jobs.push(checked.job)
       continue
@@ -149,13 +154,19 @@ function countTypes(jobs: readonly SubmittedJob[]): Map<string, number> {
   return counts
 }
 
-async function toAnswer(auth: Auth, caller: Caller, job: SubmittedJob): Promise<SubmitAnswer> {
-  const { jobId, status, type, createdAt, cursor } = job
+function toAnswers(auth: Auth, caller: Caller, jobs: readonly SubmittedJob[]): Awaitable<SubmitAnswer[]> {
+  if (!auth.enabled) return jobs.map((job) => toAnswer(job, null))
+  return Promise.all(jobs.map(async (job) => toAnswer(job, await auth.issue(caller, job.jobId))))
+}
+
+function toAnswer(
+  { jobId, status, type, createdAt, cursor }: SubmittedJob,
+  token: string | null,
+): SubmitAnswer {
   const self = `/api/jobs/${jobId}`
   const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, socket: `/ws?job=${jobId}` }
-  if (!auth.enabled) return { jobId, status, type, createdAt, cursor, links }
-  const token = await auth.issue(caller, jobId)
-  return { jobId, status, type, createdAt, cursor, ...(token !== null && { token }), links }
+  if (token === null) return { jobId, status, type, createdAt, cursor, links }
+  return { jobId, status, type, createdAt, cursor, token, links }
 }
 
 function replayHeader({ replayed }: SubmitReceipt): Record<string, string> {

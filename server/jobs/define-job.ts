@@ -105,7 +105,8 @@ const Definition = z
 
 /** Checks what a user's module exports; throws a `TypeError` that names type and field. */
 export function checkDefinition(value: unknown): JobDefinition {
-  const checked = Definition.safeParse(value)
+  // Compiling a schema pays for itself only when it is used often.
+  const checked = Definition.safeParse(value, { jitless: true })
   if (checked.success) return value as JobDefinition
   const name = (value as { type?: unknown } | null)?.type
   const issue = checked.error.issues[0]
@@ -127,21 +128,27 @@ export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_O
   }
 }
 
+/** What may be known at once: most schemas check without waiting, and then nothing waits for them. */
+export type Awaitable<T> = T | Promise<T>
+
 export interface Issue {
   /** Dotted, relative to the value; empty for the value itself. */
   readonly path: string
   readonly message: string
 }
 
+export type CheckedValue = { ok: true; value: unknown } | { ok: false; issues: Issue[] }
+
 /** Holds a value to a schema: what the schema makes of it, or what is wrong with it. */
-export async function checkValue(
-  standard: StandardSchemaV1 | undefined,
-  value: unknown,
-): Promise<{ ok: true; value: unknown } | { ok: false; issues: Issue[] }> {
+export function checkValue(standard: StandardSchemaV1 | undefined, value: unknown): Awaitable<CheckedValue> {
   if (standard === undefined) return { ok: true, value }
-  const checked = await standard['~standard'].validate(value)
-  if (checked.issues === undefined) return { ok: true, value: checked.value }
-  return { ok: false, issues: checked.issues.flatMap(toIssues) }
+  const result = standard['~standard'].validate(value)
+  return 'then' in result ? Promise.resolve(result).then(toChecked) : toChecked(result)
+}
+
+function toChecked(result: StandardSchemaV1.Result<unknown>): CheckedValue {
+  if (result.issues === undefined) return { ok: true, value: result.value }
+  return { ok: false, issues: result.issues.flatMap(toIssues) }
 }
 
 /** Of unknown fields zod names the object that they are in; whoever sent them looks for the fields. */

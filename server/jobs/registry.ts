@@ -1,13 +1,21 @@
-import type { RunPolicy } from '../../shared/api.ts'
+import { type RunPolicy, TypeName } from '../../shared/api.ts'
 import type { Engine, Json, TypeRegistration } from '../engine/engine.ts'
-import { checkValue, type Issue, type JobDefinition, payloadSchemaOf, policyOf } from './define-job.ts'
+import {
+  type Awaitable,
+  type CheckedValue,
+  checkValue,
+  type Issue,
+  type JobDefinition,
+  payloadSchemaOf,
+  policyOf,
+} from './define-job.ts'
 
 /** A job type as a submission needs it. */
 export interface KnownType {
   readonly type: string
   readonly policy: RunPolicy
   /** Issues with paths relative to the payload; none where this process does not have the schema itself. */
-  check(payload: Json): Promise<Issue[]>
+  check(payload: Json): Awaitable<readonly Issue[]>
 }
 
 /** How long what other processes registered is believed, in ms. */
@@ -21,6 +29,7 @@ export class TypeRegistry {
   readonly definitions: ReadonlyMap<string, JobDefinition>
   readonly #engine: Engine
   readonly #retainMs: number
+  readonly #local: ReadonlyMap<string, KnownType>
   #foreign = new Map<string, KnownType>()
   #refreshed = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | null = null
@@ -35,6 +44,7 @@ export class TypeRegistry {
     this.definitions = byType
     this.#engine = engine
     this.#retainMs = retainMs
+    this.#local = new Map(definitions.map((definition) => [definition.type, toKnown(definition, retainMs)]))
   }
 
   /** What this process tells the store about its types. */
@@ -47,22 +57,13 @@ export class TypeRegistry {
   }
 
   /** Null for an unknown type. Rejects with `Unavailable` where only the store could tell. */
-  async find(type: string): Promise<KnownType | null> {
-    const definition = this.definitions.get(type)
-    if (definition !== undefined) return this.#local(definition)
-    if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
-    return this.#foreign.get(type) ?? null
+  find(type: string): Awaitable<KnownType | null> {
+    return this.#local.get(type) ?? (TypeName.safeParse(type).success ? this.#findForeign(type) : null)
   }
 
-  #local(definition: JobDefinition): KnownType {
-    return {
-      type: definition.type,
-      policy: policyOf(definition, this.#retainMs),
-      check: async (payload) => {
-        const checked = await checkValue(definition.payload, payload)
-        return checked.ok ? [] : checked.issues
-      },
-    }
+  async #findForeign(type: string): Promise<KnownType | null> {
+    if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
+    return this.#foreign.get(type) ?? null
   }
 
   #refresh(): Promise<void> {
@@ -76,9 +77,24 @@ export class TypeRegistry {
     const states = await this.#engine.types()
     this.#foreign = new Map(
       states.flatMap(({ type, registration }) =>
-        registration === null ? [] : [[type, { type, policy: registration.policy, check: async () => [] }]],
+        registration === null ? [] : [[type, { type, policy: registration.policy, check: () => [] }]],
       ),
     )
     this.#refreshed = performance.now()
   }
+}
+
+function toKnown(definition: JobDefinition, retainMs: number): KnownType {
+  return {
+    type: definition.type,
+    policy: policyOf(definition, retainMs),
+    check(payload) {
+      const checked = checkValue(definition.payload, payload)
+      return checked instanceof Promise ? checked.then(issuesOf) : issuesOf(checked)
+    },
+  }
+}
+
+function issuesOf(checked: CheckedValue): readonly Issue[] {
+  return checked.ok ? [] : checked.issues
 }

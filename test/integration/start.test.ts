@@ -14,6 +14,71 @@ async function scratch(): Promise<string> {
   return path
 }
 
+/** Preloaded: prints at the end which packages, native code among them, were loaded besides what is bundled. */
+const TELL_PACKAGES = `data:text/javascript,${encodeURIComponent(`
+  import { Module } from 'node:module'
+  process.on('exit', () => {
+    const names = Object.keys(Module._cache).map((path) => /node_modules.([^/]+)/.exec(path)?.[1])
+    process.stderr.write('packages: ' + JSON.stringify([...new Set(names)]))
+  })
+`)}`
+
+async function packagesLoaded(env: Record<string, string>): Promise<string[]> {
+  const server = await startServer({ ...env, NODE_OPTIONS: `--import=${TELL_PACKAGES}` })
+  await server.stop()
+  return JSON.parse(/packages: (.*)/.exec(server.output.stderr)?.[1] ?? 'null')
+}
+
+describe('a start loads what it needs and nothing else', () => {
+  test('on Redis no package beside the bundle', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    expect(await packagesLoaded({ REDIS_URL: redis.url })).toEqual([])
+  })
+
+  test('on the embedded engine neither the image library nor the thread pool', async () => {
+    const loaded = await packagesLoaded({ JOBCAST_DATA: await scratch() })
+    expect(loaded).toContain('libsql')
+    expect(loaded.filter((name) => ['sharp', 'piscina', 'pino-pretty'].includes(name))).toEqual([])
+  })
+})
+
+test('the built server runs what ships and what a module of its user declares, in threads too', async () => {
+  const folder = await scratch()
+  const jobcast = JSON.stringify(new URL('../../dist/server/index.js', import.meta.url).href)
+  const module = join(folder, 'jobs.mjs')
+  await writeFile(
+    module,
+    `import { defineJob, UnrecoverableError } from ${jobcast}
+    export default [
+      defineJob({ type: 'here', run() { throw new UnrecoverableError('never again') } }),
+      defineJob({ type: 'thread', isolate: new URL('thread.mjs', import.meta.url) }),
+    ]`,
+  )
+  await writeFile(
+    join(folder, 'thread.mjs'),
+    `import { UnrecoverableError } from ${jobcast}
+    export async function run() { throw new UnrecoverableError('never again') }`,
+  )
+  const server = await startServer({ JOBCAST_DATA: folder, JOBCAST_JOBS: module, JOBCAST_LOG: 'silent' })
+  onTestFinished(() => void server.kill())
+  const run = async (type: string, payload: unknown): Promise<unknown> => {
+    const answer = await fetch(`${server.url}/api/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', prefer: 'wait=15' },
+      body: JSON.stringify({ type, payload }),
+    })
+    return answer.json()
+  }
+  const failed = { status: 'failed', error: 'never again', errorCode: 'unrecoverable', attempt: 1 }
+  expect(await run('here', null)).toMatchObject(failed)
+  expect(await run('thread', null)).toMatchObject(failed)
+  expect(await run('render', { prompt: 'a hill', width: 64, height: 64 })).toMatchObject({
+    status: 'completed',
+    result: { width: 64, height: 64 },
+  })
+})
+
 describe('a start that fails says in one line what to do', () => {
   test.each([
     [{ PORT: 'abc' }, 2, /PORT must be a whole number/],

@@ -1,0 +1,95 @@
+import { ConfigError, readConfig } from './config.ts'
+import { Unavailable } from './engine/errors.ts'
+import { createEvents } from './events.ts'
+import { loadJobs } from './load-jobs.ts'
+import { createLog, logEvents } from './log.ts'
+import { createServer, type JobcastServer } from './server.ts'
+
+/** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
+const FAILED = 1
+const MISCONFIGURED = 2
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`jobcast: ${explain(error)}\n`)
+  process.exit(error instanceof ConfigError ? MISCONFIGURED : FAILED)
+}
+
+async function main(): Promise<void> {
+  const config = readConfig()
+  const definitions = await loadJobs(config.jobsModule)
+  const { defaultType, store } = config
+  // On Redis it may be a type that only workers elsewhere know.
+  if (
+    defaultType !== null &&
+    store.kind === 'sqlite' &&
+    !definitions.some(({ type }) => type === defaultType)
+  ) {
+    throw new ConfigError(
+      `JOBCAST_DEFAULT_TYPE ${defaultType} is no job type: ${definitions.map(({ type }) => type).join(', ')}`,
+    )
+  }
+  const events = createEvents()
+  const log = await createLog(config.logLevel)
+  logEvents(events, log)
+  // A handler that forgets a promise must not take every other job of the process down.
+  process.on('unhandledRejection', (error) => events.emit('failure', { where: 'unhandled rejection', error }))
+
+  const server = createServer({ config, definitions, events })
+  process.once('SIGTERM', leave).once('SIGINT', leave)
+  await server.start()
+  process.off('SIGTERM', leave).off('SIGINT', leave)
+  const stopping = stopOnSignal(server, {
+    signal: (signal) => log.info({ signal }, 'draining'),
+    exception: (error) => events.emit('failure', { where: 'uncaught exception: draining', error }),
+  })
+  process.stdout.write(`${server.ready()}\n`)
+  process.exit(await stopping)
+}
+
+/** While it starts there is nothing to drain. */
+function leave(): never {
+  process.exit(0)
+}
+
+/**
+ * Resolves to the exit code once the process has drained: after SIGTERM or SIGINT, or after an exception that nobody
+ * caught, which may have left anything half done. A second signal ends the process at once.
+ */
+function stopOnSignal(
+  server: JobcastServer,
+  on: { signal(signal: string): void; exception(error: unknown): void },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let code: number | null = null
+    const stop = (exitCode: number) => {
+      if (code !== null) return
+      code = exitCode
+      server.stop().then(() => resolve(exitCode), reject)
+    }
+    const onSignal = (signal: string) => {
+      if (code !== null) process.exit(FAILED)
+      on.signal(signal)
+      stop(0)
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+    process.on('uncaughtException', (error) => {
+      on.exception(error)
+      stop(FAILED)
+    })
+  })
+}
+
+/** One line that says what to do. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof Unavailable) return error.message
+  const { code, port, message, stack } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE')
+    return `port ${port} is in use: end what listens there, or set PORT to another one`
+  if (code === 'EACCES') return `port ${port} may not be listened on: set PORT to one above 1023`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `HOST is not an address of this machine (${message})`
+  return stack ?? String(error)
+}
