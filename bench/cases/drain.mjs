@@ -74,7 +74,7 @@ async function atEveryLevel(contender, drain) {
 async function drainJobcast({ redis }, jobs, concurrency) {
   await redis.flush()
   const producer = await startContender('jobcast-producer.mjs', { REDIS_URL: redis.url })
-  await producer.call('addBulks', jobs, BULK)
+  await producer.call('addBulks', jobs, BULK, 2)
   const engine = await openEngine({ kind: 'redis', url: redis.url, prefix: PREFIX })
   await engine.pause('noop')
   await producer.stop()
@@ -96,7 +96,7 @@ async function drainPeer(peer, { redis }, jobs, concurrency) {
   await redis.flush()
   const env = { REDIS_PORT: redis.port, CONCURRENCY: concurrency }
   const producer = await startContender(`${peer}-producer.mjs`, env)
-  await producer.call('addBulks', jobs, BULK)
+  await producer.call('addBulks', jobs, BULK, 2)
   await producer.stop()
   const worker = await startContender(`${peer}-worker.mjs`, env)
   const completed = () => worker.call('completed')

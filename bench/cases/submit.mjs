@@ -3,6 +3,7 @@ import { startRedis } from '../harness/redis.mjs'
 
 const IN_FLIGHT = 100
 const BULK = 1000
+const BULKS_IN_FLIGHT = 2
 /** Jobs that a contender submits in about a second, one by one and in bulks. */
 const AMOUNTS = {
   jobcast: { single: 30_000, bulk: 60_000 },
@@ -31,7 +32,12 @@ export default {
       unit: 'jobs/s',
       targets: [{ to: 'bullmq', atLeast: 3.2 }],
     },
-    { id: 'bulk', what: 'in bulks of 1,000', unit: 'jobs/s', targets: [{ to: 'bullmq', atLeast: 6.5 }] },
+    {
+      id: 'bulk',
+      what: 'in bulks of 1,000, two in flight',
+      unit: 'jobs/s',
+      targets: [{ to: 'bullmq', atLeast: 6.5 }],
+    },
   ],
 }
 
@@ -49,7 +55,7 @@ async function submit(contender, { redis }) {
   const { single, bulk } = AMOUNTS[contender]
   const figures = {
     single: await rate(single, (jobs) => producer.call('add', jobs, IN_FLIGHT)),
-    bulk: await rate(bulk, (jobs) => producer.call('addBulks', jobs, BULK)),
+    bulk: await rate(bulk, (jobs) => producer.call('addBulks', jobs, BULK, BULKS_IN_FLIGHT)),
   }
   await producer.stop()
   return figures

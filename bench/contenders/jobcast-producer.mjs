@@ -9,11 +9,11 @@ const engine = await openEngine({ kind: 'redis', url: process.env.REDIS_URL, pre
 serve({
   /** One by one, so many at a time. */
   add: (jobs, inFlight) => inLanes(jobs, inFlight, (n) => engine.submit({ jobs: [newJob('noop', { n })] })),
-  async addBulks(jobs, bulk) {
-    for (let first = 0; first < jobs; first += bulk) {
-      await engine.submit({ jobs: Array.from({ length: bulk }, (_, n) => newJob('noop', { n: first + n })) })
-    }
-  },
+  /** In bulks, so many at a time. */
+  addBulks: (jobs, bulk, inFlight) =>
+    inLanes(jobs / bulk, inFlight, (n) =>
+      engine.submit({ jobs: Array.from({ length: bulk }, (_, at) => newJob('noop', { n: n * bulk + at })) }),
+    ),
   /** From each submission to the start of its handler, in µs, nothing else going on. */
   async pickups(samples, restMs) {
     const times = []
