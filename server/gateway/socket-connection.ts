@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../../shared/codes.ts'
-import { MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import { MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame } from '../../shared/protocol.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import { FrameBudget } from './frame-budget.ts'
@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   /** Who opened the connection, where the upgrade said so. */
   readonly opener: Caller | null
   readonly times: SocketTimes
+  /** The first frame. */
+  readonly hello: Buffer
   readonly onClosed: (connection: Connection) => void
 }
 
@@ -91,7 +93,7 @@ export class Connection {
     this.#times = options.times
     this.#onClosed = options.onClosed
     this.#budget = new FrameBudget(this.#heardAt)
-    this.#pipe = new SocketPipe(options.ws, options.socket)
+    this.#pipe = new SocketPipe(options.socket)
     this.#outbox = new Outbox({
       pipe: this.#pipe,
       stallMs: options.times.stallMs,
@@ -101,15 +103,8 @@ export class Connection {
     this.#hub.traffic.opened('socket')
     this.#listen()
     options.socket.on('drain', () => this.#outbox.wake())
-    this.#outbox.frame(
-      encodeFrame({
-        op: 'hello',
-        protocol: 1,
-        heartbeatMs: this.#times.heartbeatMs,
-        maxSubscriptions: MAX_SUBSCRIPTIONS,
-        maxFrameBytes: MAX_FRAME_BYTES,
-      }),
-    )
+    // At once: it goes out together with the answer to the upgrade.
+    options.socket.write(options.hello)
   }
 
   subscribe({ jobId, after = '', history = false, token }: Subscribe): void {
