@@ -7,9 +7,9 @@ import { startRedis } from '../harness/redis.mjs'
 const SOCKETS = 2000
 /** How many jobs a second end, and how many in all. */
 const PACES = {
-  idle: { perSecond: 200, jobs: 250 },
-  medium: { perSecond: 2500, jobs: 5000 },
-  high: { perSecond: 5000, jobs: 7500 },
+  idle: { perSecond: 200, jobs: 150 },
+  medium: { perSecond: 2500, jobs: 3000 },
+  high: { perSecond: 5000, jobs: 5000 },
 }
 /** Jobs of the worker at once; so many wait for their turn, and the others in the queue. */
 const CONCURRENCY = 200

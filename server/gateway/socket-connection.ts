@@ -76,7 +76,8 @@ export class Connection {
   readonly #onClosed: (connection: Connection) => void
   readonly #pipe: SocketPipe
   readonly #outbox: Outbox
-  readonly #budget: FrameBudget
+  /** Made at its first frame: most connections only listen. */
+  #budget: FrameBudget | null = null
   readonly #subscriptions = new Map<string, Subscription>()
   #state: State = { is: 'open' }
   /** What this side closed it with; the peer's answer may say otherwise, or never come. */
@@ -92,7 +93,6 @@ export class Connection {
     this.#opener = options.opener
     this.#times = options.times
     this.#onClosed = options.onClosed
-    this.#budget = new FrameBudget(this.#heardAt)
     this.#pipe = new SocketPipe(options.socket)
     this.#outbox = new Outbox({
       pipe: this.#pipe,
@@ -177,17 +177,19 @@ export class Connection {
   #onMessage(data: unknown, isBinary: boolean): void {
     const now = this.#heard()
     if (!this.#works()) return
-    if (!this.#budget.take(now)) {
-      this.#strike(now, errorFrame('rate_limited', 'more than 100 frames a second'))
+    const budget = this.#budget ?? new FrameBudget(now)
+    this.#budget = budget
+    if (!budget.take(now)) {
+      this.#strike(budget, now, errorFrame('rate_limited', 'more than 100 frames a second'))
       return
     }
     if (isBinary || !Buffer.isBuffer(data)) {
-      this.#strike(now, errorFrame('bad_frame', 'binary; frames are text, one JSON object each'))
+      this.#strike(budget, now, errorFrame('bad_frame', 'binary; frames are text, one JSON object each'))
       return
     }
     const parsed = parseFrame(data.toString())
     if (parsed.ok) this.#obey(parsed.frame)
-    else this.#strike(now, errorFrame('bad_frame', parsed.why))
+    else this.#strike(budget, now, errorFrame('bad_frame', parsed.why))
   }
 
   #obey(frame: ClientFrame): void {
@@ -227,9 +229,9 @@ export class Connection {
   }
 
   /** Answers a bad frame; the last one allowed ends the connection. */
-  #strike(now: number, answer: Buffer): void {
+  #strike(budget: FrameBudget, now: number, answer: Buffer): void {
     this.#outbox.frame(answer)
-    if (this.#budget.strike(now)) this.#closeWhenWritten(CLOSE.too_many_errors, 'too_many_errors')
+    if (budget.strike(now)) this.#closeWhenWritten(CLOSE.too_many_errors, 'too_many_errors')
   }
 
   // Nothing more is taken from the client or for it, but what is queued still goes out first.
