@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
+import { cpuMs, privateBytes, startContender, startJobcast } from '../harness/child.mjs'
 import { memoryProbe } from '../harness/memory.mjs'
 import { newJob, openEngine, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
@@ -14,6 +14,7 @@ const BULK = 1000
 export default {
   name: 'sockets',
   order: 22,
+  rounds: 3,
   title: `${SOCKETS.toLocaleString('en')} WebSocket connections to one process`,
   async setUp() {
     const redis = await startRedis()
@@ -56,6 +57,7 @@ export default {
   },
   figures: [
     { id: 'idle', what: 'memory of an open connection', unit: 'KB', targets: [{ atMost: 7 }] },
+    { id: 'private', what: 'private memory of the process, each', unit: 'KB' },
     { id: 'watching', what: 'memory of one that watches a job of its own', unit: 'KB' },
     { id: 'rate', what: 'handshakes', unit: '1/s', targets: [{ to: 'socket.io', atLeast: 2 }] },
     { id: 'cpu', what: 'CPU of the server a handshake', unit: 'µs' },
@@ -67,11 +69,13 @@ async function measure(protocol, gateway, url, clients, probe, jobIds) {
   await clients.call('close')
   await pause(CLOSING_MS)
   const before = await probe.heldBytes()
+  const processBefore = privateBytes(gateway.pid)
   const cpu = cpuMs(gateway.pid)
   const openMs = await clients.call('open', url, protocol, SOCKETS)
   const usedMs = cpuMs(gateway.pid) - cpu
   const each = async () => ((await probe.heldBytes()) - before) / 1000 / SOCKETS
   const figures = { idle: await each(), rate: (SOCKETS / openMs) * 1000, cpu: (usedMs / SOCKETS) * 1000 }
+  figures.private = (privateBytes(gateway.pid) - processBefore) / 1000 / SOCKETS
   if (jobIds !== null) {
     await clients.call('watch', jobIds)
     figures.watching = await each()
