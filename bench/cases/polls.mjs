@@ -74,7 +74,9 @@ async function measure(clients, url, probe, { path, held, tell }) {
   await clients.call('close')
   while ((await held()) > 0) await pause(10)
   const before = await probe.heldBytes()
-  return hold(POLLS, async () => ((await probe.heldBytes()) - before) / 1000 / POLLS)
+  const figures = await hold(POLLS, async () => ((await probe.heldBytes()) - before) / 1000 / POLLS)
+  await clients.call('close')
+  return figures
 
   async function hold(amount, memory) {
     const one = await path()
