@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Queue } from 'bullmq'
-import { now } from '../harness/clock.mjs'
+import { nowMs } from '../harness/clock.mjs'
 import { inLanes } from '../harness/lanes.mjs'
 import { serve } from '../harness/serve.mjs'
 
@@ -21,7 +21,7 @@ serve({
     const times = []
     for (let n = 0; n < samples; n++) {
       await pause(restMs)
-      const { id } = await queue.add('noop', { at: now() })
+      const { id } = await queue.add('noop', { at: nowMs() })
       times.push(await resultOf(id, restMs))
     }
     return times

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { microsecondsSince, now } from '../harness/clock.mjs'
+import { nowMs } from '../harness/clock.mjs'
 import { serve } from '../harness/serve.mjs'
 
 /** Messages over Redis pub/sub: the least that telling another process takes. */
@@ -9,13 +9,13 @@ let times = []
 
 serve({
   async listen(channel) {
-    redis.on('message', (_channel, at) => times.push(microsecondsSince(at)))
+    redis.on('message', (_channel, at) => times.push((nowMs() - Number(at)) * 1000))
     await redis.subscribe(channel)
   },
   async publish(channel, samples, restMs) {
     for (let n = 0; n < samples; n++) {
       await pause(restMs)
-      await redis.publish(channel, now())
+      await redis.publish(channel, nowMs())
     }
   },
   heard() {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { now } from '../harness/clock.mjs'
+import { nowMs } from '../harness/clock.mjs'
 import { inLanes } from '../harness/lanes.mjs'
 import { newJob, openEngine, PREFIX } from '../harness/product.mjs'
 import { serve } from '../harness/serve.mjs'
@@ -19,7 +19,7 @@ serve({
     const times = []
     for (let n = 0; n < samples; n++) {
       await pause(restMs)
-      const { jobs } = await engine.submit({ jobs: [newJob('timed', { at: now() })] })
+      const { jobs } = await engine.submit({ jobs: [newJob('timed', { at: nowMs() })] })
       times.push(await resultOf(jobs[0].jobId, restMs))
     }
     return times

@@ -1,7 +1,7 @@
-import { microsecondsSince } from '../harness/clock.mjs'
+import { nowMs } from '../harness/clock.mjs'
 
 /** Handlers that do nothing, for JOBCAST_JOBS. */
 export default [
   { type: 'noop', run: async () => ({ ok: true }) },
-  { type: 'timed', run: async ({ at }) => ({ us: microsecondsSince(at) }) },
+  { type: 'timed', run: async ({ at }) => ({ us: (nowMs() - at) * 1000 }) },
 ]

@@ -44,7 +44,8 @@ export async function startRedis(args = []) {
   }
 }
 
-async function freePort() {
+/** A port that nobody listens on at this moment. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address()

@@ -8,9 +8,10 @@ import { formatCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { ClientFrame, type ServerFrame } from '../../shared/protocol.ts'
 import type { ReadResult } from '../engine/engine.ts'
+import { textFrame } from './text-frame.ts'
 
 /** An event as text, made once for all its subscribers. */
-interface EventText {
+export interface EventText {
   readonly json: string
   /** UTF-8 bytes of `json`. */
   readonly bytes: number
@@ -18,33 +19,46 @@ interface EventText {
   frame: Buffer | null
 }
 
-const texts = new WeakMap<JobEvent, EventText>()
-const subscribedFrames = new WeakMap<ReadResult, Buffer>()
+/** Of an event that was read, which sessions that shared the read may ask for at any time. */
+const storedTexts = new WeakMap<JobEvent, EventText>()
+/**
+ * Of the event that came last: all who watch its job are given it at once, before the next one. A weak map of them all
+ * would be work for the collector with each of its rounds.
+ */
+let latest: { readonly event: JobEvent; readonly text: EventText } | null = null
+let latestReplay: { readonly result: ReadResult; readonly frame: Buffer } | null = null
 
-export function eventText(event: JobEvent): EventText {
-  const known = texts.get(event)
+export function liveText(event: JobEvent): EventText {
+  if (latest?.event !== event) latest = { event, text: makeText(event) }
+  return latest.text
+}
+
+export function storedText(event: JobEvent): EventText {
+  const known = storedTexts.get(event)
   if (known !== undefined) return known
-  const json = JSON.stringify(event)
-  const text = { json, bytes: Buffer.byteLength(json), frame: null }
-  texts.set(event, text)
+  const text = makeText(event)
+  storedTexts.set(event, text)
   return text
 }
 
-export function eventFrame(jobId: string, event: JobEvent, prev: number): Buffer {
-  const text = eventText(event)
-  if (prev !== event.seq - 1) return buildEventFrame(jobId, text.json, prev)
+function makeText(event: JobEvent): EventText {
+  const json = JSON.stringify(event)
+  return { json, bytes: Buffer.byteLength(json), frame: null }
+}
+
+export function eventFrame(jobId: string, seq: number, text: EventText, prev: number): Buffer {
+  if (prev !== seq - 1) return buildEventFrame(jobId, text.json, prev)
   text.frame ??= buildEventFrame(jobId, text.json, prev)
   return text.frame
 }
 
 function buildEventFrame(jobId: string, json: string, prev: number): Buffer {
-  return Buffer.from(`{"op":"event","jobId":${JSON.stringify(jobId)},"prev":${prev},${json.slice(1)}`)
+  return textFrame(`{"op":"event","jobId":${JSON.stringify(jobId)},"prev":${prev},${json.slice(1)}`)
 }
 
-/** Subscribers that share a read share its frame too. */
+/** Subscribers that share a read share its frame too; they are all given it before the next one. */
 export function subscribedFrame(jobId: string, result: ReadResult, history: boolean): Buffer {
-  const known = subscribedFrames.get(result)
-  if (known !== undefined) return known
+  if (latestReplay?.result === result) return latestReplay.frame
   const cursor = formatCursor(result.epoch, result.seq)
   const frame = encodeFrame(
     result.mode === 'resume'
@@ -59,7 +73,7 @@ export function subscribedFrame(jobId: string, result: ReadResult, history: bool
           ...(history && { events: result.events }),
         },
   )
-  subscribedFrames.set(result, frame)
+  latestReplay = { result, frame }
   return frame
 }
 
@@ -73,7 +87,7 @@ export function unsubscribedFrame(jobId: string, code: UnsubscribedCode): Buffer
 }
 
 export function encodeFrame(frame: ServerFrame): Buffer {
-  return Buffer.from(JSON.stringify(frame))
+  return textFrame(JSON.stringify(frame))
 }
 
 /** What a client sent, or why it cannot be read, in words for whoever wrote the client. */

@@ -65,7 +65,10 @@ export class Hub implements Source {
     this.#check = new PositionCheck({
       feed: options.feed,
       events: options.events,
-      watched: () => this.#watched(),
+      watched: {
+        jobIds: () => this.#watchedJobs(),
+        watchersOf: (jobId) => [...(this.#topics.get(jobId)?.watchers ?? [])],
+      },
       times: { ...CHECK_TIMES, ...options.check },
     })
   }
@@ -172,11 +175,10 @@ export class Hub implements Source {
     for (const listener of this.#onTick) listener(now)
   }
 
-  #watched(): ReadonlyMap<string, Iterable<Watcher>> {
-    const watched = new Map<string, Iterable<Watcher>>()
-    for (const { jobId, watchers } of this.#topics.values())
-      if (watchers.size > 0) watched.set(jobId, watchers)
-    return watched
+  #watchedJobs(): string[] {
+    const jobIds: string[] = []
+    for (const { jobId, watchers } of this.#topics.values()) if (watchers.size > 0) jobIds.push(jobId)
+    return jobIds
   }
 
   #topicOf(jobId: string): Topic {

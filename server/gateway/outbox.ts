@@ -1,6 +1,7 @@
 import type { JobEvent } from '../../shared/event.ts'
 import { Unavailable } from '../engine/errors.ts'
-import { eventText } from './frames.ts'
+import { type EventText, liveText, storedText } from './frames.ts'
+import { onTickEnd } from './tick-end.ts'
 
 /** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
 export const HIGH_WATER_BYTES = 64 * 1024
@@ -13,6 +14,8 @@ const MOMENT_BYTES = 256 * 1024
 const MAX_BURST_BYTES = 8 * 1024 * 1024
 /** No byte taken for this long while some wait: the reader is too slow. */
 export const STALL_MS = 10_000
+/** Entries that are gone are cleared away once there are so many, and not many others. */
+const MAX_GONE = 64
 /** What a transport puts around an event's own text, roughly. */
 const ENVELOPE_BYTES = 80
 
@@ -28,6 +31,9 @@ export interface Pipe {
   uncork(): void
 }
 
+/** What is written of an event, given its text and the seq of the one before. */
+type Encode = (event: JobEvent, prev: number, text: EventText) => Buffer
+
 /** The events of one job on their way to one reader. */
 export class Lane {
   /** Seq of the last event written, or of the cursor just after the replay: the next event's `prev`. */
@@ -36,9 +42,9 @@ export class Lane {
   waitingProgress: EventEntry | null = null
   /** Bytes of live events that wait in the store. */
   laggingBytes = 0
-  readonly encode: (event: JobEvent, prev: number) => Buffer
+  readonly encode: Encode
 
-  constructor(encode: (event: JobEvent, prev: number) => Buffer) {
+  constructor(encode: Encode) {
     this.encode = encode
   }
 }
@@ -47,9 +53,12 @@ interface EventEntry {
   readonly kind: 'event'
   readonly lane: Lane
   readonly event: JobEvent
+  readonly text: EventText
   readonly bytes: number
   /** Live events count towards the verdict; what was read from the store at this reader's pace does not. */
   readonly live: boolean
+  /** Merged into a later one, or no longer wanted. */
+  isGone: boolean
 }
 
 interface FrameEntry {
@@ -88,17 +97,18 @@ export class Outbox {
   readonly #onSlow: () => void
   readonly #onSent: (events: number) => void
   #state: { is: 'open' } | { is: 'finishing'; done: () => void } | { is: 'closed' } = { is: 'open' }
-  /** A set, because it keeps order and lets a merged entry be taken out of the middle. */
-  readonly #waiting = new Set<Entry>()
+  /** In order. What is taken back stays in it, marked as gone, until there is too much of that. */
+  #waiting: Entry[] = []
+  #gone = 0
   #waitingBytes = 0
   #liveBytes = 0
   #laggingBytes = 0
   /** Runs while too much waits. */
   #moment: Moment | null = null
-  #flushing: NodeJS.Immediate | null = null
+  #isFlushing = false
   #turns: Turn[] = []
   #turnRunning = false
-  #lastTaken: { amount: number; at: number }
+  #lastTaken: { readonly amount: number; at: number }
 
   constructor(options: {
     pipe: Pipe
@@ -127,10 +137,12 @@ export class Outbox {
 
   event(lane: Lane, event: JobEvent, live = true): void {
     if (this.#state.is !== 'open') return
-    const entry: Entry = { kind: 'event', lane, event, bytes: eventText(event).bytes + ENVELOPE_BYTES, live }
+    const text = live ? liveText(event) : storedText(event)
+    const bytes = text.bytes + ENVELOPE_BYTES
+    const entry: EventEntry = { kind: 'event', lane, event, text, bytes, live, isGone: false }
     if (event.kind === 'progress') {
       if (lane.waitingProgress !== null && this.unsent() > HIGH_WATER_BYTES)
-        this.#remove(lane.waitingProgress)
+        this.#takeBack(lane.waitingProgress)
       lane.waitingProgress = entry
     }
     this.#add(entry)
@@ -146,7 +158,9 @@ export class Outbox {
 
   /** Takes back the events of one job that wait. */
   drop(lane: Lane): void {
-    for (const entry of this.#waiting) if (entry.kind === 'event' && entry.lane === lane) this.#remove(entry)
+    for (const entry of [...this.#waiting]) {
+      if (entry.kind === 'event' && entry.lane === lane && !entry.isGone) this.#takeBack(entry)
+    }
   }
 
   /**
@@ -168,15 +182,20 @@ export class Outbox {
 
   /** To be called when the pipe takes more. Writes at the end of the tick, never within a call of the pipe. */
   wake(): void {
-    if (this.#state.is === 'closed') return
-    this.#flushing ??= setImmediate(() => this.#flush())
+    if (this.#state.is === 'closed' || this.#isFlushing) return
+    this.#isFlushing = true
+    onTickEnd(this)
   }
 
   /** To be called about every second: gives the verdict where the reader takes nothing. */
   check(now: number): void {
     if (this.#state.is === 'closed') return
+    if (this.unsent() === 0) {
+      this.#lastTaken.at = now
+      return
+    }
     const amount = this.#pipe.taken()
-    if (amount !== this.#lastTaken.amount || this.unsent() === 0) this.#lastTaken = { amount, at: now }
+    if (amount !== this.#lastTaken.amount) this.#lastTaken = { amount, at: now }
     else if (now - this.#lastTaken.at >= this.#stallMs) this.#judgeSlow()
   }
 
@@ -191,38 +210,51 @@ export class Outbox {
   close(): void {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
-    if (this.#flushing !== null) clearImmediate(this.#flushing)
     this.#endMoment()
-    this.#waiting.clear()
+    this.#waiting = []
+    this.#gone = 0
     this.#waitingBytes = 0
     this.#liveBytes = 0
-    this.#failTurns(new Unavailable('the reader is gone'))
+    if (this.#turns.length > 0) this.#failTurns(new Unavailable('the reader is gone'))
   }
 
   #add(entry: Entry): void {
     if (this.#state.is !== 'open') return
-    this.#waiting.add(entry)
+    this.#waiting.push(entry)
     this.#waitingBytes += entry.bytes
     if (entry.kind === 'event' && entry.live) this.#liveBytes += entry.bytes
     this.wake()
   }
 
-  #remove(entry: Entry): void {
-    if (!this.#waiting.delete(entry)) return
+  #takeBack(entry: EventEntry): void {
+    entry.isGone = true
+    this.#gone++
+    this.#waitsNoMore(entry)
+    if (this.#gone < MAX_GONE || this.#gone * 2 < this.#waiting.length) return
+    this.#waiting = this.#waiting.filter((one) => !isGone(one))
+    this.#gone = 0
+  }
+
+  #waitsNoMore(entry: Entry): void {
     this.#waitingBytes -= entry.bytes
     if (entry.kind !== 'event') return
     if (entry.live) this.#liveBytes -= entry.bytes
     if (entry.lane.waitingProgress === entry) entry.lane.waitingProgress = null
   }
 
+  /** At the end of the tick, after `wake`. */
+  tickEnd(): void {
+    this.#isFlushing = false
+    if (this.#state.is !== 'closed') this.#flush()
+  }
+
   #flush(): void {
-    this.#flushing = null
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
     if (!this.#isTooMuch()) this.#endMoment()
     else if (this.#moment === null) this.#beginMoment()
     if (this.#liveBytes > MAX_BURST_BYTES) this.#judgeSlow()
-    else if (this.#waiting.size === 0 && this.#state.is === 'finishing') this.#finished(this.#state.done)
+    else if (this.#waiting.length === 0 && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()
   }
 
@@ -230,22 +262,36 @@ export class Outbox {
   // long as the system takes each at once.
   #writeAll(): number {
     let events = 0
-    while (this.#waiting.size > 0 && this.#pipe.unsent() < HIGH_WATER_BYTES) {
+    let done = 0
+    let room = HIGH_WATER_BYTES - this.#pipe.unsent()
+    while (done < this.#waiting.length && room > 0) {
       this.#pipe.cork()
-      for (const entry of this.#waiting) {
-        this.#remove(entry)
-        this.#pipe.write(this.#encode(entry))
+      for (; done < this.#waiting.length && room > 0; done++) {
+        const entry = this.#waiting[done]
+        if (entry === undefined || isGone(entry)) continue
+        const chunk = this.#encode(entry)
+        this.#pipe.write(chunk)
+        room -= chunk.length
+        this.#waitsNoMore(entry)
         if (entry.kind === 'event') events++
-        if (this.#pipe.unsent() >= HIGH_WATER_BYTES) break
       }
       this.#pipe.uncork()
+      room = HIGH_WATER_BYTES - this.#pipe.unsent()
     }
+    this.#forget(done)
     return events
+  }
+
+  /** The first so many: written, or gone. */
+  #forget(amount: number): void {
+    if (amount === this.#waiting.length) this.#waiting = []
+    else for (const entry of this.#waiting.splice(0, amount)) if (isGone(entry)) this.#gone--
+    if (this.#waiting.length === 0) this.#gone = 0
   }
 
   #encode(entry: Entry): Buffer {
     if (entry.kind === 'event') {
-      const chunk = entry.lane.encode(entry.event, entry.lane.lastSeq)
+      const chunk = entry.lane.encode(entry.event, entry.lane.lastSeq, entry.text)
       entry.lane.lastSeq = entry.event.seq
       return chunk
     }
@@ -309,4 +355,8 @@ export class Outbox {
     this.close()
     this.#onSlow()
   }
+}
+
+function isGone(entry: Entry): boolean {
+  return entry.kind === 'event' && entry.isGone
 }

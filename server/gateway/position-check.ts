@@ -17,6 +17,12 @@ export interface CheckTimes {
 
 export const CHECK_TIMES: CheckTimes = { checkMs: 10_000, retryMs: 1000, graceMs: 500 }
 
+/** What is watched at this moment, and by whom. */
+export interface Watched {
+  jobIds(): string[]
+  watchersOf(jobId: string): Watcher[]
+}
+
 type State =
   | { readonly is: 'stopped' }
   | { readonly is: 'waiting'; readonly timer: NodeJS.Timeout; readonly dueAt: number }
@@ -33,7 +39,7 @@ type Reason = 'periodic' | 'reset'
 export class PositionCheck {
   readonly #feed: Feed
   readonly #events: Events
-  readonly #watched: () => ReadonlyMap<string, Iterable<Watcher>>
+  readonly #watched: Watched
   readonly #times: CheckTimes
   readonly #graces = new Set<NodeJS.Timeout>()
   #state: State = { is: 'stopped' }
@@ -41,7 +47,7 @@ export class PositionCheck {
   constructor(options: {
     feed: Feed
     events: Events
-    watched: () => ReadonlyMap<string, Iterable<Watcher>>
+    watched: Watched
     times: CheckTimes
   }) {
     this.#feed = options.feed
@@ -96,7 +102,7 @@ export class PositionCheck {
   }
 
   async #compareAll(reason: Reason, isCurrent: () => boolean): Promise<void> {
-    const jobIds = [...this.#watched().keys()]
+    const jobIds = this.#watched.jobIds()
     for (let from = 0; from < jobIds.length && isCurrent(); from += MAX_BATCH) {
       const batch = jobIds.slice(from, from + MAX_BATCH)
       const positions = await this.#feed.positions(batch)
@@ -107,7 +113,7 @@ export class PositionCheck {
   }
 
   #compare(jobId: string, position: Position | null, reason: Reason): void {
-    const watchers = [...(this.#watched().get(jobId) ?? [])]
+    const watchers = this.#watched.watchersOf(jobId)
     if (position === null) {
       for (const watcher of watchers) watcher.vanish()
       return

@@ -3,7 +3,7 @@ import type { JobEvent } from '../../shared/event.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { isJobId } from '../engine/job-id.ts'
-import { eventText } from './frames.ts'
+import { liveText } from './frames.ts'
 
 /** Whoever follows a job through the hub. */
 export interface Watcher {
@@ -60,12 +60,18 @@ export interface SessionRequest {
 /** Messages kept while a read is under way; with more, it is simpler to read once more. */
 const MAX_BUFFERED = 256
 
+/** A cursor of the session's own, which moves on with every live event. */
+interface Mark {
+  readonly epoch: string
+  seq: number
+}
+
 type State =
   | { readonly is: 'new' }
-  | { readonly is: 'waiting'; readonly at: Cursor | null }
-  | { readonly is: 'reading'; readonly at: Cursor | null; readonly buffer: FeedMessage[] }
-  | { readonly is: 'live'; readonly at: Cursor }
-  | { readonly is: 'behind'; readonly at: Cursor }
+  | { readonly is: 'waiting'; readonly at: Mark | null }
+  | { readonly is: 'reading'; readonly at: Mark | null; readonly buffer: FeedMessage[] }
+  | { readonly is: 'live'; readonly at: Mark }
+  | { readonly is: 'behind'; readonly at: Mark }
   | { readonly is: 'over' }
 
 /**
@@ -158,13 +164,13 @@ export class Session implements Watcher {
       this.#end({ kind: 'gone', code: 'not_found' })
   }
 
-  #live(message: Exclude<FeedMessage, { kind: 'gone' }>, at: Cursor): void {
+  #live(message: Exclude<FeedMessage, { kind: 'gone' }>, at: Mark): void {
     const seq = message.kind === 'event' ? message.event.seq : message.seq
     // Seqs of two histories must never be compared.
     const sameHistory = this.#source.epoch === at.epoch
     if (sameHistory && seq <= at.seq) return
     if (sameHistory && message.kind === 'event' && seq === at.seq + 1) {
-      this.#deliver(message.event, at.epoch)
+      this.#deliver(message.event, at)
       return
     }
     if (sameHistory && message.kind === 'event') this.#source.noteGap(this.#request.jobId)
@@ -185,11 +191,11 @@ export class Session implements Watcher {
     this.#sink.lagging(0)
   }
 
-  #deliver(event: JobEvent, epoch: string): void {
-    this.#become({ is: 'live', at: { epoch, seq: event.seq } })
+  #deliver(event: JobEvent, at: Mark): void {
+    at.seq = event.seq
     this.#sink.event(event)
     if (event.kind === 'status' && event.data.status !== undefined && isTerminal(event.data.status)) {
-      this.#end({ kind: 'end', cursor: formatCursor(epoch, event.seq), status: event.data.status })
+      this.#end({ kind: 'end', cursor: formatCursor(at.epoch, event.seq), status: event.data.status })
     }
   }
 
@@ -212,7 +218,7 @@ export class Session implements Watcher {
     return true
   }
 
-  #apply(result: ReadResult, at: Cursor | null): void {
+  #apply(result: ReadResult, at: Mark | null): void {
     this.#caughtUp()
     const { epoch, seq, status } = result
     const isStale = at !== null && epoch === at.epoch && seq < at.seq
@@ -228,7 +234,7 @@ export class Session implements Watcher {
     if (buffer.length > MAX_BUFFERED) this.refresh()
   }
 
-  #fallBehind(at: Cursor): void {
+  #fallBehind(at: Mark): void {
     if (this.#isOver()) return
     this.#become({ is: 'behind', at })
     this.#source.checkSoon()
@@ -256,7 +262,7 @@ export class Session implements Watcher {
 /** Progress counts for nothing: of all that waits in the store only the latest is read. */
 function bytesOf(message: Exclude<FeedMessage, { kind: 'gone' }>): number {
   if (message.kind === 'advance') return message.bytes
-  return message.event.kind === 'progress' ? 0 : eventText(message.event).bytes
+  return message.event.kind === 'progress' ? 0 : liveText(message.event).bytes
 }
 
 function goneReason(buffer: readonly FeedMessage[]): 'removed' | 'expired' | 'not_found' {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../../shared/codes.ts'
-import { MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import { MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame } from '../../shared/protocol.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import { FrameBudget } from './frame-budget.ts'
@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   /** Who opened the connection, where the upgrade said so. */
   readonly opener: Caller | null
   readonly times: SocketTimes
+  /** The first frame. */
+  readonly hello: Buffer
   readonly onClosed: (connection: Connection) => void
 }
 
@@ -74,7 +76,8 @@ export class Connection {
   readonly #onClosed: (connection: Connection) => void
   readonly #pipe: SocketPipe
   readonly #outbox: Outbox
-  readonly #budget: FrameBudget
+  /** Made at its first frame: most connections only listen. */
+  #budget: FrameBudget | null = null
   readonly #subscriptions = new Map<string, Subscription>()
   #state: State = { is: 'open' }
   /** What this side closed it with; the peer's answer may say otherwise, or never come. */
@@ -90,8 +93,7 @@ export class Connection {
     this.#opener = options.opener
     this.#times = options.times
     this.#onClosed = options.onClosed
-    this.#budget = new FrameBudget(this.#heardAt)
-    this.#pipe = new SocketPipe(options.ws, options.socket)
+    this.#pipe = new SocketPipe(options.socket)
     this.#outbox = new Outbox({
       pipe: this.#pipe,
       stallMs: options.times.stallMs,
@@ -101,15 +103,8 @@ export class Connection {
     this.#hub.traffic.opened('socket')
     this.#listen()
     options.socket.on('drain', () => this.#outbox.wake())
-    this.#outbox.frame(
-      encodeFrame({
-        op: 'hello',
-        protocol: 1,
-        heartbeatMs: this.#times.heartbeatMs,
-        maxSubscriptions: MAX_SUBSCRIPTIONS,
-        maxFrameBytes: MAX_FRAME_BYTES,
-      }),
-    )
+    // At once: it goes out together with the answer to the upgrade.
+    options.socket.write(options.hello)
   }
 
   subscribe({ jobId, after = '', history = false, token }: Subscribe): void {
@@ -182,17 +177,19 @@ export class Connection {
   #onMessage(data: unknown, isBinary: boolean): void {
     const now = this.#heard()
     if (!this.#works()) return
-    if (!this.#budget.take(now)) {
-      this.#strike(now, errorFrame('rate_limited', 'more than 100 frames a second'))
+    const budget = this.#budget ?? new FrameBudget(now)
+    this.#budget = budget
+    if (!budget.take(now)) {
+      this.#strike(budget, now, errorFrame('rate_limited', 'more than 100 frames a second'))
       return
     }
     if (isBinary || !Buffer.isBuffer(data)) {
-      this.#strike(now, errorFrame('bad_frame', 'binary; frames are text, one JSON object each'))
+      this.#strike(budget, now, errorFrame('bad_frame', 'binary; frames are text, one JSON object each'))
       return
     }
     const parsed = parseFrame(data.toString())
     if (parsed.ok) this.#obey(parsed.frame)
-    else this.#strike(now, errorFrame('bad_frame', parsed.why))
+    else this.#strike(budget, now, errorFrame('bad_frame', parsed.why))
   }
 
   #obey(frame: ClientFrame): void {
@@ -232,9 +229,9 @@ export class Connection {
   }
 
   /** Answers a bad frame; the last one allowed ends the connection. */
-  #strike(now: number, answer: Buffer): void {
+  #strike(budget: FrameBudget, now: number, answer: Buffer): void {
     this.#outbox.frame(answer)
-    if (this.#budget.strike(now)) this.#closeWhenWritten(CLOSE.too_many_errors, 'too_many_errors')
+    if (budget.strike(now)) this.#closeWhenWritten(CLOSE.too_many_errors, 'too_many_errors')
   }
 
   // Nothing more is taken from the client or for it, but what is queued still goes out first.

@@ -1,23 +1,30 @@
 import type { Socket } from 'node:net'
-import type { WebSocket } from 'ws'
 import type { Pipe } from './outbox.ts'
 
-const SEND_OPTIONS = { binary: false, compress: false, fin: true } as const
+/** Frames of one round up to so many bytes are joined; copying more costs more than it saves. */
+const MAX_JOINED_BYTES = 16 * 1024
 
-/** A WebSocket as something to write to, with the socket under it, which knows what was taken. */
+/** What was joined last: sockets that watch the same job mostly have the same frames to write. */
+let lastJoin: { readonly chunks: readonly Buffer[]; readonly joined: Buffer } | null = null
+
+/**
+ * The socket under a WebSocket, as something to write whole frames to. They pass the WebSocket by, which would make
+ * head and payload of each anew; it compresses nothing and sends no fragments, so that any moment is between two of
+ * its own frames.
+ */
 export class SocketPipe implements Pipe {
-  readonly #ws: WebSocket
   readonly #socket: Socket
+  /** Since `cork`. */
+  #corked: Buffer[] = []
   /** Of the last frame, on the clock of `performance.now()`. */
   writtenAt = performance.now()
 
-  constructor(ws: WebSocket, socket: Socket) {
-    this.#ws = ws
+  constructor(socket: Socket) {
     this.#socket = socket
   }
 
   unsent(): number {
-    return this.#ws.bufferedAmount
+    return this.#socket.writableLength
   }
 
   taken(): number {
@@ -25,17 +32,44 @@ export class SocketPipe implements Pipe {
   }
 
   write(chunk: Buffer): void {
-    this.writtenAt = performance.now()
-    this.#ws.send(chunk, SEND_OPTIONS)
+    this.#corked.push(chunk)
   }
 
-  cork(): void {
-    this.#socket.cork()
-  }
+  cork(): void {}
 
   uncork(): void {
+    const chunks = this.#corked
+    const [first] = chunks
+    if (first === undefined) return
+    this.#corked = []
+    this.writtenAt = performance.now()
+    if (chunks.length === 1) this.#socket.write(first)
+    else if (bytesOf(chunks) <= MAX_JOINED_BYTES) this.#socket.write(join(chunks))
+    else this.#writeEach(chunks)
+  }
+
+  #writeEach(chunks: readonly Buffer[]): void {
+    this.#socket.cork()
+    for (const chunk of chunks) this.#socket.write(chunk)
     this.#socket.uncork()
   }
+}
+
+function join(chunks: readonly Buffer[]): Buffer {
+  if (lastJoin === null || !isSame(lastJoin.chunks, chunks)) {
+    lastJoin = { chunks, joined: Buffer.concat(chunks) }
+  }
+  return lastJoin.joined
+}
+
+function isSame(some: readonly Buffer[], others: readonly Buffer[]): boolean {
+  return some.length === others.length && some.every((chunk, at) => chunk === others[at])
+}
+
+function bytesOf(chunks: readonly Buffer[]): number {
+  let bytes = 0
+  for (const chunk of chunks) bytes += chunk.length
+  return bytes
 }
 
 /**

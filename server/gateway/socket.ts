@@ -3,11 +3,12 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { CLOSE } from '../../shared/codes.ts'
-import { HEARTBEAT_MS, MAX_FRAME_BYTES } from '../../shared/limits.ts'
+import { HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import { SUBPROTOCOL } from '../../shared/protocol.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
+import { encodeFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { STALL_MS } from './outbox.ts'
 import { Connection, type SocketTimes } from './socket-connection.ts'
@@ -40,6 +41,13 @@ const MAX_BUFFERED_CHUNKS = 128
 export function attachSockets(options: SocketOptions): { drain(): void; stop(): Promise<void> } {
   const { server, hub, auth, origins, events, drainSpreadMs = DRAIN_SPREAD_MS } = options
   const times = { ...TIMES, ...options.times }
+  const hello = encodeFrame({
+    op: 'hello',
+    protocol: 1,
+    heartbeatMs: times.heartbeatMs,
+    maxSubscriptions: MAX_SUBSCRIPTIONS,
+    maxFrameBytes: MAX_FRAME_BYTES,
+  })
   const connections = new Set<Connection>()
   const maxConnections = options.maxConnections ?? MAX_CONNECTIONS
   let draining = false
@@ -88,13 +96,16 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     const judgement = await judgeUpgrade(request, rules)
     if (!judgement.ok) return answerRefusal(socket, judgement.refusal)
     if (!(socket instanceof Socket)) throw new TypeError('the upgraded connection is no socket')
+    // So that the answer and the first frame are one write.
+    socket.cork()
     sockets.handleUpgrade(request, socket, head, (ws) => {
       open(ws, socket, judgement.opener, judgement.first)
     })
+    socket.uncork()
   }
 
   function open(ws: WebSocket, socket: Socket, opener: Caller | null, first: FirstSubscription | null): void {
-    const connection = new Connection({ ws, socket, hub, auth, opener, times, onClosed })
+    const connection = new Connection({ ws, socket, hub, auth, opener, times, hello, onClosed })
     connections.add(connection)
     if (first !== null) connection.subscribe(first)
     if (rules.isDraining()) connection.drain(0)

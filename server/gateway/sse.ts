@@ -5,7 +5,7 @@ import { SSE_PING_MS } from '../../shared/limits.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { onExpiry } from './expiry.ts'
-import { eventText } from './frames.ts'
+import type { EventText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
 import { type Ending, Session, type Sink } from './session.ts'
@@ -137,7 +137,7 @@ class EventStream implements Sink, Pipe {
   replay(result: ReadResult): void {
     const isFirst = this.#lane === null
     if (this.#lane === null) this.#hub.traffic.subscribed('sse', result.mode)
-    const lane = new Lane((event) => this.#encode(event))
+    const lane = new Lane((event, _prev, text) => this.#encode(event, text))
     this.#lane = lane
     this.#epoch = result.epoch
     if (result.mode === 'snapshot') {
@@ -201,9 +201,9 @@ class EventStream implements Sink, Pipe {
     }
   }
 
-  #encode(event: JobEvent): Buffer {
+  #encode(event: JobEvent, { json }: EventText): Buffer {
     const id = formatCursor(this.#epoch, event.seq)
-    return Buffer.from(`id: ${id}\nevent: ${event.kind}\ndata: ${eventText(event).json}\n\n`)
+    return Buffer.from(`id: ${id}\nevent: ${event.kind}\ndata: ${json}\n\n`)
   }
 
   // JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.

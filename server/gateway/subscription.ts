@@ -137,7 +137,7 @@ export class Subscription implements Sink {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
     const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history })
-    const lane = new Lane((event, prev) => eventFrame(this.#jobId, event, prev))
+    const lane = new Lane(({ seq }, prev, text) => eventFrame(this.#jobId, seq, text, prev))
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)
     try {

@@ -1,4 +1,5 @@
 import type { Events, Transport } from '../events.ts'
+import { onTickEnd } from './tick-end.ts'
 
 const WINDOW_S = 60
 
@@ -7,6 +8,8 @@ export class Traffic {
   readonly #events: Events
   readonly #open: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
   #subscriptions = 0
+  /** Since the tick began. */
+  readonly #sent = new Map<Transport, number>()
   /** Events sent in each second of the last minute; a slot belongs to the second that it names. */
   readonly #seconds = Array.from({ length: WINDOW_S }, () => ({ second: -1, events: 0 }))
 
@@ -35,14 +38,28 @@ export class Traffic {
     this.#events.emit('gateway.unsubscribed', { transport })
   }
 
+  /** Told on at the end of the tick, in one: one event of a job may go to thousands. */
   sent(transport: Transport, events: number): void {
+    if (this.#sent.size === 0) onTickEnd(this)
+    this.#sent.set(transport, (this.#sent.get(transport) ?? 0) + events)
+  }
+
+  tickEnd(): void {
+    for (const [transport, events] of this.#sent) {
+      this.#slot().events += events
+      this.#events.emit('gateway.sent', { transport, events })
+    }
+    this.#sent.clear()
+  }
+
+  #slot(): { events: number } {
     const second = currentSecond()
-    const slot = this.#seconds[second % WINDOW_S]
-    if (slot === undefined) return
-    if (slot.second !== second) slot.events = 0
-    slot.second = second
-    slot.events += events
-    this.#events.emit('gateway.sent', { transport, events })
+    const at = second % WINDOW_S
+    const slot = this.#seconds[at]
+    if (slot?.second === second) return slot
+    const fresh = { second, events: 0 }
+    this.#seconds[at] = fresh
+    return fresh
   }
 
   info() {

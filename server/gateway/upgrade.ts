@@ -74,7 +74,7 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
       retryAfterS: FULL_RETRY_S,
     })
   }
-  const read = readQuery(query)
+  const read = query === '' ? NO_QUERY : readQuery(new URLSearchParams(query))
   if (!read.ok) return read
   const opener = await identifyOpener(rules.auth, authorization)
   if (opener === 'unauthorized')
@@ -113,15 +113,19 @@ function refuse(code: ProblemCode, detail: string, rest: Omit<Refusal, 'code' | 
   return { ok: false, refusal: { code, detail, ...rest } }
 }
 
-function splitTarget(target: string): { pathname: string; query: URLSearchParams } {
+function splitTarget(target: string): { pathname: string; query: string } {
   const mark = target.indexOf('?')
-  if (mark === -1) return { pathname: target, query: new URLSearchParams() }
-  return { pathname: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+  if (mark === -1) return { pathname: target, query: '' }
+  return { pathname: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
-function readQuery(
-  query: URLSearchParams,
-): { ok: true; first: FirstSubscription | null } | Extract<Judgement, { ok: false }> {
+type ReadQuery =
+  | { readonly ok: true; readonly first: FirstSubscription | null }
+  | Extract<Judgement, { ok: false }>
+
+const NO_QUERY: ReadQuery = { ok: true, first: null }
+
+function readQuery(query: URLSearchParams): ReadQuery {
   const errors: { path: string; message: string }[] = []
   for (const name of new Set(query.keys())) {
     if (!QUERY_NAMES.has(name)) errors.push({ path: name.slice(0, 100), message: 'unknown parameter' })

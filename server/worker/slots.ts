@@ -1,6 +1,6 @@
 import type { JobDefinition } from '../jobs/define-job.ts'
 
-export interface TypeRoom {
+interface TypeRoom {
   readonly type: string
   readonly limit: number
 }

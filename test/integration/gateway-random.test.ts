@@ -254,7 +254,7 @@ function sink(frames: { op: string; jobId: string }[]): Pipe {
   return {
     unsent: () => 0,
     taken: () => 0,
-    write: (chunk) => frames.push(JSON.parse(chunk.toString())),
+    write: (chunk) => frames.push(JSON.parse(chunk.toString('utf8', chunk.indexOf('{')))),
     cork() {},
     uncork() {},
   }

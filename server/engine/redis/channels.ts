@@ -33,6 +33,8 @@ export class Channels {
   readonly #channels = new Map<string, Channel>()
   /** Asked for in this tick; they go in one command. */
   #asked: string[] = []
+  /** Nobody listens to them any more; they go in one command as well. */
+  #left: string[] = []
   #sent: Promise<unknown> = Promise.resolve()
   #connections = 0
 
@@ -115,8 +117,19 @@ export class Channels {
     clearTimeout(channel.linger)
     channel.linger = setTimeout(() => {
       this.#forget(name, channel)
-      if (this.#connection.isReady) this.#connection.send('unsubscribe', [name]).catch(() => undefined)
+      this.#left.push(name)
+      if (this.#left.length === 1) setImmediate(() => this.#unsubscribeLeft())
     }, LINGER_MS)
+  }
+
+  #unsubscribeLeft(): void {
+    // Somebody may have come back in the meantime.
+    const names = this.#left.filter((name) => !this.#channels.has(name))
+    this.#left = []
+    for (let first = 0; first < names.length && this.#connection.isReady; first += MOST_CHANNELS) {
+      const some = names.slice(first, first + MOST_CHANNELS)
+      this.#connection.send('unsubscribe', some).catch(() => undefined)
+    }
   }
 
   #forget(name: string, channel: Channel): void {
@@ -147,6 +160,6 @@ export class Channels {
   #deliver(name: string, message: string): void {
     const channel = this.#channels.get(name)
     if (channel === undefined) return
-    for (const listener of [...channel.listeners]) listener(message)
+    for (const listener of channel.listeners) listener(message)
   }
 }

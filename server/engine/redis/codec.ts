@@ -367,8 +367,20 @@ function splitSeq(stored: string): [seq: number, rest: string] {
   return [Number(seq), rest]
 }
 
+/** Seconds that times fell into lately, as text up to their fraction: formatting a date is what costs. */
+const knownSeconds = new Map<number, string>()
+const MOST_KNOWN_SECONDS = 64
+
 export function iso(ms: string | number): string {
-  return new Date(Number(ms)).toISOString()
+  const time = Number(ms)
+  const second = Math.floor(time / 1000)
+  let text = knownSeconds.get(second)
+  if (text === undefined) {
+    if (knownSeconds.size >= MOST_KNOWN_SECONDS) knownSeconds.clear()
+    text = new Date(second * 1000).toISOString().slice(0, -4)
+    knownSeconds.set(second, text)
+  }
+  return `${text}${String(time - second * 1000).padStart(3, '0')}Z`
 }
 
 function isoOrNull(ms: string | undefined): string | null {
