@@ -3,20 +3,21 @@ import type { Database, Statement, Value } from './database.ts'
 /** Rows a statement; a call into the binding costs several times what one more row does. */
 const MAX_ROWS = 128
 
-/** Collects rows for one table and writes them many at a time. */
-export class BulkInsert {
+/** Collects rows for one kind of statement, and writes them many at a time. */
+export class Bulk {
   readonly #database: Database
-  readonly #table: string
-  readonly #columns: readonly string[]
+  readonly #width: number
+  readonly #sql: (values: string) => string
   /** One a power of two of rows, made when first needed. */
   readonly #statements = new Map<number, Statement>()
   /** Row after row. */
   #values: Value[] = []
 
-  constructor(database: Database, table: string, columns: readonly string[]) {
+  /** `width`: values a row. `sql`: the statement, from `(?, …), (?, …), …`. */
+  constructor(database: Database, width: number, sql: (values: string) => string) {
     this.#database = database
-    this.#table = table
-    this.#columns = columns
+    this.#width = width
+    this.#sql = sql
   }
 
   add(row: readonly Value[]): void {
@@ -27,15 +28,14 @@ export class BulkInsert {
   flush(): void {
     const values = this.#values
     if (values.length === 0) return
-    const width = this.#columns.length
+    this.#values = []
     let written = 0
     for (let rows = MAX_ROWS; written < values.length; rows /= 2) {
-      while (values.length - written >= rows * width) {
-        this.#statement(rows).run(values.slice(written, written + rows * width))
-        written += rows * width
+      const size = rows * this.#width
+      for (; values.length - written >= size; written += size) {
+        this.#statement(rows).run(values.slice(written, written + size))
       }
     }
-    this.#values = []
   }
 
   /** Forgets what was collected. */
@@ -46,11 +46,17 @@ export class BulkInsert {
   #statement(rows: number): Statement {
     const known = this.#statements.get(rows)
     if (known !== undefined) return known
-    const row = `(${this.#columns.map(() => '?').join(', ')})`
-    const statement = this.#database.prepare(
-      `INSERT INTO ${this.#table} (${this.#columns.join(', ')}) VALUES ${Array(rows).fill(row).join(', ')}`,
-    )
+    const row = `(${Array(this.#width).fill('?').join(', ')})`
+    const statement = this.#database.prepare(this.#sql(Array(rows).fill(row).join(', ')))
     this.#statements.set(rows, statement)
     return statement
   }
+}
+
+export function bulkInsert(database: Database, table: string, columns: readonly string[]): Bulk {
+  return new Bulk(
+    database,
+    columns.length,
+    (values) => `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${values}`,
+  )
 }
