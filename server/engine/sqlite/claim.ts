@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
 import { type JobRow, policyOf, type Run, tagsOf } from './job-row.ts'
-import { ROW } from './store.ts'
 import type { Transaction } from './transaction.ts'
 import { claimed } from './transitions.ts'
-
-const NEXT = `
-  SELECT ${ROW} FROM jobs INDEXED BY jobs_ready
-  WHERE type = ? AND status = 'queued' ORDER BY priority DESC, place LIMIT ?`
 
 /**
  * Gives out runs. Remembers the claims of the last lease's time: a process that is gone has no worker left to
@@ -63,7 +58,7 @@ export class Claims {
     const found = new Map(
       inTurn
         .filter(({ taken }) => taken > 0)
-        .map(({ type, taken }) => [type, tx.select(NEXT, [type, taken]).reverse()]),
+        .map(({ type, taken }) => [type, tx.next(type, taken).reverse()]),
     )
     return rounds.flatMap((type) => found.get(type)?.pop() ?? [])
   }

@@ -144,6 +144,31 @@ export function decodeRow(row: Row): JobRow {
   }
 }
 
+/** What a job is that was queued at once, and nothing has happened to since. */
+const UNTOUCHED = {
+  ...({ status: 'queued', seq: 1, trimmed: 0, outputs: 0, outputBytes: 0, fresh: true } as const),
+  ...{ attempt: 1, stalls: 0, cancelRequested: false, progress: null, progressSeq: null, progressAt: null },
+  ...{ error: null, errorCode: null, result: null, scheduledFor: null, startedAt: null, completedAt: null },
+  ...{ expiresAt: null, settledLease: null, settledAs: null, run: null },
+} as const
+
+/** Which fields an untouched job has of its own. */
+export type UntouchedFields = Omit<JobRow, keyof typeof UNTOUCHED>
+
+export function untouchedRow({
+  n,
+  id,
+  type,
+  priority,
+  policy,
+  tags,
+  payload,
+  createdAt,
+  place,
+}: UntouchedFields): JobRow {
+  return { n, id, type, priority, policy, tags, payload, createdAt, place, ...UNTOUCHED }
+}
+
 /** What a field's column holds. */
 export function encodeField(row: JobRow, field: StoredField): Value {
   switch (field) {

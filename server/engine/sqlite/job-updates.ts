@@ -1,4 +1,4 @@
-import { Bulk } from './bulk.ts'
+import { type Bulk, bulkUpdate } from './bulk.ts'
 import type { Database } from './database.ts'
 import { COLUMNS, encodeField, type JobRow, type StoredField } from './job-row.ts'
 
@@ -25,7 +25,8 @@ export class JobUpdates {
     const key = fields.join()
     let group = this.#groups.get(key)
     if (group === undefined) {
-      group = { fields, bulk: bulkUpdate(this.#database, fields), rows: [] }
+      const columns = fields.map((field) => COLUMNS[field])
+      group = { fields, bulk: bulkUpdate(this.#database, 'jobs', 'n', columns), rows: [] }
       this.#groups.set(key, group)
     }
     group.rows.push(row)
@@ -35,9 +36,7 @@ export class JobUpdates {
     for (const group of this.#groups.values()) {
       if (group.rows.length === 0) continue
       for (const row of group.rows) {
-        const values = group.fields.map((field) => encodeField(row, field))
-        values.push(row.n)
-        group.bulk.add(values)
+        group.bulk.add([row.n, ...group.fields.map((field) => encodeField(row, field))])
       }
       group.rows = []
       group.bulk.flush()
@@ -50,14 +49,4 @@ export class JobUpdates {
       group.bulk.discard()
     }
   }
-}
-
-function bulkUpdate(database: Database, fields: readonly StoredField[]): Bulk {
-  const assignments = fields.map((field, at) => `${COLUMNS[field]} = new.column${at + 1}`).join(', ')
-  return new Bulk(
-    database,
-    fields.length + 1,
-    (values) =>
-      `UPDATE jobs SET ${assignments} FROM (VALUES ${values}) AS new WHERE jobs.n = new.column${fields.length + 1}`,
-  )
 }

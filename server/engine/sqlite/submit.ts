@@ -3,7 +3,7 @@ import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
-import { type JobRow, policyText, SMALL_BODY } from './job-row.ts'
+import { type JobRow, policyText, SMALL_BODY, untouchedRow } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
 import { submitted } from './transitions.ts'
 
@@ -50,7 +50,7 @@ function store(tx: Transaction, jobs: readonly NewJob[]): SubmittedJob[] {
 
 function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
   const place = tx.store.nextPlace()
-  return {
+  const row = untouchedRow({
     n: place,
     id: newJobId(tx.now),
     type: job.type,
@@ -59,28 +59,9 @@ function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
     tags: job.tags.length === 0 ? '[]' : JSON.stringify(job.tags),
     payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,
-    status: 'queued',
-    seq: 0,
-    trimmed: 0,
-    outputs: 0,
-    outputBytes: 0,
     place,
-    fresh: true,
-    attempt: 1,
-    stalls: 0,
-    cancelRequested: false,
-    progress: null,
-    progressSeq: null,
-    progressAt: null,
-    error: null,
-    errorCode: null,
-    result: null,
-    scheduledFor: null,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: null,
-    settledLease: null,
-    settledAs: null,
-    run: null,
-  }
+  })
+  // No event yet: the first step makes it.
+  row.seq = 0
+  return row
 }
