@@ -2,12 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Calls back with a new folder on the disk, which is gone afterwards. */
+/** A new folder on the disk, to be removed when it is no longer needed. */
+export async function newFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'jobcast-bench-'))
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+/** Calls back with a new folder, which is gone afterwards. */
 export async function inFolder(use) {
-  const folder = await mkdtemp(join(tmpdir(), 'jobcast-bench-'))
+  const folder = await newFolder()
   try {
-    return await use(folder)
+    return await use(folder.path)
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await folder.remove()
   }
 }
