@@ -55,12 +55,14 @@ export class Claims {
       }
       left -= Math.min(left, open.length)
     }
-    const found = new Map(
-      inTurn
-        .filter(({ taken }) => taken > 0)
-        .map(({ type, taken }) => [type, tx.next(type, taken).reverse()]),
-    )
-    return rounds.flatMap((type) => found.get(type)?.pop() ?? [])
+    const byType = new Map<string, JobRow[]>()
+    const turns = inTurn.flatMap(({ type, taken }) => (taken > 0 ? { type, limit: taken } : []))
+    for (const row of tx.next(turns).reverse()) {
+      const ofType = byType.get(row.type)
+      if (ofType === undefined) byType.set(row.type, [row])
+      else ofType.push(row)
+    }
+    return rounds.flatMap((type) => byType.get(type)?.pop() ?? [])
   }
 
   /** The oldest come first, so that this looks at little more than what it forgets. */

@@ -14,8 +14,8 @@ import {
   SMALL_BODY,
   type StoredField,
   tagsOf,
-  untouchedRow,
 } from './job-row.ts'
+import { nextJobs, type Turn } from './next-jobs.ts'
 import { changeOf, type StatusEvent } from './status-event.ts'
 import type { Store } from './store.ts'
 import type { Transition } from './transitions.ts'
@@ -87,17 +87,10 @@ export class Transaction {
     })
   }
 
-  /** The next jobs of a type, in line. */
-  next(type: string, limit: number): JobRow[] {
+  /** The next jobs of types, those of one type in line. */
+  next(turns: readonly Turn[]): JobRow[] {
     this.store.flush()
-    return this.store.all(NEXT, [type, limit]).flatMap((columns) => {
-      const [n, id, priority, policy, tags, payload, createdAt, place, seq] = columns as NextRow
-      const known = this.#jobs.get(id)
-      if (known !== undefined) return known ?? []
-      const untouched = { n, id, type, priority, policy, tags, payload, createdAt, place }
-      const row = seq === FIRST_SEQ ? untouchedRow(untouched) : this.store.jobByNumber(n)
-      return row === null ? [] : this.#own(row)
-    })
+    return nextJobs(this.store, turns).map((row) => this.#jobs.get(row.id) ?? this.#own(row))
   }
 
   /** Jobs whose runs are past their lease. */
@@ -255,15 +248,6 @@ export class Transaction {
     row.trimmed = Math.max(row.trimmed, upTo)
   }
 }
-
-/** Few columns, since each costs something for every job that is claimed; most say all that there is to know. */
-const NEXT = `
-  SELECT n, id, priority, policy, tags, payload, created_at, place, seq FROM jobs INDEXED BY jobs_ready
-  WHERE type = ? AND status = 'queued' ORDER BY priority DESC, place LIMIT ?`
-type NextRow = [
-  ...[n: number, id: string, priority: number, policy: string, tags: string, payload: string | null],
-  ...[createdAt: number, place: number, seq: number],
-]
 
 /** The seq of the oldest status event that is within what is retained. */
 const OLDEST_RETAINED = 'SELECT seq FROM history WHERE n = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
