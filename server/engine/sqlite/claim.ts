@@ -26,7 +26,7 @@ export class Claims {
     const leasedUntil = tx.now + leaseMs
     for (const [index, row] of rows.entries()) {
       const lease = `${token}.${index}`
-      tx.transition(row, claimed({ lease, worker, leasedUntil, reported: 0 }, tx.now))
+      tx.transition(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
     }
     this.#lastType = rows.at(-1)?.type ?? ''
     this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), until: leasedUntil })

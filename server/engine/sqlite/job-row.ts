@@ -144,29 +144,48 @@ export function decodeRow(row: Row): JobRow {
   }
 }
 
-/** What a job is that was queued at once, and nothing has happened to since. */
-const UNTOUCHED = {
-  ...({ status: 'queued', seq: 1, trimmed: 0, outputs: 0, outputBytes: 0, fresh: true } as const),
-  ...{ attempt: 1, stalls: 0, cancelRequested: false, progress: null, progressSeq: null, progressAt: null },
-  ...{ error: null, errorCode: null, result: null, scheduledFor: null, startedAt: null, completedAt: null },
-  ...{ expiresAt: null, settledLease: null, settledAs: null, run: null },
-} as const
+/** What an untouched job has of its own. */
+export type Untouched = Pick<
+  JobRow,
+  'n' | 'id' | 'type' | 'priority' | 'policy' | 'tags' | 'payload' | 'createdAt' | 'place'
+>
 
-/** Which fields an untouched job has of its own. */
-export type UntouchedFields = Omit<JobRow, keyof typeof UNTOUCHED>
-
-export function untouchedRow({
-  n,
-  id,
-  type,
-  priority,
-  policy,
-  tags,
-  payload,
-  createdAt,
-  place,
-}: UntouchedFields): JobRow {
-  return { n, id, type, priority, policy, tags, payload, createdAt, place, ...UNTOUCHED }
+/** A job that was queued at once, and to which nothing has happened since. */
+export function untouchedRow(own: Untouched): JobRow {
+  return {
+    // Field by field: a spread takes several times as long, and this is made for every job, twice.
+    n: own.n,
+    id: own.id,
+    type: own.type,
+    priority: own.priority,
+    policy: own.policy,
+    tags: own.tags,
+    payload: own.payload,
+    createdAt: own.createdAt,
+    status: 'queued',
+    seq: 1,
+    trimmed: 0,
+    outputs: 0,
+    outputBytes: 0,
+    place: own.place,
+    fresh: true,
+    attempt: 1,
+    stalls: 0,
+    cancelRequested: false,
+    progress: null,
+    progressSeq: null,
+    progressAt: null,
+    error: null,
+    errorCode: null,
+    result: null,
+    scheduledFor: null,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: null,
+    settledLease: null,
+    settledAs: null,
+    run: null,
+  }
 }
 
 /** What a field's column holds. */

@@ -164,11 +164,11 @@ export function checkOwner(database: Database, path: string): void {
   }
 }
 
-/** Brings the file up to date. */
-export function migrate(database: Database): void {
+/** Brings the file up to date, or to an earlier version. */
+export function migrate(database: Database, wanted: number = MIGRATIONS.length): void {
   const version = pragma(database, 'user_version')
   for (const [index, migration] of MIGRATIONS.entries()) {
-    if (index < version) continue
+    if (index < version || index >= wanted) continue
     database.exec('BEGIN IMMEDIATE')
     try {
       database.exec(migration)

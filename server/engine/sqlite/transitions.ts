@@ -5,13 +5,15 @@ import type { StatusEvent } from './status-event.ts'
 /** What one step does to a job, as values. */
 export interface Transition {
   readonly event: StatusEvent
-  readonly fields: Partial<Pick<JobRow, StoredField>>
+  readonly fields: Fields
   /** Where it begins; every step ends the run that was before it, unless it says `keepsRun`. */
   readonly run?: Run
   readonly keepsRun?: true
   /** Of a run that completed. */
   readonly result?: Json
 }
+
+type Fields = Partial<Pick<JobRow, StoredField>>
 
 const NO_PROGRESS = { progress: null, progressSeq: null, progressAt: null } as const
 
@@ -24,15 +26,19 @@ export function promoted(place: number): Transition {
   return { event: ['promoted'], fields: { status: 'queued', scheduledFor: null, place } }
 }
 
-export function claimed(run: Run, now: number): Transition {
-  return { event: ['claimed'], fields: { status: 'processing', startedAt: now, ...NO_PROGRESS }, run }
+export function claimed(job: JobRow, run: Run, now: number): Transition {
+  const fields: Fields = { status: 'processing', startedAt: now }
+  // Written out only where there was one, since this is made for every run.
+  if (job.progressSeq !== null || job.progress !== null) Object.assign(fields, NO_PROGRESS)
+  return { event: ['claimed'], fields, run }
 }
 
 /** The end of a run by its worker. Where a cancel was requested, only completion stands. */
 export function settled(job: JobRow, outcome: Outcome, now: number): Transition {
   const step = ended(job, outcome, now)
-  const settledAs = step.fields.status ?? job.status
-  return { ...step, fields: { ...step.fields, settledLease: job.run?.lease ?? null, settledAs } }
+  step.fields.settledLease = job.run?.lease ?? null
+  step.fields.settledAs = step.fields.status ?? job.status
+  return step
 }
 
 function ended(job: JobRow, outcome: Outcome, now: number): Transition {
