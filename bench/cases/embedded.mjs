@@ -3,9 +3,9 @@ import { startContender, startJobcast } from '../harness/child.mjs'
 import { inFolder } from '../harness/folder.mjs'
 
 /** Jobs a batch -> lifecycles that are measured. */
-const BATCHES = { 50: 15_000, 200: 25_000 }
-const WARM_UP = 5000
-const DRAINED = 30_000
+const BATCHES = { 50: 8000, 200: 16_000 }
+const WARM_UP = 4000
+const DRAINED = 20_000
 /** Of the jobs that are drained. */
 const DRAIN_WARM_UP = 0.25
 const CONCURRENCY = 100
