@@ -10,6 +10,7 @@ import { IdempotencyMismatch, Unavailable } from '../../server/engine/errors.ts'
 import { openEngine } from '../../server/engine/open.ts'
 import { openDatabase } from '../../server/engine/sqlite/database.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
+import { migrate } from '../../server/engine/sqlite/migrations.ts'
 import { Store } from '../../server/engine/sqlite/store.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 import { until } from '../helpers/until.ts'
@@ -144,6 +145,49 @@ describe('the folder', () => {
     database.close()
     const message = await refusal(createSqliteEngine({ folder }).start())
     expect(message).toMatch(/newer version of Jobcast \(schema 99, this one knows \d+\): install/)
+  })
+
+  test('is brought up to date where it holds the file of the first version', async () => {
+    const folder = await newFolder()
+    const database = openDatabase(join(folder, 'jobcast.db'))
+    migrate(database, 1)
+    const policy = JSON.stringify({ ...DEFAULT_OPTIONS, maxStalls: 5 })
+    const id = (n: number) => `0199c0de-0000-7000-8000-00000000000${n}`
+    const insert = (n: number, status: string, more: string, values: string) =>
+      `INSERT INTO jobs (n, id, type, status, priority, policy, tags, created_at, place, fresh, ${more})
+       VALUES (${n}, '${id(n)}', 'work', '${status}', 0, '${policy}', '["t"]', ${n}000, ${n}, 1, ${values});
+       INSERT INTO payloads VALUES (${n}, '{"n":${n}}');
+       INSERT INTO history VALUES (${n}, 1, ${n}000, '{"status":"queued"}');`
+    database.exec(`
+      INSERT INTO types (type, paused) VALUES ('work', 0);
+      INSERT INTO meta VALUES ('last_place', '3');
+      ${insert(1, 'queued', 'stalls', '0')}
+      ${insert(2, 'processing', 'seq, lease, worker, leased_until', "2, 'l', 'w', 9000000000000")}
+      INSERT INTO history VALUES (2, 2, 2500, '{"status":"processing","startedAt":"1970-01-01T00:00:02.500Z"}');
+      ${insert(3, 'completed', 'seq, completed_at, expires_at', '2, 3500, 9000000000000')}
+      INSERT INTO results VALUES (3, '"done"');
+      INSERT INTO history VALUES (3, 2, 3500, '{"status":"completed","completedAt":"1970-01-01T00:00:03.500Z"}');`)
+    database.close()
+
+    const engine = await open(folder)
+    expect(await engine.get(id(1))).toMatchObject({ status: 'queued', payload: { n: 1 }, tags: ['t'] })
+    expect(await engine.get(id(2))).toMatchObject({ status: 'queued', stalls: 1, maxAttempts: 3 })
+    expect(await engine.get(id(3))).toMatchObject({ status: 'completed', result: 'done' })
+    const requests = [2, 3].map((n) => ({ jobId: id(n), after: null, history: true, withJob: false }))
+    const [second, third] = await engine.feed.read(requests)
+    expect(second?.events).toMatchObject([
+      { seq: 1, at: '1970-01-01T00:00:02.000Z', data: { status: 'queued' } },
+      { seq: 2, data: { status: 'processing', startedAt: '1970-01-01T00:00:02.500Z' } },
+      { seq: 3, data: { status: 'queued', stalls: 1 } },
+    ])
+    expect(third?.events.at(-1)).toMatchObject({ seq: 2, data: { status: 'completed', result: 'done' } })
+    const claims = await claim(engine, 10)
+    expect(claims.map(({ jobId }) => jobId)).toEqual([id(1), id(2)])
+    expect((await engine.types())[0]?.counts).toMatchObject({ processing: 2, completed: 1 })
+    const later = await submit(engine)
+    expect((await claim(engine))[0]?.jobId).toBe(later)
+    await engine.stop()
+    expect(integrity(folder)).toBe('ok')
   })
 
   test("is refused where it holds another program's database, which stays as it is", async () => {

@@ -13,8 +13,10 @@ export function cancel(tx: Transaction, jobId: string): Change<'not_found' | 'al
     tx.transition(row, cancelled(row, tx.now))
   } else if (!row.cancelRequested) {
     tx.transition(row, cancelRequested())
-    const { lease, worker } = row
-    if (lease !== null && worker !== null) tx.effects.cancels.push({ worker, lease: { jobId, lease } })
+    if (row.run !== null) {
+      const { lease, worker } = row.run
+      tx.effects.cancels.push({ worker, lease: { jobId, lease } })
+    }
   }
   return { ok: true, job: jobAfter(tx, row) }
 }
@@ -23,7 +25,7 @@ export function retry(tx: Transaction, jobId: string): Change<'not_found' | 'not
   const row = tx.find(jobId)
   if (row === null) return { ok: false, reason: 'not_found' }
   if (row.status !== 'failed' && row.status !== 'cancelled') return { ok: false, reason: 'not_retryable' }
-  tx.transition(row, retried(tx.nextPlace()))
+  tx.transition(row, retried(tx.store.nextPlace()))
   return { ok: true, job: jobAfter(tx, row) }
 }
 
@@ -36,5 +38,6 @@ export function remove(tx: Transaction, jobId: string): 'removed' | 'not_found' 
 }
 
 function jobAfter(tx: Transaction, row: JobRow): Job {
-  return jobOf(row, tx.store.bodies(row.n), tx.store.epoch)
+  tx.store.flush()
+  return jobOf(row, tx.store.bodies(row), tx.store.epoch)
 }

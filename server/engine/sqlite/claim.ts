@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
-import { decodeRow, FIELDS, type JobRow, policyOf } from './job-row.ts'
-import { ROW } from './store.ts'
+import { type JobRow, policyOf, type Run, tagsOf } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
 import { claimed } from './transitions.ts'
-
-const NEXT = `
-  SELECT ${ROW}, payloads.json FROM jobs INDEXED BY jobs_ready JOIN payloads USING (n)
-  WHERE type = ? AND status = 'queued' ORDER BY priority DESC, place LIMIT ?`
 
 /**
  * Gives out runs. Remembers the claims of the last lease's time: a process that is gone has no worker left to
@@ -15,7 +10,7 @@ const NEXT = `
  */
 export class Claims {
   /** Claim id -> the jobs it took, and what their leases start with. */
-  readonly #recent = new Map<string, { token: string; jobs: number[]; until: number }>()
+  readonly #recent = new Map<string, { token: string; jobs: string[]; until: number }>()
   /** The type that was served last; the next claim starts with the one after it. */
   #lastType = ''
 
@@ -23,22 +18,24 @@ export class Claims {
     const { claimId, workerId: worker, leaseMs } = request
     this.#forgetOld(tx.now)
     const before = this.#recent.get(claimId)
-    if (before !== undefined) return before.jobs.flatMap((n) => again(tx, n, before.token))
+    if (before !== undefined) return before.jobs.flatMap((jobId) => again(tx, jobId, before.token))
 
-    const candidates = this.#turns(tx, request)
-    if (candidates.length === 0) return []
+    const rows = this.#turns(tx, request)
+    if (rows.length === 0) return []
     const token = randomBytes(16).toString('base64url')
-    for (const [index, { row }] of candidates.entries()) {
-      tx.transition(row, claimed({ lease: `${token}.${index}`, worker, leaseMs }, tx.now))
+    const leasedUntil = tx.now + leaseMs
+    for (const [index, row] of rows.entries()) {
+      const lease = `${token}.${index}`
+      tx.transition(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
     }
-    this.#lastType = candidates.at(-1)?.row.type ?? ''
-    this.#recent.set(claimId, { token, jobs: candidates.map(({ row }) => row.n), until: tx.now + leaseMs })
+    this.#lastType = rows.at(-1)?.type ?? ''
+    this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), until: leasedUntil })
     tx.undo(() => this.#recent.delete(claimId))
-    return candidates.map(({ row, payload }) => claimOf(row, payload))
+    return rows.map((row) => claimOf(tx, row))
   }
 
   /** The next jobs: each type's first, then each type's second, and so on, as far as the limits go. */
-  #turns(tx: Transaction, request: ClaimRequest): Candidate[] {
+  #turns(tx: Transaction, request: ClaimRequest): JobRow[] {
     const { catalog } = tx.store
     const first = request.types.findIndex(({ type }) => type === this.#lastType) + 1
     const inTurn = [...request.types.slice(first), ...request.types.slice(0, first)]
@@ -58,12 +55,14 @@ export class Claims {
       }
       left -= Math.min(left, open.length)
     }
-    const found = new Map(
-      inTurn
-        .filter(({ taken }) => taken > 0)
-        .map(({ type, taken }) => [type, tx.store.all(NEXT, [type, taken]).map(candidate).reverse()]),
-    )
-    return rounds.flatMap((type) => found.get(type)?.pop() ?? [])
+    const byType = new Map<string, JobRow[]>()
+    const turns = inTurn.flatMap(({ type, taken }) => (taken > 0 ? { type, limit: taken } : []))
+    for (const row of tx.next(turns).reverse()) {
+      const ofType = byType.get(row.type)
+      if (ofType === undefined) byType.set(row.type, [row])
+      else ofType.push(row)
+    }
+    return rounds.flatMap((type) => byType.get(type)?.pop() ?? [])
   }
 
   /** The oldest come first, so that this looks at little more than what it forgets. */
@@ -78,47 +77,36 @@ export class Claims {
 /** Prolongs leases, counted from now. */
 export function extend(tx: Transaction, leases: readonly LeaseRef[], leaseMs: number): ExtendVerdict[] {
   return leases.map((lease) => {
-    const row = heldRow(tx, lease)
-    if (row === null) return 'stale'
-    row.leasedUntil = tx.now + leaseMs
-    tx.save(row, ['leasedUntil'])
+    const held = heldRun(tx, lease)
+    if (held === null) return 'stale'
+    const { row, run } = held
+    row.run = { ...run, leasedUntil: tx.now + leaseMs }
     return row.cancelRequested ? 'cancel_requested' : 'held'
   })
 }
 
-/** The job of a run that goes on under this lease; null where the lease is no longer held. */
-export function heldRow(tx: Transaction, { jobId, lease }: LeaseRef): JobRow | null {
+/** The run that goes on under this lease; null where the lease is no longer held. */
+export function heldRun(tx: Transaction, { jobId, lease }: LeaseRef): { row: JobRow; run: Run } | null {
   const row = tx.find(jobId)
-  return row?.status === 'processing' && row.lease === lease ? row : null
-}
-
-interface Candidate {
-  readonly row: JobRow
-  /** JSON. */
-  readonly payload: string
-}
-
-function candidate(columns: Parameters<typeof decodeRow>[0]): Candidate {
-  return { row: decodeRow(columns), payload: columns[FIELDS.length] as string }
+  return row?.run?.lease === lease ? { row, run: row.run } : null
 }
 
 /** A claim that is sent again, as long as it is held. */
-function again(tx: Transaction, n: number, token: string): Claim[] {
-  const row = tx.store.jobByNumber(n)
-  if (row?.status !== 'processing' || row.lease?.startsWith(token) !== true) return []
-  return [claimOf(row, tx.store.bodies(n).payload)]
+function again(tx: Transaction, jobId: string, token: string): Claim[] {
+  const row = tx.find(jobId)
+  return row?.run?.lease.startsWith(token) === true ? [claimOf(tx, row)] : []
 }
 
-function claimOf(row: JobRow, payload: string): Claim {
+function claimOf(tx: Transaction, row: JobRow): Claim {
   return {
     jobId: row.id,
-    lease: row.lease ?? '',
+    lease: row.run?.lease ?? '',
     type: row.type,
-    payload: JSON.parse(payload),
+    payload: JSON.parse(tx.store.payload(row)),
     attempt: row.attempt,
     stalls: row.stalls,
     policy: policyOf(row.policy),
-    tags: JSON.parse(row.tags),
+    tags: tagsOf(row),
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
   }
 }

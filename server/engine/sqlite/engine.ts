@@ -36,7 +36,7 @@ import { report, settle } from './settle.ts'
 import { Store } from './store.ts'
 import { submit } from './submit.ts'
 import type { Effects } from './transaction.ts'
-import { promote, prune, rescue } from './upkeep.ts'
+import { promote, prune, rescue, takeBack } from './upkeep.ts'
 import { Waiters } from './waiters.ts'
 import { asUnavailable, type Verb, Writer } from './writer.ts'
 
@@ -102,7 +102,7 @@ class SqliteEngine implements Engine {
     try {
       await this.check()
       // Whoever ran these is gone, or this process would not have the folder.
-      while ((await this.#write((tx) => rescue(tx, MAX_CALL_JOBS, Number.MAX_SAFE_INTEGER))).rescued > 0);
+      while ((await this.#write((tx) => takeBack(tx, MAX_CALL_JOBS))) > 0);
     } catch (error) {
       await this.stop()
       throw error
@@ -124,13 +124,13 @@ class SqliteEngine implements Engine {
   }
 
   async submit(request: SubmitRequest): Promise<SubmitReceipt> {
-    return this.#open().writer.write((tx) => submit(tx, request))
+    return this.#write((tx) => submit(tx, request))
   }
 
   async get(jobId: string): Promise<Job | null> {
     return this.#read((store, now) => {
       const row = store.liveJob(jobId, now)
-      return row === null ? null : jobOf(row, store.bodies(row.n), store.epoch)
+      return row === null ? null : jobOf(row, store.bodies(row), store.epoch)
     })
   }
 
@@ -293,12 +293,8 @@ class SqliteEngine implements Engine {
     }
   }
 
-  /** Writes, after whatever the same group has collected so far, so that the verb sees it. */
   #write<T>(verb: Verb<T>): Promise<T> {
-    return this.#open().writer.write((tx) => {
-      tx.store.flush()
-      return verb(tx)
-    })
+    return this.#open().writer.write(verb)
   }
 
   #tell({ catalog }: Store, { messages, cancels, ready }: Effects): void {

@@ -1,6 +1,8 @@
 import type { JobEvent } from '../../../shared/event.ts'
+import { RETAINED_EVENTS } from '../../../shared/limits.ts'
 import { judgeCursor, type Position, type ReadRequest, type ReadResult } from '../engine.ts'
 import { iso, type JobRow, jobOf } from './job-row.ts'
+import { parseChange } from './status-event.ts'
 import type { Store } from './store.ts'
 
 /** The job and its events, as the file has them now; null where it is unknown or expired. */
@@ -10,7 +12,7 @@ export function read(store: Store, request: ReadRequest, now: number): ReadResul
   const { after, history, withJob } = request
   const { epoch } = store
   const at: Position = { epoch, seq: row.seq, status: row.status }
-  const job = () => jobOf(row, store.bodies(row.n), epoch)
+  const job = () => jobOf(row, store.bodies(row), epoch)
   const reason = judgeCursor(after, { epoch, seq: row.seq, trimmed: row.trimmed })
   if (reason !== null) {
     return { ...at, mode: 'snapshot', reason, job: job(), events: history ? retained(store, row, 0) : [] }
@@ -35,17 +37,23 @@ function retained(store: Store, row: JobRow, after: number): JobEvent[] {
   return events.sort((a, b) => a.seq - b.seq)
 }
 
-function statuses(store: Store, { n }: JobRow, after: number): JobEvent[] {
+function statuses(store: Store, row: JobRow, after: number): JobEvent[] {
   const found = store.all('SELECT seq, at, data FROM history WHERE n = ? AND seq > ? ORDER BY seq', [
-    n,
+    row.n,
     after,
   ])
-  return found.map(([seq, at, text]) => {
-    const data = JSON.parse(text as string)
+  const events = found.map(([seq, time, text]): JobEvent => {
+    const at = iso(time as number)
+    const data = parseChange(text as string, at)
     // A result is stored once, beside the job: no job completes twice.
-    if (data.status === 'completed') data.result = JSON.parse(store.result(n) ?? 'null')
-    return { seq: seq as number, at: iso(at as number), kind: 'status', data }
+    if (data.status === 'completed') data.result = JSON.parse(store.result(row) ?? 'null')
+    return { seq: seq as number, at, kind: 'status', data }
   })
+  // The first event of a job that was queued at once has no row: the job's says as much.
+  if (after === 0 && events[0]?.seq !== 1 && events.length < RETAINED_EVENTS) {
+    events.unshift({ seq: 1, at: iso(row.createdAt), kind: 'status', data: { status: 'queued' } })
+  }
+  return events
 }
 
 function outputs(store: Store, { n, outputs }: JobRow, after: number): JobEvent[] {

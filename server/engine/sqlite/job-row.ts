@@ -1,4 +1,4 @@
-import type { RunPolicy } from '../../../shared/api.ts'
+import type { Backoff, RunPolicy } from '../../../shared/api.ts'
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
 import type { Progress } from '../../../shared/event.ts'
@@ -6,28 +6,26 @@ import type { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Row, Value } from './database.ts'
 
-/** A job's row in `jobs`, decoded; times in ms since the epoch. Its payload and result are kept apart. */
+/** A job's row in `jobs`, decoded, and what is known of its run; times in ms since the epoch. */
 export interface JobRow {
   readonly n: number
   readonly id: string
   readonly type: string
   readonly priority: number
-  /** JSON of a `RunPolicy`; see `policyOf`. */
+  /** As `policyText` writes it; see `policyOf`. */
   readonly policy: string
   /** JSON of the tags. */
   readonly tags: string
+  /** JSON of the payload where it is small; null: it is in `payloads`. */
+  readonly payload: string | null
   readonly createdAt: number
   status: JobStatus
   seq: number
   /** The highest seq that is no longer retained (merged progress apart). */
   trimmed: number
-  /** Status events that are retained. */
-  statuses: number
   /** Log lines and chunks that are retained, and the bytes of their data. */
   outputs: number
   outputBytes: number
-  /** The number of the last event that the run has reported. */
-  reported: number
   /** In the line of its type. */
   place: number
   /** Neither scheduled, retried nor stalled so far. */
@@ -41,18 +39,33 @@ export interface JobRow {
   progressAt: number | null
   error: string | null
   errorCode: JobErrorCode | null
+  /** JSON of the result where it is small; null: there is none, or it is in `results`. */
+  result: string | null
   scheduledFor: number | null
   startedAt: number | null
   completedAt: number | null
   expiresAt: number | null
-  lease: string | null
-  /** Who runs it; null unless processing. */
-  worker: string | null
-  leasedUntil: number | null
   /** The run that was settled last, and what the verdict was. */
   settledLease: string | null
   settledAs: JobStatus | null
+  /** Null unless processing, and in a row that comes from the file. */
+  run: Run | null
 }
+
+/**
+ * A run that goes on. It is kept in memory only: whoever runs a job lives in the process that owns the file, and ends
+ * with it.
+ */
+export interface Run {
+  readonly lease: string
+  /** The id of the worker. */
+  readonly worker: string
+  readonly leasedUntil: number
+  /** The number of the last event that it has reported. */
+  readonly reported: number
+}
+
+export type StoredField = Exclude<keyof JobRow, 'run'>
 
 /** Field -> its column, in the order in which `decodeRow` reads them. */
 export const COLUMNS = {
@@ -63,13 +76,12 @@ export const COLUMNS = {
   priority: 'priority',
   policy: 'policy',
   tags: 'tags',
+  payload: 'payload',
   createdAt: 'created_at',
   seq: 'seq',
   trimmed: 'trimmed',
-  statuses: 'statuses',
   outputs: 'outputs',
   outputBytes: 'output_bytes',
-  reported: 'reported',
   place: 'place',
   fresh: 'fresh',
   attempt: 'attempt',
@@ -80,22 +92,18 @@ export const COLUMNS = {
   progressAt: 'progress_at',
   error: 'error',
   errorCode: 'error_code',
+  result: 'result',
   scheduledFor: 'scheduled_for',
   startedAt: 'started_at',
   completedAt: 'completed_at',
   expiresAt: 'expires_at',
-  lease: 'lease',
-  worker: 'worker',
-  leasedUntil: 'leased_until',
   settledLease: 'settled_lease',
   settledAs: 'settled_as',
-} as const satisfies Record<keyof JobRow, string>
-
-export const FIELDS = Object.keys(COLUMNS) as (keyof JobRow)[]
+} as const satisfies Record<StoredField, string>
 
 /** What is written of a new job; the columns' defaults say the rest. */
 export const NEW_FIELDS = [
-  ...(['n', 'id', 'type', 'status', 'priority', 'policy', 'tags', 'createdAt'] as const),
+  ...(['n', 'id', 'type', 'status', 'priority', 'policy', 'tags', 'payload', 'createdAt'] as const),
   ...(['place', 'fresh', 'scheduledFor'] as const),
 ]
 
@@ -109,41 +117,82 @@ export function decodeRow(row: Row): JobRow {
     priority: row[4] as number,
     policy: row[5] as string,
     tags: row[6] as string,
-    createdAt: row[7] as number,
-    seq: row[8] as number,
-    trimmed: row[9] as number,
-    statuses: row[10] as number,
+    payload: row[7] as string | null,
+    createdAt: row[8] as number,
+    seq: row[9] as number,
+    trimmed: row[10] as number,
     outputs: row[11] as number,
     outputBytes: row[12] as number,
-    reported: row[13] as number,
-    place: row[14] as number,
-    fresh: row[15] === 1,
-    attempt: row[16] as number,
-    stalls: row[17] as number,
-    cancelRequested: row[18] === 1,
-    progress: fromJson(row[19] as string | null),
-    progressSeq: row[20] as number | null,
-    progressAt: row[21] as number | null,
-    error: fromJson(row[22] as string | null),
-    errorCode: row[23] as JobErrorCode | null,
+    place: row[13] as number,
+    fresh: row[14] === 1,
+    attempt: row[15] as number,
+    stalls: row[16] as number,
+    cancelRequested: row[17] === 1,
+    progress: fromJson(row[18] as string | null),
+    progressSeq: row[19] as number | null,
+    progressAt: row[20] as number | null,
+    error: fromJson(row[21] as string | null),
+    errorCode: row[22] as JobErrorCode | null,
+    result: row[23] as string | null,
     scheduledFor: row[24] as number | null,
     startedAt: row[25] as number | null,
     completedAt: row[26] as number | null,
     expiresAt: row[27] as number | null,
-    lease: row[28] as string | null,
-    worker: fromJson(row[29] as string | null),
-    leasedUntil: row[30] as number | null,
-    settledLease: row[31] as string | null,
-    settledAs: row[32] as JobStatus | null,
+    settledLease: row[28] as string | null,
+    settledAs: row[29] as JobStatus | null,
+    run: null,
+  }
+}
+
+/** What an untouched job has of its own. */
+export type Untouched = Pick<
+  JobRow,
+  'n' | 'id' | 'type' | 'priority' | 'policy' | 'tags' | 'payload' | 'createdAt' | 'place'
+>
+
+/** A job that was queued at once, and to which nothing has happened since. */
+export function untouchedRow(own: Untouched): JobRow {
+  return {
+    // Field by field: a spread takes several times as long, and this is made for every job, twice.
+    n: own.n,
+    id: own.id,
+    type: own.type,
+    priority: own.priority,
+    policy: own.policy,
+    tags: own.tags,
+    payload: own.payload,
+    createdAt: own.createdAt,
+    status: 'queued',
+    seq: 1,
+    trimmed: 0,
+    outputs: 0,
+    outputBytes: 0,
+    place: own.place,
+    fresh: true,
+    attempt: 1,
+    stalls: 0,
+    cancelRequested: false,
+    progress: null,
+    progressSeq: null,
+    progressAt: null,
+    error: null,
+    errorCode: null,
+    result: null,
+    scheduledFor: null,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: null,
+    settledLease: null,
+    settledAs: null,
+    run: null,
   }
 }
 
 /** What a field's column holds. */
-export function encodeField(row: JobRow, field: keyof JobRow): Value {
+export function encodeField(row: JobRow, field: StoredField): Value {
   switch (field) {
     case 'progress':
     case 'error':
-    case 'worker':
       return row[field] === null ? null : JSON.stringify(row[field])
     case 'fresh':
     case 'cancelRequested':
@@ -152,6 +201,9 @@ export function encodeField(row: JobRow, field: keyof JobRow): Value {
       return row[field]
   }
 }
+
+/** Characters of JSON up to which a payload or result is kept in the job's row: every change writes the row anew. */
+export const SMALL_BODY = 256
 
 /** The job as everyone sees it. `payload` and `result` are their JSON; no result is null. */
 export function jobOf(row: JobRow, bodies: { payload: string; result: string | null }, epoch: string): Job {
@@ -169,7 +221,7 @@ export function jobOf(row: JobRow, bodies: { payload: string; result: string | n
     maxAttempts: policy.maxAttempts,
     stalls: row.stalls,
     priority: row.priority,
-    tags: JSON.parse(row.tags),
+    tags: tagsOf(row),
     createdAt: iso(row.createdAt),
     scheduledFor: isoOrNull(row.scheduledFor),
     startedAt: isoOrNull(row.startedAt),
@@ -180,8 +232,19 @@ export function jobOf(row: JobRow, bodies: { payload: string; result: string | n
   }
 }
 
+export function tagsOf({ tags }: JobRow): string[] {
+  return tags === '[]' ? [] : JSON.parse(tags)
+}
+
 export function isExpired(row: JobRow, now: number): boolean {
   return row.expiresAt !== null && row.expiresAt <= now
+}
+
+/** A policy as its numbers, since every change of a job writes it again. */
+export function policyText(policy: RunPolicy): string {
+  const { priority, maxAttempts, maxStalls, timeoutMs, retainMs, backoff } = policy
+  const { kind, delayMs, maxMs, jitter } = backoff
+  return `[${priority},${maxAttempts},${maxStalls},${timeoutMs},${retainMs},"${kind}",${delayMs},${maxMs},${jitter}]`
 }
 
 /** Policies by their text: most jobs share a few, and every claim and settle needs one. */
@@ -191,11 +254,22 @@ const MAX_POLICIES = 1000
 export function policyOf(text: string): RunPolicy {
   const known = policies.get(text)
   if (known !== undefined) return known
-  const policy = JSON.parse(text) as RunPolicy
+  const policy = parsePolicy(text)
   if (policies.size >= MAX_POLICIES) policies.clear()
   policies.set(text, policy)
   return policy
 }
+
+function parsePolicy(text: string): RunPolicy {
+  const kept = JSON.parse(text) as PolicyNumbers | RunPolicy
+  // Files of the first version keep the policy itself.
+  if (!Array.isArray(kept)) return kept as RunPolicy
+  const [priority, maxAttempts, maxStalls, timeoutMs, retainMs, kind, delayMs, maxMs, jitter] = kept
+  const backoff = { kind, delayMs, maxMs, jitter }
+  return { priority, maxAttempts, maxStalls, backoff, timeoutMs, retainMs }
+}
+
+type PolicyNumbers = [number, number, number, number, number, Backoff['kind'], number, number, number]
 
 /** The times that were asked for last: a transaction's events share a few. */
 const times = new Map<number, string>()

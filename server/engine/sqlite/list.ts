@@ -1,7 +1,7 @@
 import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
 import { BadPage } from '../errors.ts'
-import { isExpired, type JobRow, jobOf } from './job-row.ts'
+import { isExpired, type JobRow, jobOf, tagsOf } from './job-row.ts'
 import type { Store } from './store.ts'
 import { tagKey } from './transaction.ts'
 
@@ -26,7 +26,7 @@ export function list(store: Store, query: ListQuery, now: number): JobPage {
     last = n
     const row = store.jobByNumber(n)
     if (row === null || isExpired(row, now) || !matches(row, query)) continue
-    const bodies = store.bodies(n)
+    const bodies = store.bodies(row)
     characters += bodies.payload.length + (bodies.result?.length ?? 0)
     jobs.push(jobOf(row, bodies, store.epoch))
   }
@@ -37,7 +37,7 @@ function matches(row: JobRow, { types, statuses, tags }: ListQuery): boolean {
   if (types.length > 0 && !types.includes(row.type)) return false
   if (statuses.length > 0 && !statuses.includes(row.status)) return false
   if (tags.length === 0) return true
-  const own: string[] = JSON.parse(row.tags)
+  const own = tagsOf(row)
   return tags.every((tag) => own.includes(tag))
 }
 

@@ -98,6 +98,55 @@ const MIGRATIONS = [
 
   CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Runs are known to the process alone that owns the file, which took everything that was kept of them to the disk
+  -- for nothing. Small payloads and results are in the row: a row of their own costs more than to write them again.
+  CREATE TABLE jobs_2 (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    payload TEXT,
+    created_at INTEGER NOT NULL,
+    seq INTEGER NOT NULL DEFAULT 1,
+    trimmed INTEGER NOT NULL DEFAULT 0,
+    outputs INTEGER NOT NULL DEFAULT 0,
+    output_bytes INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL,
+    fresh INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 1,
+    stalls INTEGER NOT NULL DEFAULT 0,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    progress TEXT,
+    progress_seq INTEGER,
+    progress_at INTEGER,
+    error TEXT,
+    error_code TEXT,
+    result TEXT,
+    scheduled_for INTEGER,
+    started_at INTEGER,
+    completed_at INTEGER,
+    expires_at INTEGER,
+    settled_lease TEXT,
+    settled_as TEXT
+  ) STRICT;
+  INSERT INTO jobs_2
+  SELECT
+    n, id, type, status, priority, policy, tags, NULL, created_at, seq, trimmed, outputs, output_bytes, place, fresh,
+    attempt, stalls, cancel_requested, progress, progress_seq, progress_at, error, error_code, NULL, scheduled_for,
+    started_at, completed_at, expires_at, settled_lease, settled_as
+  FROM jobs;
+  DROP TABLE jobs;
+  ALTER TABLE jobs_2 RENAME TO jobs;
+  CREATE UNIQUE INDEX jobs_id ON jobs (id);
+  CREATE INDEX jobs_listed ON jobs (type, status, n);
+  CREATE INDEX jobs_ready ON jobs (type, priority DESC, place) WHERE status = 'queued';
+  CREATE INDEX jobs_due ON jobs (scheduled_for) WHERE status = 'scheduled';
+  CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ]
 
 /** Changes nothing. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */
@@ -115,11 +164,11 @@ export function checkOwner(database: Database, path: string): void {
   }
 }
 
-/** Brings the file up to date. */
-export function migrate(database: Database): void {
+/** Brings the file up to date, or to an earlier version. */
+export function migrate(database: Database, wanted: number = MIGRATIONS.length): void {
   const version = pragma(database, 'user_version')
   for (const [index, migration] of MIGRATIONS.entries()) {
-    if (index < version) continue
+    if (index < version || index >= wanted) continue
     database.exec('BEGIN IMMEDIATE')
     try {
       database.exec(migration)

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
-import { BulkInsert } from './bulk-insert.ts'
+import { bulkInsert } from './bulk.ts'
 import { Catalog } from './catalog.ts'
 import {
   type Database,
@@ -14,8 +14,12 @@ import {
   type Value,
 } from './database.ts'
 import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
-import { COLUMNS, decodeRow, encodeField, isExpired, type JobRow, NEW_FIELDS } from './job-row.ts'
+import { COLUMNS, decodeRow, isExpired, type JobRow, NEW_FIELDS } from './job-row.ts'
+import { JobUpdates } from './job-updates.ts'
 import { checkOwner, migrate } from './migrations.ts'
+
+/** How many places are reserved at a time, so that not every submission writes which one was the last. */
+const RESERVED_PLACES = 10_000
 
 /** A job's payload and result, as JSON; no result is null. */
 export interface Bodies {
@@ -29,15 +33,16 @@ export class Store {
   readonly epoch: string
   readonly catalog: Catalog
   readonly inserts: Inserts
+  readonly updates: JobUpdates
+  /** The jobs that run, by id, as the file has them; the only place where their runs are kept. */
+  readonly running = new Map<string, JobRow>()
   readonly #database: Database
   readonly #statements = new Map<string, Statement>()
-  /** By the fields that they set: every kind of transition has a few of its own. */
-  readonly #updates = new Map<string, Statement>()
-  /** The jobs that run, whose rows are needed again soon; always as they are in the file. */
-  readonly #running = new Map<string, JobRow>()
   readonly #release: ReleaseFolder
   readonly #inode: bigint | null
   #lastPlace: number
+  /** Places up to this one are known to the file as taken. */
+  #reservedPlace: number
 
   /** Opens the folder's file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
   constructor(folder: string) {
@@ -51,6 +56,7 @@ export class Store {
       database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
+        PRAGMA wal_autocheckpoint = 4000;
         PRAGMA cache_size = -65536;
         PRAGMA journal_size_limit = 67108864;
       `)
@@ -58,9 +64,11 @@ export class Store {
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['epoch', newEpoch()])
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['last_place', '0'])
       this.epoch = this.#meta('epoch')
-      this.#lastPlace = Number(this.#meta('last_place'))
+      this.#reservedPlace = Number(this.#meta('last_place'))
+      this.#lastPlace = this.#reservedPlace
       this.catalog = new Catalog(database)
       this.inserts = newInserts(database)
+      this.updates = new JobUpdates(database)
       this.#inode = inodeOf(this.path)
     } catch (error) {
       database?.close()
@@ -107,6 +115,7 @@ export class Store {
 
   rollback(): void {
     for (const insert of Object.values(this.inserts)) insert.discard()
+    this.updates.discard()
     try {
       this.#database.exec('ROLLBACK')
     } catch {
@@ -114,8 +123,10 @@ export class Store {
     }
   }
 
+  /** Writes what is collected, so that it can be read back. */
   flush(): void {
     for (const insert of Object.values(this.inserts)) insert.flush()
+    this.updates.flush()
   }
 
   run(sql: string, parameters: readonly Value[]): void {
@@ -135,14 +146,21 @@ export class Store {
     return ++this.#lastPlace
   }
 
-  /** Keeps the last place for the next start. */
-  savePlace(): void {
-    this.run('UPDATE meta SET value = ? WHERE name = ?', [String(this.#lastPlace), 'last_place'])
+  /** Keeps for the next start that the places given out are taken; returns how to take that back. */
+  savePlaces(): () => void {
+    const before = this.#reservedPlace
+    if (this.#lastPlace > before) {
+      this.#reservedPlace = this.#lastPlace + RESERVED_PLACES
+      this.run('UPDATE meta SET value = ? WHERE name = ?', [String(this.#reservedPlace), 'last_place'])
+    }
+    return () => {
+      this.#reservedPlace = before
+    }
   }
 
   /** The job as it stands at a time; null where it is unknown, expired, or the id is none. */
   liveJob(jobId: string, now: number): JobRow | null {
-    const running = this.#running.get(jobId)
+    const running = this.running.get(jobId)
     if (running !== undefined) return running
     if (!isJobId(jobId)) return null
     const found = this.get(`SELECT ${ROW} FROM jobs WHERE id = ?`, [jobId])
@@ -150,46 +168,24 @@ export class Store {
     return row === null || isExpired(row, now) ? null : row
   }
 
-  /** Writes some fields of a job. */
-  saveJob(row: JobRow, fields: readonly (keyof JobRow)[]): void {
-    const parameters = fields.map((field) => encodeField(row, field))
-    parameters.push(row.n)
-    this.#update(fields).run(parameters)
-    if (row.status === 'processing') this.#running.set(row.id, row)
-    else this.#running.delete(row.id)
-  }
-
-  /** Forgets what is known of a job beside the file, after a change that failed. */
-  forgetRunning(jobId: string): void {
-    this.#running.delete(jobId)
-  }
-
   jobByNumber(n: number): JobRow | null {
     const row = this.get(`SELECT ${ROW} FROM jobs WHERE n = ?`, [n])
     return row === undefined ? null : decodeRow(row)
   }
 
-  bodies(n: number): Bodies {
-    const row = this.get(
-      'SELECT payloads.json, results.json FROM payloads LEFT JOIN results USING (n) WHERE n = ?',
-      [n],
-    )
-    return { payload: row?.[0] as string, result: (row?.[1] ?? null) as string | null }
+  bodies(row: JobRow): Bodies {
+    return { payload: this.payload(row), result: this.result(row) }
+  }
+
+  /** The job's payload, as JSON. */
+  payload({ n, payload }: JobRow): string {
+    return payload ?? (this.get('SELECT json FROM payloads WHERE n = ?', [n])?.[0] as string)
   }
 
   /** The job's result, as JSON; null where there is none. */
-  result(n: number): string | null {
+  result({ n, status, result }: JobRow): string | null {
+    if (result !== null || status !== 'completed') return result
     return (this.get('SELECT json FROM results WHERE n = ?', [n])?.[0] ?? null) as string | null
-  }
-
-  #update(fields: readonly (keyof JobRow)[]): Statement {
-    const key = fields.join()
-    const known = this.#updates.get(key)
-    if (known !== undefined) return known
-    const assignments = fields.map((field) => `${COLUMNS[field]} = ?`).join(', ')
-    const statement = this.#database.prepare(`UPDATE jobs SET ${assignments} WHERE n = ?`)
-    this.#updates.set(key, statement)
-    return statement
   }
 
   #statement(sql: string): Statement {
@@ -218,16 +214,16 @@ type Inserts = ReturnType<typeof newInserts>
 
 function newInserts(database: Database) {
   return {
-    jobs: new BulkInsert(
+    jobs: bulkInsert(
       database,
       'jobs',
       NEW_FIELDS.map((field) => COLUMNS[field]),
     ),
-    payloads: new BulkInsert(database, 'payloads', ['n', 'json']),
-    tags: new BulkInsert(database, 'tags', ['tag', 'n']),
-    results: new BulkInsert(database, 'results', ['n', 'json']),
-    history: new BulkInsert(database, 'history', ['n', 'seq', 'at', 'data']),
-    output: new BulkInsert(database, 'output', ['n', 'seq', 'at', 'kind', 'bytes', 'data']),
+    payloads: bulkInsert(database, 'payloads', ['n', 'json']),
+    tags: bulkInsert(database, 'tags', ['tag', 'n']),
+    results: bulkInsert(database, 'results', ['n', 'json']),
+    history: bulkInsert(database, 'history', ['n', 'seq', 'at', 'data']),
+    output: bulkInsert(database, 'output', ['n', 'seq', 'at', 'kind', 'bytes', 'data']),
   }
 }
 

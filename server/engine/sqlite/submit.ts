@@ -3,7 +3,7 @@ import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
-import type { JobRow } from './job-row.ts'
+import { type JobRow, policyText, SMALL_BODY, untouchedRow } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
 import { submitted } from './transitions.ts'
 
@@ -37,50 +37,31 @@ export function submit(tx: Transaction, { jobs, idempotency }: SubmitRequest): S
 
 function store(tx: Transaction, jobs: readonly NewJob[]): SubmittedJob[] {
   return jobs.map((job) => {
-    const row = newRow(tx, job)
+    const payload = JSON.stringify(job.payload)
+    const row = newRow(tx, job, payload)
     const runAt = 'runAt' in job.when ? job.when.runAt : tx.now + job.when.delayMs
     tx.store.catalog.add(job.type, tx.undo)
-    tx.create(row, JSON.stringify(job.payload), submitted(runAt > tx.now ? runAt : null))
+    tx.create(row, submitted(runAt > tx.now ? runAt : null))
+    if (row.payload === null) tx.store.inserts.payloads.add([row.n, payload])
     const { id: jobId, type, status } = row
     return { jobId, type, status, createdAt: tx.at, cursor: formatCursor(tx.store.epoch, row.seq) }
   })
 }
 
-function newRow(tx: Transaction, job: NewJob): JobRow {
-  const place = tx.nextPlace()
-  return {
+function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
+  const place = tx.store.nextPlace()
+  const row = untouchedRow({
     n: place,
     id: newJobId(tx.now),
     type: job.type,
     priority: job.policy.priority,
-    policy: JSON.stringify(job.policy),
-    tags: JSON.stringify(job.tags),
+    policy: policyText(job.policy),
+    tags: job.tags.length === 0 ? '[]' : JSON.stringify(job.tags),
+    payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,
-    status: 'queued',
-    seq: 0,
-    trimmed: 0,
-    statuses: 0,
-    outputs: 0,
-    outputBytes: 0,
-    reported: 0,
     place,
-    fresh: true,
-    attempt: 1,
-    stalls: 0,
-    cancelRequested: false,
-    progress: null,
-    progressSeq: null,
-    progressAt: null,
-    error: null,
-    errorCode: null,
-    scheduledFor: null,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: null,
-    lease: null,
-    worker: null,
-    leasedUntil: null,
-    settledLease: null,
-    settledAs: null,
-  }
+  })
+  // No event yet: the first step makes it.
+  row.seq = 0
+  return row
 }

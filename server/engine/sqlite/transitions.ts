@@ -1,88 +1,70 @@
-import type { JobErrorCode } from '../../../shared/codes.ts'
-import type { StatusChange } from '../../../shared/event.ts'
 import type { Json, Outcome } from '../engine.ts'
-import { iso, type JobRow, policyOf } from './job-row.ts'
+import { type JobRow, policyOf, type Run, type StoredField } from './job-row.ts'
+import type { StatusEvent } from './status-event.ts'
 
-/**
- * What one step does to a job, as values: `shown` is what the event says and everyone sees (times in ms),
- * `kept` what the engine alone knows. `result` is the only field that the row does not hold.
- */
+/** What one step does to a job, as values. */
 export interface Transition {
-  readonly shown: Shown
-  readonly kept: Partial<JobRow>
+  readonly event: StatusEvent
+  readonly fields: Fields
+  /** Where it begins; every step ends the run that was before it, unless it says `keepsRun`. */
+  readonly run?: Run
+  readonly keepsRun?: true
+  /** Of a run that completed. */
+  readonly result?: Json
 }
 
-type ShownField =
-  | 'status'
-  | 'progress'
-  | 'error'
-  | 'errorCode'
-  | 'attempt'
-  | 'stalls'
-  | 'scheduledFor'
-  | 'startedAt'
-  | 'completedAt'
-  | 'expiresAt'
-  | 'cancelRequested'
+type Fields = Partial<Pick<JobRow, StoredField>>
 
-export type Shown = Partial<Pick<JobRow, ShownField>> & { result?: Json }
-
-const TIMES = new Set(['scheduledFor', 'startedAt', 'completedAt', 'expiresAt'])
-
-/** The data of the status event: times as text. */
-export function changeOf(shown: Shown): StatusChange {
-  const change: Record<string, unknown> = {}
-  for (const [field, value] of Object.entries(shown)) {
-    change[field] = typeof value === 'number' && TIMES.has(field) ? iso(value) : value
-  }
-  return change
-}
-
-const NO_LEASE = { lease: null, worker: null, leasedUntil: null } as const
-const NO_PROGRESS_EVENT = { progressSeq: null, progressAt: null } as const
+const NO_PROGRESS = { progress: null, progressSeq: null, progressAt: null } as const
 
 export function submitted(scheduledFor: number | null): Transition {
-  const shown: Shown = scheduledFor === null ? { status: 'queued' } : { status: 'scheduled', scheduledFor }
-  return { shown, kept: { fresh: scheduledFor === null } }
+  if (scheduledFor === null) return { event: ['queued'], fields: { status: 'queued' } }
+  return { event: ['scheduled', scheduledFor], fields: { status: 'scheduled', scheduledFor, fresh: false } }
 }
 
 export function promoted(place: number): Transition {
-  return { shown: { status: 'queued', scheduledFor: null }, kept: { place } }
+  return { event: ['promoted'], fields: { status: 'queued', scheduledFor: null, place } }
 }
 
-export function claimed(run: { lease: string; worker: string; leaseMs: number }, now: number): Transition {
-  return {
-    shown: { status: 'processing', startedAt: now, progress: null },
-    kept: {
-      lease: run.lease,
-      worker: run.worker,
-      leasedUntil: now + run.leaseMs,
-      reported: 0,
-      ...NO_PROGRESS_EVENT,
-    },
-  }
+export function claimed(job: JobRow, run: Run, now: number): Transition {
+  const fields: Fields = { status: 'processing', startedAt: now }
+  // Written out only where there was one, since this is made for every run.
+  if (job.progressSeq !== null || job.progress !== null) Object.assign(fields, NO_PROGRESS)
+  return { event: ['claimed'], fields, run }
 }
 
 /** The end of a run by its worker. Where a cancel was requested, only completion stands. */
 export function settled(job: JobRow, outcome: Outcome, now: number): Transition {
-  const { shown, kept } = ended(job, outcome, now)
-  const settledAs = shown.status ?? job.status
-  return { shown, kept: { ...kept, ...NO_LEASE, settledLease: job.lease, settledAs } }
+  const step = ended(job, outcome, now)
+  step.fields.settledLease = job.run?.lease ?? null
+  step.fields.settledAs = step.fields.status ?? job.status
+  return step
 }
 
 function ended(job: JobRow, outcome: Outcome, now: number): Transition {
   if (outcome.kind === 'completed') {
-    const shown: Shown = { status: 'completed', result: outcome.result, error: null, errorCode: null }
-    return { shown: { ...shown, ...finish(job, now) }, kept: {} }
+    const expiresAt = expiryOf(job, now)
+    return {
+      event: ['completed', expiresAt],
+      fields: { status: 'completed', error: null, errorCode: null, completedAt: now, expiresAt },
+      result: outcome.result,
+    }
   }
   if (outcome.kind === 'cancelled' || job.cancelRequested) return cancelled(job, now)
-  if (outcome.kind === 'released') return { shown: { status: 'queued' }, kept: {} }
+  if (outcome.kind === 'released') return { event: ['released'], fields: { status: 'queued' } }
   const { error, errorCode } = outcome
-  if (outcome.kind === 'failed') return failed(job, { error, errorCode }, now)
+  if (outcome.kind === 'failed') {
+    const expiresAt = expiryOf(job, now)
+    return {
+      event: ['failed', expiresAt, errorCode, error],
+      fields: { status: 'failed', error, errorCode, completedAt: now, expiresAt },
+    }
+  }
   const scheduledFor = now + outcome.delayMs
+  const attempt = job.attempt + 1
   return {
-    shown: { status: 'scheduled', attempt: job.attempt + 1, error, errorCode, scheduledFor },
-    kept: { fresh: false },
+    event: ['rescheduled', scheduledFor, attempt, errorCode, error],
+    fields: { status: 'scheduled', attempt, error, errorCode, scheduledFor, fresh: false },
   }
 }
 
@@ -91,51 +73,50 @@ export function rescued(job: JobRow, now: number): Transition {
   if (job.cancelRequested) return cancelled(job, now)
   const stalls = job.stalls + 1
   if (stalls <= policyOf(job.policy).maxStalls) {
-    return { shown: { status: 'queued', stalls }, kept: { fresh: false, ...NO_LEASE } }
+    return { event: ['rescued', stalls], fields: { status: 'queued', stalls, fresh: false } }
   }
-  const { shown, kept } = failed(
-    job,
-    { error: `the lease ran out ${stalls} times`, errorCode: 'stalled' },
-    now,
-  )
-  return { shown: { ...shown, stalls }, kept }
+  const expiresAt = expiryOf(job, now)
+  const error = `the lease ran out ${stalls} times`
+  return {
+    event: ['stalled', expiresAt, stalls, error],
+    fields: { status: 'failed', error, errorCode: 'stalled', stalls, completedAt: now, expiresAt },
+  }
 }
 
-/** Of a job that does not run. */
 export function cancelled(job: JobRow, now: number): Transition {
-  const shown: Shown = { status: 'cancelled', cancelRequested: true, error: null, errorCode: 'cancelled' }
-  return { shown: { ...shown, scheduledFor: null, ...finish(job, now) }, kept: NO_LEASE }
+  const expiresAt = expiryOf(job, now)
+  return {
+    event: ['cancelled', expiresAt],
+    fields: {
+      ...({ status: 'cancelled', cancelRequested: true, error: null, errorCode: 'cancelled' } as const),
+      ...{ scheduledFor: null, completedAt: now, expiresAt },
+    },
+  }
 }
 
 /** Of a job that runs: its worker is asked to stop. */
 export function cancelRequested(): Transition {
-  return { shown: { cancelRequested: true }, kept: {} }
+  return { event: ['cancelling'], fields: { cancelRequested: true }, keepsRun: true }
 }
 
 /** Retried by hand: as if new. */
 export function retried(place: number): Transition {
   return {
-    shown: {
-      status: 'queued',
-      attempt: 1,
-      stalls: 0,
-      cancelRequested: false,
-      progress: null,
-      result: null,
-      error: null,
-      errorCode: null,
-      startedAt: null,
-      completedAt: null,
-      expiresAt: null,
+    event: ['retried'],
+    fields: {
+      ...({ status: 'queued', place, fresh: false, attempt: 1, stalls: 0, cancelRequested: false } as const),
+      ...{
+        error: null,
+        errorCode: null,
+        startedAt: null,
+        completedAt: null,
+        expiresAt: null,
+        ...NO_PROGRESS,
+      },
     },
-    kept: { place, fresh: false, ...NO_PROGRESS_EVENT },
   }
 }
 
-function failed(job: JobRow, why: { error: string; errorCode: JobErrorCode }, now: number): Transition {
-  return { shown: { status: 'failed', ...why, ...finish(job, now) }, kept: NO_LEASE }
-}
-
-function finish(job: JobRow, now: number): { completedAt: number; expiresAt: number } {
-  return { completedAt: now, expiresAt: now + policyOf(job.policy).retainMs }
+function expiryOf(job: JobRow, now: number): number {
+  return now + policyOf(job.policy).retainMs
 }

@@ -1,5 +1,4 @@
 import { MAX_CALL_JOBS } from '../engine.ts'
-import { decodeRow, type JobRow } from './job-row.ts'
 import { ROW } from './store.ts'
 import type { Transaction } from './transaction.ts'
 import { promoted, rescued } from './transitions.ts'
@@ -10,9 +9,9 @@ const DUE = `
 const NEXT_DUE = `
   SELECT scheduled_for FROM jobs INDEXED BY jobs_due
   WHERE status = 'scheduled' AND scheduled_for IS NOT NULL ORDER BY scheduled_for LIMIT 1`
-const LAPSED = `
-  SELECT ${ROW} FROM jobs INDEXED BY jobs_leased
-  WHERE status = 'processing' AND leased_until <= ? ORDER BY leased_until, n LIMIT ?`
+const RUNNING = `
+  SELECT ${ROW} FROM jobs INDEXED BY jobs_listed
+  WHERE type = ? AND status = 'processing' ORDER BY n LIMIT ?`
 const EXPIRED = `
   SELECT ${ROW} FROM jobs INDEXED BY jobs_expiring WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`
 const FORGET_KEYS = `
@@ -24,23 +23,39 @@ const STEP_MS = 20
 
 /** Moves scheduled jobs whose time has come to the end of their queues. */
 export function promote(tx: Transaction, limit: number): { promoted: number; nextInMs: number | null } {
-  const due = rows(tx, DUE, tx.now, limit)
-  for (const row of due) tx.transition(row, promoted(tx.nextPlace()))
+  const due = tx.select(DUE, [tx.now, limit])
+  for (const row of due) tx.transition(row, promoted(tx.store.nextPlace()))
+  tx.store.flush()
   const next = tx.store.get(NEXT_DUE, [])?.[0]
   return { promoted: due.length, nextInMs: typeof next === 'number' ? Math.max(0, next - tx.now) : null }
 }
 
-/** Takes back runs whose lease ran out by `until`. */
-export function rescue(tx: Transaction, limit: number, until: number = tx.now): { rescued: number } {
-  const lapsed = rows(tx, LAPSED, until, limit)
-  for (const row of lapsed) tx.transition(row, rescued(row, tx.now))
+/** Takes back runs whose lease has run out, the longest overdue first. */
+export function rescue(tx: Transaction, limit: number): { rescued: number } {
+  const lapsed = tx
+    .lapsed()
+    .sort((one, other) => one.run.leasedUntil - other.run.leasedUntil || one.row.n - other.row.n)
+    .slice(0, limit)
+  for (const { row } of lapsed) tx.transition(row, rescued(row, tx.now))
   return { rescued: lapsed.length }
+}
+
+/** Takes back runs of a process that is gone; says how many. */
+export function takeBack(tx: Transaction, limit: number): number {
+  const { catalog } = tx.store
+  for (const type of catalog.names()) {
+    if (catalog.count(type, 'processing') === 0) continue
+    const rows = tx.select(RUNNING, [type, limit])
+    for (const row of rows) tx.transition(row, rescued(row, tx.now))
+    return rows.length
+  }
+  return 0
 }
 
 /** Forgets terminal jobs past their time, and idempotency records past theirs, as far as one step goes. */
 export function prune(tx: Transaction, limit: number): { pruned: number; isDone: boolean } {
   const deadline = performance.now() + STEP_MS
-  const expired = rows(tx, EXPIRED, tx.now, limit)
+  const expired = tx.select(EXPIRED, [tx.now, limit])
   let pruned = 0
   for (const row of expired) {
     if (pruned > 0 && performance.now() > deadline) return { pruned, isDone: false }
@@ -49,8 +64,4 @@ export function prune(tx: Transaction, limit: number): { pruned: number; isDone:
   }
   tx.store.run(FORGET_KEYS, [tx.now, Math.max(limit, MAX_CALL_JOBS)])
   return { pruned, isDone: true }
-}
-
-function rows(tx: Transaction, sql: string, until: number, limit: number): JobRow[] {
-  return tx.store.all(sql, [until, limit]).map(decodeRow)
 }

@@ -1,0 +1,70 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { startContender, startJobcast } from '../harness/child.mjs'
+import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { startRedis } from '../harness/redis.mjs'
+
+const JOBS = 20_000
+const BULK = 1000
+const CONCURRENCY = 100
+const LOOK_EVERY_MS = 20
+/** For what Redis frees a little later: closed connections, replies on their way. */
+const SETTLE_MS = 500
+const NOOP_JOBS = new URL('../contenders/noop-jobs.mjs', import.meta.url).pathname
+
+/** What stays in Redis of small jobs that have completed, with all that is needed to list, replay and expire them. */
+export default {
+  name: 'memory',
+  order: 60,
+  title: 'Redis memory of a completed small job, with its events and every index',
+  contenders: {
+    jobcast: () => perJob(runJobcast),
+    bullmq: () => perJob(runBullmq),
+  },
+  figures: [
+    {
+      ...{ id: 'bytes', what: 'memory a job', unit: 'bytes' },
+      targets: [{ atMost: 900 }, { to: 'bullmq', atMost: 0.8 }],
+    },
+  ],
+}
+
+/** In a Redis of its own: memory that was freed before would be counted to whoever comes next. */
+async function perJob(run) {
+  const redis = await startRedis()
+  try {
+    const before = await redis.usedBytes()
+    await run(redis)
+    await pause(SETTLE_MS)
+    return { bytes: ((await redis.usedBytes()) - before) / JOBS }
+  } finally {
+    await redis.stop()
+  }
+}
+
+async function runJobcast(redis) {
+  const engine = await openEngine({ kind: 'redis', url: redis.url, prefix: PREFIX })
+  for (let first = 0; first < JOBS; first += BULK) {
+    await engine.submit({
+      jobs: Array.from({ length: BULK }, (_, n) => newJob('noop', { n: first + n })),
+    })
+  }
+  const worker = await startJobcast({
+    ...{ REDIS_URL: redis.url, JOBCAST_PREFIX: PREFIX, JOBCAST_ROLE: 'worker' },
+    ...{ JOBCAST_JOBS: NOOP_JOBS, JOBCAST_CONCURRENCY: CONCURRENCY },
+  })
+  await until(async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop')) === JOBS)
+  await worker.stop()
+  await engine.stop()
+}
+
+async function runBullmq(redis) {
+  const worker = await startContender('bullmq-worker.mjs', { REDIS_PORT: redis.port, CONCURRENCY })
+  await worker.call('fill', JOBS)
+  await worker.call('begin')
+  await until(async () => (await worker.call('completed')) === JOBS)
+  await worker.stop()
+}
+
+async function until(isDone) {
+  while (!(await isDone())) await pause(LOOK_EVERY_MS)
+}

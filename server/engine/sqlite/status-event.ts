@@ -1,0 +1,76 @@
+import type { JobErrorCode } from '../../../shared/codes.ts'
+import type { StatusChange } from '../../../shared/event.ts'
+import { iso } from './job-row.ts'
+
+/**
+ * A status event as history keeps it, as JSON: a word, and what cannot be known from the word and the event's time.
+ * Times in ms. The result of a completed job is kept with the job.
+ */
+export type StatusEvent =
+  | readonly ['queued']
+  | readonly ['scheduled', scheduledFor: number]
+  | readonly ['promoted']
+  | readonly ['claimed']
+  | readonly ['completed', expiresAt: number]
+  | readonly ['failed', expiresAt: number, errorCode: JobErrorCode, error: string]
+  | readonly ['rescheduled', scheduledFor: number, attempt: number, errorCode: JobErrorCode, error: string]
+  | readonly ['cancelled', expiresAt: number]
+  | readonly ['cancelling']
+  | readonly ['released']
+  | readonly ['rescued', stalls: number]
+  | readonly ['stalled', expiresAt: number, stalls: number, error: string]
+  | readonly ['retried']
+
+/** The event's data as everyone sees it, without a result. */
+export function changeOf(event: StatusEvent, at: string): StatusChange {
+  switch (event[0]) {
+    case 'queued':
+    case 'released':
+      return { status: 'queued' }
+    case 'scheduled':
+      return { status: 'scheduled', scheduledFor: iso(event[1]) }
+    case 'promoted':
+      return { status: 'queued', scheduledFor: null }
+    case 'claimed':
+      return { status: 'processing', startedAt: at, progress: null }
+    case 'completed':
+      return { status: 'completed', error: null, errorCode: null, completedAt: at, expiresAt: iso(event[1]) }
+    case 'failed': {
+      const [, expiresAt, errorCode, error] = event
+      return { status: 'failed', error, errorCode, completedAt: at, expiresAt: iso(expiresAt) }
+    }
+    case 'rescheduled': {
+      const [, scheduledFor, attempt, errorCode, error] = event
+      return { status: 'scheduled', attempt, error, errorCode, scheduledFor: iso(scheduledFor) }
+    }
+    case 'cancelled':
+      return {
+        ...{ status: 'cancelled', cancelRequested: true, error: null, errorCode: 'cancelled' },
+        ...{ scheduledFor: null, completedAt: at, expiresAt: iso(event[1]) },
+      }
+    case 'cancelling':
+      return { cancelRequested: true }
+    case 'rescued':
+      return { status: 'queued', stalls: event[1] }
+    case 'stalled': {
+      const [, expiresAt, stalls, error] = event
+      const change: StatusChange = { status: 'failed', error, errorCode: 'stalled', stalls }
+      return { ...change, completedAt: at, expiresAt: iso(expiresAt) }
+    }
+    case 'retried':
+      return {
+        ...{ status: 'queued', attempt: 1, stalls: 0, cancelRequested: false, progress: null, result: null },
+        ...{ error: null, errorCode: null, startedAt: null, completedAt: null, expiresAt: null },
+      }
+  }
+}
+
+/** Of a row of history. Files of the first version keep the data itself. */
+export function parseChange(text: string, at: string): StatusChange {
+  const kept = JSON.parse(text) as StatusEvent | StatusChange
+  return isStatusEvent(kept) ? changeOf(kept, at) : kept
+}
+
+function isStatusEvent(kept: StatusEvent | StatusChange): kept is StatusEvent {
+  return Array.isArray(kept)
+}
