@@ -12,7 +12,7 @@ const CONCURRENCY = 100
 const LOOK_EVERY_MS = 20
 /** About what a transaction of 50 lifecycles writes. */
 const FSYNC_BYTES = 100 * 1024
-const NOOP_JOBS = new URL('../contenders/noop-jobs.mjs', import.meta.url).pathname
+const NOOP_JOBS = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 
 /** The embedded engine beside bare SQLite that writes the same rows in as many durable transactions. */
 export default {

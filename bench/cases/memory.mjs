@@ -9,7 +9,7 @@ const CONCURRENCY = 100
 const LOOK_EVERY_MS = 20
 /** For what Redis frees a little later: closed connections, replies on their way. */
 const SETTLE_MS = 500
-const NOOP_JOBS = new URL('../contenders/noop-jobs.mjs', import.meta.url).pathname
+const NOOP_JOBS = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 
 /** What stays in Redis of small jobs that have completed, with all that is needed to list, replay and expire them. */
 export default {

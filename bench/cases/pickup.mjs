@@ -5,6 +5,8 @@ import { PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
+/** At full speed first, so that both sides run compiled code; then idle. */
+const WARM_UP_JOBS = 5000
 const WARM_UP_SAMPLES = 50
 const SAMPLES = 250
 /** Between two jobs, so that everybody is idle again. */
@@ -50,6 +52,7 @@ export default {
         startContender('hop.mjs', env),
       ])
       await receiver.call('listen', 'hop')
+      await sender.call('publish', 'hop', WARM_UP_JOBS, 0)
       await sender.call('publish', 'hop', WARM_UP_SAMPLES, REST_MS)
       await receiver.call('heard')
       await sender.call('publish', 'hop', SAMPLES, REST_MS)
@@ -74,6 +77,7 @@ export default {
 }
 
 async function pickups(worker, producer) {
+  await producer.call('add', WARM_UP_JOBS, 100)
   await producer.call('pickups', WARM_UP_SAMPLES, REST_MS)
   const times = await producer.call('pickups', SAMPLES, REST_MS)
   await Promise.all([worker.stop(), producer.stop()])

@@ -14,7 +14,7 @@ serve({
   },
   async publish(channel, samples, restMs) {
     for (let n = 0; n < samples; n++) {
-      await pause(restMs)
+      if (restMs > 0) await pause(restMs)
       await redis.publish(channel, nowMs())
     }
   },
