@@ -7,8 +7,6 @@ import { afterFailure, checkPayload, checkResult, classifyThrown, type Failure, 
 /** How long a run may take to reach its handler (a schema's own work, a thread's start), at the least, in ms. */
 const PRELUDE_MS = 30_000
 
-const CANCELLED = { outcome: { kind: 'cancelled' }, bytes: 0 } as const
-
 /** A job type as a worker runs it. */
 export interface Runnable {
   readonly definition: JobDefinition
@@ -87,10 +85,27 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   async run(): Promise<void> {
     const { timeoutMs } = this.#run.claim.policy
     this.#timer = setTimeout(() => this.#timeOut(), Math.max(timeoutMs, PRELUDE_MS))
-    const { outcome, bytes } = await this.#steps()
-    this.#decide(outcome, bytes)
-    this.#hasEnded = true
-    this.#host.ended(this.#run)
+    const { definition, executor } = this.#runnable
+    // Awaited only where there is something to wait for: runs are many, and most are short.
+    const checked = checkPayload(definition, this.#run.claim.payload)
+    const payload = checked instanceof Promise ? await checked : checked
+    if (!payload.ok) return this.#fail(payload.failure)
+    if (this.#state.is !== 'running') return this.#end({ kind: 'cancelled' })
+
+    let returned: unknown
+    try {
+      returned = await executor.run(payload.value, this)
+    } catch (thrown) {
+      this.#stopTimer()
+      if (this.#isCancelling) return this.#end({ kind: 'cancelled' })
+      return this.#fail(classifyThrown(thrown))
+    }
+    this.#stopTimer()
+
+    const checking = checkResult(definition, returned, this.#host.maxResultBytes)
+    const result = checking instanceof Promise ? await checking : checking
+    if (!result.ok) return this.#fail(result.failure)
+    this.#end({ kind: 'completed', result: result.value }, result.bytes)
   }
 
   emit(event: RunEvent, bytes: number): void {
@@ -143,29 +158,15 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     )
   }
 
-  async #steps(): Promise<{ outcome: Outcome; bytes: number }> {
-    const { claim } = this.#run
-    const { definition, executor } = this.#runnable
-    const payload = await checkPayload(definition, claim.payload)
-    if (!payload.ok) return this.#failed(payload.failure)
-    if (this.#state.is !== 'running') return CANCELLED
-
-    let returned: unknown
-    try {
-      returned = await executor.run(payload.value, this)
-    } catch (thrown) {
-      this.#stopTimer()
-      return this.#isCancelling ? CANCELLED : this.#failed(classifyThrown(thrown))
-    }
-    this.#stopTimer()
-
-    const result = await checkResult(definition, returned, this.#host.maxResultBytes)
-    if (!result.ok) return this.#failed(result.failure)
-    return { outcome: { kind: 'completed', result: result.value }, bytes: result.bytes }
+  #fail(failure: Failure): void {
+    this.#end(afterFailure(this.#run.claim, failure, this.#host.random))
   }
 
-  #failed(failure: Failure): { outcome: Outcome; bytes: number } {
-    return { outcome: afterFailure(this.#run.claim, failure, this.#host.random), bytes: 0 }
+  /** The handler has ended; its outcome counts unless another one was decided before. */
+  #end(outcome: Outcome, bytes = 0): void {
+    this.#decide(outcome, bytes)
+    this.#hasEnded = true
+    this.#host.ended(this.#run)
   }
 
   /** Decides without the handler, which is told to stop or killed. */

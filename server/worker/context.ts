@@ -18,17 +18,23 @@ export type Emit = (event: RunEvent, bytes: number) => void
 
 const LEVELS: readonly string[] = LogLevel.options
 
+/** A run as its handler's `ctx` reaches it. */
+export interface ContextSource extends RunIdentity {
+  readonly signal: AbortSignal
+  readonly emit: Emit
+}
+
 /**
  * The `ctx` of a handler, in this process as in a thread. Its functions may be taken apart from it. What is wrong
  * with an event is thrown at the call, as a `TypeError`; what is right is passed on, cut to size.
  */
-export function createContext(identity: RunIdentity, signal: () => AbortSignal, emit: Emit): JobContext {
+export function createContext(source: ContextSource): JobContext {
   return {
-    jobId: identity.jobId,
-    type: identity.type,
-    attempt: identity.attempt,
+    jobId: source.jobId,
+    type: source.type,
+    attempt: source.attempt,
     get signal() {
-      return signal()
+      return source.signal
     },
     progress(percent, note) {
       if (typeof percent !== 'number' || Number.isNaN(percent)) {
@@ -37,12 +43,12 @@ export function createContext(identity: RunIdentity, signal: () => AbortSignal, 
       if (note != null && typeof note !== 'string') throw new TypeError('progress: note must be a string')
       const cut = note == null ? null : cutText(note, MAX_LINE_BYTES)
       const data = { percent: Math.min(100, Math.max(0, percent)), note: cut }
-      emit({ kind: 'progress', data }, 32 + (cut?.length ?? 0))
+      source.emit({ kind: 'progress', data }, 32 + (cut?.length ?? 0))
     },
     log(line, level = 'info') {
       if (!LEVELS.includes(level)) throw new TypeError(`log: level must be one of ${LEVELS.join(', ')}`)
       const cut = cutText(typeof line === 'string' ? line : inspect(line), MAX_LINE_BYTES)
-      emit({ kind: 'log', data: { level, line: cut } }, 32 + Buffer.byteLength(cut))
+      source.emit({ kind: 'log', data: { level, line: cut } }, 32 + Buffer.byteLength(cut))
     },
     chunk(data) {
       const checked = checkJson(data)
@@ -50,7 +56,7 @@ export function createContext(identity: RunIdentity, signal: () => AbortSignal, 
       if (checked.bytes > MAX_CHUNK_BYTES) {
         throw new TypeError(`chunk: data has ${checked.bytes} bytes of JSON, more than ${MAX_CHUNK_BYTES}`)
       }
-      emit({ kind: 'chunk', data: checked.json }, checked.bytes)
+      source.emit({ kind: 'chunk', data: checked.json }, checked.bytes)
     },
   }
 }

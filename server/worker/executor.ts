@@ -25,11 +25,7 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
   return {
     kills: false,
     run(payload, execution) {
-      const context = createContext(
-        execution,
-        () => execution.signal,
-        (event, bytes) => execution.emit(event, bytes),
-      )
+      const context = createContext(execution)
       execution.started()
       return handler(payload, context)
     },

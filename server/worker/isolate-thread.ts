@@ -28,7 +28,7 @@ export default async function runTask({
   port.on('message', ({ stop: reason }: StopMessage) => stop.abort(new RunAborted(reason)))
   try {
     const handler = await load(module)
-    const context = createContext(identity, () => stop.signal, emit)
+    const context = createContext({ ...identity, signal: stop.signal, emit })
     send({ kind: 'started' })
     send(ending(await handler(payload, context)))
   } catch (thrown) {

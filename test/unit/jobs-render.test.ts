@@ -19,11 +19,8 @@ describe('render', () => {
   async function render(prompt: string, width: number, height: number) {
     const emitted: RunEvent[] = []
     const { signal } = new AbortController()
-    const context = createContext(
-      { jobId: 'j', type: 'render', attempt: 1 },
-      () => signal,
-      (event) => emitted.push(event),
-    )
+    const emit = (event: RunEvent) => emitted.push(event)
+    const context = createContext({ jobId: 'j', type: 'render', attempt: 1, signal, emit })
     return { result: await paint({ prompt, width, height }, context), emitted }
   }
 

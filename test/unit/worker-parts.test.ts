@@ -169,12 +169,8 @@ describe('the context', () => {
   function listen() {
     const emitted: RunEvent[] = []
     const { signal } = new AbortController()
-    const identity = { jobId: 'j', type: 't', attempt: 1 }
-    const context = createContext(
-      identity,
-      () => signal,
-      (event) => emitted.push(event),
-    )
+    const emit = (event: RunEvent) => emitted.push(event)
+    const context = createContext({ jobId: 'j', type: 't', attempt: 1, signal, emit })
     return { emitted, ...context }
   }
 

@@ -5,6 +5,8 @@ import type { Script } from './scripts.ts'
 
 /** Within this time of being sent, a command is answered or given up, so that HTTP can answer within two seconds. */
 export const ANSWER_MS = 1500
+/** Deadlines are rounded up to this. */
+const TIMER_STEP_MS = 50
 /** A new connection must be usable within this time, or another one is tried. */
 const HANDSHAKE_MS = 3000
 /** Between two signs of life that are asked of the server. */
@@ -127,13 +129,15 @@ export class Connection {
     const state = this.#state
     if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
     const { link, epoch } = state
+    // Node keeps timers of one length in one list; a length of its own for each would make a list for each.
+    const withinMs = Math.ceil(deadlineMs / TIMER_STEP_MS) * TIMER_STEP_MS
     return new Promise((resolve, reject) => {
       let timer = setTimeout(() => {
         reject(new AnswerLost(`Redis at ${this.#address} did not answer in time`))
         // A caller in a hurry says nothing about the server.
         if (deadlineMs >= SILENT_AFTER_MS) this.#fallSilent(link)
         else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - deadlineMs)
-      }, deadlineMs)
+      }, withinMs)
       const finish = () => {
         clearTimeout(timer)
         link.pending.delete(giveUp)

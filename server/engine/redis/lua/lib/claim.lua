@@ -97,12 +97,17 @@ local function claim()
     local queue = prefix .. 'queue:' .. type
     local first = #ids
     local looked_at = 0
-    -- Not ZPOPMIN, which would write out and read again a score for each.
-    for _, id in ipairs(call('ZRANGE', queue, 0, wanted - 1)) do
-      if payload_bytes > MOST_CLAIM_BYTES then
-        full = true
-        break
-      end
+    -- Of several not ZPOPMIN, which would write out and read again a score for each.
+    local next_ids
+    if payload_bytes > MOST_CLAIM_BYTES then
+      next_ids = {}
+    elseif wanted == 1 then
+      next_ids = { call('ZPOPMIN', queue)[1] }
+    else
+      next_ids = call('ZRANGE', queue, 0, wanted - 1)
+    end
+    for _, id in ipairs(next_ids) do
+      if payload_bytes > MOST_CLAIM_BYTES then break end
       looked_at = looked_at + 1
       local n = #ids + 1
       if start_run(id, lease_start .. n) then
@@ -111,7 +116,8 @@ local function claim()
         leases[2 * n] = id
       end
     end
-    if looked_at > 0 then call('ZREMRANGEBYRANK', queue, 0, looked_at - 1) end
+    if wanted > 1 and looked_at > 0 then call('ZREMRANGEBYRANK', queue, 0, looked_at - 1) end
+    full = payload_bytes > MOST_CLAIM_BYTES
     local started = #ids - first
     if started > 0 then count('processing', type, started) end
     remaining = full and 0 or remaining - started
@@ -121,7 +127,7 @@ local function claim()
   -- One round after the other; in each, every type with jobs and room gets the same share.
   local emptied
   repeat
-    emptied = false
+    emptied = {}
     local most = remaining + number_of_limits + 1
     ready_types = call('ZRANGE', ready, 0, most - 1)
     local active = {}
@@ -137,9 +143,8 @@ local function claim()
         local got = take(type, wanted)
         if limits[type] then limits[type] = limits[type] - got end
         if got < wanted and not full then
-          call('ZREM', ready, type)
+          emptied[#emptied + 1] = type
           turns[type] = nil
-          emptied = true
         else
           turns[type] = turn(#ids)
           if (limits[type] or 1) > 0 then still_active[#still_active + 1] = type end
@@ -147,8 +152,9 @@ local function claim()
       end
       active = still_active
     end
+    if #emptied > 0 then call('ZREM', ready, unpack(emptied)) end
     -- Where all ready types were looked at, those that were found empty leave none to be looked at.
-  until remaining <= 0 or not emptied or #ready_types < most
+  until remaining <= 0 or #emptied == 0 or #ready_types < most
 
   if #ids > 0 then
     call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
