@@ -22,7 +22,7 @@ const MAX_QUICK_WAKES = 10
 /** Calls under way at once: while the store carries out one, the jobs of the other run here. */
 export const MAX_CALLS = 2
 /** From so many outcomes on it is worth a call of its own not to wait for the one under way. */
-export const WORTH_A_CALL = 24
+export const WORTH_A_CALL = 8
 
 /** An outcome on its way to the store. */
 export interface PendingSettlement<Run> extends Settlement {
