@@ -1,4 +1,4 @@
-// Finds what the tests need and npm does not bring; installs it with apt where that is possible.
+// Finds what the tests need and npm does not bring, or only what is named; installs it with apt where that is possible.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -8,19 +8,21 @@ const TOOLS = [
   { variable: 'CHROMIUM_BIN', names: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
 ]
 
-const missing = TOOLS.filter((tool) => !find(tool))
+const named = process.argv.slice(2)
+const needed = TOOLS.filter((tool) => named.length === 0 || named.includes(tool.apt))
+const missing = needed.filter((tool) => !find(tool))
 if (missing.length > 0 && mayInstall()) {
   const packages = missing.map((tool) => tool.apt)
-  process.stderr.write(`installing ${packages.join(' and ')} for the tests\n`)
+  process.stderr.write(`installing ${packages.join(' and ')}\n`)
   apt(['update'])
   apt(['install', '-y', '--no-install-recommends', ...packages])
 }
 
-const absent = TOOLS.filter((tool) => !find(tool))
+const absent = needed.filter((tool) => !find(tool))
 if (absent.length > 0) {
   const wanted = absent.map((tool) => `${tool.names[0]} (or set ${tool.variable} to its path)`)
   process.stderr.write(
-    `The tests need ${wanted.join(' and ')}: on Debian or Ubuntu, sudo apt-get install ${absent.map((tool) => tool.apt).join(' ')}\n`,
+    `Needed: ${wanted.join(' and ')}: on Debian or Ubuntu, sudo apt-get install ${absent.map((tool) => tool.apt).join(' ')}\n`,
   )
   process.exit(1)
 }
