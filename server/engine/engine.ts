@@ -187,7 +187,7 @@ export interface WaitRequest {
   /**
    * Where it is named, a wait is a claim that is not answered yet: a job may be handed over under it. Unless the wait
    * resolves to jobs, this claim must be made afterwards, also when the wait failed: it answers what was handed over
-   * meanwhile, and from then on nothing is. It may be made at any time, and ends the wait.
+   * meanwhile, and from then on nothing is. It may be made while the wait is still under way.
    */
   readonly claim?: Pick<ClaimRequest, 'claimId' | 'leaseMs'>
   readonly timeoutMs: number
