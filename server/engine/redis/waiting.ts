@@ -83,8 +83,8 @@ export class Waiting {
     try {
       const listening = this.#channels.listen(workerChannel(this.#partition, worker), (message) => {
         if (message === 'wake') return end(WOKEN)
-        const handed = name === null ? null : decodeHandOver(message, worker)
-        if (handed?.claim === name) end({ claims: handed?.claims ?? [], passOn: false })
+        const handed = decodeHandOver(message, worker)
+        if (handed !== null && handed.claim === name) end({ claims: handed.claims, passOn: false })
       })
       silence = await listening
       if ((await this.#enter(pool, entry, () => isOver)) === 'over') return []
