@@ -42,11 +42,14 @@ export interface Engine {
   /**
    * Takes up to `limit` jobs, highest priority first within a type, types taking turns. The same `claimId` within
    * a lease's time returns the same jobs under the same leases (as long as these are held), so that a claim
-   * whose answer was lost can be sent again.
+   * whose answer was lost can be sent again. With a `limit` of 0 it only answers what that claim got before.
    */
   claim(request: ClaimRequest): Promise<Claim[]>
-  /** Resolves when there may be work of these types, at the latest after `timeoutMs`, or when `signal` fires. */
-  waitForWork(request: WaitRequest): Promise<void>
+  /**
+   * Resolves when there may be work of these types, at the latest after `timeoutMs`, or when `signal` fires: to the jobs
+   * that were handed over, which are claimed then, or to none.
+   */
+  waitForWork(request: WaitRequest): Promise<Claim[]>
   /** Prolongs leases, counted from now. One verdict each, in order. */
   extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]>
   /** Appends progress, log lines and chunks of runs. One verdict each, in order; `stale` stored nothing. */
@@ -181,6 +184,12 @@ export interface Claim extends LeaseRef {
 export interface WaitRequest {
   readonly workerId: string
   readonly types: readonly string[]
+  /**
+   * Where it is named, a wait is a claim that is not answered yet: a job may be handed over under it. Unless the wait
+   * resolves to jobs, this claim must be made afterwards, also when the wait failed: it answers what was handed over
+   * meanwhile, and from then on nothing is. It may be made while the wait is still under way.
+   */
+  readonly claim?: Pick<ClaimRequest, 'claimId' | 'leaseMs'>
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }

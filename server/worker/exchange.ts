@@ -16,6 +16,11 @@ import type { Room } from './slots.ts'
 const MAX_CALL_BYTES = 8 * 1024 * 1024
 /** Longest wait for work, so that a lost wake-up costs seconds; half of it at the least. */
 const WAIT_MS = 5000
+/**
+ * And as a part of a lease. When a job was handed over is not known, only that it was after the wait began: so its lease
+ * is taken to have begun then, and most of it must be left when the wait is over.
+ */
+const WAIT_LEASES = 1 / 3
 /** A store that says again and again, this quickly (ms), that there is work where there is none, is asked less often. */
 const QUICK_MS = 20
 const MAX_QUICK_WAKES = 10
@@ -56,10 +61,23 @@ export interface ExchangeOptions<Run> {
   readonly called: (ms: number) => void
 }
 
+/** For the store's word that there is work, or for a job that it hands over under the claim id of this wait. */
+interface Wait {
+  readonly claimId: string
+  readonly types: readonly string[]
+  readonly sentAt: number
+  readonly abort: AbortController
+  /** It has ended, and handed nothing over that is known of: its claim is to be made. */
+  isOver: boolean
+}
+
 interface SentClaim {
   readonly request: ClaimRequest
   readonly room: Room
+  /** Where it takes the place of a wait, when that was sent. */
   readonly sentAt: number
+  /** The wait under the same id: what was handed over comes with the answer to this claim. */
+  readonly wait: Wait | null
   /** Whether the store may have carried it out already. */
   readonly again: boolean
 }
@@ -73,7 +91,10 @@ type State =
  * The worker's talk with the store: hands over outcomes and takes new work, both in one call wherever it can. What
  * becomes ready while nothing is under way goes at the end of the same tick; a few that become ready meanwhile go
  * together in the next call, and many in a second one beside it. When there is nothing to take it waits for the store's
- * word.
+ * word, or for a job that is handed over.
+ *
+ * A wait has the id of a claim. Whatever ends it but a job, the next claim is that one: so a job that was handed over while
+ * the wait ended, or whose message was lost, is found, and none can be handed over from then on.
  *
  * A call without an answer is made again, with the same claim, until it is answered or the leases in it are over.
  */
@@ -94,7 +115,7 @@ export class Exchange<Run extends Leased> {
   #holds = 0
   #onIdle: (() => void)[] = []
   #quickWakes = 0
-  #waiting: { readonly types: string; readonly abort: AbortController } | null = null
+  #wait: Wait | null = null
 
   constructor(options: ExchangeOptions<Run>) {
     this.#options = options
@@ -161,7 +182,10 @@ export class Exchange<Run extends Leased> {
   async #call(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
     const sentAt = performance.now()
     try {
-      await this.#exchange(batch, claim)
+      const exchanged = this.#exchange(batch, claim)
+      // Only now, so that the store hears of it from the claim and need not be told.
+      claim?.wait?.abort.abort()
+      await exchanged
       this.#options.called(performance.now() - sentAt)
       this.#backoff.reset()
       this.#batchLimit = MAX_CALL_JOBS
@@ -180,7 +204,8 @@ export class Exchange<Run extends Leased> {
 
   async #exchange(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
     const { engine, claimed, answered, settled } = this.#options
-    if (claim !== null) this.#mayHaveWork = false
+    const asks = claim !== null && claim.request.limit > 0
+    if (asks) this.#mayHaveWork = false
     let claims: Claim[]
     if (batch.length === 0 && claim !== null) {
       claims = await engine.claim(claim.request)
@@ -195,7 +220,7 @@ export class Exchange<Run extends Leased> {
     }
     if (claim === null) return
     answered(claim.room)
-    if (claims.length === claim.request.limit) this.#mayHaveWork = true
+    if (asks && claims.length === claim.request.limit) this.#mayHaveWork = true
     if (claims.length === 0) return
     this.#quickWakes = 0
     claimed(claims, claim.sentAt)
@@ -223,25 +248,32 @@ export class Exchange<Run extends Leased> {
     const now = performance.now()
     const unanswered = this.#nextUnanswered(now)
     if (unanswered !== null) return unanswered
-    if (this.#state.is === 'closing' || !(settles || this.#mayHaveWork)) return null
+    const wait = this.#wait
+    if (this.#state.is === 'closing' || !(settles || this.#mayHaveWork || wait?.isOver)) return null
     const room = this.#options.room()
     if (room.types.length === 0) return null
     this.#options.holding(room)
-    return { request: { claimId: randomUUID(), workerId, ...room, leaseMs }, room, sentAt: now, again: false }
+    this.#wait = null
+    const request = { claimId: wait?.claimId ?? randomUUID(), workerId, ...room, leaseMs }
+    return { request, room, sentAt: wait?.sentAt ?? now, wait, again: false }
   }
 
   #nextUnanswered(now: number): SentClaim | null {
     for (;;) {
       const claim = this.#unanswered.shift()
       if (claim === undefined) return null
-      if (now - claim.sentAt < this.#options.leaseMs) return claim
+      const isOpenWait = claim.wait !== null && this.#state.is === 'open'
+      if (isOpenWait || now - claim.sentAt < this.#options.leaseMs) return claim
       this.#options.answered(claim.room)
     }
   }
 
   #keepClaim(claim: SentClaim, error: unknown): void {
-    if (error instanceof Unavailable && !claim.again) this.#options.answered(claim.room)
-    else this.#unanswered.push({ ...claim, again: true })
+    const again = claim.again || !(error instanceof Unavailable)
+    // Where it takes the place of a wait, a job may have been handed over all the same; who closes asks for that once.
+    if (again || (claim.wait !== null && this.#state.is === 'open'))
+      this.#unanswered.push({ ...claim, again })
+    else this.#options.answered(claim.room)
   }
 
   /**
@@ -266,27 +298,62 @@ export class Exchange<Run extends Leased> {
 
   #waitWhileIdle(): void {
     const types = this.#state.is === 'closing' ? [] : this.#options.room().types.map(({ type }) => type)
-    const key = types.join(' ')
-    if (this.#waiting?.types === key) return
-    this.#stopWaiting()
+    if (this.#wait?.types.join(' ') === types.join(' ')) return
+    if (this.#wait !== null) {
+      // Its claim comes before another wait.
+      this.#stopWaiting()
+      return
+    }
     if (types.length === 0) return
-    const abort = new AbortController()
-    this.#waiting = { types: key, abort }
-    void this.#waitForWork(types, abort.signal)
+    const wait: Wait = {
+      claimId: randomUUID(),
+      types,
+      sentAt: performance.now(),
+      abort: new AbortController(),
+      isOver: false,
+    }
+    this.#wait = wait
+    void this.#waitForWork(wait)
   }
 
+  /** Makes the claim of the wait, so that nothing is handed over any more, and asks for nothing new with it. */
   #stopWaiting(): void {
-    this.#waiting?.abort.abort()
-    this.#waiting = null
+    const wait = this.#wait
+    if (wait === null) return
+    this.#wait = null
+    const { claimId, sentAt } = wait
+    const { workerId, leaseMs } = this.#options
+    const types = wait.types.map((type) => ({ type, limit: 1 }))
+    const request = { claimId, workerId, limit: 0, types, leaseMs }
+    this.#unanswered.push({ request, room: { limit: 0, types: [] }, sentAt, wait, again: false })
+    this.#talk()
   }
 
-  async #waitForWork(types: readonly string[], signal: AbortSignal): Promise<void> {
-    const { engine, workerId, random, failure } = this.#options
-    const timeoutMs = Math.round(WAIT_MS * (0.5 + random() / 2))
-    const began = performance.now()
+  /** Never rejects. */
+  async #waitForWork(wait: Wait): Promise<void> {
+    const { engine, workerId, leaseMs, random, failure, claimed } = this.#options
+    const { claimId, types, sentAt } = wait
+    const { signal } = wait.abort
+    const longest = Math.min(WAIT_MS, leaseMs * WAIT_LEASES)
+    const timeoutMs = Math.round(longest * (0.5 + random() / 2))
     try {
-      await engine.waitForWork({ workerId, types, timeoutMs, signal })
-      const inVain = performance.now() - began < QUICK_MS
+      const claims = await engine.waitForWork({
+        workerId,
+        types,
+        timeoutMs,
+        signal,
+        claim: { claimId, leaseMs },
+      })
+      // Its claim is made already: what was handed over comes with the answer to that.
+      if (this.#wait !== wait) return
+      if (claims.length > 0) {
+        this.#wait = null
+        this.#quickWakes = 0
+        claimed(claims, sentAt)
+        this.#talk()
+        return
+      }
+      const inVain = performance.now() - sentAt < QUICK_MS
       this.#quickWakes = inVain ? this.#quickWakes + 1 : 0
       if (this.#quickWakes > MAX_QUICK_WAKES)
         await pause(Math.min(250, 5 * this.#quickWakes), undefined, { signal })
@@ -295,8 +362,8 @@ export class Exchange<Run extends Leased> {
       if (!(error instanceof Unavailable)) failure('waiting for work', error)
       await pause(this.#backoff.next(), undefined, { signal }).catch(() => {})
     }
-    if (signal.aborted) return
-    this.#waiting = null
-    this.wake()
+    if (this.#wait !== wait) return
+    wait.isOver = true
+    this.#talk()
   }
 }

@@ -278,7 +278,7 @@ describe('a worker whose store fails', () => {
   test('does not spin where the store says that there is work and there is none', async () => {
     let claims = 0
     await benchWith((engine) => ({
-      waitForWork: async () => {},
+      waitForWork: async () => [],
       async claim(request) {
         claims += 1
         return engine.claim(request)

@@ -153,8 +153,8 @@ class RedisEngine implements Engine {
     return claims
   }
 
-  async waitForWork(request: WaitRequest): Promise<void> {
-    await this.#waiting.wait(request)
+  waitForWork(request: WaitRequest): Promise<Claim[]> {
+    return this.#waiting.wait(request)
   }
 
   extend({ leases, leaseMs }: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {
@@ -166,8 +166,10 @@ class RedisEngine implements Engine {
   }
 
   async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const answer = await this.#runs.settle(request)
-    if (request.next !== undefined) this.#waiting.claimed(request.next, answer.claims.length)
+    const { next } = request
+    if (next === undefined) return this.#runs.settle(request, '')
+    const answer = await this.#runs.settle(request, this.#waiting.claim(next.claimId))
+    this.#waiting.answered(next.claimId)
     return answer
   }
 

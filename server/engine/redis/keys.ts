@@ -16,13 +16,14 @@
  * | `order` | hash with a counter: the last order given to a job, for `jobs` and places |
  * | `types` | hash: type -> registration (JSON) or empty |
  * | `paused` | set of types |
- * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/queues.lua) |
+ * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/pools.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
  * | `presences` | hash: process -> until when, and what it says of itself |
  * | `secret:<name>` | string |
  *
- * and publish on the channels `watch:<id>` (a job's events) and `worker:<worker>` (wake-ups and cancel requests).
+ * and publish on the channels `watch:<id>` (a job's events) and `worker:<worker>` (wake-ups, jobs handed
+ * over and cancel requests).
  */
 export interface Partition {
   /** What all of its keys and channels begin with: `{jobcast:0}:`. */
@@ -69,6 +70,11 @@ export function jobChannel(partition: Partition, jobId: string): string {
 /** A worker's name as it stands in keys, channels and leases: without white space or slashes. */
 export function workerName(workerId: string): string {
   return encodeURIComponent(workerId)
+}
+
+/** A claim's name as it stands in keys and messages. */
+export function claimName(claimId: string): string {
+  return encodeURIComponent(claimId)
 }
 
 export function workerChannel(partition: Partition, worker: string): string {

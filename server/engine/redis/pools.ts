@@ -13,8 +13,8 @@ export interface Room {
   readonly pool: Pool
   /** Types of the pool for which there is less room than for jobs in all: [type, free slots]. */
   readonly limits: readonly (readonly [type: string, slots: number])[]
-  /** The worker's entry among the idle, by which it is woken for all types but those that it has no room for. */
-  readonly idleEntry: string
+  /** The types of the pool that it has no room for, each with a space behind it. */
+  readonly full: string
 }
 
 /**
@@ -36,7 +36,7 @@ export class Pools {
       known !== undefined &&
       known.types.size === asked.length &&
       asked.every(({ type, limit: free }) => free >= limit && known.types.has(type))
-    if (hasRoomForAll) return { worker, pool: known.pool, limits: [], idleEntry: `${worker} ` }
+    if (hasRoomForAll) return { worker, pool: known.pool, limits: [], full: '' }
 
     const slots = new Map<string, number>()
     for (const { type, limit: free } of asked) slots.set(type, free)
@@ -48,7 +48,7 @@ export class Pools {
       if (free < limit) limits.push([type, free])
       if (free === 0) full += `${type} `
     }
-    return { worker, pool, limits, idleEntry: `${worker} ${full}` }
+    return { worker, pool, limits, full }
   }
 
   #pool(workerId: string, asked: ReadonlyMap<string, number>): Pool {

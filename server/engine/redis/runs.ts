@@ -14,12 +14,13 @@ import type {
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
 import { Batcher } from './batcher.ts'
-import { decodeBorn, decodeKind, encodeFailure, encodeRunEvent } from './codec.ts'
+import { decodeClaims } from './claims.ts'
+import { encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
-import type { Keyspace, Partition } from './keys.ts'
+import { claimName, type Keyspace, type Partition } from './keys.ts'
 import type { Pool, Pools, Room } from './pools.ts'
-import { list, text, whole, word } from './reply.ts'
+import { list, text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 type Argument = string | number
@@ -48,11 +49,7 @@ interface Extension extends LeaseRef {
 
 /** Of a call: 200 runs that end with little to say, and as many claims. */
 const MOST_WEIGHT = 3 * MAX_CALL_JOBS
-/** Of the reply to a claim (lua/lib/claim.lua). */
-const CELLS_A_CLAIM = 5
 const VERDICTS = [...JOB_STATUSES, 'stale'] as const
-/** Attempt and stalls of a job that nothing has happened to yet. */
-const FRESH = [1, 0] as const
 /** Characters that weigh as much as a job in a call. */
 const CHARACTERS_A_JOB = 32 * 1024
 /** Arguments that weigh as much as a job in a call. */
@@ -92,11 +89,12 @@ export class Runs {
     })
   }
 
-  async settle({
-    settlements,
-    next,
-  }: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const claim = next === undefined ? null : this.#encodeClaim(next)
+  /** `waiting`: the worker's entry among the idle that waits under the same claim, or ''. */
+  async settle(
+    { settlements, next }: SettleRequest,
+    waiting: string,
+  ): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
+    const claim = next === undefined ? null : this.#encodeClaim(next, waiting)
     const sent = settlements.filter(({ jobId }) => isJobId(jobId))
     if (sent.length === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
     const result = await this.#exchanges.add({ ...encode(sent, addSettlement), claim })
@@ -132,14 +130,14 @@ export class Runs {
     await this.#commands.set(SCRIPTS.join, this.#partition, [id, ...types])
   }
 
-  #encodeClaim(request: ClaimRequest): Exchange['claim'] {
-    const limit = Math.min(request.limit, MAX_CALL_JOBS)
-    if (limit <= 0 || request.types.length === 0) return null
+  #encodeClaim(request: ClaimRequest, waiting: string): Exchange['claim'] {
+    if (request.types.length === 0) return null
+    const limit = Math.max(0, Math.min(request.limit, MAX_CALL_JOBS))
     const room = this.#pools.room(request.workerId, request.types, limit)
     const { worker, pool, limits } = room
     const token = randomBytes(12).toString('base64url')
-    const claimId = encodeURIComponent(request.claimId)
-    const args = [claimId, worker, pool.id, request.leaseMs, limit, token, limits.length, ...limits.flat()]
+    const names = [claimName(request.claimId), worker, pool.id, waiting]
+    const args = [...names, request.leaseMs, limit, token, limits.length, ...limits.flat()]
     return { args, limit, room }
   }
 
@@ -246,38 +244,4 @@ function addEvents(events: readonly RunEvent[], args: Argument[]): void {
 
 function decodeVerdicts(reply: string): SettleVerdict[] {
   return reply.split(' ').map((verdict) => word(verdict, VERDICTS))
-}
-
-function decodeClaims(reply: unknown, worker: string): Claim[] | null {
-  const [tag, token, now, lines, payloads] = list(reply)
-  if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
-  const leaseStart = `${worker}/${text(token)}.`
-  const claims: Claim[] = []
-  const joined = text(lines)
-  const cells = joined === '' ? [] : joined.split('\n')
-  const large = list(payloads)
-  let nextLarge = 0
-  const claimedAt = whole(now)
-  for (let at = 0, n = 1; at < cells.length; at += CELLS_A_CLAIM, n++) {
-    const jobId = cells[at] ?? ''
-    // A job of an earlier claim that is no longer held.
-    if (jobId === '') continue
-    const { type, policy } = decodeKind(cells[at + 1] ?? '')
-    const payload = cells[at + 2] ?? ''
-    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
-    const past = cells[at + 4] ?? ''
-    const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
-    claims.push({
-      jobId,
-      lease: `${leaseStart}${n}`,
-      type,
-      payload: JSON.parse(payload === '' ? text(large[nextLarge++]) : payload),
-      policy,
-      attempt: attempt ?? 1,
-      stalls: stalls ?? 0,
-      tags,
-      waitMs: past === '' ? claimedAt - Number(created) : null,
-    })
-  }
-  return claims
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { formatCursor } from '../../../shared/cursor.ts'
 import { IDEMPOTENCY_TTL_MS, MAX_BATCH } from '../../../shared/limits.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
@@ -105,8 +105,9 @@ export class Submitter {
   ): Promise<Answer> {
     const partition = this.#keys.partitionForSubmission(record)
     const groups = groupsOf(jobs)
+    const token = randomBytes(12).toString('base64url')
     return this.#commands.repeat((left, again) => {
-      const args = [...header, again ? 'again' : '', jobs.length, ...groups]
+      const args = [...header, again ? 'again' : '', token, jobs.length, ...groups]
       return this.#commands.run(SCRIPTS.submit, partition, args, left)
     }, deadlineMs)
   }

@@ -1,18 +1,33 @@
-import type { ClaimRequest, LeaseRef, Unsubscribe, WaitRequest } from '../engine.ts'
+import type { Claim, LeaseRef, Unsubscribe, WaitRequest } from '../engine.ts'
 import type { Channels } from './channels.ts'
+import { decodeHandOver } from './claims.ts'
 import type { Commands } from './commands.ts'
-import { type Partition, workerChannel, workerName } from './keys.ts'
-import type { Pool, Pools, Room } from './pools.ts'
+import { claimName, type Partition, workerChannel, workerName } from './keys.ts'
+import type { Pool, Pools } from './pools.ts'
 import { word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
-/** Ends a wait. `passOn`: whoever waits no longer cares, so that a wake-up it may have had is another's. */
-type End = (passOn: boolean) => void
+interface Ending {
+  readonly claims: Claim[]
+  /** Whoever waits no longer cares, so that a wake-up it may have had is another's. */
+  readonly passOn: boolean
+}
+
+const WOKEN: Ending = { claims: [], passOn: false }
+const GIVEN_UP: Ending = { claims: [], passOn: true }
+
+/** A claim that a job may be handed over under: from when a wait begins until the claim is answered. */
+interface OpenClaim {
+  /** The worker's entry among the idle. */
+  readonly entry: string
+  readonly end: (ending: Ending) => void
+}
 
 /**
  * Idle workers. A wait enters the worker among the idle of its pool, in the same step in which it is checked that
- * there is no work; whoever queues a job takes the longest idle worker out and publishes to that worker alone. The
- * same channel carries cancel requests. A message that gets lost costs no more than the wait's own timeout.
+ * there is no work; whoever queues a job takes the longest idle worker out and publishes to that worker alone: a wake-up,
+ * or the job itself, claimed under the id that the worker waits under. The same channel carries cancel requests. A message
+ * that gets lost costs no more than the wait's own timeout: the claim that is then made brings what was handed over.
  */
 export class Waiting {
   readonly #commands: Commands
@@ -20,7 +35,9 @@ export class Waiting {
   readonly #partition: Partition
   readonly #pools: Pools
   readonly #join: (pool: Pool) => Promise<void>
-  readonly #waits = new Map<End, { readonly workerId: string; readonly entry: string }>()
+  readonly #waits = new Set<(ending: Ending) => void>()
+  /** By name of the claim. */
+  readonly #openClaims = new Map<string, OpenClaim>()
 
   constructor(options: {
     commands: Commands
@@ -36,30 +53,46 @@ export class Waiting {
     this.#join = options.join
   }
 
-  /** Resolves when there may be work, after the timeout, or when the signal fires. Rejects with `Unavailable`. */
-  async wait({ workerId, types, timeoutMs, signal }: WaitRequest): Promise<void> {
-    if (signal.aborted || types.length === 0) return
-    const room = this.#pools.room(
+  /**
+   * Resolves when there may be work, after the timeout, or when the signal fires; to what was handed over. Rejects with
+   * `Unavailable`.
+   */
+  async wait({ workerId, types, timeoutMs, signal, claim }: WaitRequest): Promise<Claim[]> {
+    if (signal.aborted || types.length === 0) return []
+    const { worker, pool, full } = this.#pools.room(
       workerId,
       types.map((type) => ({ type, limit: 1 })),
       1,
     )
-    let end: End = () => undefined
-    const ended = new Promise<boolean>((resolve) => {
-      end = resolve
+    const name = claim === undefined ? null : claimName(claim.claimId)
+    const entry = `${worker} ${claim === undefined ? '-' : `${name}/${claim.leaseMs}`} ${full}`
+    let isOver = false
+    let end: (ending: Ending) => void = () => undefined
+    const ended = new Promise<Ending>((resolve) => {
+      end = (ending) => {
+        isOver = true
+        resolve(ending)
+      }
     })
-    const stop = () => end(true)
+    const stop = () => end(GIVEN_UP)
     const timer = setTimeout(stop, timeoutMs)
     signal.addEventListener('abort', stop, { once: true })
-    this.#waits.set(end, { workerId, entry: room.idleEntry })
+    this.#waits.add(end)
+    if (name !== null) this.#openClaims.set(name, { entry, end })
     let silence: Unsubscribe = () => undefined
     try {
-      const listening = this.#channels.listen(workerChannel(this.#partition, room.worker), (message) => {
-        if (message === 'wake') end(false)
+      const listening = this.#channels.listen(workerChannel(this.#partition, worker), (message) => {
+        if (message === 'wake') return end(WOKEN)
+        const handed = decodeHandOver(message, worker)
+        if (handed !== null && handed.claim === name) end({ claims: handed.claims, passOn: false })
       })
       silence = await listening
-      if (signal.aborted || (await this.#enter(room)) === 'work') return
-      if (await ended) this.#leave(room)
+      if ((await this.#enter(pool, entry, () => isOver)) === 'over') return []
+      const { claims, passOn } = await ended
+      if (claims.length > 0 && name !== null) this.#openClaims.delete(name)
+      // Where a claim follows, that takes the entry out.
+      if (passOn && name === null) this.#leave(pool, entry)
+      return claims
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', stop)
@@ -69,43 +102,50 @@ export class Waiting {
   }
 
   /**
-   * The worker claims: its waits end where it got something, or asked for other types than the wait, since its entry
-   * among the idle is no longer true then.
+   * A claim is made: the wait under it, if there is one, is over. Returns the entry among the idle that the claim must
+   * take out, or ''.
    */
-  claimed({ workerId, types, limit }: ClaimRequest, jobs: number): void {
-    for (const [end, wait] of this.#waits) {
-      if (wait.workerId !== workerId) continue
-      if (jobs > 0 || this.#pools.room(workerId, types, limit).idleEntry !== wait.entry) end(true)
-    }
+  claim(claimId: string): string {
+    const open = this.#openClaims.get(claimName(claimId))
+    open?.end(WOKEN)
+    return open?.entry ?? ''
+  }
+
+  /** The claim has its answer: nothing is handed over under it any more. */
+  answered(claimId: string): void {
+    this.#openClaims.delete(claimName(claimId))
   }
 
   /** Ends all waits: wake-ups may have been lost. */
   endAll(): void {
-    for (const end of [...this.#waits.keys()]) end(true)
+    for (const end of this.#waits) end(GIVEN_UP)
   }
 
   /** Calls back when a cancel is requested of a job that this worker runs. */
   onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe> {
     return this.#channels.listen(workerChannel(this.#partition, workerName(workerId)), (message) => {
-      const [kind, jobId, lease] = message.split(' ')
-      if (kind === 'cancel' && jobId !== undefined && lease !== undefined) listener({ jobId, lease })
+      if (!message.startsWith('cancel ')) return
+      const [, jobId, lease] = message.split(' ')
+      if (jobId === undefined || lease === undefined) return
+      // The job may have been handed over just before, and its run begin only when the wait has resolved.
+      setImmediate(() => listener({ jobId, lease }))
     })
   }
 
-  async #enter(room: Room): Promise<'work' | 'waiting'> {
+  /** A wait that is over must not be entered: its claim may have been made, which takes the entry out. */
+  async #enter(pool: Pool, entry: string, isOver: () => boolean): Promise<'over' | 'waiting'> {
     for (;;) {
-      const { reply } = await this.#commands.read(SCRIPTS.wait, this.#partition, [
-        room.pool.id,
-        room.idleEntry,
-      ])
+      if (isOver()) return 'over'
+      const { reply } = await this.#commands.read(SCRIPTS.wait, this.#partition, [pool.id, entry])
       const answer = word(reply, ['work', 'waiting', 'unknown_pool'])
-      if (answer !== 'unknown_pool') return answer
-      await this.#join(room.pool)
+      if (answer === 'work') return 'over'
+      if (answer === 'waiting') return 'waiting'
+      await this.#join(pool)
     }
   }
 
-  #leave(room: Room): void {
+  #leave(pool: Pool, entry: string): void {
     // If this is lost, the entry stays until a wake-up finds it; the others' timeouts make up for that.
-    this.#commands.read(SCRIPTS.leave, this.#partition, [room.pool.id, room.idleEntry]).catch(() => undefined)
+    this.#commands.read(SCRIPTS.leave, this.#partition, [pool.id, entry]).catch(() => undefined)
   }
 }

@@ -142,10 +142,10 @@ class SqliteEngine implements Engine {
     return this.#write((tx) => this.#claims.claim(tx, request))
   }
 
-  async waitForWork(request: WaitRequest): Promise<void> {
+  async waitForWork(request: WaitRequest): Promise<Claim[]> {
     const { catalog } = this.#open().store
-    if (request.types.some((type) => catalog.claimable(type) > 0)) return
-    await this.#waiters.wait(request)
+    if (request.types.some((type) => catalog.claimable(type) > 0)) return []
+    return this.#waiters.wait(request)
   }
 
   async extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {

@@ -1,4 +1,4 @@
-import type { WaitRequest } from '../engine.ts'
+import type { Claim, WaitRequest } from '../engine.ts'
 
 interface Waiter {
   readonly types: ReadonlySet<string>
@@ -9,15 +9,15 @@ interface Waiter {
 export class Waiters {
   readonly #waiting = new Set<Waiter>()
 
-  /** Resolves when woken, after the timeout, or when the signal fires. */
-  wait({ types, timeoutMs, signal }: WaitRequest): Promise<void> {
+  /** Resolves when woken, after the timeout, or when the signal fires. Hands nothing over: a claim is no round trip here. */
+  wait({ types, timeoutMs, signal }: WaitRequest): Promise<Claim[]> {
     return new Promise((resolve) => {
-      if (signal.aborted) return resolve()
+      if (signal.aborted) return resolve([])
       const wake = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', wake)
         this.#waiting.delete(waiter)
-        resolve()
+        resolve([])
       }
       const timer = setTimeout(wake, timeoutMs)
       const waiter: Waiter = { types: new Set(types), wake }

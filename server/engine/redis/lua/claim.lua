@@ -9,6 +9,7 @@
 --@include events
 --@include fence
 --@include pools
+--@include leases
 --@include claim
 allow_when_out_of_memory()
 local claims = claim_all()

@@ -17,6 +17,7 @@
 --@include runs
 --@include pools
 --@include queues
+--@include leases
 --@include claim
 local LARGEST_FIELD = 64
 local STATUS_AFTER = {

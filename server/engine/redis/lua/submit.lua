@@ -1,18 +1,24 @@
--- Stores new jobs, all or none, in order. Refused when Redis is out of memory, since its first write is refused.
+-- Stores new jobs, all or none, in order. One that would be alone in its queue is handed to an idle worker where there is
+-- one, and starts there without having been in line; it is answered as queued, which it was first. Refused when Redis is
+-- out of memory, since its first write is refused.
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  key of the idempotency record or '', digest of the body, epoch, life of the record in ms;
---       'again' where this very call may have been carried out before, number of jobs, then of each group of jobs that
---       are alike: kind, when ('' now, '+<ms>' from now or '@<ms since 1970>') followed by tags (' ' and JSON) where there
---       are any, number of its jobs, and of each: id, payload (JSON)
+--       'again' where this very call may have been carried out before, what the tokens of jobs handed over start with,
+--       number of jobs, then of each group of jobs that are alike: kind, when ('' now, '+<ms>' from now or
+--       '@<ms since 1970>') followed by tags (' ' and JSON) where there are any, number of its jobs, and of each: id,
+--       payload (JSON)
 -- Reply { 'stored', now, the jobs' statuses with spaces in between }
 --       { 'replayed', record }: the key was used with this body before
 --       { 'mismatch' }: … with another body
--- Events of each job: queued, or scheduled (not published: nobody can know the job yet)
+-- Events of each job: queued, and claimed where it is handed over, or scheduled (not published: nobody can know the job
+--       yet)
 --@include base
 --@include counts
 --@include pools
 --@include queues
+--@include leases
+--@include handover
 local LARGEST_FIELD = 64
 
 local record_name, body_hash, epoch, record_life = argument(), argument(), argument(), argument()
@@ -25,7 +31,7 @@ if record_name ~= '' then
   end
 end
 
-local again, number_of_jobs = argument(), tonumber(argument())
+local again, token_start, number_of_jobs = argument(), argument(), tonumber(argument())
 local first_argument = last_argument
 
 -- When jobs are due, and their tags as `born` has them.
@@ -53,6 +59,8 @@ local function each_job(visit)
 end
 
 local statuses, index, receipts, seen = {}, {}, {}, {}
+-- Type -> the first job of it that is to be queued, as a worker takes it.
+local first_queued = {}
 
 if again ~= '' then
   local created
@@ -82,6 +90,7 @@ local function store(n, id, payload, kind, kind_text, due, tags)
     count('scheduled', type, 1)
   else
     enqueue(type, place, id)
+    if not first_queued[type] then first_queued[type] = { id, kind_text, payload, born, '' } end
   end
   if #payload <= LARGEST_FIELD then
     call('HSET', job, 'state', state, 'kind', kind_text, 'born', born, 'payload', payload)
@@ -104,6 +113,8 @@ if record_name ~= '' then
   local record = body_hash .. '\n' .. epoch .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
   call('SET', record_key, record, 'PX', record_life)
 end
+store_queued(function(type, id)
+  return hand_over(type, id, table.concat(first_queued[type], '\n'), token_start)
+end)
 store_counts()
-store_queued()
 return { 'stored', now_text, table.concat(statuses, ' ') }

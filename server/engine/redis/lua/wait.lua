@@ -1,14 +1,19 @@
 -- Enters a worker as idle unless there is work for it now. Checking and entering are one step, so a job queued between
--- an empty claim and this call is noticed here, and one queued after it wakes the worker.
+-- an empty claim and this call is noticed here, and one queued after it wakes the worker or is handed to it.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  pool, the worker's entry among the idle (lib/queues.lua)
+-- ARGV  pool, the worker's entry among the idle (lib/pools.lua)
 -- Reply 'work', 'waiting' or 'unknown_pool'
 -- Events none
 --@include base
 --@include pools
+--@include leases
 local pool, member = argument(), argument()
 if not keep_pool(pool) then return 'unknown_pool' end
+
+-- This very call was carried out before, and a job handed over since: the claim brings it.
+local worker, claim_id = waits_under(member)
+if worker and call('EXISTS', claim_key(worker, claim_id)) == 1 then return 'work' end
 
 local ready = prefix .. 'ready:' .. pool
 local first = 0
@@ -16,7 +21,7 @@ while true do
   local types = call('ZRANGE', ready, first, first + 99)
   if #types == 0 then break end
   for _, type in ipairs(types) do
-    if string.find(member, ' ' .. type .. ' ', 1, true) then
+    if not has_room(member, type) then
       first = first + 1
     elseif call('ZCARD', prefix .. 'queue:' .. type) > 0 then
       return 'work'

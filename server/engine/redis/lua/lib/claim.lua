@@ -1,12 +1,7 @@
--- Claims jobs. Arguments: claim id, worker, pool, lease in ms, jobs in all, token, number of
--- limited types, then type and free slots of each (types of the pool that are not named have room for all).
--- A lease is `<worker>/<token>.<n>`, n counting the jobs of the claim; `leases` holds their ids by the end of the lease.
+-- Claims jobs. Arguments: claim id, worker, pool, the entry among the idle that waits under this claim or '', lease in ms,
+-- jobs in all, token, number of limited types, then type and free slots of each (types of the pool that are not named
+-- have room for all).
 local MOST_CLAIM_BYTES = 4194304
--- Redis keeps a small sorted set as a plain list, which every change walks through: with a hundred runs that is most of
--- what claiming and settling cost. A member this long makes it a real sorted set; its lease never ends.
-local KEEPS_LEASES_SORTED = string.rep('-', 65)
--- However short the lease, a lost answer has to be noticed and the claim sent again.
-local SHORTEST_MEMORY_MS = 2500
 
 local claimed, payloads, payload_bytes
 
@@ -67,7 +62,7 @@ end
 -- Reply { 'claimed', token, now, lines: id, kind, payload, born and past of each, { the payloads that are left out there } }
 --       { 'unknown_pool' }: nothing was claimed, join first
 local function claim()
-  local claim_id, worker, pool = argument(), argument(), argument()
+  local claim_id, worker, pool, waiting = next_arguments(4)
   local lease_ms, remaining, token = tonumber(argument()), tonumber(argument()), argument()
   local limits, number_of_limits = {}, tonumber(argument())
   for _ = 1, number_of_limits do
@@ -75,9 +70,11 @@ local function claim()
     limits[type] = tonumber(argument())
   end
   if not keep_pool(pool) then return { 'unknown_pool' } end
+  -- From here on no job is handed over under this claim: one was before, and is remembered, or none ever is.
+  if waiting ~= '' then call('ZREM', prefix .. 'idle:' .. pool, waiting) end
 
   claimed, payloads, payload_bytes = {}, {}, 0
-  local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
+  local memory = claim_key(worker, claim_id)
   local earlier = call('GET', memory)
   if earlier then
     local earlier_token, claimed_at, ids = string.match(earlier, '^(%S+) (%S+) (.*)')
@@ -156,11 +153,7 @@ local function claim()
     -- Where all ready types were looked at, those that were found empty leave none to be looked at.
   until remaining <= 0 or #emptied == 0 or #ready_types < most
 
-  if #ids > 0 then
-    call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
-    local record = token .. ' ' .. now_text .. ' ' .. table.concat(ids, ' ')
-    call('SET', memory, record, 'PX', digits(math.max(lease_ms, SHORTEST_MEMORY_MS)))
-  end
+  if #ids > 0 then store_claim(memory, token, lease_ms, ids, leases) end
   -- A single type need not take turns; the others go to the end, in the order in which they were served.
   if #ready_types > 1 then
     local served = {}

@@ -48,12 +48,15 @@ local function enqueue(type, place, id)
   entries[#entries + 1] = id
 end
 
--- Puts all of them into their queues at once; comes last, so that whoever is woken finds everything stored.
-local function store_queued()
+-- Puts all of them into their queues at once; comes last, so that whoever is woken finds everything stored. The only job
+-- of a type whose queue is empty is first offered to `hand_over`, where there is one.
+local function store_queued(hand_over)
   for type, entries in pairs(queueing) do
     local queue = prefix .. 'queue:' .. type
     local before = call('ZCARD', queue)
-    call('ZADD', queue, unpack(entries))
-    offer(type, #entries / 2, before)
+    if not (hand_over and before == 0 and #entries == 2 and hand_over(type, entries[2])) then
+      call('ZADD', queue, unpack(entries))
+      offer(type, #entries / 2, before)
+    end
   end
 end

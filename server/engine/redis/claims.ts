@@ -1,0 +1,63 @@
+import type { Claim } from '../engine.ts'
+import { decodeBorn, decodeKind } from './codec.ts'
+import { list, text, whole, word } from './reply.ts'
+
+/** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claim.lua). */
+const CELLS_A_CLAIM = 5
+/** Attempt and stalls of a job that nothing has happened to yet. */
+const FRESH = [1, 0] as const
+
+/** The reply to a claim; null where the store did not know the pool. */
+export function decodeClaims(reply: unknown, worker: string): Claim[] | null {
+  const [tag, token, now, lines, payloads] = list(reply)
+  if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
+  return decodeLines(`${worker}/${text(token)}.`, whole(now), text(lines), list(payloads))
+}
+
+/** What a worker is sent with a job that is handed over (lua/lib/handover.lua). */
+export interface HandOver {
+  /** The claim that the worker waits under, as it stands in the store. */
+  readonly claim: string
+  readonly claims: Claim[]
+}
+
+/** Null for another message. */
+export function decodeHandOver(message: string, worker: string): HandOver | null {
+  if (!message.startsWith('run ')) return null
+  const end = message.indexOf('\n')
+  const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
+  return { claim, claims: decodeLines(`${worker}/${token}.`, whole(now), message.slice(end + 1), []) }
+}
+
+function decodeLines(
+  leaseStart: string,
+  claimedAt: number,
+  lines: string,
+  large: readonly unknown[],
+): Claim[] {
+  const claims: Claim[] = []
+  const cells = lines === '' ? [] : lines.split('\n')
+  let nextLarge = 0
+  for (let at = 0, n = 1; at < cells.length; at += CELLS_A_CLAIM, n++) {
+    const jobId = cells[at] ?? ''
+    // A job of an earlier claim that is no longer held.
+    if (jobId === '') continue
+    const { type, policy } = decodeKind(cells[at + 1] ?? '')
+    const payload = cells[at + 2] ?? ''
+    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
+    const past = cells[at + 4] ?? ''
+    const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
+    claims.push({
+      jobId,
+      lease: `${leaseStart}${n}`,
+      type,
+      payload: JSON.parse(payload === '' ? text(large[nextLarge++]) : payload),
+      policy,
+      attempt: attempt ?? 1,
+      stalls: stalls ?? 0,
+      tags,
+      waitMs: past === '' ? claimedAt - Number(created) : null,
+    })
+  }
+  return claims
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { Claim, ClaimRequest, Engine } from '../../server/engine/engine.ts'
+import { createRedisEngine } from '../../server/engine/redis/engine.ts'
+import { defineJob } from '../../server/jobs/define-job.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
+import { gate, openWorkbench, type Workbench, withVerbs } from '../helpers/workbench.ts'
+
+let redis: RedisServer
+let bench: Workbench
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => bench.close())
+afterAll(() => redis.stop())
+
+const names = () => bench.emitted.map(({ name }) => name)
+
+async function benchWith(faults: (engine: Engine) => Partial<Engine>): Promise<void> {
+  bench = await openWorkbench(
+    async () => {
+      const engine = createRedisEngine({ url: redis.url, prefix: `handover-${randomUUID()}` })
+      await engine.start()
+      return { engine, close: () => engine.stop() }
+    },
+    (engine) => withVerbs(engine, faults(engine)),
+  )
+}
+
+/** Long enough for a worker to have entered its wait. */
+const IDLE_MS = 100
+
+test('an idle worker runs what is handed to it without claiming it', async () => {
+  const handed: Claim[] = []
+  const claimed: Claim[] = []
+  await benchWith((engine) => ({
+    async waitForWork(request) {
+      const claims = await engine.waitForWork(request)
+      handed.push(...claims)
+      return claims
+    },
+    async claim(request) {
+      const claims = await engine.claim(request)
+      claimed.push(...claims)
+      return claims
+    },
+  }))
+  await bench.work([defineJob({ type: 'work', run: () => 'done' })])
+  await pause(IDLE_MS)
+  for (let n = 0; n < 5; n++) {
+    const jobId = await bench.submit('work')
+    expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', result: 'done' })
+    await pause(IDLE_MS)
+  }
+  expect(handed).toHaveLength(5)
+  expect(claimed).toEqual([])
+})
+
+test('a job whose message was lost is found by the claim of its wait', async () => {
+  await benchWith((engine) => ({
+    async waitForWork(request) {
+      await engine.waitForWork(request)
+      return []
+    },
+  }))
+  let runs = 0
+  await bench.work([defineJob({ type: 'work', run: () => ++runs })])
+  await pause(IDLE_MS)
+  const jobId = await bench.submit('work')
+  expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', result: 1, stalls: 0 })
+  expect(runs).toBe(1)
+})
+
+test('a worker that drains gives back, unspent, what is on its way to it', async () => {
+  const arrived = gate()
+  const held = gate()
+  await benchWith((engine) => ({
+    async waitForWork(request) {
+      const claims = await engine.waitForWork(request)
+      if (claims.length > 0) arrived.open()
+      await held.opened
+      return claims
+    },
+  }))
+  const worker = await bench.work([defineJob({ type: 'work', run: () => 'must not run' })])
+  await pause(IDLE_MS)
+  const jobId = await bench.submit('work')
+  await arrived.opened
+  expect(await bench.job(jobId)).toMatchObject({ status: 'processing' })
+  await worker.drain(1000)
+  expect(await bench.job(jobId)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
+  held.open()
+  await worker.stop()
+  expect(await bench.job(jobId)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
+})
+
+test('the lease of a handed job counts from when its wait was sent, and enough of it is left', async () => {
+  const waits: number[] = []
+  await benchWith((engine) => ({
+    waitForWork(request) {
+      waits.push(request.timeoutMs)
+      return engine.waitForWork(request)
+    },
+  }))
+  bench.maintain()
+  await bench.work([defineJob({ type: 'work', run: () => pause(1500) })], { leaseMs: 900 })
+  await until(() => waits.length > 2, { what: 'some waits' })
+  const jobIds: string[] = []
+  for (let n = 0; n < 4; n++) {
+    jobIds.push(await bench.submit('work'))
+    await pause(130)
+  }
+  for (const jobId of jobIds)
+    expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', stalls: 0 })
+  expect(names()).not.toContain('run.lost')
+  expect(Math.max(...waits)).toBeLessThanOrEqual(300)
+})
+
+test('every job runs once, however many messages are lost, and type limits hold', async () => {
+  let seed = 1
+  const random = () => {
+    seed = (seed * 48271) % 2147483647
+    return seed / 2147483647
+  }
+  await benchWith((engine) => ({
+    async waitForWork(request) {
+      const claims = await engine.waitForWork(request)
+      return random() < 0.3 ? [] : claims
+    },
+    async claim(request: ClaimRequest) {
+      if (random() < 0.5) await pause(random() * 5)
+      return engine.claim(request)
+    },
+  }))
+  const runs = new Map<string, number>()
+  let underWay = 0
+  let most = 0
+  const count = (jobId: string) => runs.set(jobId, (runs.get(jobId) ?? 0) + 1)
+  const definitions = () => [
+    defineJob({ type: 'work', run: (_payload, { jobId }) => void count(jobId) }),
+    defineJob({
+      type: 'single',
+      concurrency: 1,
+      async run(_payload, { jobId }) {
+        count(jobId)
+        most = Math.max(most, ++underWay)
+        await pause(random() * 3)
+        underWay -= 1
+      },
+    }),
+  ]
+  await bench.work(definitions(), { concurrency: 3 })
+  await pause(IDLE_MS)
+  const jobIds: string[] = []
+  for (let n = 0; n < 150; n++) {
+    jobIds.push(await bench.submit(random() < 0.5 ? 'work' : 'single'))
+    if (random() < 0.5) await pause(random() * 6)
+  }
+  for (const jobId of jobIds)
+    expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', stalls: 0 })
+  expect([...runs.values()].every((times) => times === 1)).toBe(true)
+  expect(runs.size).toBe(150)
+  expect(most).toBe(1)
+  expect(names()).not.toContain('run.lost')
+})
