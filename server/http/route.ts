@@ -52,7 +52,12 @@ export function route<Schema extends z.ZodObject>(definition: {
 
 /** A JSON answer; by default never kept by a cache. */
 export function json(status: number, body: unknown, headers?: Readonly<Record<string, string>>): Response {
-  return new Response(JSON.stringify(body), {
+  return jsonText(status, JSON.stringify(body), headers)
+}
+
+/** The same of what is JSON text already. */
+export function jsonText(status: number, text: string, headers?: Readonly<Record<string, string>>): Response {
+  return new Response(text, {
     status,
     headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,
   })

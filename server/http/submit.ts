@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { SubmitAnswer } from '../../shared/api.ts'
 import { MAX_BATCH } from '../../shared/limits.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine/engine.ts'
@@ -7,15 +6,15 @@ import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { awaitTerminal } from '../gateway/long-poll.ts'
-import type { Awaitable } from '../jobs/define-job.ts'
 import type { TypeRegistry } from '../jobs/registry.ts'
 import { type JsonBody, readJson } from './body.ts'
 import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { preferredWait } from './prefer.ts'
 import { explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
 import { NoQuery } from './query.ts'
-import { type Call, json, type Route, route } from './route.ts'
+import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
 import { checkSubmission, type Refused, refusal, toErrors } from './submission.ts'
+import { answerText, batchAnswerText } from './submit-answer.ts'
 
 export interface SubmitDeps {
   readonly engine: Engine
@@ -66,11 +65,7 @@ async function submitOne(
   defaultType: string | null,
 ): Promise<Response> {
   const { headers } = context.env.incoming
-  const key = idempotencyKey(headers['idempotency-key'])
-  const body = await readJson(context, deps.maxBytes + ENVELOPE_BYTES)
-  const checked = await checkSubmission(body.value, { ...rulesFor(deps, body), defaultType })
-  if (!checked.ok) throw refusal(checked)
-  const receipt = await store(deps, 'one', requestFor([checked.job], key, caller, body))
+  const receipt = await settled(deps, 'one', storeOne(deps, context, caller, defaultType))
   const submitted = receipt.jobs[0]
   if (submitted === undefined) throw new Error('the store answered a submission with no job')
 
@@ -80,19 +75,36 @@ async function submitOne(
     const job = await awaitTerminal(deps.hub, submitted.jobId, waitS * 1000, context.req.raw.signal)
     if (job !== null) return json(200, job, { ...answerHeaders, 'preference-applied': `wait=${waitS}` })
   }
-  const answer = toAnswer(
-    submitted,
-    deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null,
-  )
-  return json(202, answer, answerHeaders)
+  const token = deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null
+  return jsonText(202, answerText(submitted, token), answerHeaders)
+}
+
+async function storeOne(
+  deps: SubmitDeps,
+  context: HttpContext,
+  caller: Caller,
+  defaultType: string | null,
+): Promise<SubmitReceipt> {
+  const key = idempotencyKey(context.env.incoming.headers['idempotency-key'])
+  const body = await readJson(context, deps.maxBytes + ENVELOPE_BYTES)
+  const checking = checkSubmission(body.value, { ...rulesFor(deps, body), defaultType })
+  const checked = checking instanceof Promise ? await checking : checking
+  if (!checked.ok) throw refusal(checked)
+  return deps.engine.submit(requestFor([checked.job], key, caller, body))
 }
 
 async function submitBatch(deps: SubmitDeps, { context, caller }: Call<unknown>): Promise<Response> {
+  const receipt = await settled(deps, 'batch', storeBatch(deps, context, caller))
+  const { jobs } = receipt
+  const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
+  return jsonText(202, batchAnswerText(jobs, tokens), replayHeader(receipt))
+}
+
+/** Returns as soon as the store has been asked, so that nothing keeps the parsed body while the store is at work. */
+async function storeBatch(deps: SubmitDeps, context: HttpContext, caller: Caller): Promise<SubmitReceipt> {
   const key = idempotencyKey(context.env.incoming.headers['idempotency-key'])
   const body = await readJson(context, deps.maxBytes * 2)
-  const jobs = await checkBatch(deps, body)
-  const receipt = await store(deps, 'batch', requestFor(jobs, key, caller, body))
-  return json(202, { jobs: await toAnswers(deps.auth, caller, receipt.jobs) }, replayHeader(receipt))
+  return deps.engine.submit(requestFor(await checkBatch(deps, body), key, caller, body))
 }
 
 /** All jobs of the batch; throws what is wrong with any of them, under the code of the first. */
@@ -136,9 +148,14 @@ function requestFor(
   return key === undefined ? { jobs } : { jobs, idempotency: idempotencyOf(key, caller, body.value) }
 }
 
-async function store(deps: SubmitDeps, of: 'one' | 'batch', request: SubmitRequest): Promise<SubmitReceipt> {
+/** Tells the events what was stored, and the caller what to ask for where that is not known. */
+async function settled(
+  deps: SubmitDeps,
+  of: 'one' | 'batch',
+  storing: Promise<SubmitReceipt>,
+): Promise<SubmitReceipt> {
   try {
-    const receipt = await deps.engine.submit(request)
+    const receipt = await storing
     for (const [type, jobs] of countTypes(receipt.jobs)) {
       deps.events.emit('job.submitted', { type, jobs, replayed: receipt.replayed })
     }
@@ -154,19 +171,8 @@ function countTypes(jobs: readonly SubmittedJob[]): Map<string, number> {
   return counts
 }
 
-function toAnswers(auth: Auth, caller: Caller, jobs: readonly SubmittedJob[]): Awaitable<SubmitAnswer[]> {
-  if (!auth.enabled) return jobs.map((job) => toAnswer(job, null))
-  return Promise.all(jobs.map(async (job) => toAnswer(job, await auth.issue(caller, job.jobId))))
-}
-
-function toAnswer(
-  { jobId, status, type, createdAt, cursor }: SubmittedJob,
-  token: string | null,
-): SubmitAnswer {
-  const self = `/api/jobs/${jobId}`
-  const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, socket: `/ws?job=${jobId}` }
-  if (token === null) return { jobId, status, type, createdAt, cursor, links }
-  return { jobId, status, type, createdAt, cursor, token, links }
+function tokensFor(auth: Auth, caller: Caller, jobs: readonly SubmittedJob[]): Promise<(string | null)[]> {
+  return Promise.all(jobs.map(({ jobId }) => auth.issue(caller, jobId)))
 }
 
 function replayHeader({ replayed }: SubmitReceipt): Record<string, string> {

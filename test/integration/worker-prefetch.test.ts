@@ -84,7 +84,10 @@ function describePrefetch(name: string, open: () => OpenEngine): void {
       const ids = await submitMany('short', 200)
       const longId = await bench.submit('short', { long: true })
       const after = await submitMany('short', 50)
-      const definition = defineJob({ type: 'short', run: (payload) => (isLong(payload) ? opened : undefined) })
+      const definition = defineJob({
+        type: 'short',
+        run: (payload) => (isLong(payload) ? opened : undefined),
+      })
       const worker = await bench.work([definition], { concurrency: 1 })
       await until(async () => (await bench.job(longId)).status === 'processing', { what: 'the long run' })
       const drained = worker.drain(10_000)

@@ -67,26 +67,28 @@ export class Submitter {
   }
 
   async #store(submissions: readonly Submission[], deadlineMs: number): Promise<SubmitReceipt[]> {
-    const jobs = submissions.flatMap((submission) => submission.jobs)
-    const { reply, epoch } = await this.#send(null, ['', '', '', 0], jobs, deadlineMs)
+    const { reply, epoch } = await this.#send(null, ['', '', '', 0], submissions, deadlineMs)
     const [tag, now, statuses] = list(reply)
     word(tag, ['stored'])
     const all = text(statuses).split(' ')
+    const stored = { createdAt: iso(text(now)), cursor: formatCursor(epoch, 1) }
     let first = 0
     return submissions.map((submission) => {
-      const own = all.slice(first, first + submission.jobs.length)
+      const jobs = receipts(submission, all, first, stored)
       first += submission.jobs.length
-      return receipt(submission, text(now), own, epoch)
+      return { jobs, replayed: false }
     })
   }
 
   async #storeOnce(submission: Submission, record: string, bodyHash: string): Promise<SubmitReceipt> {
     const header = [record, bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
-    const { reply, epoch } = await this.#send(record, header, submission.jobs, ANSWER_MS)
+    const { reply, epoch } = await this.#send(record, header, [submission], ANSWER_MS)
     const [tag, second, statuses] = list(reply)
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
-      case 'stored':
-        return receipt(submission, text(second), text(statuses).split(' '), epoch)
+      case 'stored': {
+        const stored = { createdAt: iso(text(second)), cursor: formatCursor(epoch, 1) }
+        return { jobs: receipts(submission, text(statuses).split(' '), 0, stored), replayed: false }
+      }
       case 'replayed': {
         const jobs = decodeRecord(text(second))
         // Where this very call was sent twice, it replays itself.
@@ -100,14 +102,15 @@ export class Submitter {
   #send(
     record: string | null,
     header: readonly (string | number)[],
-    jobs: readonly EncodedJob[],
+    submissions: readonly Submission[],
     deadlineMs: number,
   ): Promise<Answer> {
     const partition = this.#keys.partitionForSubmission(record)
-    const groups = groupsOf(jobs)
+    const groups = groupsOf(submissions)
+    const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
     const token = randomBytes(12).toString('base64url')
     return this.#commands.repeat((left, again) => {
-      const args = [...header, again ? 'again' : '', token, jobs.length, ...groups]
+      const args = [...header, again ? 'again' : '', token, amount, ...groups]
       return this.#commands.run(SCRIPTS.submit, partition, args, left)
     }, deadlineMs)
   }
@@ -125,19 +128,21 @@ function encode(jobs: readonly NewJob[]): Submission {
 }
 
 /** Jobs that follow each other and are alike but for id and payload are told once what they have in common. */
-function groupsOf(jobs: readonly EncodedJob[]): (string | number)[] {
+function groupsOf(submissions: readonly Submission[]): (string | number)[] {
   const args: (string | number)[] = []
   let first: EncodedJob | undefined
   let amountAt = 0
   let amount = 0
-  for (const job of jobs) {
-    if (first === undefined || job.kind !== first.kind || job.extras !== first.extras) {
-      first = job
-      amountAt = args.push(job.kind, job.extras, 0) - 1
-      amount = 0
+  for (const { jobs } of submissions) {
+    for (const job of jobs) {
+      if (first === undefined || job.kind !== first.kind || job.extras !== first.extras) {
+        first = job
+        amountAt = args.push(job.kind, job.extras, 0) - 1
+        amount = 0
+      }
+      args[amountAt] = ++amount
+      args.push(job.id, job.payload)
     }
-    args[amountAt] = ++amount
-    args.push(job.id, job.payload)
   }
   return args
 }
@@ -147,24 +152,20 @@ function encodeWhen(when: NewJob['when']): string {
   return when.delayMs > 0 ? `+${when.delayMs}` : ''
 }
 
-function receipt(
+/** Of a submission whose statuses begin at `first` in those of the call. */
+function receipts(
   { jobs }: Submission,
-  now: string,
   statuses: readonly string[],
-  epoch: string,
-): SubmitReceipt {
-  const createdAt = iso(now)
-  const cursor = formatCursor(epoch, 1)
-  return {
-    jobs: jobs.map(({ id, type }, index) => ({
-      jobId: id,
-      type,
-      status: word(statuses[index], JOB_STATUSES),
-      createdAt,
-      cursor,
-    })),
-    replayed: false,
-  }
+  first: number,
+  { createdAt, cursor }: Pick<SubmittedJob, 'createdAt' | 'cursor'>,
+): SubmittedJob[] {
+  return jobs.map(({ id, type }, index) => ({
+    jobId: id,
+    type,
+    status: word(statuses[first + index], JOB_STATUSES),
+    createdAt,
+    cursor,
+  }))
 }
 
 /** Of lines: digest of the body, epoch, time, then `<id> <type> <status>` of each job. */

@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest'
+import type { SubmittedJob } from '../../server/engine/engine.ts'
+import { newJobId } from '../../server/engine/job-id.ts'
+import { answerText, batchAnswerText } from '../../server/http/submit-answer.ts'
+import { BatchAnswer, SubmitAnswer } from '../../shared/api.ts'
+
+const job: SubmittedJob = {
+  jobId: newJobId(),
+  type: 'mail.send-now_2',
+  status: 'queued',
+  createdAt: '2026-01-02T03:04:05.006Z',
+  cursor: 'aZ_-9012.1',
+}
+const self = `/api/jobs/${job.jobId}`
+const links = { self, events: `${self}/events`, cancel: `${self}/cancel`, socket: `/ws?job=${job.jobId}` }
+const { jobId, status, type, createdAt, cursor } = job
+
+describe('answers to submissions', () => {
+  test('are the JSON that JSON.stringify would make', () => {
+    expect(answerText(job, null)).toBe(JSON.stringify({ jobId, status, type, createdAt, cursor, links }))
+    const token = 'eyJh.eyJq-_.c2ln'
+    expect(answerText(job, token)).toBe(
+      JSON.stringify({ jobId, status, type, createdAt, cursor, token, links }),
+    )
+  })
+
+  test('fit their schemas', () => {
+    expect(SubmitAnswer.parse(JSON.parse(answerText(job, null)))).toMatchObject({ jobId, links })
+    const { jobs } = BatchAnswer.parse(JSON.parse(batchAnswerText([job, job], ['first', null])))
+    expect(jobs.map((one) => one.token)).toEqual(['first', undefined])
+    expect(batchAnswerText([job], null)).toBe(`{"jobs":[${answerText(job, null)}]}`)
+  })
+})
