@@ -3,10 +3,10 @@ import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
 import { KEYS, openEngine, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-/** Concurrency -> jobs a contender drains in about two seconds. */
+/** Concurrency -> jobs a contender drains in one to two seconds. */
 const LEVELS = {
-  1: { jobcast: 18_000, bullmq: 2000, 'bee-queue': 3000 },
-  10: { jobcast: 36_000, bullmq: 7000, 'bee-queue': 13_000 },
+  1: { jobcast: 14_000, bullmq: 1500, 'bee-queue': 2000 },
+  10: { jobcast: 26_000, bullmq: 5000, 'bee-queue': 9000 },
   100: { jobcast: 45_000, bullmq: 10_000, 'bee-queue': 18_000 },
 }
 const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname

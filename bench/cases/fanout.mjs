@@ -13,7 +13,7 @@ const WAVE_MS = 30_000
 const DATA = { text: 'a few words, as a language model says them one after another' }
 
 /** Times that each kind of wave is sent; the first ones warm up. */
-const WAVES = { one: 12, own: 5, burst: 2 }
+const WAVES = { one: 8, own: 4, burst: 2 }
 const WARM_UP = { one: 2, own: 1, burst: 1 }
 const BURST = 10
 
@@ -25,7 +25,6 @@ const BURST = 10
 export default {
   name: 'fanout',
   order: 21,
-  rounds: 3,
   title: `Events delivered to ${SOCKETS.toLocaleString('en')} WebSockets of one gateway`,
   async setUp() {
     const redis = await startRedis()

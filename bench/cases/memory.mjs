@@ -3,13 +3,13 @@ import { startContender, startJobcast } from '../harness/child.mjs'
 import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-const JOBS = 20_000
+const JOBS = 10_000
 const BULK = 1000
 const CONCURRENCY = 100
 const LOOK_EVERY_MS = 20
 /** For what Redis frees a little later: closed connections, replies on their way. */
 const SETTLE_MS = 500
-const NOOP_JOBS = new URL('../contenders/jobs.mjs', import.meta.url).pathname
+const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 
 /** What stays in Redis of small jobs that have completed, with all that is needed to list, replay and expire them. */
 export default {
@@ -50,7 +50,7 @@ async function runJobcast(redis) {
   }
   const worker = await startJobcast({
     ...{ REDIS_URL: redis.url, JOBCAST_PREFIX: PREFIX, JOBCAST_ROLE: 'worker' },
-    ...{ JOBCAST_JOBS: NOOP_JOBS, JOBCAST_CONCURRENCY: CONCURRENCY },
+    ...{ JOBCAST_JOBS: JOBS_MODULE, JOBCAST_CONCURRENCY: CONCURRENCY },
   })
   await until(async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop')) === JOBS)
   await worker.stop()

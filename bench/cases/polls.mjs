@@ -12,7 +12,6 @@ const ANSWER_MS = 20_000
 export default {
   name: 'polls',
   order: 23,
-  rounds: 3,
   title: `${POLLS.toLocaleString('en')} held long-polls`,
   async setUp() {
     const redis = await startRedis()
@@ -47,17 +46,6 @@ export default {
         tell: () => engine.cancel(job.jobId),
       })
       await gateway.stop()
-      return figures
-    },
-    async hono({ clients }) {
-      const probe = await memoryProbe()
-      const server = await startContender('hono-polls.mjs', probe.env, probe.nodeArgs)
-      const figures = await measure(clients, await server.call('url'), probe, {
-        path: () => '/held',
-        held: () => server.call('held'),
-        tell: () => server.call('release'),
-      })
-      await server.stop()
       return figures
     },
   },

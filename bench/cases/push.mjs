@@ -30,7 +30,6 @@ const PHASE_MS = 30_000
 export default {
   name: 'push',
   order: 20,
-  rounds: 3,
   title: `From a handler that returns to the message in a WebSocket client, ${SOCKETS.toLocaleString('en')} clients`,
   async setUp() {
     const redis = await startRedis()

@@ -1,5 +1,6 @@
 import type { Claim } from '../engine.ts'
-import { decodeBorn, decodeKind } from './codec.ts'
+import { decodeBorn } from './codec.ts'
+import { decodeKind } from './kind.ts'
 import { list, text, whole, word } from './reply.ts'
 
 /** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claim.lua). */

@@ -1,10 +1,10 @@
-import type { RunPolicy } from '../../../shared/api.ts'
 import { JOB_ERROR_CODES, type JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
 import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
+import { decodeKind } from './kind.ts'
 import { list, text, word } from './reply.ts'
 
 /**
@@ -15,7 +15,7 @@ import { list, text, word } from './reply.ts'
  * | field | what |
  * |---|---|
  * | `state` | `<seq> <status> <detail>`: all that every change changes. Detail is the lease of a run, when a scheduled job is due or when a terminal one is forgotten. A run that is to be cancelled has the status `cancelling` |
- * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (`encodeKind`) |
+ * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (kind.ts) |
  * | `born` | `<created> <place in line> <tags>` |
  *
  * and where they say something `payload` and `result` (up to 64 bytes, else keys of their own), `attempt`, `stalls`,
@@ -42,57 +42,6 @@ import { list, text, word } from './reply.ts'
  * `<seq> <at> progress <percent> <note>`, `… log <data>` and `… chunk <data>`; `<seq> <at> advance <bytes>` stands
  * for one that is too large to publish.
  */
-
-/** What many jobs have in common. */
-export interface Kind {
-  readonly type: string
-  readonly policy: RunPolicy
-}
-
-/** How runs go where nobody said otherwise: left out of a kind, which stays short then. */
-const USUAL_RUNS = '3 e 1000 60000 0.5 600000'
-/** Kinds remembered; there are few but where every submission has options of its own. */
-const MOST_KINDS = 1000
-const kinds = new Map<string, Kind>()
-const kindTexts = new WeakMap<RunPolicy, { readonly type: string; readonly text: string }>()
-
-/** `<type> <priority> <maxStalls> <retainMs>`, which scripts read, and how runs go where that is unusual. */
-export function encodeKind(type: string, policy: RunPolicy): string {
-  const known = kindTexts.get(policy)
-  if (known?.type === type) return known.text
-  const { priority, maxAttempts, maxStalls, backoff, timeoutMs, retainMs } = policy
-  const word = backoff.kind === 'fixed' ? 'f' : 'e'
-  const runs = `${maxAttempts} ${word} ${backoff.delayMs} ${backoff.maxMs} ${backoff.jitter} ${timeoutMs}`
-  const text = `${type} ${priority} ${maxStalls} ${retainMs}${runs === USUAL_RUNS ? '' : ` ${runs}`}`
-  kindTexts.set(policy, { type, text })
-  return text
-}
-
-export function decodeKind(stored: string): Kind {
-  const known = kinds.get(stored)
-  if (known !== undefined) return known
-  const [type = '', priority, maxStalls, retainMs, ...own] = stored.split(' ')
-  const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = own.length > 0 ? own : USUAL_RUNS.split(' ')
-  const kind: Kind = {
-    type,
-    policy: {
-      priority: Number(priority),
-      maxAttempts: Number(maxAttempts),
-      maxStalls: Number(maxStalls),
-      backoff: {
-        kind: word === 'f' ? 'fixed' : 'exponential',
-        delayMs: Number(delayMs),
-        maxMs: Number(maxMs),
-        jitter: Number(jitter),
-      },
-      timeoutMs: Number(timeoutMs),
-      retainMs: Number(retainMs),
-    },
-  }
-  if (kinds.size >= MOST_KINDS) kinds.clear()
-  kinds.set(stored, kind)
-  return kind
-}
 
 /** To stand behind something else. */
 export function encodeTags(tags: readonly string[]): string {
