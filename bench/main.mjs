@@ -33,15 +33,24 @@ if (unknown !== undefined) {
   const machine = describeMachine()
   if (!flags.json) console.log(`${Object.values(machine).join(' · ')}\n`)
   for (const one of cases.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-    const started = performance.now()
-    const result = await measure(one, { ...(rounds && { rounds }), note })
-    note('')
-    if (!flags.json) console.log(toTable(result))
-    console.log(
-      JSON.stringify({ ...result, seconds: Math.round((performance.now() - started) / 1000), machine }),
-    )
-    if (!flags.json) console.log()
+    try {
+      await report(one, machine)
+    } catch (error) {
+      // The others can be measured all the same.
+      process.stderr.write(`bench: ${one.name} failed: ${error instanceof Error ? error.stack : error}\n`)
+      process.exitCode = 1
+    }
   }
+}
+
+async function report(one, machine) {
+  const started = performance.now()
+  const result = await measure(one, { ...(rounds && { rounds }), note })
+  const seconds = Math.round((performance.now() - started) / 1000)
+  note('')
+  if (!flags.json) console.log(toTable(result))
+  console.log(JSON.stringify({ ...result, seconds, machine }))
+  if (!flags.json) console.log()
 }
 
 /** Where it was measured, and what. */

@@ -58,8 +58,11 @@ async function runJobcast(redis) {
 }
 
 async function runBullmq(redis) {
-  const worker = await startContender('bullmq-worker.mjs', { REDIS_PORT: redis.port, CONCURRENCY })
-  await worker.call('fill', JOBS)
+  const env = { REDIS_PORT: redis.port, CONCURRENCY }
+  const producer = await startContender('bullmq-producer.mjs', env)
+  await producer.call('addBulks', JOBS, BULK, 1)
+  await producer.stop()
+  const worker = await startContender('bullmq-worker.mjs', env)
   await worker.call('begin')
   await until(async () => (await worker.call('completed')) === JOBS)
   await worker.stop()
