@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, openEngine, PREFIX } from '../harness/product.mjs'
+import { KEYS, openEngine, PREFIX, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 /** Concurrency -> jobs a contender drains in one to two seconds. */
@@ -9,7 +9,6 @@ const LEVELS = {
   10: { jobcast: 26_000, bullmq: 5000, 'bee-queue': 9000 },
   100: { jobcast: 45_000, bullmq: 10_000, 'bee-queue': 18_000 },
 }
-const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 const BULK = 1000
 /** Of the jobs. */
 const WARM_UP = 0.4
@@ -78,13 +77,7 @@ async function drainJobcast({ redis }, jobs, concurrency) {
   const engine = await openEngine({ kind: 'redis', url: redis.url, prefix: PREFIX })
   await engine.pause('noop')
   await producer.stop()
-  const worker = await startJobcast({
-    REDIS_URL: redis.url,
-    JOBCAST_PREFIX: PREFIX,
-    JOBCAST_ROLE: 'worker',
-    JOBCAST_JOBS: JOBS_MODULE,
-    JOBCAST_CONCURRENCY: concurrency,
-  })
+  const worker = await startJobcast(workerOn(redis, concurrency))
   const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))
   const measured = await time(worker, () => engine.resume('noop'), completed, jobs)
   await worker.stop()

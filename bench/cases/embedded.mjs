@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startContender, startJobcast } from '../harness/child.mjs'
 import { inFolder } from '../harness/folder.mjs'
+import { JOBS_MODULE } from '../harness/product.mjs'
 
 /** Jobs a batch -> lifecycles that are measured. */
 const BATCHES = { 50: 8000, 200: 16_000 }
@@ -12,7 +13,6 @@ const CONCURRENCY = 100
 const LOOK_EVERY_MS = 20
 /** About what a transaction of 50 lifecycles writes. */
 const FSYNC_BYTES = 100 * 1024
-const NOOP_JOBS = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 
 /** The embedded engine beside bare SQLite that writes the same rows in as many durable transactions. */
 export default {
@@ -66,7 +66,7 @@ function throughWorker() {
     await filler.call('fill', DRAINED)
     await filler.stop()
     const server = await startJobcast({
-      ...{ PORT: 0, JOBCAST_DATA: folder, JOBCAST_JOBS: NOOP_JOBS, JOBCAST_CONCURRENCY: CONCURRENCY },
+      ...{ PORT: 0, JOBCAST_DATA: folder, JOBCAST_JOBS: JOBS_MODULE, JOBCAST_CONCURRENCY: CONCURRENCY },
     })
     const reach = async (amount) => {
       for (;;) {

@@ -1,13 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, PREFIX } from '../harness/product.mjs'
+import { KEYS, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const CONCURRENCY = 100
 const IN_FLIGHT = 100
 const WARM_UP_JOBS = 3000
 const JOBS = { jobcast: 12_000, bullmq: 6000 }
-const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 const LOOK_EVERY_MS = 5
 
 /** One process submits job by job, 100 in flight, while a worker process runs them: what it costs the server. */
@@ -23,13 +22,7 @@ export default {
     jobcast: async ({ redis }) => {
       await redis.flush()
       const [worker, producer] = await Promise.all([
-        startJobcast({
-          REDIS_URL: redis.url,
-          JOBCAST_PREFIX: PREFIX,
-          JOBCAST_ROLE: 'worker',
-          JOBCAST_JOBS: JOBS_MODULE,
-          JOBCAST_CONCURRENCY: CONCURRENCY,
-        }),
+        startJobcast(workerOn(redis, CONCURRENCY)),
         startContender('jobcast-producer.mjs', { REDIS_URL: redis.url }),
       ])
       const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { KEYS, newJob, openEngine, PREFIX, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const JOBS = 10_000
@@ -9,7 +9,6 @@ const CONCURRENCY = 100
 const LOOK_EVERY_MS = 20
 /** For what Redis frees a little later: closed connections, replies on their way. */
 const SETTLE_MS = 500
-const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 
 /** What stays in Redis of small jobs that have completed, with all that is needed to list, replay and expire them. */
 export default {
@@ -48,10 +47,7 @@ async function runJobcast(redis) {
       jobs: Array.from({ length: BULK }, (_, n) => newJob('noop', { n: first + n })),
     })
   }
-  const worker = await startJobcast({
-    ...{ REDIS_URL: redis.url, JOBCAST_PREFIX: PREFIX, JOBCAST_ROLE: 'worker' },
-    ...{ JOBCAST_JOBS: JOBS_MODULE, JOBCAST_CONCURRENCY: CONCURRENCY },
-  })
+  const worker = await startJobcast(workerOn(redis, CONCURRENCY))
   await until(async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop')) === JOBS)
   await worker.stop()
   await engine.stop()

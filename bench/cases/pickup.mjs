@@ -1,10 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startContender, startJobcast } from '../harness/child.mjs'
 import { percentile } from '../harness/measure.mjs'
-import { PREFIX } from '../harness/product.mjs'
+import { workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 /** At full speed first, so that both sides run compiled code; then idle. */
 const WARM_UP_JOBS = 5000
 const WARM_UP_SAMPLES = 50
@@ -25,12 +24,7 @@ export default {
     jobcast: async ({ redis }) => {
       await redis.flush()
       const [worker, producer] = await Promise.all([
-        startJobcast({
-          REDIS_URL: redis.url,
-          JOBCAST_PREFIX: PREFIX,
-          JOBCAST_ROLE: 'worker',
-          JOBCAST_JOBS: JOBS_MODULE,
-        }),
+        startJobcast(workerOn(redis)),
         startContender('jobcast-producer.mjs', { REDIS_URL: redis.url }),
       ])
       return pickups(worker, producer)

@@ -20,10 +20,23 @@ export const POLICY = {
 }
 
 export const PREFIX = 'jobcast'
+/** For JOBCAST_JOBS. */
+export const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pathname
 /** What all keys of the product begin with. */
 export const KEYS = `{${PREFIX}:0}:`
 
 /** A job for `engine.submit`. */
 export function newJob(type, payload) {
   return { type, payload, policy: POLICY, tags: [], when: { delayMs: 0 } }
+}
+
+/** Configuration of a worker process of the product on this Redis, with the handlers of contenders/jobs.mjs. */
+export function workerOn(redis, concurrency = 10) {
+  return {
+    REDIS_URL: redis.url,
+    JOBCAST_PREFIX: PREFIX,
+    JOBCAST_ROLE: 'worker',
+    JOBCAST_JOBS: JOBS_MODULE,
+    JOBCAST_CONCURRENCY: concurrency,
+  }
 }
