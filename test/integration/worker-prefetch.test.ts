@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
-import { defineJob } from '../../server/jobs/define-job.ts'
+import { defineJob, type JobDefinition } from '../../server/jobs/define-job.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
 import { gate, type OpenEngine, openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
@@ -66,7 +66,8 @@ function describePrefetch(name: string, open: () => OpenEngine): void {
 
     test('do not wait for a long run: another worker takes them', async () => {
       const { opened, open: end } = gate()
-      const long = defineJob({ type: 'mixed', run: (payload) => (isLong(payload) ? opened : undefined) })
+      const { opened: begun, open: begin } = gate()
+      const long = withLongRuns('mixed', begin, opened)
       const before = await submitMany('mixed', 200)
       const longId = await bench.submit('mixed', { long: true })
       const after = await submitMany('mixed', 100)
@@ -74,6 +75,7 @@ function describePrefetch(name: string, open: () => OpenEngine): void {
       for (const id of [...before, ...after]) {
         expect(await bench.ended(id)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
       }
+      await begun
       expect(await bench.job(longId)).toMatchObject({ status: 'processing' })
       end()
       expect(await bench.ended(longId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
@@ -81,15 +83,12 @@ function describePrefetch(name: string, open: () => OpenEngine): void {
 
     test('go back unspent when the worker drains', async () => {
       const { opened, open: end } = gate()
+      const { opened: begun, open: begin } = gate()
       const ids = await submitMany('short', 200)
       const longId = await bench.submit('short', { long: true })
       const after = await submitMany('short', 50)
-      const definition = defineJob({
-        type: 'short',
-        run: (payload) => (isLong(payload) ? opened : undefined),
-      })
-      const worker = await bench.work([definition], { concurrency: 1 })
-      await until(async () => (await bench.job(longId)).status === 'processing', { what: 'the long run' })
+      const worker = await bench.work([withLongRuns('short', begin, opened)], { concurrency: 1 })
+      await begun
       const drained = worker.drain(10_000)
       for (const id of after) {
         const job = await until(
@@ -109,6 +108,17 @@ function describePrefetch(name: string, open: () => OpenEngine): void {
   })
 }
 
-function isLong(payload: unknown): boolean {
-  return (payload as { long?: boolean }).long === true
+/**
+ * Handlers that end at once, but for jobs that are marked as long. That one of these runs, its handler has to tell: its
+ * status would say so as well while it is only claimed ahead.
+ */
+function withLongRuns(type: string, begin: () => void, end: Promise<void>): JobDefinition {
+  return defineJob({
+    type,
+    run(payload) {
+      if ((payload as { long?: boolean }).long !== true) return
+      begin()
+      return end
+    },
+  })
 }
