@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Claim, ClaimRequest, Engine } from '../../server/engine/engine.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
@@ -9,19 +10,26 @@ import { until } from '../helpers/until.ts'
 import { gate, openWorkbench, type Workbench, withVerbs } from '../helpers/workbench.ts'
 
 let redis: RedisServer
+let client: Redis
+let prefix: string
 let bench: Workbench
 beforeAll(async () => {
   redis = await startRedis()
+  client = new Redis(redis.url)
 })
 afterEach(() => bench.close())
-afterAll(() => redis.stop())
+afterAll(async () => {
+  client.disconnect()
+  await redis.stop()
+})
 
 const names = () => bench.emitted.map(({ name }) => name)
 
 async function benchWith(faults: (engine: Engine) => Partial<Engine>): Promise<void> {
   bench = await openWorkbench(
     async () => {
-      const engine = createRedisEngine({ url: redis.url, prefix: `handover-${randomUUID()}` })
+      prefix = `handover-${randomUUID()}`
+      const engine = createRedisEngine({ url: redis.url, prefix })
       await engine.start()
       return { engine, close: () => engine.stop() }
     },
@@ -29,8 +37,15 @@ async function benchWith(faults: (engine: Engine) => Partial<Engine>): Promise<v
   )
 }
 
-/** Long enough for a worker to have entered its wait. */
-const IDLE_MS = 100
+/** Resolves once a worker has entered its wait: it stands among the idle of its pool then. */
+const idle = () =>
+  until(
+    async () => {
+      const [pool] = await client.keys(`{${prefix}:0}:idle:*`)
+      return pool !== undefined && (await client.zcard(pool)) > 0
+    },
+    { what: 'an idle worker' },
+  )
 
 test('an idle worker runs what is handed to it without claiming it', async () => {
   const handed: Claim[] = []
@@ -48,11 +63,11 @@ test('an idle worker runs what is handed to it without claiming it', async () =>
     },
   }))
   await bench.work([defineJob({ type: 'work', run: () => 'done' })])
-  await pause(IDLE_MS)
+  await idle()
   for (let n = 0; n < 5; n++) {
     const jobId = await bench.submit('work')
     expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', result: 'done' })
-    await pause(IDLE_MS)
+    await idle()
   }
   expect(handed).toHaveLength(5)
   expect(claimed).toEqual([])
@@ -67,7 +82,7 @@ test('a job whose message was lost is found by the claim of its wait', async () 
   }))
   let runs = 0
   await bench.work([defineJob({ type: 'work', run: () => ++runs })])
-  await pause(IDLE_MS)
+  await idle()
   const jobId = await bench.submit('work')
   expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', result: 1, stalls: 0 })
   expect(runs).toBe(1)
@@ -85,7 +100,7 @@ test('a worker that drains gives back, unspent, what is on its way to it', async
     },
   }))
   const worker = await bench.work([defineJob({ type: 'work', run: () => 'must not run' })])
-  await pause(IDLE_MS)
+  await idle()
   const jobId = await bench.submit('work')
   await arrived.opened
   expect(await bench.job(jobId)).toMatchObject({ status: 'processing' })
@@ -152,7 +167,7 @@ test('every job runs once, however many messages are lost, and type limits hold'
     }),
   ]
   await bench.work(definitions(), { concurrency: 3 })
-  await pause(IDLE_MS)
+  await idle()
   const jobIds: string[] = []
   for (let n = 0; n < 150; n++) {
     jobIds.push(await bench.submit(random() < 0.5 ? 'work' : 'single'))
