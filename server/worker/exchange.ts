@@ -1,19 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import {
-  type Claim,
-  type ClaimRequest,
-  type Engine,
-  MAX_CALL_JOBS,
-  type Settlement,
-  type SettleVerdict,
-} from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { type Claim, type ClaimRequest, type Engine, MAX_CALL_JOBS } from '../engine/engine.ts'
+import { Unavailable } from '../engine/errors.ts'
 import { StoreBackoff } from './backoff.ts'
+import type { Leased } from './lease.ts'
+import {
+  isOutage,
+  type PendingSettlement,
+  SettlementQueue,
+  type SettlementQueueOptions,
+} from './settlement-queue.ts'
 import type { Room } from './slots.ts'
 
-/** In one call to the store, bytes of results and events. */
-const MAX_CALL_BYTES = 8 * 1024 * 1024
 /** Longest wait for work, so that a lost wake-up costs seconds; half of it at the least. */
 const WAIT_MS = 5000
 /**
@@ -29,20 +27,7 @@ export const MAX_CALLS = 2
 /** From so many outcomes on it is worth a call of its own not to wait for the one under way. */
 export const WORTH_A_CALL = 8
 
-/** An outcome on its way to the store. */
-export interface PendingSettlement<Run> extends Settlement {
-  readonly run: Run
-  /** Of the result and the events, about. */
-  readonly bytes: number
-}
-
-/** A run as the exchange sees it. */
-interface Leased {
-  /** On `performance.now()`; later its lease is surely over. */
-  readonly deadline: number
-}
-
-export interface ExchangeOptions<Run> {
+export interface ExchangeOptions<Run> extends SettlementQueueOptions<Run> {
   readonly engine: Engine
   readonly workerId: string
   readonly leaseMs: number
@@ -54,9 +39,6 @@ export interface ExchangeOptions<Run> {
   readonly random: () => number
   /** New runs, under leases held until their length after `sentAt` (`performance.now()`). Takes their slots. */
   readonly claimed: (claims: readonly Claim[], sentAt: number) => void
-  /** The store's answer, exactly once; null where there is none to be had any more: the lease is surely over. */
-  readonly settled: (settlement: PendingSettlement<Run>, verdict: SettleVerdict | null) => void
-  readonly failure: (where: string, error: unknown) => void
   /** A call was answered, after so many ms. */
   readonly called: (ms: number) => void
 }
@@ -71,6 +53,8 @@ interface Wait {
   isOver: boolean
 }
 
+type Answer = Awaited<ReturnType<Engine['settle']>>
+
 interface SentClaim {
   readonly request: ClaimRequest
   readonly room: Room
@@ -80,6 +64,13 @@ interface SentClaim {
   readonly wait: Wait | null
   /** Whether the store may have carried it out already. */
   readonly again: boolean
+}
+
+const NO_ROOM: Room = { limit: 0, types: [] }
+
+/** Whether it is for all types that there is room for now, and no other. */
+function waitsFor({ types }: Wait, room: Room): boolean {
+  return types.length === room.types.length && room.types.every(({ type }, at) => type === types[at])
 }
 
 type State =
@@ -98,19 +89,19 @@ type State =
  *
  * A call without an answer is made again, with the same claim, until it is answered or the leases in it are over.
  */
-export class Exchange<Run extends Leased> {
+export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   readonly #options: ExchangeOptions<Run>
   readonly #backoff: StoreBackoff
   #state: State = { is: 'open' }
-  #settlements: PendingSettlement<Run>[] = []
-  /** Settlements a call at most; less while one that the store cannot take is looked for. */
-  #batchLimit = MAX_CALL_JOBS
+  readonly #settlements: SettlementQueue<Run>
   /** Claims whose answers were lost. */
   #unanswered: SentClaim[] = []
   /** Whether a claim may find something: at the start, when told, and when the last one came back full. */
   #mayHaveWork = true
   #scheduled = false
   #calls = 0
+  /** Resolves when the answer to the last call was dealt with, or failed. */
+  #lastAnswer: Promise<void> = Promise.resolve()
   /** After a failure, until the store is tried again. */
   #holds = 0
   #onIdle: (() => void)[] = []
@@ -120,10 +111,11 @@ export class Exchange<Run extends Leased> {
   constructor(options: ExchangeOptions<Run>) {
     this.#options = options
     this.#backoff = new StoreBackoff(options.random)
+    this.#settlements = new SettlementQueue(options)
   }
 
   settle(settlement: PendingSettlement<Run>): void {
-    this.#settlements.push(settlement)
+    this.#settlements.add(settlement)
     this.#talk()
   }
 
@@ -161,7 +153,10 @@ export class Exchange<Run extends Leased> {
 
   #callWhileWorthIt(): void {
     while (this.#mayCall()) {
-      const batch = this.#takeBatch()
+      const settlements = this.#settlements
+      // Where two calls are worth it, each takes its half.
+      const isHalf = this.#calls === 0 && settlements.length >= MAX_CALLS * WORTH_A_CALL
+      const batch = settlements.take(isHalf ? Math.ceil(settlements.length / MAX_CALLS) : MAX_CALL_JOBS)
       const claim = this.#nextClaim(batch.length > 0)
       if (batch.length === 0 && claim === null) break
       this.#calls += 1
@@ -188,7 +183,7 @@ export class Exchange<Run extends Leased> {
       await exchanged
       this.#options.called(performance.now() - sentAt)
       this.#backoff.reset()
-      this.#batchLimit = MAX_CALL_JOBS
+      this.#settlements.succeeded()
       this.#calls -= 1
     } catch (error) {
       if (claim !== null) this.#keepClaim(claim, error)
@@ -197,50 +192,52 @@ export class Exchange<Run extends Leased> {
       this.#holds += 1
       await pause(this.#backoff.next())
       this.#holds -= 1
-      this.#keepForNextCall(batch, error)
+      this.#settlements.putBack(batch, error)
+      if (batch.length === 0 && !isOutage(error)) this.#options.failure('claiming jobs', error)
     }
     this.#callWhileWorthIt()
   }
 
+  /** Answers are dealt with in the order of their calls, so that jobs begin in the order in which they were claimed. */
   async #exchange(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
-    const { engine, claimed, answered, settled } = this.#options
-    const asks = claim !== null && claim.request.limit > 0
-    if (asks) this.#mayHaveWork = false
-    let claims: Claim[]
-    if (batch.length === 0 && claim !== null) {
-      claims = await engine.claim(claim.request)
-    } else {
-      const answer = await engine.settle(
-        claim === null ? { settlements: batch } : { settlements: batch, next: claim.request },
-      )
-      claims = answer.claims
-      batch.forEach((settlement, at) => {
-        settled(settlement, answer.verdicts[at] ?? 'stale')
-      })
+    const earlier = this.#lastAnswer
+    let dealtWith: () => void = () => {}
+    this.#lastAnswer = new Promise((resolve) => {
+      dealtWith = resolve
+    })
+    try {
+      const asks = claim !== null && claim.request.limit > 0
+      if (asks) this.#mayHaveWork = false
+      const answer = await this.#ask(batch, claim)
+      await earlier
+      this.#take(batch, claim, answer)
+      if (asks && answer.claims.length === claim.request.limit) this.#mayHaveWork = true
+    } finally {
+      dealtWith()
     }
+  }
+
+  async #ask(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<Answer> {
+    const { engine } = this.#options
+    if (claim === null) return engine.settle({ settlements: batch })
+    if (batch.length > 0) return engine.settle({ settlements: batch, next: claim.request })
+    return { verdicts: [], claims: await engine.claim(claim.request) }
+  }
+
+  #take(
+    batch: readonly PendingSettlement<Run>[],
+    claim: SentClaim | null,
+    { verdicts, claims }: Answer,
+  ): void {
+    const { claimed, answered, settled } = this.#options
+    batch.forEach((settlement, at) => {
+      settled(settlement, verdicts[at] ?? 'stale')
+    })
     if (claim === null) return
     answered(claim.room)
-    if (asks && claims.length === claim.request.limit) this.#mayHaveWork = true
     if (claims.length === 0) return
     this.#quickWakes = 0
     claimed(claims, claim.sentAt)
-  }
-
-  #takeBatch(): PendingSettlement<Run>[] {
-    let bytes = 0
-    let count = 0
-    // Where two calls are worth it, each takes its half.
-    const isHalf = this.#calls === 0 && this.#settlements.length >= MAX_CALLS * WORTH_A_CALL
-    const most = Math.min(
-      this.#batchLimit,
-      isHalf ? Math.ceil(this.#settlements.length / MAX_CALLS) : MAX_CALL_JOBS,
-    )
-    for (const settlement of this.#settlements) {
-      if (count === most || (count > 0 && bytes + settlement.bytes > MAX_CALL_BYTES)) break
-      bytes += settlement.bytes
-      count += 1
-    }
-    return this.#settlements.splice(0, count)
   }
 
   #nextClaim(settles: boolean): SentClaim | null {
@@ -248,10 +245,17 @@ export class Exchange<Run extends Leased> {
     const now = performance.now()
     const unanswered = this.#nextUnanswered(now)
     if (unanswered !== null) return unanswered
+    if (this.#state.is === 'closing') return null
     const wait = this.#wait
-    if (this.#state.is === 'closing' || !(settles || this.#mayHaveWork || wait?.isOver)) return null
     const room = this.#options.room()
     if (room.types.length === 0) return null
+    if (wait !== null && !wait.isOver) {
+      if (waitsFor(wait, room)) {
+        // Whatever comes is handed over or told of; there is nothing else to be had.
+        this.#mayHaveWork = false
+        return null
+      }
+    } else if (!settles && !this.#mayHaveWork && wait === null) return null
     this.#options.holding(room)
     this.#wait = null
     const request = { claimId: wait?.claimId ?? randomUUID(), workerId, ...room, leaseMs }
@@ -276,38 +280,17 @@ export class Exchange<Run extends Leased> {
     else this.#options.answered(claim.room)
   }
 
-  /**
-   * The same settlements go out again. Where the store refused them for a reason that is not its absence, one of them
-   * must be the cause: it is found by halving, and given up, so that it cannot hold back the others.
-   */
-  #keepForNextCall(batch: readonly PendingSettlement<Run>[], error: unknown): void {
-    const { settled } = this.#options
-    const now = performance.now()
-    const live = batch.filter(({ run }) => now <= run.deadline)
-    for (const settlement of batch) if (now > settlement.run.deadline) settled(settlement, null)
-    if (!(error instanceof Unavailable || error instanceof OutcomeUnknown)) {
-      this.#options.failure(batch.length === 0 ? 'claiming jobs' : 'settling runs', error)
-      if (batch.length === 1) {
-        for (const settlement of live) settled(settlement, null)
-        return
-      }
-      this.#batchLimit = Math.max(1, Math.ceil(batch.length / 2))
-    }
-    this.#settlements.unshift(...live)
-  }
-
   #waitWhileIdle(): void {
-    const types = this.#state.is === 'closing' ? [] : this.#options.room().types.map(({ type }) => type)
-    if (this.#wait?.types.join(' ') === types.join(' ')) return
+    const room = this.#state.is === 'closing' ? NO_ROOM : this.#options.room()
     if (this.#wait !== null) {
       // Its claim comes before another wait.
-      this.#stopWaiting()
+      if (!waitsFor(this.#wait, room)) this.#stopWaiting()
       return
     }
-    if (types.length === 0) return
+    if (room.types.length === 0) return
     const wait: Wait = {
       claimId: randomUUID(),
-      types,
+      types: room.types.map(({ type }) => type),
       sentAt: performance.now(),
       abort: new AbortController(),
       isOver: false,
@@ -325,7 +308,7 @@ export class Exchange<Run extends Leased> {
     const { workerId, leaseMs } = this.#options
     const types = wait.types.map((type) => ({ type, limit: 1 }))
     const request = { claimId, workerId, limit: 0, types, leaseMs }
-    this.#unanswered.push({ request, room: { limit: 0, types: [] }, sentAt, wait, again: false })
+    this.#unanswered.push({ request, room: NO_ROOM, sentAt, wait, again: false })
     this.#talk()
   }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { Claim, Engine, NewJob } from '../../server/engine/engine.ts'
+import { workerName } from '../../server/engine/redis/keys.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
 import { claimRequest, engineTest, type Kit, LONG_LEASE_MS, newJob, present } from './harness.ts'
@@ -10,10 +11,15 @@ import { openRedis } from './open-redis.ts'
 const WAIT_MS = 10_000
 
 let redis: RedisServer
+let client: Redis
 beforeAll(async () => {
   redis = await startRedis()
+  client = new Redis(redis.url)
 })
-afterAll(() => redis.stop())
+afterAll(async () => {
+  client.disconnect()
+  await redis.stop()
+})
 
 const it = engineTest(() => openRedis(redis.url), new Set())
 
@@ -26,7 +32,14 @@ interface Waiter {
   deafen(): Promise<void>
 }
 
-/** Waits under a claim, and is waiting when the promise resolves. */
+/** Whether a worker stands among the idle of some pool. */
+async function isIdle(workerId: string): Promise<boolean> {
+  const pools = await client.keys('*:idle:*')
+  const idle = await Promise.all(pools.map((pool) => client.zrange(pool, '0', '-1')))
+  return idle.flat().some((entry) => entry.startsWith(`${workerName(workerId)} `))
+}
+
+/** Waits under a claim: has entered, or is over already, when the promise resolves. */
 async function wait(
   engine: Engine,
   shape: { types?: string[]; workerId?: string; claimId?: string; leaseMs?: number } = {},
@@ -52,8 +65,9 @@ async function wait(
   void ended.then((claims) => {
     waiter.claims = claims
   })
-  await pause(50)
-  await engine.check()
+  await until(async () => waiter.claims !== null || (await isIdle(workerId)), {
+    what: 'a wait that is entered',
+  })
   return waiter
 }
 
@@ -174,9 +188,10 @@ describe('no job is handed over', () => {
   })
 
   it('to a worker that waits without a claim', async (kit) => {
-    const request = { workerId: 'w', types: ['work'], timeoutMs: WAIT_MS }
+    const workerId = `w-${randomUUID()}`
+    const request = { workerId, types: ['work'], timeoutMs: WAIT_MS }
     const waiting = kit.raw.waitForWork({ ...request, signal: new AbortController().signal })
-    await pause(50)
+    await until(() => isIdle(workerId), { what: 'a wait that is entered' })
     const [jobId = ''] = await submit(kit)
     expect(await waiting).toEqual([])
     expect(await kit.job(jobId)).toMatchObject({ status: 'queued' })

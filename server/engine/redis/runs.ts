@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { JOB_STATUSES } from '../../../shared/status.ts'
 import type {
   Claim,
@@ -13,6 +12,7 @@ import type {
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
+import { newToken } from '../token.ts'
 import { Batcher } from './batcher.ts'
 import { decodeClaims } from './claims.ts'
 import { encodeFailure, encodeRunEvent } from './codec.ts'
@@ -135,7 +135,7 @@ export class Runs {
     const limit = Math.max(0, Math.min(request.limit, MAX_CALL_JOBS))
     const room = this.#pools.room(request.workerId, request.types, limit)
     const { worker, pool, limits } = room
-    const token = randomBytes(12).toString('base64url')
+    const token = newToken()
     const names = [claimName(request.claimId), worker, pool.id, waiting]
     const args = [...names, request.leaseMs, limit, token, limits.length, ...limits.flat()]
     return { args, limit, room }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { formatCursor } from '../../../shared/cursor.ts'
 import { IDEMPOTENCY_TTL_MS, MAX_BATCH } from '../../../shared/limits.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
@@ -6,6 +6,7 @@ import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engi
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
+import { newToken } from '../token.ts'
 import { Batcher } from './batcher.ts'
 import { encodeTags, iso } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
@@ -109,7 +110,7 @@ export class Submitter {
     const partition = this.#keys.partitionForSubmission(record)
     const groups = groupsOf(submissions)
     const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
-    const token = randomBytes(12).toString('base64url')
+    const token = newToken()
     return this.#commands.repeat((left, again) => {
       const args = [...header, again ? 'again' : '', token, amount, ...groups]
       return this.#commands.run(SCRIPTS.submit, partition, args, left)
