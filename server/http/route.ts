@@ -55,8 +55,12 @@ export function json(status: number, body: unknown, headers?: Readonly<Record<st
   return jsonText(status, JSON.stringify(body), headers)
 }
 
-/** The same of what is JSON text already. */
-export function jsonText(status: number, text: string, headers?: Readonly<Record<string, string>>): Response {
+/** The same of what is JSON text already, or its bytes. */
+export function jsonText(
+  status: number,
+  text: string | Buffer<ArrayBuffer>,
+  headers?: Readonly<Record<string, string>>,
+): Response {
   return new Response(text, {
     status,
     headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,

@@ -14,7 +14,7 @@ import { explain, type FieldError, outcomeUnknown, ProblemError } from './proble
 import { NoQuery } from './query.ts'
 import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
 import { checkSubmission, type Refused, refusal, toErrors } from './submission.ts'
-import { answerText, batchAnswerText } from './submit-answer.ts'
+import { answerText, batchAnswer } from './submit-answer.ts'
 
 export interface SubmitDeps {
   readonly engine: Engine
@@ -97,7 +97,7 @@ async function submitBatch(deps: SubmitDeps, { context, caller }: Call<unknown>)
   const receipt = await settled(deps, 'batch', storeBatch(deps, context, caller))
   const { jobs } = receipt
   const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
-  return jsonText(202, batchAnswerText(jobs, tokens), replayHeader(receipt))
+  return jsonText(202, batchAnswer(jobs, tokens), replayHeader(receipt))
 }
 
 /** Returns as soon as the store has been asked, so that nothing keeps the parsed body while the store is at work. */
