@@ -62,10 +62,18 @@ const keepAddresses = {
   },
 }
 
-/** What libraries load for what they are not asked to do here: marking samples with traces, talking to a cluster. */
+/** What libraries load for what they are not asked to do here, and what they find in its place. */
 const UNUSED = [
-  { id: '@opentelemetry/api', by: 'prom-client' },
-  { id: './cluster', by: 'ioredis' },
+  // Marking samples with traces.
+  { id: '@opentelemetry/api', by: 'prom-client', instead: 'export default {}' },
+  // Talking to a cluster.
+  { id: './cluster', by: 'ioredis', instead: 'export default {}' },
+  // Telling requests over HTTP/2 from others.
+  {
+    id: 'node:http2',
+    by: '@hono/node-server',
+    instead: 'export class Http2ServerRequest {}\nexport const constants = {}',
+  },
 ]
 
 const leaveOut = {
@@ -73,10 +81,10 @@ const leaveOut = {
   enforce: 'pre',
   resolveId(id, importer = '') {
     const from = importer.split(sep).join('/')
-    const isUnused = UNUSED.some((one) => one.id === id && from.includes(`/node_modules/${one.by}/`))
-    return isUnused ? `\0unused:${id}` : null
+    const at = UNUSED.findIndex((one) => one.id === id && from.includes(`/node_modules/${one.by}/`))
+    return at < 0 ? null : `\0unused:${at}`
   },
-  load: (id) => (id.startsWith('\0unused:') ? 'export default {}' : null),
+  load: (id) => (id.startsWith('\0unused:') ? UNUSED[id.slice('\0unused:'.length)].instead : null),
 }
 
 await build({
