@@ -1,5 +1,5 @@
 // Bundles dist/server: a few files to load instead of the hundreds that the server and its libraries are made of.
-import { cpSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { build } from 'vite'
 
@@ -17,8 +17,29 @@ const ENTRIES = [
 /** They bring native code or threads of their own along, or are for terminals only; all others are bundled. */
 const EXTERNAL = ['libsql', 'piscina', 'pino-pretty', 'sharp']
 
-/** Scripts that the engine reads from the folder beside it. */
-const LUA = join('engine', 'redis', 'lua')
+/** Reads the Lua scripts beside it, a file each; bundled, it has their texts. */
+const SCRIPTS = join('server', 'engine', 'redis', 'scripts.ts')
+const READING = /readFileSync\(new URL\((`[^`]+`), import\.meta\.url\), 'utf8'\)/g
+
+const inlineScripts = {
+  name: 'inline-scripts',
+  enforce: 'pre',
+  transform(code, id) {
+    if (relative('.', id) !== SCRIPTS) return null
+    const folder = dirname(id)
+    const files = readdirSync(join(folder, 'lua'), { recursive: true }).filter((file) =>
+      file.endsWith('.lua'),
+    )
+    const texts = files.map((file) => {
+      const path = `./${join('lua', file).split(sep).join('/')}`
+      return [path, readFileSync(join(folder, path), 'utf8')]
+    })
+    const inlined = code.replaceAll(READING, 'LUA[$1]')
+    if (inlined === code)
+      throw new Error(`${SCRIPTS} reads its scripts in a way that bundle.mjs does not know`)
+    return { code: `const LUA = ${JSON.stringify(Object.fromEntries(texts))};${inlined}`, map: null }
+  },
+}
 
 /**
  * Keeps `import.meta.url` what it is in the sources, whichever chunk a module comes into, so that a module finds the
@@ -41,20 +62,35 @@ const keepAddresses = {
   },
 }
 
-/** Asked for by prom-client to mark samples with traces, which it is not told to do. */
-const UNUSED = ['@opentelemetry/api']
+/** What libraries load for what they are not asked to do here, and what they find in its place. */
+const UNUSED = [
+  // Marking samples with traces.
+  { id: '@opentelemetry/api', by: 'prom-client', instead: 'export default {}' },
+  // Talking to a cluster.
+  { id: './cluster', by: 'ioredis', instead: 'export default {}' },
+  // Telling requests over HTTP/2 from others.
+  {
+    id: 'node:http2',
+    by: '@hono/node-server',
+    instead: 'export class Http2ServerRequest {}\nexport const constants = {}',
+  },
+]
 
 const leaveOut = {
   name: 'leave-out',
   enforce: 'pre',
-  resolveId: (id) => (UNUSED.includes(id) ? `\0unused:${id}` : null),
-  load: (id) => (id.startsWith('\0unused:') ? 'export default {}' : null),
+  resolveId(id, importer = '') {
+    const from = importer.split(sep).join('/')
+    const at = UNUSED.findIndex((one) => one.id === id && from.includes(`/node_modules/${one.by}/`))
+    return at < 0 ? null : `\0unused:${at}`
+  },
+  load: (id) => (id.startsWith('\0unused:') ? UNUSED[id.slice('\0unused:'.length)].instead : null),
 }
 
 await build({
   configFile: false,
   logLevel: 'warn',
-  plugins: [leaveOut, keepAddresses],
+  plugins: [leaveOut, inlineScripts, keepAddresses],
   build: {
     ssr: true,
     target: 'node20',
@@ -68,9 +104,13 @@ await build({
     license: { fileName: 'THIRD-PARTY-LICENSES.md' },
     rolldownOptions: {
       input: Object.fromEntries(ENTRIES.map((entry) => [entry, join('server', `${entry}.ts`)])),
-      output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' },
+      output: {
+        entryFileNames: '[name].js',
+        chunkFileNames: 'chunks/[name].js',
+        // What entries have in common comes into one file: each costs a start more to find than to read.
+        codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+      },
     },
   },
   ssr: { noExternal: true, external: EXTERNAL },
 })
-cpSync(join('server', LUA), join('dist', 'server', LUA), { recursive: true })

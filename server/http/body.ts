@@ -20,13 +20,14 @@ const PACE_CHECK_MS = 2000
  */
 const HOPELESS_DEPTH = 10_000
 
-/**
- * Reads a body of at most `limit` bytes. Throws `ProblemError` (415, 413, 408, `invalid_json`) and `Disconnected`.
- */
-export async function readJson(context: HttpContext, limit: number): Promise<JsonBody> {
-  const { incoming } = context.env
-  checkMediaType(incoming)
-  const bytes = await readBytes(context, limit)
+/** Reads a JSON body of at most `limit` bytes. Throws `ProblemError` (415, 413, 408) and `Disconnected`. */
+export async function readBody(context: HttpContext, limit: number): Promise<Buffer> {
+  checkMediaType(context.env.incoming)
+  return readBytes(context, limit)
+}
+
+/** Throws `invalid_json`, and `invalid_payload` for what is nested too deeply to be parsed. */
+export function parseBody(bytes: Buffer): JsonBody {
   if (bytes.length === 0) throw new ProblemError('invalid_json', 'the body is empty')
   return { value: parse(bytes), bytes: bytes.length }
 }
@@ -54,12 +55,7 @@ const CHARSET = /;\s*charset\s*=\s*"?([^\s";]+)/i
 
 function checkMediaType({ headers }: IncomingMessage): void {
   const type = headers['content-type']
-  const charset = CHARSET.exec(type ?? '')?.[1]?.toLowerCase()
-  if (
-    type === undefined ||
-    !JSON_TYPE.test(type) ||
-    (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8')
-  ) {
+  if (type !== 'application/json' && !isJsonInUtf8(type ?? '')) {
     throw new ProblemError(
       'unsupported_media_type',
       'send the body as JSON in UTF-8, with Content-Type: application/json',
@@ -74,6 +70,11 @@ function checkMediaType({ headers }: IncomingMessage): void {
       headers: { 'accept-encoding': 'identity' },
     })
   }
+}
+
+function isJsonInUtf8(type: string): boolean {
+  const charset = CHARSET.exec(type)?.[1]?.toLowerCase() ?? 'utf-8'
+  return JSON_TYPE.test(type) && (charset === 'utf-8' || charset === 'utf8')
 }
 
 function parse(bytes: Buffer): unknown {
@@ -123,22 +124,26 @@ function endOfString(text: Buffer, from: number): number {
   return text.length
 }
 
+async function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {
+  if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
+  // Node tells of a request as soon as it has read the headers, and of a body that came along with them right after.
+  await null
+  if (incoming.destroyed) throw new Disconnected('the caller went away')
+  const whole = readAtOnce(incoming)
+  if (whole !== null) return whole
+  // Whoever asked first is told to go on only now, when the call is allowed and the size is fine.
+  if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+  return readAsItComes(incoming, limit)
+}
+
 /** A small body has mostly come together with its headers: then it needs neither listeners nor a timer. */
 function readAtOnce(incoming: IncomingMessage): Buffer | null {
   const { readableLength } = incoming
   if (readableLength === 0 || readableLength !== Number(incoming.headers['content-length'])) return null
-  const whole: Buffer | null = incoming.read()
-  incoming.resume()
-  return whole
+  return incoming.read()
 }
 
-function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {
-  if (Number(incoming.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge(limit))
-  if (incoming.destroyed) return Promise.reject(new Disconnected('the caller went away'))
-  const whole = readAtOnce(incoming)
-  if (whole !== null) return Promise.resolve(whole)
-  // Whoever asked first is told to go on only now, when the call is allowed and the size is fine.
-  if (incoming.headers.expect !== undefined) outgoing.writeContinue()
+function readAsItComes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const started = performance.now()
     const chunks: Buffer[] = []

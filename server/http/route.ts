@@ -40,12 +40,14 @@ export function route<Schema extends z.ZodObject>(definition: {
 }): Route {
   const { query, handle, ...rest } = definition
   // No parameter of any call is required, and most calls have none.
-  const none = parseQuery(query, '')
+  let none: z.output<Schema> | undefined
   return {
     ...rest,
     answer(context, caller, jobId) {
       const { url } = context.req
-      return handle({ context, caller, jobId, query: url.includes('?') ? parseQuery(query, url) : none })
+      if (url.includes('?')) return handle({ context, caller, jobId, query: parseQuery(query, url) })
+      none ??= parseQuery(query, '')
+      return handle({ context, caller, jobId, query: none })
     },
   }
 }
@@ -55,8 +57,12 @@ export function json(status: number, body: unknown, headers?: Readonly<Record<st
   return jsonText(status, JSON.stringify(body), headers)
 }
 
-/** The same of what is JSON text already. */
-export function jsonText(status: number, text: string, headers?: Readonly<Record<string, string>>): Response {
+/** The same of what is JSON text already, or its bytes. */
+export function jsonText(
+  status: number,
+  text: string | Buffer<ArrayBuffer>,
+  headers?: Readonly<Record<string, string>>,
+): Response {
   return new Response(text, {
     status,
     headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,

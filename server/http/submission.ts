@@ -29,11 +29,12 @@ export interface SubmissionRules {
  * The payload is left as it is: it came out of `JSON.parse`, so JSON is what it is, and the type's schema is its
  * judge.
  */
-const Envelope = z.strictObject({
+export const Envelope = z.strictObject({
   type: z.string({ error: 'must be the name of a job type' }).optional(),
   payload: z.unknown().optional(),
   options: SubmitOptions.optional(),
 })
+type Envelope = z.infer<typeof Envelope>
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
@@ -42,13 +43,30 @@ const YEAR_MS = 365 * 24 * 60 * 60 * 1000
  * where type and schema are this process's own, so that a batch of them does not wait job by job.
  */
 export function checkSubmission(body: unknown, rules: SubmissionRules): Awaitable<Checked> {
+  if (isPlain(body)) return checkEnvelope(body, rules)
   const envelope = Envelope.safeParse(body)
-  if (!envelope.success) return refuseEnvelope(envelope.error.issues)
-  const type = envelope.data.type ?? rules.defaultType
+  return envelope.success ? checkEnvelope(envelope.data, rules) : refuseEnvelope(envelope.error.issues)
+}
+
+/**
+ * Whether it is a type and a payload and nothing else, as most submissions are: the schema of the envelope would find
+ * nothing wrong and change nothing.
+ */
+export function isPlain(body: unknown): body is Envelope {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return false
+  for (const field in body) if (field !== 'type' && field !== 'payload') return false
+  return 'type' in body && typeof body.type === 'string'
+}
+
+function checkEnvelope(
+  { type: given, payload, options }: Envelope,
+  rules: SubmissionRules,
+): Awaitable<Checked> {
+  const type = given ?? rules.defaultType
   if (type === null) {
     return refuse('invalid_request', 'the submission is not valid', [{ path: 'type', message: 'is missing' }])
   }
-  const submission = { type, payload: envelope.data.payload, options: envelope.data.options }
+  const submission = { type, payload, options }
   const known = rules.registry.find(type)
   return known instanceof Promise
     ? known.then((found) => checkAgainst(found, submission, rules))

@@ -7,14 +7,15 @@ import type { Events } from '../events.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { awaitTerminal } from '../gateway/long-poll.ts'
 import type { TypeRegistry } from '../jobs/registry.ts'
-import { type JsonBody, readJson } from './body.ts'
+import { type JsonBody, parseBody, readBody } from './body.ts'
 import { idempotencyKey, idempotencyOf } from './idempotency.ts'
+import { Intake } from './intake.ts'
 import { preferredWait } from './prefer.ts'
-import { explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
+import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
 import { NoQuery } from './query.ts'
 import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
 import { checkSubmission, type Refused, refusal, toErrors } from './submission.ts'
-import { answerText, batchAnswerText } from './submit-answer.ts'
+import { answerText, batchAnswer } from './submit-answer.ts'
 
 export interface SubmitDeps {
   readonly engine: Engine
@@ -30,10 +31,14 @@ export interface SubmitDeps {
 /** Room in a body for what is not payload: type, options, white space. */
 const ENVELOPE_BYTES = 64 * 1024
 
+/** Batches of this many bytes in all are checked and stored at once: about twice what the store takes in one go. */
+const INTAKE_BYTES = 128 * 1024
+
 const BatchEnvelope = z.strictObject({ jobs: z.array(z.unknown()).min(1).max(MAX_BATCH) })
 
 export function submitRoutes(deps: SubmitDeps): Route[] {
   const access = { store: 'submit' } as const
+  const intake = new Intake(INTAKE_BYTES)
   return [
     route({
       method: 'POST',
@@ -54,7 +59,7 @@ export function submitRoutes(deps: SubmitDeps): Route[] {
       path: '/api/jobs/batch',
       access,
       query: NoQuery,
-      handle: (call) => submitBatch(deps, call),
+      handle: (call) => submitBatch(deps, intake, call),
     }),
   ]
 }
@@ -86,24 +91,47 @@ async function storeOne(
   defaultType: string | null,
 ): Promise<SubmitReceipt> {
   const key = idempotencyKey(context.env.incoming.headers['idempotency-key'])
-  const body = await readJson(context, deps.maxBytes + ENVELOPE_BYTES)
+  const body = parseBody(await readBody(context, deps.maxBytes + ENVELOPE_BYTES))
   const checking = checkSubmission(body.value, { ...rulesFor(deps, body), defaultType })
   const checked = checking instanceof Promise ? await checking : checking
   if (!checked.ok) throw refusal(checked)
   return deps.engine.submit(requestFor([checked.job], key, caller, body))
 }
 
-async function submitBatch(deps: SubmitDeps, { context, caller }: Call<unknown>): Promise<Response> {
-  const receipt = await settled(deps, 'batch', storeBatch(deps, context, caller))
+async function submitBatch(
+  deps: SubmitDeps,
+  intake: Intake,
+  { context, caller }: Call<unknown>,
+): Promise<Response> {
+  const receipt = await settled(deps, 'batch', takeBatch(deps, intake, context, caller))
   const { jobs } = receipt
   const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
-  return jsonText(202, batchAnswerText(jobs, tokens), replayHeader(receipt))
+  return jsonText(202, batchAnswer(jobs, tokens), replayHeader(receipt))
+}
+
+async function takeBatch(
+  deps: SubmitDeps,
+  intake: Intake,
+  context: HttpContext,
+  caller: Caller,
+): Promise<SubmitReceipt> {
+  const { incoming, outgoing } = context.env
+  const key = idempotencyKey(incoming.headers['idempotency-key'])
+  const bytes = await readBody(context, deps.maxBytes * 2)
+  return intake.through(bytes.length, () => {
+    if (outgoing.destroyed) throw new Disconnected('the caller went away')
+    return storeBatch(deps, bytes, key, caller)
+  })
 }
 
 /** Returns as soon as the store has been asked, so that nothing keeps the parsed body while the store is at work. */
-async function storeBatch(deps: SubmitDeps, context: HttpContext, caller: Caller): Promise<SubmitReceipt> {
-  const key = idempotencyKey(context.env.incoming.headers['idempotency-key'])
-  const body = await readJson(context, deps.maxBytes * 2)
+async function storeBatch(
+  deps: SubmitDeps,
+  bytes: Buffer,
+  key: string | undefined,
+  caller: Caller,
+): Promise<SubmitReceipt> {
+  const body = parseBody(bytes)
   return deps.engine.submit(requestFor(await checkBatch(deps, body), key, caller, body))
 }
 
@@ -118,7 +146,9 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   const jobs: NewJob[] = []
   const errors: FieldError[] = []
   let first: Refused | undefined
-  for (const [index, submission] of envelope.data.jobs.entries()) {
+  let index = -1
+  for (const submission of envelope.data.jobs) {
+    index += 1
     const checking = checkSubmission(submission, rules)
     const checked = checking instanceof Promise ? await checking : checking
     if (checked.ok) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createConnection } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Engine } from '../../server/engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from '../../server/engine/errors.ts'
 import { HttpApp, problemIn } from '../helpers/http-app.ts'
@@ -47,6 +47,20 @@ describe('requests that are none', () => {
       expect(answer).toMatch(/^HTTP\/1\.1 408 /)
       expect(answer).toContain('"code":"request_timeout"')
     }
+  })
+
+  test('a body that comes along with its headers is not waited for', async () => {
+    const listenedTo = vi.fn()
+    app.server.prependOnceListener('request', (incoming) => {
+      vi.spyOn(incoming, 'on').mockImplementation((event, listener) => {
+        listenedTo(event)
+        return incoming.addListener(event, listener)
+      })
+    })
+    const body = '{"type":"anything","payload":1}'
+    const answer = await app.raw(`${POST}Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    expect(answer).toMatch(/^HTTP\/1\.1 202 /)
+    expect(listenedTo).not.toHaveBeenCalledWith('data')
   })
 
   test('a caller that goes away in the middle harms nobody', async () => {

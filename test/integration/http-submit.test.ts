@@ -327,6 +327,15 @@ describe('the size of a body', () => {
 })
 
 describe('a batch', () => {
+  test('waits for its turn among many large ones', async () => {
+    const jobs = Array.from({ length: 20 }, (_, n) => ({ type: 'anything', payload: [n, 'x'.repeat(2000)] }))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => app.post('/api/jobs/batch', { jobs })))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202))
+    const bodies = await Promise.all(answers.map((answer) => answer.json()))
+    const ids = bodies.flatMap((body) => BatchAnswer.parse(body).jobs.map(({ jobId }) => jobId))
+    expect(new Set(ids).size).toBe(400)
+  })
+
   test('is answered in order', async () => {
     const jobs = [
       { type: 'anything', payload: 1 },

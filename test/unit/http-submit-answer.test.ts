@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SubmittedJob } from '../../server/engine/engine.ts'
 import { newJobId } from '../../server/engine/job-id.ts'
-import { answerText, batchAnswerText } from '../../server/http/submit-answer.ts'
+import { answerText, batchAnswer } from '../../server/http/submit-answer.ts'
 import { BatchAnswer, SubmitAnswer } from '../../shared/api.ts'
 
 const job: SubmittedJob = {
@@ -26,8 +26,21 @@ describe('answers to submissions', () => {
 
   test('fit their schemas', () => {
     expect(SubmitAnswer.parse(JSON.parse(answerText(job, null)))).toMatchObject({ jobId, links })
-    const { jobs } = BatchAnswer.parse(JSON.parse(batchAnswerText([job, job], ['first', null])))
+    const { jobs } = BatchAnswer.parse(JSON.parse(batchAnswer([job, job], ['first', null]).toString()))
     expect(jobs.map((one) => one.token)).toEqual(['first', undefined])
-    expect(batchAnswerText([job], null)).toBe(`{"jobs":[${answerText(job, null)}]}`)
+  })
+
+  test('to a batch are those to its jobs', () => {
+    expect(batchAnswer([], null).toString()).toBe('{"jobs":[]}')
+    const others: SubmittedJob[] = [
+      { ...job, jobId: newJobId() },
+      { ...job, jobId: newJobId(), status: 'scheduled' },
+      { ...job, jobId: newJobId(), type: 'other' },
+      { ...job, jobId: newJobId(), createdAt: '2026-01-02T03:04:05.007Z' },
+      { ...job, jobId: newJobId(), cursor: 'aZ_-9012.12' },
+    ]
+    const all = [job, ...others, job]
+    const texts = all.map((one) => answerText(one, null))
+    expect(batchAnswer(all, null).toString()).toBe(`{"jobs":[${texts.join(',')}]}`)
   })
 })
