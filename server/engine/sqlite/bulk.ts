@@ -70,18 +70,23 @@ export class Bulk {
 }
 
 /** The first of the columns tells a row from the others. */
-export function bulkInsert(database: Database, table: string, names: readonly string[]): Bulk {
+export function bulkInsert(
+  database: Database,
+  table: string,
+  names: readonly string[],
+  verb: 'INSERT' | 'INSERT OR REPLACE' = 'INSERT',
+): Bulk {
   return new Bulk(
     database,
     (columns, source) =>
-      `INSERT INTO ${table} (${names.join(', ')}) SELECT ${columns.join(', ')} FROM ${source}`,
+      `${verb} INTO ${table} (${names.join(', ')}) SELECT ${columns.join(', ')} FROM ${source}`,
   )
 }
 
-/** Of rows that begin with their key. */
-export function bulkUpdate(database: Database, table: string, key: string, names: readonly string[]): Bulk {
-  return new Bulk(database, ([own, ...columns], source) => {
-    const assignments = names.map((name, at) => `${name} = ${columns[at]}`).join(', ')
-    return `UPDATE ${table} SET ${assignments} FROM ${source} WHERE ${table}.${key} = ${own}`
-  })
+/** Of the rows of a table by their numbers. */
+export function bulkDelete(database: Database, table: string): Bulk {
+  return new Bulk(
+    database,
+    (columns, source) => `DELETE FROM ${table} WHERE n IN (SELECT ${columns.join()} FROM ${source})`,
+  )
 }
