@@ -36,7 +36,7 @@ export class Bulk {
     const [first] = rows
     if (first === undefined) return
     this.#rows = []
-    const isShared = first.map((value, at) => at > 0 && rows.every((row) => row[at] === value))
+    const isShared = first.map((value, at) => at > 0 && isSame(rows, at, value))
     const shared = first.filter((_, at) => isShared[at])
     let written = 0
     for (let size = MAX_ROWS; written < rows.length; size /= 2) {
@@ -67,6 +67,11 @@ export class Bulk {
     this.#statements.set(key, statement)
     return statement
   }
+}
+
+function isSame(rows: readonly (readonly Value[])[], at: number, value: Value): boolean {
+  for (const row of rows) if (row[at] !== value) return false
+  return true
 }
 
 /** The first of the columns tells a row from the others. */

@@ -11,7 +11,15 @@ export function policyText(policy: RunPolicy): string {
 const policies = new Map<string, RunPolicy>()
 const MAX_POLICIES = 1000
 
+/** The one that was asked for last, as it mostly is again. */
+let last: { text: string; policy: RunPolicy } | undefined
+
 export function policyOf(text: string): RunPolicy {
+  if (last?.text !== text) last = { text, policy: knownPolicy(text) }
+  return last.policy
+}
+
+function knownPolicy(text: string): RunPolicy {
   const known = policies.get(text)
   if (known !== undefined) return known
   const policy = parsePolicy(text)

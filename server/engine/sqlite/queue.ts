@@ -1,4 +1,3 @@
-import type { Row } from './database.ts'
 import { type JobRow, untouchedRow } from './job-row.ts'
 import { policyOf } from './policy-text.ts'
 import type { Store } from './store.ts'
@@ -9,13 +8,14 @@ export interface Turn {
   readonly limit: number
 }
 
-/** Few columns, since each costs something for every job that is claimed; most say all that there is to know. */
 const NEXT = `
-  SELECT queue.n, place, queue.kind, id, policy, created_at, tags, payload
+  SELECT queue.n AS moved, jobs.n, queue.kind, id, policy, created_at, tags, payload
   FROM queue CROSS JOIN jobs ON jobs.n = coalesce(queue.n, place)
   WHERE queue.kind = ? ORDER BY priority DESC, place LIMIT ?`
 /** Types that one statement looks at; a call into the binding costs more than finding a job. */
 const MAX_TYPES = 64
+/** By the types that they look at. One text for all jobs: to hand over a value costs more than to write and parse it. */
+const statements = new Map<number, string>()
 const LEAVE_UP_TO = 'DELETE FROM queue WHERE kind = ? AND priority = ? AND place <= ?'
 const LEAVE = 'DELETE FROM queue WHERE kind = ? AND priority = ? AND place = ?'
 
@@ -25,7 +25,7 @@ export function takeNext(store: Store, turns: readonly Turn[]): JobRow[] {
   for (const [index, row] of rows.entries()) {
     const following = rows[index + 1]
     // What stands before it in the same line was taken as well.
-    if (following === undefined || following.kind !== row.kind || priorityOf(following) !== priorityOf(row)) {
+    if (following === undefined || !areInOneLine(row, following)) {
       store.run(LEAVE_UP_TO, [row.kind, priorityOf(row), row.place])
     }
   }
@@ -47,13 +47,10 @@ function nextJobs(store: Store, turns: readonly Turn[]): JobRow[] {
   for (let size = MAX_TYPES; read < known.length; size /= 2) {
     for (; known.length - read >= size; read += size) {
       const some = known.slice(read, read + size)
-      const sql = Array(size).fill(`SELECT * FROM (${NEXT})`).join(' UNION ALL ')
-      const found = store.all(
-        sql,
-        some.flatMap(({ kind, limit }) => [kind, limit]),
-      )
-      for (const row of found) {
-        const job = jobOf(store, row)
+      const parameters = some.flatMap(({ kind, limit }) => [kind, limit])
+      const found = JSON.parse(store.get(statement(size), parameters)?.[0] as string) as Next[]
+      for (const next of found) {
+        const job = jobOf(store, next)
         if (job !== null) rows.push(job)
       }
     }
@@ -61,17 +58,31 @@ function nextJobs(store: Store, turns: readonly Turn[]): JobRow[] {
   return rows
 }
 
-function jobOf(store: Store, row: Row): JobRow | null {
-  const [moved, n, kind, id, policy, createdAt, tags, payload] = row as Columns
+function statement(types: number): string {
+  const known = statements.get(types)
+  if (known !== undefined) return known
+  const jobs = Array(types).fill(`SELECT * FROM (${NEXT})`).join(' UNION ALL ')
+  const sql = `
+    SELECT json_group_array(json_array(moved, n, kind, id, policy, created_at, tags, payload)) FROM (${jobs})`
+  statements.set(types, sql)
+  return sql
+}
+
+function jobOf(store: Store, next: Next): JobRow | null {
+  const [moved, n, kind, id, policy, createdAt, tags, payload] = next
   if (moved !== null) return store.jobByNumber(moved)
   return untouchedRow({ n, id, kind, type: store.catalog.typeOf(kind), policy, createdAt, tags, payload })
+}
+
+function areInOneLine(one: JobRow, other: JobRow): boolean {
+  return one.kind === other.kind && (one.policy === other.policy || priorityOf(one) === priorityOf(other))
 }
 
 function priorityOf({ policy }: JobRow): number {
   return policyOf(policy).priority
 }
 
-type Columns = [
-  ...[moved: number | null, place: number, kind: number, id: string, policy: string, createdAt: number],
+type Next = [
+  ...[moved: number | null, n: number, kind: number, id: string, policy: string, createdAt: number],
   ...[tags: string | null, payload: string | null],
 ]

@@ -21,8 +21,17 @@ export function take(job: JobRow, { event, fields, run, keepsRun }: Transition, 
   job.seq++
   // What a first event mostly says, the job says as well: feed.ts fills it in.
   if (job.seq === 1 && job.status === 'queued') return
-  const text = eventText(job.seq, now, event)
-  job.history = job.history === '' ? text : `${job.history},${text}`
+  job.history = withEvent(job.history, eventText(job.seq, now, event))
+}
+
+/** The histories that were made last: jobs that are claimed and settled together have the same, and a text that is the same is quickly compared. */
+let last = { before: '', text: '', after: '' }
+
+function withEvent(before: string, text: string): string {
+  if (before !== last.before || text !== last.text) {
+    last = { before, text, after: before === '' ? text : `${before},${text}` }
+  }
+  return last.after
 }
 
 const NO_PROGRESS = { progress: null, progressSeq: null, progressAt: null } as const
