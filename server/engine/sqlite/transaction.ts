@@ -163,9 +163,12 @@ export class Transaction {
   forget(row: JobRow, reason: 'removed' | 'expired'): void {
     this.store.flush()
     this.#jobs.set(row.id, null)
-    for (const table of ['jobs', 'states', 'payloads', 'results', 'history', 'output']) {
-      this.store.run(`DELETE FROM ${table} WHERE n = ?`, [row.n])
-    }
+    const tables = ['jobs', 'states', 'history']
+    // Of the others the row says whether they hold anything of the job.
+    if (row.payload === null) tables.push('payloads')
+    if (row.status === 'completed' && row.result === null) tables.push('results')
+    if (row.outputs > 0) tables.push('output')
+    for (const table of tables) this.store.run(`DELETE FROM ${table} WHERE n = ?`, [row.n])
     for (const tag of tagKeys(row)) this.store.run('DELETE FROM tags WHERE tag = ? AND n = ?', [tag, row.n])
     this.#count(row.type, row.status, null)
     this.effects.messages.push({ jobId: row.id, message: { kind: 'gone', reason } })
