@@ -36,7 +36,7 @@ export class Bulk {
     const [first] = rows
     if (first === undefined) return
     this.#rows = []
-    const isShared = first.map((value, at) => at > 0 && rows.every((row) => row[at] === value))
+    const isShared = first.map((value, at) => at > 0 && isSame(rows, at, value))
     const shared = first.filter((_, at) => isShared[at])
     let written = 0
     for (let size = MAX_ROWS; written < rows.length; size /= 2) {
@@ -69,19 +69,29 @@ export class Bulk {
   }
 }
 
+function isSame(rows: readonly (readonly Value[])[], at: number, value: Value): boolean {
+  for (const row of rows) if (row[at] !== value) return false
+  return true
+}
+
 /** The first of the columns tells a row from the others. */
-export function bulkInsert(database: Database, table: string, names: readonly string[]): Bulk {
+export function bulkInsert(
+  database: Database,
+  table: string,
+  names: readonly string[],
+  verb: 'INSERT' | 'INSERT OR REPLACE' = 'INSERT',
+): Bulk {
   return new Bulk(
     database,
     (columns, source) =>
-      `INSERT INTO ${table} (${names.join(', ')}) SELECT ${columns.join(', ')} FROM ${source}`,
+      `${verb} INTO ${table} (${names.join(', ')}) SELECT ${columns.join(', ')} FROM ${source}`,
   )
 }
 
-/** Of rows that begin with their key. */
-export function bulkUpdate(database: Database, table: string, key: string, names: readonly string[]): Bulk {
-  return new Bulk(database, ([own, ...columns], source) => {
-    const assignments = names.map((name, at) => `${name} = ${columns[at]}`).join(', ')
-    return `UPDATE ${table} SET ${assignments} FROM ${source} WHERE ${table}.${key} = ${own}`
-  })
+/** Of the rows of a table by their numbers. */
+export function bulkDelete(database: Database, table: string): Bulk {
+  return new Bulk(
+    database,
+    (columns, source) => `DELETE FROM ${table} WHERE n IN (SELECT ${columns.join()} FROM ${source})`,
+  )
 }

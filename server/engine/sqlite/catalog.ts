@@ -2,8 +2,11 @@ import type { RunPolicy, StatusCounts } from '../../../shared/api.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { TypeRegistration, TypeState } from '../engine.ts'
 import type { Database, Statement } from './database.ts'
+import { STATUS_CODES, statusOf } from './statuses.ts'
 
 interface Entry {
+  /** What the file calls the type. */
+  readonly kind: number
   readonly counts: StatusCounts
   paused: boolean
   /** JSON of the policy and of the payload's schema; no policy where the type was never registered. */
@@ -11,36 +14,53 @@ interface Entry {
   payloadSchema: string | null
 }
 
+/** What of a type may be changed. */
+type Settings = Pick<Entry, 'paused' | 'policy' | 'payloadSchema'>
+
 /** How the catalogue takes a change back when the transaction that made it fails. */
 export type Undo = (takeBack: () => void) => void
 
 /**
  * Every job type, with how many of its jobs stand where. One process owns the file, so the counts are kept in
- * memory: read from an index at start, then moved along with every transition.
+ * memory: read from indexes at start, then moved along with every transition.
  */
 export class Catalog {
   readonly #entries = new Map<string, Entry>()
+  readonly #types: string[] = []
   readonly #write: Statement
 
   constructor(database: Database) {
     this.#write = database.prepare(
-      'INSERT OR REPLACE INTO types (type, paused, policy, payload_schema) VALUES (?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO types (kind, type, paused, policy, payload_schema) VALUES (?, ?, ?, ?, ?)',
     )
-    for (const row of database.prepare('SELECT type, paused, policy, payload_schema FROM types').all([])) {
-      this.#entries.set(row[0] as string, {
+    const types = database.prepare('SELECT kind, type, paused, policy, payload_schema FROM types')
+    for (const row of types.all([])) {
+      const [kind, type] = row as [number, string]
+      this.#types[kind] = type
+      this.#entries.set(type, {
+        kind,
         counts: noJobs(),
-        paused: row[1] === 1,
-        policy: row[2] as string | null,
-        payloadSchema: row[3] as string | null,
+        paused: row[2] === 1,
+        policy: row[3] as string | null,
+        payloadSchema: row[4] as string | null,
       })
     }
-    const counts = database.prepare(
-      'SELECT type, status, count(*) FROM jobs INDEXED BY jobs_listed GROUP BY type, status',
-    )
-    for (const row of counts.all([])) {
-      const entry = this.#entries.get(row[0] as string)
-      if (entry !== undefined) entry.counts[row[1] as JobStatus] = row[2] as number
+    for (const [kind, status, amount] of database.prepare(COUNTS).all([])) {
+      const entry = this.#entries.get(this.typeOf(kind as number))
+      if (entry !== undefined) entry.counts[statusOf(status as number)] = amount as number
     }
+  }
+
+  /** The type of a number in the file. */
+  typeOf(kind: number): string {
+    const type = this.#types[kind]
+    if (type === undefined) throw new Error(`the file holds an unknown type: ${kind}`)
+    return type
+  }
+
+  /** The number of a type that is known. */
+  kindOf(type: string): number | undefined {
+    return this.#entries.get(type)?.kind
   }
 
   names(): IterableIterator<string> {
@@ -58,15 +78,23 @@ export class Catalog {
   }
 
   /** Counts a job's change of status; null is "does not exist". */
-  move(type: string, from: JobStatus | null, to: JobStatus | null, undo: Undo): void {
-    if (from === to) return
-    this.#count(type, from, to)
-    undo(() => this.#count(type, to, from))
+  move(type: string, from: JobStatus | null, to: JobStatus | null): void {
+    const counts = this.#entries.get(type)?.counts
+    if (counts === undefined) return
+    if (from !== null) counts[from]--
+    if (to !== null) counts[to]++
   }
 
-  /** Makes a type known. */
-  add(type: string, undo: Undo): void {
-    if (!this.#entries.has(type)) this.#update(type, {}, undo)
+  /** How to bring a type's counts back to what they are now. */
+  keptCounts(type: string): () => void {
+    const counts = this.#entries.get(type)?.counts
+    const kept = { ...counts }
+    return () => Object.assign(counts ?? {}, kept)
+  }
+
+  /** Makes a type known; returns its number. */
+  add(type: string, undo: Undo): number {
+    return this.#entries.get(type)?.kind ?? this.#update(type, {}, undo)
   }
 
   setPaused(type: string, paused: boolean, undo: Undo): void {
@@ -96,25 +124,32 @@ export class Catalog {
       }))
   }
 
-  #count(type: string, from: JobStatus | null, to: JobStatus | null): void {
-    const counts = this.#entries.get(type)?.counts
-    if (counts === undefined) return
-    if (from !== null) counts[from]--
-    if (to !== null) counts[to]++
-  }
-
-  #update(type: string, change: Partial<Omit<Entry, 'counts'>>, undo: Undo): void {
+  #update(type: string, change: Partial<Settings>, undo: Undo): number {
     const before = this.#entries.get(type)
-    const unchanged = { paused: false, policy: null, payloadSchema: null }
-    const entry = { ...(before ?? { ...unchanged, counts: noJobs() }), ...change }
-    this.#write.run([type, entry.paused ? 1 : 0, entry.policy, entry.payloadSchema])
+    const unchanged = before ?? {
+      ...{ kind: Math.max(this.#types.length, 1), counts: noJobs() },
+      ...{ paused: false, policy: null, payloadSchema: null },
+    }
+    const entry = { ...unchanged, ...change }
+    this.#write.run([entry.kind, type, entry.paused ? 1 : 0, entry.policy, entry.payloadSchema])
+    this.#types[entry.kind] = type
     this.#entries.set(type, entry)
     undo(() => {
       if (before === undefined) this.#entries.delete(type)
       else this.#entries.set(type, before)
     })
+    return entry.kind
   }
 }
+
+/** Queued jobs are those in the queue, processing ones those in the runs, whatever their states say. */
+const COUNTS = `
+  SELECT kind, ${STATUS_CODES.queued}, count(*) FROM queue GROUP BY kind
+  UNION ALL
+  SELECT kind, ${STATUS_CODES.processing}, count(*) FROM runs JOIN jobs USING (n) GROUP BY kind
+  UNION ALL
+  SELECT kind, status, count(*) FROM states INDEXED BY states_listed
+  WHERE status NOT IN (${STATUS_CODES.queued}, ${STATUS_CODES.processing}) GROUP BY kind, status`
 
 function noJobs(): StatusCounts {
   return { scheduled: 0, queued: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
-import { type JobRow, policyOf, type Run, tagsOf } from './job-row.ts'
+import { type JobRow, type Run, tagsOf } from './job-row.ts'
+import { policyOf } from './policy-text.ts'
 import type { Transaction } from './transaction.ts'
 import { claimed } from './transitions.ts'
 
@@ -26,7 +27,7 @@ export class Claims {
     const leasedUntil = tx.now + leaseMs
     for (const [index, row] of rows.entries()) {
       const lease = `${token}.${index}`
-      tx.transition(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
+      tx.claim(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
     }
     this.#lastType = rows.at(-1)?.type ?? ''
     this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), until: leasedUntil })
@@ -57,7 +58,7 @@ export class Claims {
     }
     const byType = new Map<string, JobRow[]>()
     const turns = inTurn.flatMap(({ type, taken }) => (taken > 0 ? { type, limit: taken } : []))
-    for (const row of tx.next(turns).reverse()) {
+    for (const row of tx.takeNext(turns).reverse()) {
       const ofType = byType.get(row.type)
       if (ofType === undefined) byType.set(row.type, [row])
       else ofType.push(row)

@@ -1,9 +1,10 @@
 import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_EVENTS } from '../../../shared/limits.ts'
 import { judgeCursor, type Position, type ReadRequest, type ReadResult } from '../engine.ts'
-import { iso, type JobRow, jobOf } from './job-row.ts'
-import { parseChange } from './status-event.ts'
+import { type JobRow, jobOf } from './job-row.ts'
+import { changeOf, parseChange, recentEvents } from './status-event.ts'
 import type { Store } from './store.ts'
+import { iso } from './time-text.ts'
 
 /** The job and its events, as the file has them now; null where it is unknown or expired. */
 export function read(store: Store, request: ReadRequest, now: number): ReadResult | null {
@@ -42,12 +43,17 @@ function statuses(store: Store, row: JobRow, after: number): JobEvent[] {
     row.n,
     after,
   ])
-  const events = found.map(([seq, time, text]): JobEvent => {
+  const older = found.map(([seq, time, text]) => {
     const at = iso(time as number)
-    const data = parseChange(text as string, at)
+    return { seq: seq as number, at, data: parseChange(text as string, at) }
+  })
+  const recent = recentEvents(row.history).flatMap(({ seq, at, event }) =>
+    seq > after ? { seq, at: iso(at), data: changeOf(event, iso(at)) } : [],
+  )
+  const events = [...older, ...recent].map(({ seq, at, data }): JobEvent => {
     // A result is stored once, beside the job: no job completes twice.
     if (data.status === 'completed') data.result = JSON.parse(store.result(row) ?? 'null')
-    return { seq: seq as number, at, kind: 'status', data }
+    return { seq, at, kind: 'status', data }
   })
   // The first event of a job that was queued at once has no row: the job's says as much.
   if (after === 0 && events[0]?.seq !== 1 && events.length < RETAINED_EVENTS) {

@@ -1,36 +1,65 @@
-import type { Backoff, RunPolicy } from '../../../shared/api.ts'
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
 import type { Progress } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Row, Value } from './database.ts'
+import { policyOf } from './policy-text.ts'
+import { STATUS_CODES, statusOf } from './statuses.ts'
+import { iso, isoOrNull } from './time-text.ts'
 
-/** A job's row in `jobs`, decoded, and what is known of its run; times in ms since the epoch. */
-export interface JobRow {
+/** A job as its rows in `jobs` and `states` have it, decoded, and what is known of its run; times in ms since the epoch. */
+export interface JobRow extends Submitted, State, Rarities {
+  /** Null unless processing, and in a row that comes from the file. */
+  run: Run | null
+}
+
+/** What never changes: a row in `jobs`. */
+export interface Submitted {
+  /** Order of submission. */
   readonly n: number
   readonly id: string
   readonly type: string
-  readonly priority: number
+  /** The number of its type. */
+  readonly kind: number
   /** As `policyText` writes it; see `policyOf`. */
   readonly policy: string
-  /** JSON of the tags. */
-  readonly tags: string
+  readonly createdAt: number
+  /** JSON of the tags; null: it has none. */
+  readonly tags: string | null
   /** JSON of the payload where it is small; null: it is in `payloads`. */
   readonly payload: string | null
-  readonly createdAt: number
+}
+
+/** What changes: a row in `states`, which is written when anything but a claim has happened to the job. */
+interface State {
   status: JobStatus
   seq: number
+  /** Recent status events, as `history.ts` writes them. */
+  history: string
+  attempt: number
+  /** In the line of its type. */
+  place: number
+  /** Neither scheduled, retried nor stalled so far. */
+  fresh: boolean
+  scheduledFor: number | null
+  startedAt: number | null
+  completedAt: number | null
+  expiresAt: number | null
+  /** JSON of the result where it is small; null: there is none, or it is in `results`. */
+  result: string | null
+  /** The run that was settled last, and what the verdict was. */
+  settledLease: string | null
+  settledAs: JobStatus | null
+}
+
+/** What most jobs have no need of; kept as one JSON. */
+interface Rarities {
   /** The highest seq that is no longer retained (merged progress apart). */
   trimmed: number
   /** Log lines and chunks that are retained, and the bytes of their data. */
   outputs: number
   outputBytes: number
-  /** In the line of its type. */
-  place: number
-  /** Neither scheduled, retried nor stalled so far. */
-  fresh: boolean
-  attempt: number
   stalls: number
   cancelRequested: boolean
   progress: Progress | null
@@ -39,17 +68,6 @@ export interface JobRow {
   progressAt: number | null
   error: string | null
   errorCode: JobErrorCode | null
-  /** JSON of the result where it is small; null: there is none, or it is in `results`. */
-  result: string | null
-  scheduledFor: number | null
-  startedAt: number | null
-  completedAt: number | null
-  expiresAt: number | null
-  /** The run that was settled last, and what the verdict was. */
-  settledLease: string | null
-  settledAs: JobStatus | null
-  /** Null unless processing, and in a row that comes from the file. */
-  run: Run | null
 }
 
 /**
@@ -65,111 +83,128 @@ export interface Run {
   readonly reported: number
 }
 
-export type StoredField = Exclude<keyof JobRow, 'run'>
+/** What a step may change. */
+export type Fields = Partial<State & Rarities>
 
-/** Field -> its column, in the order in which `decodeRow` reads them. */
-export const COLUMNS = {
-  n: 'n',
-  id: 'id',
-  type: 'type',
-  status: 'status',
-  priority: 'priority',
-  policy: 'policy',
-  tags: 'tags',
-  payload: 'payload',
-  createdAt: 'created_at',
-  seq: 'seq',
-  trimmed: 'trimmed',
-  outputs: 'outputs',
-  outputBytes: 'output_bytes',
-  place: 'place',
-  fresh: 'fresh',
-  attempt: 'attempt',
-  stalls: 'stalls',
-  cancelRequested: 'cancel_requested',
-  progress: 'progress',
-  progressSeq: 'progress_seq',
-  progressAt: 'progress_at',
-  error: 'error',
-  errorCode: 'error_code',
-  result: 'result',
-  scheduledFor: 'scheduled_for',
-  startedAt: 'started_at',
-  completedAt: 'completed_at',
-  expiresAt: 'expires_at',
-  settledLease: 'settled_lease',
-  settledAs: 'settled_as',
-} as const satisfies Record<StoredField, string>
+/** The columns of a job in both tables, in the order in which `decodeRow` reads them. */
+export const ROW = `
+  jobs.n, id, jobs.kind, policy, created_at, tags, payload,
+  status, seq, history, attempt, place, fresh, scheduled_for, started_at, completed_at, expires_at, result,
+  settled_lease, settled_as, more`
 
-/** What is written of a new job; the columns' defaults say the rest. */
-export const NEW_FIELDS = [
-  ...(['n', 'id', 'type', 'status', 'priority', 'policy', 'tags', 'payload', 'createdAt'] as const),
-  ...(['place', 'fresh', 'scheduledFor'] as const),
-]
-
-/** Reads a row that was selected by `COLUMNS`; the tables are strict, so each value has its column's type. */
-export function decodeRow(row: Row): JobRow {
-  return {
+/** Reads a row that was selected by `ROW`; the tables are strict, so each value has its column's type. */
+export function decodeRow(row: Row, typeOf: (kind: number) => string): JobRow {
+  const kind = row[2] as number
+  const job = untouchedRow({
     n: row[0] as number,
     id: row[1] as string,
-    type: row[2] as string,
-    status: row[3] as JobStatus,
-    priority: row[4] as number,
-    policy: row[5] as string,
-    tags: row[6] as string,
-    payload: row[7] as string | null,
-    createdAt: row[8] as number,
-    seq: row[9] as number,
-    trimmed: row[10] as number,
-    outputs: row[11] as number,
-    outputBytes: row[12] as number,
-    place: row[13] as number,
-    fresh: row[14] === 1,
-    attempt: row[15] as number,
-    stalls: row[16] as number,
-    cancelRequested: row[17] === 1,
-    progress: fromJson(row[18] as string | null),
-    progressSeq: row[19] as number | null,
-    progressAt: row[20] as number | null,
-    error: fromJson(row[21] as string | null),
-    errorCode: row[22] as JobErrorCode | null,
-    result: row[23] as string | null,
-    scheduledFor: row[24] as number | null,
-    startedAt: row[25] as number | null,
-    completedAt: row[26] as number | null,
-    expiresAt: row[27] as number | null,
-    settledLease: row[28] as string | null,
-    settledAs: row[29] as JobStatus | null,
-    run: null,
-  }
+    kind,
+    type: typeOf(kind),
+    policy: row[3] as string,
+    createdAt: row[4] as number,
+    tags: row[5] as string | null,
+    payload: row[6] as string | null,
+  })
+  if (row[7] === null) return job
+  job.status = statusOf(row[7] as number)
+  job.seq = row[8] as number
+  job.history = row[9] as string
+  job.attempt = row[10] as number
+  job.place = (row[11] as number | null) ?? job.n
+  job.fresh = row[12] === 1
+  job.scheduledFor = row[13] as number | null
+  job.startedAt = row[14] as number | null
+  job.completedAt = row[15] as number | null
+  job.expiresAt = row[16] as number | null
+  job.result = row[17] as string | null
+  job.settledLease = row[18] as string | null
+  job.settledAs = row[19] === null ? null : statusOf(row[19] as number)
+  if (row[20] !== null) Object.assign(job, JSON.parse(row[20] as string) as Partial<Rarities>)
+  return job
 }
 
-/** What an untouched job has of its own. */
-export type Untouched = Pick<
-  JobRow,
-  'n' | 'id' | 'type' | 'priority' | 'policy' | 'tags' | 'payload' | 'createdAt' | 'place'
->
+/** The columns of `jobs`, and what they hold of a job. */
+export const SUBMITTED_COLUMNS = ['n', 'id', 'kind', 'policy', 'created_at', 'tags', 'payload'] as const
+
+export function encodeSubmitted(job: Submitted): Value[] {
+  return [job.n, job.id, job.kind, job.policy, job.createdAt, job.tags, job.payload]
+}
+
+/** The columns of `states`, and what they hold of a job. */
+export const STATE_COLUMNS = [
+  ...(['n', 'kind', 'status', 'seq', 'history', 'attempt', 'place', 'fresh', 'scheduled_for'] as const),
+  ...(['started_at', 'completed_at', 'expires_at', 'result', 'settled_lease', 'settled_as', 'more'] as const),
+] as const
+
+export function encodeState(job: JobRow): Value[] {
+  const isInLine = job.status === 'queued' || job.status === 'processing'
+  return [
+    job.n,
+    job.kind,
+    STATUS_CODES[job.status],
+    job.seq,
+    job.history,
+    job.attempt,
+    isInLine && job.place !== job.n ? job.place : null,
+    job.fresh ? 1 : 0,
+    job.scheduledFor,
+    job.startedAt,
+    job.completedAt,
+    job.expiresAt,
+    job.result,
+    job.settledLease,
+    job.settledAs === null ? null : STATUS_CODES[job.settledAs],
+    encodeRarities(job),
+  ]
+}
+
+function encodeRarities(job: JobRow): string | null {
+  const { trimmed, outputs, outputBytes, stalls, cancelRequested } = job
+  const { progress, progressSeq, progressAt, error, errorCode } = job
+  const isPlain =
+    trimmed === 0 &&
+    outputs === 0 &&
+    stalls === 0 &&
+    !cancelRequested &&
+    progressSeq === null &&
+    error === null &&
+    errorCode === null
+  if (isPlain) return null
+  const rarities: Rarities = {
+    ...{ trimmed, outputs, outputBytes, stalls, cancelRequested },
+    ...{ progress, progressSeq, progressAt, error, errorCode },
+  }
+  return JSON.stringify(rarities)
+}
 
 /** A job that was queued at once, and to which nothing has happened since. */
-export function untouchedRow(own: Untouched): JobRow {
+export function untouchedRow(own: Submitted): JobRow {
   return {
     // Field by field: a spread takes several times as long, and this is made for every job, twice.
     n: own.n,
     id: own.id,
     type: own.type,
-    priority: own.priority,
+    kind: own.kind,
     policy: own.policy,
+    createdAt: own.createdAt,
     tags: own.tags,
     payload: own.payload,
-    createdAt: own.createdAt,
     status: 'queued',
     seq: 1,
+    history: '',
+    attempt: 1,
+    place: own.n,
+    fresh: true,
+    scheduledFor: null,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: null,
+    result: null,
+    settledLease: null,
+    settledAs: null,
     trimmed: 0,
     outputs: 0,
     outputBytes: 0,
-    place: own.place,
-    fresh: true,
-    attempt: 1,
     stalls: 0,
     cancelRequested: false,
     progress: null,
@@ -177,28 +212,7 @@ export function untouchedRow(own: Untouched): JobRow {
     progressAt: null,
     error: null,
     errorCode: null,
-    result: null,
-    scheduledFor: null,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: null,
-    settledLease: null,
-    settledAs: null,
     run: null,
-  }
-}
-
-/** What a field's column holds. */
-export function encodeField(row: JobRow, field: StoredField): Value {
-  switch (field) {
-    case 'progress':
-    case 'error':
-      return row[field] === null ? null : JSON.stringify(row[field])
-    case 'fresh':
-    case 'cancelRequested':
-      return row[field] ? 1 : 0
-    default:
-      return row[field]
   }
 }
 
@@ -214,13 +228,13 @@ export function jobOf(row: JobRow, bodies: { payload: string; result: string | n
     status: row.status,
     payload: JSON.parse(bodies.payload),
     progress: row.progress,
-    result: fromJson(bodies.result),
+    result: bodies.result === null ? null : JSON.parse(bodies.result),
     error: row.error,
     errorCode: row.errorCode,
     attempt: row.attempt,
     maxAttempts: policy.maxAttempts,
     stalls: row.stalls,
-    priority: row.priority,
+    priority: policy.priority,
     tags: tagsOf(row),
     createdAt: iso(row.createdAt),
     scheduledFor: isoOrNull(row.scheduledFor),
@@ -232,63 +246,10 @@ export function jobOf(row: JobRow, bodies: { payload: string; result: string | n
   }
 }
 
-export function tagsOf({ tags }: JobRow): string[] {
-  return tags === '[]' ? [] : JSON.parse(tags)
+export function tagsOf({ tags }: Pick<JobRow, 'tags'>): string[] {
+  return tags === null ? [] : JSON.parse(tags)
 }
 
 export function isExpired(row: JobRow, now: number): boolean {
   return row.expiresAt !== null && row.expiresAt <= now
-}
-
-/** A policy as its numbers, since every change of a job writes it again. */
-export function policyText(policy: RunPolicy): string {
-  const { priority, maxAttempts, maxStalls, timeoutMs, retainMs, backoff } = policy
-  const { kind, delayMs, maxMs, jitter } = backoff
-  return `[${priority},${maxAttempts},${maxStalls},${timeoutMs},${retainMs},"${kind}",${delayMs},${maxMs},${jitter}]`
-}
-
-/** Policies by their text: most jobs share a few, and every claim and settle needs one. */
-const policies = new Map<string, RunPolicy>()
-const MAX_POLICIES = 1000
-
-export function policyOf(text: string): RunPolicy {
-  const known = policies.get(text)
-  if (known !== undefined) return known
-  const policy = parsePolicy(text)
-  if (policies.size >= MAX_POLICIES) policies.clear()
-  policies.set(text, policy)
-  return policy
-}
-
-function parsePolicy(text: string): RunPolicy {
-  const kept = JSON.parse(text) as PolicyNumbers | RunPolicy
-  // Files of the first version keep the policy itself.
-  if (!Array.isArray(kept)) return kept as RunPolicy
-  const [priority, maxAttempts, maxStalls, timeoutMs, retainMs, kind, delayMs, maxMs, jitter] = kept
-  const backoff = { kind, delayMs, maxMs, jitter }
-  return { priority, maxAttempts, maxStalls, backoff, timeoutMs, retainMs }
-}
-
-type PolicyNumbers = [number, number, number, number, number, Backoff['kind'], number, number, number]
-
-/** The times that were asked for last: a transaction's events share a few. */
-const times = new Map<number, string>()
-const MAX_TIMES = 100
-
-/** A time as everyone sees it. */
-export function iso(time: number): string {
-  const known = times.get(time)
-  if (known !== undefined) return known
-  const text = new Date(time).toISOString()
-  if (times.size >= MAX_TIMES) times.clear()
-  times.set(time, text)
-  return text
-}
-
-function isoOrNull(time: number | null): string | null {
-  return time === null ? null : iso(time)
-}
-
-function fromJson<T>(text: string | null): T | null {
-  return text === null ? null : JSON.parse(text)
 }

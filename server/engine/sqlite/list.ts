@@ -1,7 +1,9 @@
 import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
 import { BadPage } from '../errors.ts'
+import type { Value } from './database.ts'
 import { isExpired, type JobRow, jobOf, tagsOf } from './job-row.ts'
+import { STATUS_CODES } from './statuses.ts'
 import type { Store } from './store.ts'
 import { tagKey } from './transaction.ts'
 
@@ -55,27 +57,57 @@ function candidates(store: Store, { types, statuses, tags }: ListQuery, before: 
   if (types.length === 0 && statuses.length === 0) {
     return blocks(store, 'SELECT n FROM jobs WHERE n < ? ORDER BY n DESC LIMIT ?', [], before)
   }
-  const streams = []
+  const streams: Iterator<number>[] = []
   for (const type of types.length > 0 ? new Set(types) : store.catalog.names()) {
     for (const status of statuses.length > 0 ? new Set(statuses) : JOB_STATUSES) {
-      if (store.catalog.count(type, status) > 0) streams.push(listed(store, type, status, before))
+      if (store.catalog.count(type, status) > 0) streams.push(...listed(store, type, status, before))
     }
   }
-  return streams.length === 1 && streams[0] !== undefined ? streams[0] : newestOf(streams)
+  return newestOf(streams)
 }
 
-function listed(store: Store, type: string, status: JobStatus, before: number): Generator<number> {
+/** Streams that hold all jobs of a type and status; jobs of other statuses may be among them. */
+function listed(store: Store, type: string, status: JobStatus, before: number): Iterator<number>[] {
+  if (status === 'processing') return [running(store, type, before)]
+  const kind = store.catalog.kindOf(type)
+  if (kind === undefined) return []
   const sql = `
-    SELECT n FROM jobs INDEXED BY jobs_listed
-    WHERE type = ? AND status = ? AND n < ? ORDER BY n DESC LIMIT ?`
-  return blocks(store, sql, [type, status], before)
+    SELECT n FROM states INDEXED BY states_listed
+    WHERE kind = ? AND status = ? AND n < ? ORDER BY n DESC LIMIT ?`
+  const changed = blocks(store, sql, [kind, STATUS_CODES[status]], before)
+  return status === 'queued' ? [changed, ...untouched(store, kind, before)] : [changed]
+}
+
+function running(store: Store, type: string, before: number): Iterator<number> {
+  const rows = [...store.running.values()].filter((row) => row.type === type && row.n < before)
+  return rows
+    .map(({ n }) => n)
+    .sort((one, other) => other - one)
+    [Symbol.iterator]()
+}
+
+/** Queued jobs that have no states: the lines have them in their order, one line a priority. */
+function untouched(store: Store, kind: number, before: number): Iterator<number>[] {
+  const nextPriority =
+    'SELECT priority FROM queue WHERE kind = ? AND priority < ? ORDER BY priority DESC LIMIT 1'
+  const sql = `
+    SELECT place FROM queue
+    WHERE kind = ? AND priority = ? AND place < ? AND n IS NULL ORDER BY place DESC LIMIT ?`
+  const lines: Iterator<number>[] = []
+  let priority = Number.MAX_SAFE_INTEGER
+  for (;;) {
+    const [next] = store.get(nextPriority, [kind, priority]) ?? []
+    if (typeof next !== 'number') return lines
+    priority = next
+    lines.push(blocks(store, sql, [kind, priority], before))
+  }
 }
 
 /**
  * Everything that a statement finds below a number, downwards. A first look is short: often one of many
  * streams.
  */
-function* blocks(store: Store, sql: string, keys: readonly string[], before: number): Generator<number> {
+function* blocks(store: Store, sql: string, keys: readonly Value[], before: number): Generator<number> {
   let below = before
   for (let size = 1; ; size = BLOCK) {
     const found = store.all(sql, [...keys, below, size])
@@ -87,9 +119,10 @@ function* blocks(store: Store, sql: string, keys: readonly string[], before: num
   }
 }
 
-/** Merges streams that go downwards into one. */
+/** Merges streams that go downwards into one, in which every number comes once. */
 function* newestOf(streams: readonly Iterator<number>[]): Generator<number> {
   const heads = streams.map((stream) => ({ stream, next: stream.next() })).filter(({ next }) => !next.done)
+  let last = Number.POSITIVE_INFINITY
   while (heads.length > 0) {
     let newest = 0
     for (let index = 1; index < heads.length; index++) {
@@ -97,7 +130,8 @@ function* newestOf(streams: readonly Iterator<number>[]): Generator<number> {
     }
     const head = heads[newest]
     if (head === undefined || head.next.done === true) return
-    yield head.next.value
+    if (head.next.value < last) yield head.next.value
+    last = head.next.value
     head.next = head.stream.next()
     if (head.next.done === true) heads.splice(newest, 1)
   }

@@ -147,6 +147,100 @@ const MIGRATIONS = [
   CREATE INDEX jobs_due ON jobs (scheduled_for) WHERE status = 'scheduled';
   CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  `
+  -- A change writes little: what never changes (jobs) apart from what does (states), small numbers for types and
+  -- statuses, recent events in the row. A claim, which takes a job off the queue and adds to the runs, writes neither.
+  CREATE TABLE types_3 (
+    kind INTEGER PRIMARY KEY,
+    type TEXT NOT NULL UNIQUE,
+    paused INTEGER NOT NULL,
+    policy TEXT,
+    payload_schema TEXT
+  ) STRICT;
+  INSERT INTO types_3 (type, paused, policy, payload_schema)
+  SELECT type, paused, policy, payload_schema FROM types ORDER BY type;
+  DROP TABLE types;
+  ALTER TABLE types_3 RENAME TO types;
+
+  -- n: order of submission. payload: JSON where it is small, else in payloads. tags: NULL where there are none.
+  CREATE TABLE jobs_3 (
+    n INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    policy TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    tags TEXT,
+    payload TEXT
+  ) STRICT;
+
+  -- A job has no row here as long as nothing has happened to it but that it was queued at once, and maybe claimed.
+  -- status: statuses.ts has the codes. history: recent status events, JSON; older ones are in the table history.
+  -- place: in the line of its type, NULL where it is not in line, or at n. settled_lease, settled_as: the last run that
+  -- was settled, for a settle that is sent again. more: JSON of what most jobs have no need of.
+  CREATE TABLE states (
+    n INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    history TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    place INTEGER,
+    fresh INTEGER NOT NULL,
+    scheduled_for INTEGER,
+    started_at INTEGER,
+    completed_at INTEGER,
+    expires_at INTEGER,
+    result TEXT,
+    settled_lease TEXT,
+    settled_as INTEGER,
+    more TEXT
+  ) STRICT;
+
+  -- The jobs that are queued. n: NULL where it is the place, as of a job that has no row in states.
+  CREATE TABLE queue (
+    kind INTEGER,
+    priority INTEGER,
+    place INTEGER,
+    n INTEGER,
+    PRIMARY KEY (kind, priority DESC, place)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The jobs that are processing, and when they were claimed: where states does not say so, this does.
+  CREATE TABLE runs (n INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+
+  INSERT INTO jobs_3
+  SELECT n, id, kind, jobs.policy, created_at, nullif(tags, '[]'), payload FROM jobs JOIN types USING (type);
+  INSERT INTO states
+  SELECT
+    n, kind,
+    CASE status
+      WHEN 'scheduled' THEN 0 WHEN 'queued' THEN 1 WHEN 'processing' THEN 2
+      WHEN 'completed' THEN 3 WHEN 'failed' THEN 4 ELSE 5
+    END,
+    seq, '', attempt, CASE WHEN status IN ('queued', 'processing') THEN nullif(place, n) END, fresh,
+    scheduled_for, started_at, completed_at, expires_at, result, settled_lease,
+    CASE settled_as
+      WHEN 'scheduled' THEN 0 WHEN 'queued' THEN 1 WHEN 'completed' THEN 3 WHEN 'failed' THEN 4 WHEN 'cancelled' THEN 5
+    END,
+    json_object(
+      'trimmed', trimmed, 'outputs', outputs, 'outputBytes', output_bytes, 'stalls', stalls,
+      'cancelRequested', json(iif(cancel_requested, 'true', 'false')),
+      'progress', json(progress), 'progressSeq', progress_seq, 'progressAt', progress_at,
+      'error', json(error), 'errorCode', error_code
+    )
+  FROM jobs JOIN types USING (type) WHERE NOT (status = 'queued' AND seq = 1 AND place = n);
+  INSERT INTO queue
+  SELECT kind, priority, place, iif(seq = 1 AND place = n, NULL, n) FROM jobs JOIN types USING (type)
+  WHERE status = 'queued';
+  INSERT INTO runs SELECT n, coalesce(started_at, created_at) FROM jobs WHERE status = 'processing';
+
+  DROP TABLE jobs;
+  ALTER TABLE jobs_3 RENAME TO jobs;
+  CREATE UNIQUE INDEX jobs_id ON jobs (id);
+  CREATE INDEX states_listed ON states (kind, status, n);
+  CREATE INDEX states_due ON states (scheduled_for) WHERE status = 0;
+  CREATE INDEX states_expiring ON states (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ]
 
 /** Changes nothing. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */

@@ -1,6 +1,6 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { StatusChange } from '../../../shared/event.ts'
-import { iso } from './job-row.ts'
+import { iso } from './time-text.ts'
 
 /**
  * A status event as history keeps it, as JSON: a word, and what cannot be known from the word and the event's time.
@@ -63,6 +63,23 @@ export function changeOf(event: StatusEvent, at: string): StatusChange {
         ...{ error: null, errorCode: null, startedAt: null, completedAt: null, expiresAt: null },
       }
   }
+}
+
+/** An event as its job's row has it, beside others: seq, time, and the event itself. */
+export function eventText(seq: number, at: number, event: StatusEvent): string {
+  return `[${seq},${at},${JSON.stringify(event).slice(1)}`
+}
+
+interface KeptEvent {
+  readonly seq: number
+  readonly at: number
+  readonly event: StatusEvent
+}
+
+/** The events that a job's row has. */
+export function recentEvents(history: string): KeptEvent[] {
+  const kept = JSON.parse(`[${history}]`) as [seq: number, at: number, ...event: StatusEvent][]
+  return kept.map(([seq, at, ...event]) => ({ seq, at, event: event as unknown as StatusEvent }))
 }
 
 /** Of a row of history. Files of the first version keep the data itself. */

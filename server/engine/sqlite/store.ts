@@ -3,7 +3,6 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
-import { bulkInsert } from './bulk.ts'
 import { Catalog } from './catalog.ts'
 import {
   type Database,
@@ -14,9 +13,10 @@ import {
   type Value,
 } from './database.ts'
 import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
-import { COLUMNS, decodeRow, isExpired, type JobRow, NEW_FIELDS } from './job-row.ts'
-import { JobUpdates } from './job-updates.ts'
+import { decodeRow, isExpired, type JobRow, ROW } from './job-row.ts'
 import { checkOwner, migrate } from './migrations.ts'
+import { PendingWrites } from './pending-writes.ts'
+import { claimed, take } from './transitions.ts'
 
 /** How many places are reserved at a time, so that not every submission writes which one was the last. */
 const RESERVED_PLACES = 10_000
@@ -32,9 +32,11 @@ export class Store {
   readonly path: string
   readonly epoch: string
   readonly catalog: Catalog
-  readonly inserts: Inserts
-  readonly updates: JobUpdates
-  /** The jobs that run, by id, as the file has them; the only place where their runs are kept. */
+  readonly pending: PendingWrites
+  /**
+   * The jobs that run, by id, as they are once all that was committed counts; the only place where their runs are kept.
+   * At first those that a process which is gone had begun.
+   */
   readonly running = new Map<string, JobRow>()
   readonly #database: Database
   readonly #statements = new Map<string, Statement>()
@@ -67,8 +69,8 @@ export class Store {
       this.#reservedPlace = Number(this.#meta('last_place'))
       this.#lastPlace = this.#reservedPlace
       this.catalog = new Catalog(database)
-      this.inserts = newInserts(database)
-      this.updates = new JobUpdates(database)
+      this.pending = new PendingWrites(database)
+      this.#readRuns()
       this.#inode = inodeOf(this.path)
     } catch (error) {
       database?.close()
@@ -114,8 +116,7 @@ export class Store {
   }
 
   rollback(): void {
-    for (const insert of Object.values(this.inserts)) insert.discard()
-    this.updates.discard()
+    this.pending.discard()
     try {
       this.#database.exec('ROLLBACK')
     } catch {
@@ -125,8 +126,7 @@ export class Store {
 
   /** Writes what is collected, so that it can be read back. */
   flush(): void {
-    for (const insert of Object.values(this.inserts)) insert.flush()
-    this.updates.flush()
+    this.pending.flush()
   }
 
   run(sql: string, parameters: readonly Value[]): void {
@@ -163,14 +163,21 @@ export class Store {
     const running = this.running.get(jobId)
     if (running !== undefined) return running
     if (!isJobId(jobId)) return null
-    const found = this.get(`SELECT ${ROW} FROM jobs WHERE id = ?`, [jobId])
-    const row = found === undefined ? null : decodeRow(found)
+    const found = this.get(`SELECT ${ROW} FROM jobs LEFT JOIN states USING (n) WHERE id = ?`, [jobId])
+    const row = found === undefined ? null : this.decode(found)
     return row === null || isExpired(row, now) ? null : row
   }
 
   jobByNumber(n: number): JobRow | null {
-    const row = this.get(`SELECT ${ROW} FROM jobs WHERE n = ?`, [n])
-    return row === undefined ? null : decodeRow(row)
+    const found = this.get(`SELECT ${ROW} FROM jobs LEFT JOIN states USING (n) WHERE jobs.n = ?`, [n])
+    if (found === undefined) return null
+    const row = this.decode(found)
+    return this.running.get(row.id) ?? row
+  }
+
+  /** A row that was selected by `ROW`. What it says of a job that runs may be out of date: see `running`. */
+  decode(row: Row): JobRow {
+    return decodeRow(row, (kind) => this.catalog.typeOf(kind))
   }
 
   bodies(row: JobRow): Bodies {
@@ -188,6 +195,20 @@ export class Store {
     return (this.get('SELECT json FROM results WHERE n = ?', [n])?.[0] ?? null) as string | null
   }
 
+  #readRuns(): void {
+    const runs = this.#database.prepare(`
+      SELECT ${ROW}, runs.at FROM runs CROSS JOIN jobs ON jobs.n = runs.n LEFT JOIN states ON states.n = runs.n`)
+    for (const columns of runs.all([])) {
+      const row = this.decode(columns)
+      // Nothing was written of the job since it was claimed.
+      if (row.status !== 'processing') {
+        const at = columns.at(-1) as number
+        take(row, claimed(row, null, at), at)
+      }
+      this.running.set(row.id, row)
+    }
+  }
+
   #statement(sql: string): Statement {
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
@@ -202,28 +223,6 @@ export class Store {
 
   #meta(name: string): string {
     return String(this.#database.prepare('SELECT value FROM meta WHERE name = ?').get([name])?.[0])
-  }
-}
-
-/** All columns of a job's row, for `decodeRow`. */
-export const ROW = Object.values(COLUMNS)
-  .map((column) => `jobs.${column}`)
-  .join(', ')
-
-type Inserts = ReturnType<typeof newInserts>
-
-function newInserts(database: Database) {
-  return {
-    jobs: bulkInsert(
-      database,
-      'jobs',
-      NEW_FIELDS.map((field) => COLUMNS[field]),
-    ),
-    payloads: bulkInsert(database, 'payloads', ['n', 'json']),
-    tags: bulkInsert(database, 'tags', ['tag', 'n']),
-    results: bulkInsert(database, 'results', ['n', 'json']),
-    history: bulkInsert(database, 'history', ['n', 'seq', 'at', 'data']),
-    output: bulkInsert(database, 'output', ['n', 'seq', 'at', 'kind', 'bytes', 'data']),
   }
 }
 

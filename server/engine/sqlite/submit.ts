@@ -3,7 +3,8 @@ import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
-import { type JobRow, policyText, SMALL_BODY, untouchedRow } from './job-row.ts'
+import { type JobRow, SMALL_BODY, untouchedRow } from './job-row.ts'
+import { policyText } from './policy-text.ts'
 import type { Transaction } from './transaction.ts'
 import { submitted } from './transitions.ts'
 
@@ -40,26 +41,23 @@ function store(tx: Transaction, jobs: readonly NewJob[]): SubmittedJob[] {
     const payload = JSON.stringify(job.payload)
     const row = newRow(tx, job, payload)
     const runAt = 'runAt' in job.when ? job.when.runAt : tx.now + job.when.delayMs
-    tx.store.catalog.add(job.type, tx.undo)
     tx.create(row, submitted(runAt > tx.now ? runAt : null))
-    if (row.payload === null) tx.store.inserts.payloads.add([row.n, payload])
+    if (row.payload === null) tx.store.pending.payloads.add([row.n, payload])
     const { id: jobId, type, status } = row
     return { jobId, type, status, createdAt: tx.at, cursor: formatCursor(tx.store.epoch, row.seq) }
   })
 }
 
 function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
-  const place = tx.store.nextPlace()
   const row = untouchedRow({
-    n: place,
+    n: tx.store.nextPlace(),
     id: newJobId(tx.now),
     type: job.type,
-    priority: job.policy.priority,
+    kind: tx.store.catalog.add(job.type, tx.undo),
     policy: policyText(job.policy),
-    tags: job.tags.length === 0 ? '[]' : JSON.stringify(job.tags),
+    tags: job.tags.length === 0 ? null : JSON.stringify(job.tags),
     payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,
-    place,
   })
   // No event yet: the first step makes it.
   row.seq = 0

@@ -3,22 +3,12 @@ import { RETAINED_BYTES, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, LeaseRef, RunEvent } from '../engine.ts'
 import type { Value } from './database.ts'
-import {
-  decodeRow,
-  encodeField,
-  isExpired,
-  iso,
-  type JobRow,
-  NEW_FIELDS,
-  type Run,
-  SMALL_BODY,
-  type StoredField,
-  tagsOf,
-} from './job-row.ts'
-import { nextJobs, type Turn } from './next-jobs.ts'
-import { changeOf, type StatusEvent } from './status-event.ts'
+import { isExpired, type JobRow, type Run, SMALL_BODY, tagsOf } from './job-row.ts'
+import { leaveLine, type Turn, takeNext } from './queue.ts'
+import { changeOf, recentEvents } from './status-event.ts'
 import type { Store } from './store.ts'
-import type { Transition } from './transitions.ts'
+import { iso } from './time-text.ts'
+import { type Transition, take } from './transitions.ts'
 
 /** What others are told once a transaction is durable, in order. */
 export interface Effects {
@@ -42,6 +32,8 @@ export class Transaction {
   readonly #undo: (() => void)[] = []
   /** Jobs that were looked at or changed here, as they stand now; null: forgotten. */
   readonly #jobs = new Map<string, JobRow | null>()
+  /** Types whose counts have changed here. */
+  readonly #counted = new Set<string>()
 
   constructor(store: Store, isWatched: (jobId: string) => boolean) {
     this.store = store
@@ -78,19 +70,19 @@ export class Transaction {
     return row === null ? null : this.#own({ ...row })
   }
 
-  /** Jobs that a statement finds by all their columns (`ROW`). */
+  /** Jobs of which none runs that a statement finds by all their columns (`ROW`). */
   select(sql: string, parameters: readonly Value[]): JobRow[] {
     this.store.flush()
     return this.store.all(sql, parameters).map((columns) => {
-      const row = decodeRow(columns)
+      const row = this.store.decode(columns)
       return this.#jobs.get(row.id) ?? this.#own(row)
     })
   }
 
-  /** The next jobs of types, those of one type in line. */
-  next(turns: readonly Turn[]): JobRow[] {
+  /** Takes the next jobs of types off their lines, to be claimed; those of one type come in line. */
+  takeNext(turns: readonly Turn[]): JobRow[] {
     this.store.flush()
-    return nextJobs(this.store, turns).map((row) => this.#jobs.get(row.id) ?? this.#own(row))
+    return takeNext(this.store, turns).map((row) => this.#jobs.get(row.id) ?? this.#own(row))
   }
 
   /** Jobs whose runs are past their lease. */
@@ -104,28 +96,39 @@ export class Transaction {
 
   /** Stores a job that is new, with the first step of its life. */
   create(row: JobRow, step: Transition): void {
-    const { inserts } = this.store
-    this.#take(row, step)
-    // What a first event mostly says, the row says as well: feed.ts fills it in.
-    if (row.status !== 'queued') this.#keep(row, step.event)
-    inserts.jobs.add(NEW_FIELDS.map((field) => encodeField(row, field)))
-    for (const tag of tagKeys(row)) inserts.tags.add([tag, row.n])
+    const { pending } = this.store
+    take(row, step, this.now)
+    pending.submit(row)
+    for (const tag of tagKeys(row)) pending.tags.add([row.n, tag])
+    if (row.status === 'queued') pending.enqueue(row, true)
+    else pending.change(row)
     this.#count(row.type, null, row.status)
   }
 
   /** Takes one step: changes the row, gives the event its seq, keeps it, and publishes it in due time. */
   transition(row: JobRow, step: Transition): void {
     const from = row.status
-    const changed = this.#take(row, step)
-    if (step.result !== undefined && step.result !== null) this.#keepResult(row, step.result, changed)
-    this.#keep(row, step.event)
-    if (row.seq > RETAINED_EVENTS && this.#trimHistory(row)) changed.push('trimmed')
-    this.store.updates.add(row, changed)
+    take(row, step, this.now)
+    if (step.result !== undefined && step.result !== null) this.#keepResult(row, step.result)
+    this.#limitHistory(row)
+    this.#move(row, from)
     this.#publish(row, () => {
       const change = changeOf(step.event, this.at)
       return { kind: 'status', data: step.result === undefined ? change : { ...change, result: step.result } }
     })
     this.#count(row.type, from, row.status)
+  }
+
+  /** Starts the run of a job that was taken off its line. Writes nothing but that: the rest is written with what follows. */
+  claim(row: JobRow, step: Transition): void {
+    take(row, step, this.now)
+    this.store.pending.startRun(row, this.now)
+    if (row.seq > RETAINED_EVENTS) {
+      this.#limitHistory(row)
+      this.store.pending.change(row)
+    }
+    this.#publish(row, () => ({ kind: 'status', data: changeOf(step.event, this.at) }))
+    this.#count(row.type, 'queued', row.status)
   }
 
   /** Appends what a run reports. */
@@ -145,7 +148,7 @@ export class Transaction {
         const { kind } = event
         const data = JSON.stringify(event.data)
         const bytes = Buffer.byteLength(data)
-        this.store.inserts.output.add([row.n, row.seq, this.now, kind, bytes, data])
+        this.store.pending.output.add([row.seq, row.n, this.now, kind, bytes, data])
         row.outputs++
         row.outputBytes += bytes
         this.#publish(row, () => (kind === 'log' ? { kind, data: event.data } : { kind, data: event.data }))
@@ -153,16 +156,19 @@ export class Transaction {
     }
     row.run = { ...run, reported }
     if (row.outputs > RETAINED_EVENTS || row.outputBytes > RETAINED_BYTES) this.#trimOutput(row)
-    this.store.updates.add(row, REPORTED)
+    this.store.pending.change(row)
   }
 
   /** Removes a job with everything that belongs to it. */
   forget(row: JobRow, reason: 'removed' | 'expired'): void {
     this.store.flush()
     this.#jobs.set(row.id, null)
-    for (const table of ['jobs', 'payloads', 'results', 'history', 'output']) {
-      this.store.run(`DELETE FROM ${table} WHERE n = ?`, [row.n])
-    }
+    const tables = ['jobs', 'states', 'history']
+    // Of the others the row says whether they hold anything of the job.
+    if (row.payload === null) tables.push('payloads')
+    if (row.status === 'completed' && row.result === null) tables.push('results')
+    if (row.outputs > 0) tables.push('output')
+    for (const table of tables) this.store.run(`DELETE FROM ${table} WHERE n = ?`, [row.n])
     for (const tag of tagKeys(row)) this.store.run('DELETE FROM tags WHERE tag = ? AND n = ?', [tag, row.n])
     this.#count(row.type, row.status, null)
     this.effects.messages.push({ jobId: row.id, message: { kind: 'gone', reason } })
@@ -178,31 +184,24 @@ export class Transaction {
     return row
   }
 
-  /** Changes the row; returns the fields that are to be written. */
-  #take(row: JobRow, { fields, run, keepsRun }: Transition): StoredField[] {
-    const changed = (Object.keys(fields) as (keyof typeof fields)[]).filter(
-      (field) => fields[field] !== row[field],
-    ) as StoredField[]
-    Object.assign(row, fields)
-    if (keepsRun === undefined) row.run = run ?? null
-    row.seq++
-    changed.push('seq')
-    return changed
-  }
-
-  #keep(row: JobRow, event: StatusEvent): void {
-    this.store.inserts.history.add([row.n, row.seq, this.now, JSON.stringify(event)])
+  /** Writes where the job stands, and where it is no longer. */
+  #move(row: JobRow, from: JobStatus): void {
+    const { pending } = this.store
+    pending.change(row)
+    if (row.status === from) return
+    if (row.status === 'queued') pending.enqueue(row, false)
+    if (from === 'processing') pending.endRun(row)
+    if (from === 'queued') {
+      this.store.flush()
+      leaveLine(this.store, row)
+    }
   }
 
   /** A result is stored once: history refers to it. */
-  #keepResult(row: JobRow, result: Json, changed: StoredField[]): void {
+  #keepResult(row: JobRow, result: Json): void {
     const json = JSON.stringify(result)
-    if (json.length > SMALL_BODY) {
-      this.store.inserts.results.add([row.n, json])
-    } else {
-      row.result = json
-      changed.push('result')
-    }
+    if (json.length > SMALL_BODY) this.store.pending.results.add([row.n, json])
+    else row.result = json
   }
 
   /** Tells a copy: whoever reported may go on changing what it holds. */
@@ -213,20 +212,33 @@ export class Transaction {
   }
 
   #count(type: string, from: JobStatus | null, to: JobStatus | null): void {
-    this.store.catalog.move(type, from, to, this.undo)
+    const { catalog } = this.store
+    if (!this.#counted.has(type)) {
+      this.#counted.add(type)
+      this.undo(catalog.keptCounts(type))
+    }
+    catalog.move(type, from, to)
     if (to === 'queued') this.ready(type, 1)
   }
 
-  /** Says whether anything was dropped. */
-  #trimHistory(row: JobRow): boolean {
+  /** Moves what the row has of its history to a table, where it grows long, and drops what is too old. */
+  #limitHistory(row: JobRow): void {
+    if (row.history.length <= RECENT_CHARACTERS && row.seq <= RETAINED_EVENTS) return
+    for (const { seq, at, event } of recentEvents(row.history)) {
+      this.store.pending.history.add([seq, row.n, at, JSON.stringify(event)])
+    }
+    row.history = ''
+    if (row.seq > RETAINED_EVENTS) this.#trimHistory(row)
+  }
+
+  #trimHistory(row: JobRow): void {
     this.store.flush()
     const [oldest] = this.store.get(OLDEST_RETAINED, [row.n, RETAINED_EVENTS - 1]) ?? []
-    if (typeof oldest !== 'number') return false
+    if (typeof oldest !== 'number') return
     const [dropped] = this.store.get(NEWEST_BEFORE, [row.n, oldest]) ?? []
-    if (typeof dropped !== 'number' && oldest === FIRST_SEQ) return false
+    if (typeof dropped !== 'number' && oldest === FIRST_SEQ) return
     // The first event may have no row of its own.
     this.#drop(row, 'history', typeof dropped === 'number' ? dropped : FIRST_SEQ)
-    return true
   }
 
   #trimOutput(row: JobRow): void {
@@ -249,6 +261,9 @@ export class Transaction {
   }
 }
 
+/** Of status events that a job's row has: every change writes them anew. */
+const RECENT_CHARACTERS = 1024
+
 /** The seq of the oldest status event that is within what is retained. */
 const OLDEST_RETAINED = 'SELECT seq FROM history WHERE n = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'
 
@@ -266,9 +281,3 @@ function tagKeys(row: JobRow): Set<string> {
 
 /** An event that has no place in its job's history yet. */
 type Unplaced<Event> = Event extends JobEvent ? Omit<Event, 'seq' | 'at'> : never
-
-/** What a report may change. */
-const REPORTED = [
-  ...(['seq', 'trimmed', 'outputs', 'outputBytes'] as const),
-  ...(['progress', 'progressSeq', 'progressAt'] as const),
-] as const

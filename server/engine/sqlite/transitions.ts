@@ -1,6 +1,7 @@
 import type { Json, Outcome } from '../engine.ts'
-import { type JobRow, policyOf, type Run, type StoredField } from './job-row.ts'
-import type { StatusEvent } from './status-event.ts'
+import type { Fields, JobRow, Run } from './job-row.ts'
+import { policyOf } from './policy-text.ts'
+import { eventText, type StatusEvent } from './status-event.ts'
 
 /** What one step does to a job, as values. */
 export interface Transition {
@@ -13,7 +14,25 @@ export interface Transition {
   readonly result?: Json
 }
 
-type Fields = Partial<Pick<JobRow, StoredField>>
+/** Changes the job, gives the event its seq and keeps it. */
+export function take(job: JobRow, { event, fields, run, keepsRun }: Transition, now: number): void {
+  Object.assign(job, fields)
+  if (keepsRun === undefined) job.run = run ?? null
+  job.seq++
+  // What a first event mostly says, the job says as well: feed.ts fills it in.
+  if (job.seq === 1 && job.status === 'queued') return
+  job.history = withEvent(job.history, eventText(job.seq, now, event))
+}
+
+/** The histories that were made last: jobs that are claimed and settled together have the same, and a text that is the same is quickly compared. */
+let last = { before: '', text: '', after: '' }
+
+function withEvent(before: string, text: string): string {
+  if (before !== last.before || text !== last.text) {
+    last = { before, text, after: before === '' ? text : `${before},${text}` }
+  }
+  return last.after
+}
 
 const NO_PROGRESS = { progress: null, progressSeq: null, progressAt: null } as const
 
@@ -26,11 +45,11 @@ export function promoted(place: number): Transition {
   return { event: ['promoted'], fields: { status: 'queued', scheduledFor: null, place } }
 }
 
-export function claimed(job: JobRow, run: Run, now: number): Transition {
+export function claimed(job: JobRow, run: Run | null, now: number): Transition {
   const fields: Fields = { status: 'processing', startedAt: now }
   // Written out only where there was one, since this is made for every run.
   if (job.progressSeq !== null || job.progress !== null) Object.assign(fields, NO_PROGRESS)
-  return { event: ['claimed'], fields, run }
+  return run === null ? { event: ['claimed'], fields } : { event: ['claimed'], fields, run }
 }
 
 /** The end of a run by its worker. Where a cancel was requested, only completion stands. */

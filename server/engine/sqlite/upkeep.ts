@@ -1,19 +1,18 @@
 import { MAX_CALL_JOBS } from '../engine.ts'
-import { ROW } from './store.ts'
+import { ROW } from './job-row.ts'
+import { STATUS_CODES } from './statuses.ts'
 import type { Transaction } from './transaction.ts'
 import { promoted, rescued } from './transitions.ts'
 
 const DUE = `
-  SELECT ${ROW} FROM jobs INDEXED BY jobs_due
-  WHERE status = 'scheduled' AND scheduled_for <= ? ORDER BY scheduled_for, n LIMIT ?`
+  SELECT ${ROW} FROM states INDEXED BY states_due CROSS JOIN jobs ON jobs.n = states.n
+  WHERE status = ${STATUS_CODES.scheduled} AND scheduled_for <= ? ORDER BY scheduled_for, states.n LIMIT ?`
 const NEXT_DUE = `
-  SELECT scheduled_for FROM jobs INDEXED BY jobs_due
-  WHERE status = 'scheduled' AND scheduled_for IS NOT NULL ORDER BY scheduled_for LIMIT 1`
-const RUNNING = `
-  SELECT ${ROW} FROM jobs INDEXED BY jobs_listed
-  WHERE type = ? AND status = 'processing' ORDER BY n LIMIT ?`
+  SELECT scheduled_for FROM states INDEXED BY states_due
+  WHERE status = ${STATUS_CODES.scheduled} AND scheduled_for IS NOT NULL ORDER BY scheduled_for LIMIT 1`
 const EXPIRED = `
-  SELECT ${ROW} FROM jobs INDEXED BY jobs_expiring WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`
+  SELECT ${ROW} FROM states INDEXED BY states_expiring CROSS JOIN jobs ON jobs.n = states.n
+  WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`
 const FORGET_KEYS = `
   DELETE FROM idempotency WHERE key IN (
     SELECT key FROM idempotency INDEXED BY idempotency_expiring WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
@@ -42,14 +41,12 @@ export function rescue(tx: Transaction, limit: number): { rescued: number } {
 
 /** Takes back runs of a process that is gone; says how many. */
 export function takeBack(tx: Transaction, limit: number): number {
-  const { catalog } = tx.store
-  for (const type of catalog.names()) {
-    if (catalog.count(type, 'processing') === 0) continue
-    const rows = tx.select(RUNNING, [type, limit])
-    for (const row of rows) tx.transition(row, rescued(row, tx.now))
-    return rows.length
+  const left = [...tx.store.running.values()].filter(({ run }) => run === null).slice(0, limit)
+  for (const { id } of left) {
+    const row = tx.find(id)
+    if (row !== null) tx.transition(row, rescued(row, tx.now))
   }
-  return 0
+  return left.length
 }
 
 /** Forgets terminal jobs past their time, and idempotency records past theirs, as far as one step goes. */
