@@ -34,7 +34,9 @@ export class Registry {
     for (let at = 0; at < pairs.length; at += 2) {
       const [status, type = ''] = text(pairs[at]).split(' ')
       const state = states.get(type)
-      if (state !== undefined) state.counts[word(status, JOB_STATUSES)] = whole(pairs[at + 1])
+      if (state === undefined) continue
+      if (status === 'runs') Object.assign(state.counts, decodeRuns(text(pairs[at + 1])))
+      else state.counts[word(status, JOB_STATUSES)] = whole(pairs[at + 1])
     }
     return [...states.values()]
   }
@@ -75,4 +77,9 @@ export class Registry {
   #key(name: string): string {
     return this.#home.prefix + name
   }
+}
+
+/** Two counts in one number: 10^12 for each job that runs, one for each that is completed (lua/lib/store_counts.lua). */
+function decodeRuns(stored: string): Pick<StatusCounts, 'processing' | 'completed'> {
+  return { processing: Number(stored.slice(0, -12)), completed: Number(stored.slice(-12)) }
 }
