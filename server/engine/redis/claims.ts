@@ -2,18 +2,31 @@ import type { Claim } from '../engine.ts'
 import { decodeBorn } from './codec.ts'
 import { decodeKind } from './kind.ts'
 import { leaseOfRun } from './lease.ts'
-import { list, text, whole } from './reply.ts'
+import { text, whole } from './reply.ts'
 
 /** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claims.lua). */
 const CELLS_A_CLAIM = 5
 /** Attempt and stalls of a job that nothing has happened to yet. */
 const FRESH = [1, 0] as const
 
-/** The reply to a claim; null where the store did not know the pool. */
-export function decodeClaims(reply: unknown): Claim[] | null {
-  if (reply === 'unknown_pool') return null
-  const [lease, now, lines, payloads] = list(reply)
-  return decodeLines(text(lease), whole(now), text(lines), list(payloads))
+/**
+ * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
+ * did not know the pool.
+ */
+export function decodeClaims(cells: readonly unknown[]): (Claim[] | null)[] {
+  const claims: (Claim[] | null)[] = []
+  let at = 0
+  while (at < cells.length) {
+    const lease = text(cells[at++])
+    if (lease === 'unknown_pool') {
+      claims.push(null)
+      continue
+    }
+    const now = whole(cells[at++])
+    const lines = text(cells[at++])
+    claims.push(decodeLines(lease, now, lines, () => text(cells[at++])))
+  }
+  return claims
 }
 
 /** What a worker is sent with a job that is handed over (lua/lib/hand_over.lua). */
@@ -28,13 +41,12 @@ export function decodeHandOver(message: string, worker: string): HandOver | null
   if (!message.startsWith('run ')) return null
   const end = message.indexOf('\n')
   const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
-  return { claim, claims: decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), []) }
+  return { claim, claims: decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), () => '') }
 }
 
-function decodeLines(lease: string, claimedAt: number, lines: string, large: readonly unknown[]): Claim[] {
+function decodeLines(lease: string, claimedAt: number, lines: string, nextPayload: () => string): Claim[] {
   const claims: Claim[] = []
   const cells = lines === '' ? [] : lines.split('\n')
-  let nextLarge = 0
   for (let at = 0; at < cells.length; at += CELLS_A_CLAIM) {
     const jobId = cells[at] ?? ''
     const { type, policy } = decodeKind(cells[at + 1] ?? '')
@@ -46,7 +58,7 @@ function decodeLines(lease: string, claimedAt: number, lines: string, large: rea
       jobId,
       lease: leaseOfRun(lease, jobId),
       type,
-      payload: JSON.parse(payload === '' ? text(large[nextLarge++]) : payload),
+      payload: JSON.parse(payload === '' ? nextPayload() : payload),
       policy,
       attempt: attempt ?? 1,
       stalls: stalls ?? 0,

@@ -162,15 +162,15 @@ export class Runs {
       (left) => this.#commands.run(script, this.#partition, args, left),
       deadlineMs,
     )
-    const [settled, claimed] = settles ? list(reply) : ['', reply]
-    const verdicts = settles ? decodeVerdicts(text(settled)) : []
-    const claimReplies = list(claimed)
+    const cells = list(reply)
+    const verdicts = settles ? decodeVerdicts(text(cells[0])) : []
+    const allClaims = decodeClaims(settles ? cells.slice(1) : cells)
     let firstVerdict = 0
-    let firstClaim = 0
+    let nextClaim = 0
     return exchanges.map(({ jobIds, claim }) => {
       const from = firstVerdict
       firstVerdict += jobIds.length
-      const answered = claim === null ? [] : decodeClaims(claimReplies[firstClaim++])
+      const answered = claim === null ? [] : (allClaims[nextClaim++] ?? null)
       return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
     })
   }

@@ -12,7 +12,7 @@ import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
 import { encodeKind } from './kind.ts'
-import { list, text, word } from './reply.ts'
+import { text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 /** A job as the script takes it. */
@@ -70,10 +70,10 @@ export class Submitter {
 
   async #store(submissions: readonly Submission[], deadlineMs: number): Promise<SubmitReceipt[]> {
     const answer = await this.#send(null, [], submissions, deadlineMs)
-    const [tag, now, statuses] = list(answer.reply)
+    const [tag, now = '', ...statuses] = text(answer.reply).split(' ')
     word(tag, ['stored'])
-    const all = statusesOfJobs(answer.groups, text(statuses))
-    const stored = { createdAt: iso(text(now)), cursor: formatCursor(answer.epoch, 1) }
+    const all = statusesOfJobs(answer.groups, statuses)
+    const stored = { createdAt: iso(now), cursor: formatCursor(answer.epoch, 1) }
     let first = 0
     return submissions.map((submission) => {
       const jobs = receipts(submission, all, first, stored)
@@ -85,15 +85,16 @@ export class Submitter {
   async #storeOnce(submission: Submission, record: string, bodyHash: string): Promise<SubmitReceipt> {
     const header = [bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
     const { reply, epoch, groups } = await this.#send(record, header, [submission], ANSWER_MS)
-    const [tag, second, statuses] = list(reply)
+    const answer = text(reply)
+    const [tag, now = '', ...statuses] = answer.split(' ')
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
       case 'stored': {
-        const stored = { createdAt: iso(text(second)), cursor: formatCursor(epoch, 1) }
-        const all = statusesOfJobs(groups, text(statuses))
+        const stored = { createdAt: iso(now), cursor: formatCursor(epoch, 1) }
+        const all = statusesOfJobs(groups, statuses)
         return { jobs: receipts(submission, all, 0, stored), replayed: false }
       }
       case 'replayed': {
-        const jobs = decodeRecord(text(second))
+        const jobs = decodeRecord(answer.slice('replayed '.length))
         // Where this very call was sent twice, it replays itself.
         return { jobs, replayed: jobs[0]?.jobId !== submission.ids[0] }
       }
@@ -174,8 +175,8 @@ function encodeWhen(when: NewJob['when']): string {
 }
 
 /** The script answers one status a group. */
-function statusesOfJobs(groups: readonly number[], statuses: string): string[] {
-  return statuses.split(' ').flatMap((status, group) => new Array<string>(groups[group] ?? 0).fill(status))
+function statusesOfJobs(groups: readonly number[], statuses: readonly string[]): string[] {
+  return statuses.flatMap((status, group) => new Array<string>(groups[group] ?? 0).fill(status))
 }
 
 /** Of a submission whose statuses begin at `first` in those of the call. */

@@ -2,7 +2,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  number of claims, then of each: lib/claims.lua
--- Reply { reply of each claim }
+-- Reply what lib/claims.lua says of each claim
 -- Events claimed
 --@include base
 --@include states
@@ -11,7 +11,7 @@
 --@include pools
 --@include leases
 --@include out_of_memory
-local arguments, at = ARGV, 0
+local arguments, at, reply = ARGV, 0, {}
 --@include claims
 --@include store_counts
-return claims
+return reply

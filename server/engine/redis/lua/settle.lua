@@ -8,13 +8,12 @@
 --         failed: the failure (JSON)
 --         rescheduled: the failure (JSON), delay in ms
 --       number of claims, then of each: lib/claims.lua
--- Reply { statuses that the jobs took, or 'stale', with spaces in between; { reply of each claim } }
+-- Reply { statuses that the jobs took, or 'stale', with spaces in between; what lib/claims.lua says of each claim }
 -- Events completed, failed, rescheduled, cancelled or released; claimed
 --@include base
 --@include states
 --@include fence
 --@include counts
---@include kinds
 --@include events
 --@include pools
 --@include leases
@@ -31,11 +30,12 @@ end
 local verdicts, settled, expiring = {}, {}, {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued.
 local queueing = {}
-local kinds = {}
+-- What was found out before: of kinds their type and when their jobs are forgotten, by how long that takes.
+local type_of, expires_of, expires_after = {}, {}, {}
 -- The lease of the settlement at hand, its token, and the state of a first run under it that has reported nothing.
 local lease, token, first_state
 
-for n = 1, tonumber(arguments[1]) do
+for n = 1, arguments[1] do
   local id, outcome = arguments[at + 1], arguments[at + 3]
   if arguments[at + 2] ~= '' then
     lease = arguments[at + 2]
@@ -44,7 +44,7 @@ for n = 1, tonumber(arguments[1]) do
   end
   at = at + 3
   local job = job_prefix .. id
-  local state, kind_text = unpack(call('HMGET', job, 'state', 'kind'))
+  local state, kind = unpack(call('HMGET', job, 'state', 'kind'))
   -- Nearly always it is that first run. Comparing takes less than taking apart.
   local last_seq, last_status = 2, 'processing'
   if state ~= first_state then last_seq, last_status = run_of(state, lease) end
@@ -59,7 +59,7 @@ for n = 1, tonumber(arguments[1]) do
     at = at + 1
   end
   if outcome == 'rescheduled' then
-    delay = tonumber(arguments[at + 1])
+    delay = arguments[at + 1]
     at = at + 1
   end
 
@@ -72,11 +72,12 @@ for n = 1, tonumber(arguments[1]) do
       if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end
     end
   else
-    local kind = kinds[kind_text]
-    if not kind then
-      kind = kind_of(kind_text)
-      kind.expires = digits(now + kind.retention)
-      kinds[kind_text] = kind
+    local type, expires = type_of[kind], expires_of[kind]
+    if not type then
+      local retention
+      type, retention = string.match(kind, '^(%S+) %d %d+ (%d+)')
+      expires = expires_after[retention] or digits(now + retention)
+      type_of[kind], expires_of[kind], expires_after[retention] = type, expires, expires
     end
     local seq_number = last_seq + 1
     local seq = seq_number == 3 and '3' or digits(seq_number)
@@ -87,8 +88,8 @@ for n = 1, tonumber(arguments[1]) do
     if outcome == 'released' then
       event = now_text .. ' released ' .. token
       call('HSET', job, 'state', seq .. ' queued', seq, event)
-      local entries = queueing[kind.type] or {}
-      queueing[kind.type] = entries
+      local entries = queueing[type] or {}
+      queueing[type] = entries
       entries[#entries + 1] = string.match(call('HGET', job, 'born'), ' (%d+)')
       entries[#entries + 1] = id
     elseif outcome == 'rescheduled' then
@@ -98,8 +99,8 @@ for n = 1, tonumber(arguments[1]) do
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
       call('ZADD', prefix .. 'scheduled', due, id)
     else
-      local new_state = seq .. ' ' .. status .. ' ' .. kind.expires
-      event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. kind.expires
+      local new_state = seq .. ' ' .. status .. ' ' .. expires
+      event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. expires
       if outcome == 'completed' then
         result = detail
         if #detail <= LARGEST_FIELD then
@@ -115,7 +116,7 @@ for n = 1, tonumber(arguments[1]) do
       else
         call('HSET', job, 'state', new_state, seq, event)
       end
-      expiring[#expiring + 1] = kind.expires
+      expiring[#expiring + 1] = expires
       expiring[#expiring + 1] = id
     end
     settled[#settled + 1] = id
@@ -124,8 +125,8 @@ for n = 1, tonumber(arguments[1]) do
       trim_status_events(job, seq_number)
     end
     publish(id, seq, event, result)
-    count('processing', kind.type, -1)
-    count(status, kind.type, 1)
+    count('processing', type, -1)
+    count(status, type, 1)
     verdicts[n] = status
   end
 end
@@ -134,6 +135,7 @@ if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end
 if next(queueing) then
 --@include store_queued
 end
+local reply = { table.concat(verdicts, ' ') }
 --@include claims
 --@include store_counts
-return { table.concat(verdicts, ' '), claims }
+return reply

@@ -9,9 +9,9 @@
 --       then of each group of jobs that are alike: kind; number of its jobs, followed where there is any by when
 --       (' +<ms>' from now or ' @<ms since 1970>') and tags (' ' and JSON); and of each job: id, payload (JSON). The ids
 --       of a call ascend
--- Reply { 'stored', now, the status of each group's jobs with spaces in between }
---       { 'replayed', record }: the key was used with this body before
---       { 'mismatch' }: … with another body
+-- Reply `stored <now>` and the status of each group's jobs, with spaces in between
+--       `replayed <record>`: the key was used with this body before
+--       'mismatch': … with another body
 -- Events of each job: queued, and claimed where it is handed over, or scheduled (not published: nobody can know the job
 --       yet)
 --@include base
@@ -24,8 +24,8 @@ if record_name ~= '' then
   local record = call('GET', prefix .. 'once:' .. record_name)
   if record then
     local start = arguments[3] .. '\n'
-    if string.sub(record, 1, #start) == start then return { 'replayed', record } end
-    return { 'mismatch' }
+    if string.sub(record, 1, #start) == start then return 'replayed ' .. record end
+    return 'mismatch'
   end
   at = 5
 end
@@ -41,7 +41,7 @@ if again ~= '' then
     statuses[#statuses + 1] = scheduled and 'scheduled' or 'queued'
     group_at = group_at + 2 + 2 * string.match(arguments[group_at + 2], '^%d+')
   end
-  if created then return { 'stored', created, table.concat(statuses, ' ') } end
+  if created then return 'stored ' .. created .. ' ' .. table.concat(statuses, ' ') end
   statuses = {}
 end
 
@@ -111,4 +111,4 @@ if call('EXISTS', prefix .. 'waiting') == 1 then
 end
 --@include store_queued
 --@include store_counts
-return { 'stored', now_text, table.concat(statuses, ' ') }
+return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')

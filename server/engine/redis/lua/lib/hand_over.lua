@@ -25,7 +25,7 @@ local function hand_over(type, id, lines)
         if call('PUBLISH', prefix .. 'worker:' .. worker, message) > 0 then
           call('HSET', job_prefix .. id, 'state', '2 processing ' .. lease, '2', now_text .. ' claimed')
           local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
-          store_claim(memory, lease, tonumber(lease_ms), { id }, { digits(now + lease_ms), id })
+          store_claim(memory, lease, lease_ms, { id }, { digits(now + lease_ms), id })
           count('processing', type, 1)
           if status == 'new' then
             call('HSETNX', prefix .. 'types', type, '')

@@ -6,8 +6,8 @@ local function store_claim(memory, lease, lease_ms, ids, leases)
   -- what claiming and settling cost. A member this long makes it a real sorted set; its lease never ends.
   local KEEPS_LEASES_SORTED = '-----------------------------------------------------------------'
   -- However short the lease, a lost answer has to be noticed and the claim sent again.
-  local SHORTEST_MEMORY_MS = 2500
+  local SHORTEST_MEMORY_MS = '2500'
   call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
   local record = lease .. ' ' .. now_text .. ' ' .. table.concat(ids, ' ')
-  call('SET', memory, record, 'PX', digits(math.max(lease_ms, SHORTEST_MEMORY_MS)))
+  call('SET', memory, record, 'PX', tonumber(lease_ms) < tonumber(SHORTEST_MEMORY_MS) and SHORTEST_MEMORY_MS or lease_ms)
 end
