@@ -51,6 +51,7 @@ for _, entry in ipairs(jobs) do
     promoted = promoted + 1
   end
 end
+--@include idle
 --@include store_queued
 --@include store_counts
 

@@ -57,6 +57,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, 
   call('ZREM', leases, id)
   rescue(id)
 end
+--@include idle
 --@include store_queued
 --@include store_counts
 return rescued

@@ -31,6 +31,7 @@ trim_status_events(job, seq)
 publish(id, digits(seq), event)
 count(status, kind.type, -1)
 enqueue(kind.type, place, id)
+--@include idle
 --@include store_queued
 --@include store_counts
 return { 'ok', (read_job(id)) }

@@ -30,8 +30,10 @@ end
 local verdicts, settled, expiring = {}, {}, {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued.
 local queueing = {}
--- What was found out before: of kinds their type and when their jobs are forgotten, by how long that takes.
-local type_of, expires_of, expires_after = {}, {}, {}
+-- Of the kind of the job at hand: its type, for how long its jobs are kept, and until when. Most follow one of their kind.
+local last_kind, type, retention, expires
+-- The state and event of a first run's completion, where those of the job before were these too.
+local completed_state, completed_event
 -- The lease of the settlement at hand, its token, and the state of a first run under it that has reported nothing.
 local lease, token, first_state
 
@@ -41,6 +43,7 @@ for n = 1, arguments[1] do
     lease = arguments[at + 2]
     token = string.match(lease, '/(.*)$') or ''
     first_state = '2 processing ' .. lease
+    completed_state = nil
   end
   at = at + 3
   local job = job_prefix .. id
@@ -72,12 +75,14 @@ for n = 1, arguments[1] do
       if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end
     end
   else
-    local type, expires = type_of[kind], expires_of[kind]
-    if not type then
-      local retention
+    if kind ~= last_kind then
+      local last_retention = retention
       type, retention = string.match(kind, '^(%S+) %d %d+ (%d+)')
-      expires = expires_after[retention] or digits(now + retention)
-      type_of[kind], expires_of[kind], expires_after[retention] = type, expires, expires
+      if retention ~= last_retention then
+        expires = digits(now + retention)
+        completed_state = nil
+      end
+      last_kind = kind
     end
     local seq_number = last_seq + 1
     local seq = seq_number == 3 and '3' or digits(seq_number)
@@ -99,8 +104,13 @@ for n = 1, arguments[1] do
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
       call('ZADD', prefix .. 'scheduled', due, id)
     else
-      local new_state = seq .. ' ' .. status .. ' ' .. expires
-      event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. expires
+      local new_state = completed_state
+      event = completed_event
+      if not new_state or seq_number ~= 3 or outcome ~= 'completed' then
+        new_state = seq .. ' ' .. status .. ' ' .. expires
+        event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. expires
+        if seq_number == 3 and outcome == 'completed' then completed_state, completed_event = new_state, event end
+      end
       if outcome == 'completed' then
         result = detail
         if #detail <= LARGEST_FIELD then
@@ -133,6 +143,7 @@ end
 if #settled > 0 then call('ZREM', prefix .. 'leases', unpack(settled)) end
 if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end
 if next(queueing) then
+--@include idle
 --@include store_queued
 end
 local reply = { table.concat(verdicts, ' ') }

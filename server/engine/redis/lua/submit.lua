@@ -46,22 +46,29 @@ if again ~= '' then
 end
 
 local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 1))
+--@include idle
 local index, receipts = {}, {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued, and the first of them as a worker takes it.
 local queueing, first_queued = {}, {}
+-- What was made before: by priority the place in line, and of it what an untagged job is born with.
+local place_of, born_at = {}, {}
 
 while at < #arguments do
   local kind, what = arguments[at + 1], arguments[at + 2]
   at = at + 2
   local type, priority = string.match(kind, '^(%S+) (%d)')
-  local place = 9 - priority .. order
+  local place = place_of[priority]
+  if not place then
+    place = 9 - priority .. order
+    place_of[priority], born_at[place] = place, now_text .. ' ' .. place
+  end
   local amount, due, tags = tonumber(what), 0, ''
   if not amount then
     amount, tags = string.match(what, '^(%d+)(.*)$')
     local from, time, rest = string.match(tags, '^ ([+@])(-?%d+)(.*)$')
     if from then due, tags = tonumber(time) + (from == '+' and now or 0), rest end
   end
-  local born = now_text .. ' ' .. place .. tags
+  local born = tags == '' and born_at[place] or born_at[place] .. tags
   local status, state, due_text = 'queued', '1 queued', nil
   local entries = queueing[type]
   if due > now then
@@ -69,9 +76,7 @@ while at < #arguments do
     status, state = 'scheduled', '1 scheduled ' .. due_text
     count('scheduled', type, tonumber(amount))
     call('HSETNX', prefix .. 'types', type, '')
-  elseif not entries then
-    entries = {}
-    queueing[type] = entries
+  elseif is_anybody_idle and not entries then
     first_queued[type] = { arguments[at + 1], kind, arguments[at + 2], born, '' }
   end
   statuses[#statuses + 1] = status
@@ -90,9 +95,12 @@ while at < #arguments do
     if due_text then
       call('HSET', job, '1', now_text .. ' scheduled ' .. due_text)
       call('ZADD', prefix .. 'scheduled', due_text, id)
-    else
+    elseif entries then
       entries[#entries + 1] = place
       entries[#entries + 1] = id
+    else
+      entries = { place, id }
+      queueing[type] = entries
     end
     index[#index + 1] = order
     index[#index + 1] = id
@@ -105,7 +113,7 @@ if record_name ~= '' then
   local record = arguments[3] .. '\n' .. arguments[4] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
   call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[5])
 end
-if call('EXISTS', prefix .. 'waiting') == 1 then
+if is_anybody_idle then
 --@include leases
 --@include hand_over
 end

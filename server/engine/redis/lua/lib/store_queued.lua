@@ -6,8 +6,7 @@ do
     types[#types + 1] = type
     queues[#types] = prefix .. 'queue:' .. type
   end
-  local idle_pools = #types > 0 and call('SCARD', prefix .. 'waiting')
-  if #types > 0 and (idle_pools > 0 or call('EXISTS', unpack(queues)) < #types) then
+  if #types > 0 and (is_anybody_idle or call('EXISTS', unpack(queues)) < #types) then
 --@include wake
     local routes = call('HMGET', prefix .. 'routes', unpack(types))
     local ready, pools = {}, {}
@@ -34,7 +33,7 @@ do
     for _, pool in ipairs(pools) do
       local entries = ready[pool]
       call('ZADD', prefix .. 'ready:' .. pool, 'NX', unpack(entries))
-      if idle_pools > 0 and call('SISMEMBER', prefix .. 'waiting', pool) == 1 then
+      if is_anybody_idle and call('SISMEMBER', prefix .. 'waiting', pool) == 1 then
         for at = 2, #entries, 2 do
           local type = entries[at]
           for _ = 1, #queueing[type] / 2 do
