@@ -128,7 +128,7 @@ do
                 served[#served + 1] = turn
                 served[#served + 1] = type
               end
-              if (limits[type] or 1) > 0 then still_active[#still_active + 1] = type end
+              if remaining > 0 and (limits[type] or 1) > 0 then still_active[#still_active + 1] = type end
             end
           end
           active = still_active

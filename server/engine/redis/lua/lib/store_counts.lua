@@ -1,13 +1,11 @@
 -- Stores what was counted.
 do
-  local runs, texts = prefix .. 'runs', {}
+  local runs = prefix .. 'runs'
+  -- Many types change by the same.
+  local last_change, text
   for type, change in pairs(run_changes) do
     if change ~= 0 then
-      local text = texts[change]
-      if not text then
-        text = digits(change)
-        texts[change] = text
-      end
+      if change ~= last_change then last_change, text = change, digits(change) end
       call('HINCRBY', runs, type, text)
     end
   end
