@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, openEngine, PREFIX, workerOn } from '../harness/product.mjs'
+import { openEngine, PREFIX, runCounts, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 /** Concurrency -> jobs a contender drains in one to two seconds. */
@@ -78,7 +78,7 @@ async function drainJobcast({ redis }, jobs, concurrency) {
   await engine.pause('noop')
   await producer.stop()
   const worker = await startJobcast(workerOn(redis, concurrency))
-  const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))
+  const completed = async () => (await runCounts(redis, 'noop')).completed
   const measured = await time(worker, () => engine.resume('noop'), completed, jobs)
   await worker.stop()
   await engine.stop()

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, workerOn } from '../harness/product.mjs'
+import { runCounts, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const CONCURRENCY = 100
@@ -25,7 +25,7 @@ export default {
         startJobcast(workerOn(redis, CONCURRENCY)),
         startContender('jobcast-producer.mjs', { REDIS_URL: redis.url }),
       ])
-      const completed = async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop'))
+      const completed = async () => (await runCounts(redis, 'noop')).completed
       const figures = await cost(redis, worker, producer, completed, JOBS.jobcast)
       await Promise.all([worker.stop(), producer.stop()])
       return figures

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startContender, startJobcast } from '../harness/child.mjs'
-import { KEYS, newJob, openEngine, PREFIX, workerOn } from '../harness/product.mjs'
+import { newJob, openEngine, PREFIX, runCounts, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const JOBS = 10_000
@@ -48,7 +48,7 @@ async function runJobcast(redis) {
     })
   }
   const worker = await startJobcast(workerOn(redis, CONCURRENCY))
-  await until(async () => Number(await redis.client.hget(`${KEYS}counts`, 'completed noop')) === JOBS)
+  await until(async () => (await runCounts(redis, 'noop')).completed === JOBS)
   await worker.stop()
   await engine.stop()
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startContender, startJobcast, within } from '../harness/child.mjs'
 import { percentile } from '../harness/measure.mjs'
-import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { newJob, openEngine, PREFIX, runCounts } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const SOCKETS = 2000
@@ -140,7 +140,7 @@ async function startJobcastSide({ redis }) {
       }
       return ids
     },
-    waiting: async () => Number(await redis.client.hget(`${KEYS}counts`, 'processing paced')),
+    waiting: async () => (await runCounts(redis, 'paced')).processing,
     giveTurns: (amount, perSecond) => submit([newJob('turns', { amount, perSecond })]),
     stop: () => Promise.all([worker.stop(), gateway.stop(), engine.stop()]),
   }

@@ -25,6 +25,12 @@ export const JOBS_MODULE = new URL('../contenders/jobs.mjs', import.meta.url).pa
 /** What all keys of the product begin with. */
 export const KEYS = `{${PREFIX}:0}:`
 
+/** How many jobs of a type run and how many are completed, in one cheap look at what the store keeps of both. */
+export async function runCounts(redis, type) {
+  const stored = (await redis.client.hget(`${KEYS}runs`, type)) ?? ''
+  return { processing: Number(stored.slice(0, -12)), completed: Number(stored.slice(-12)) }
+}
+
 /** A job for `engine.submit`. */
 export function newJob(type, payload) {
   return { type, payload, policy: POLICY, tags: [], when: { delayMs: 0 } }

@@ -1,21 +1,35 @@
 import type { Claim } from '../engine.ts'
 import { decodeBorn } from './codec.ts'
 import { decodeKind } from './kind.ts'
-import { list, text, whole, word } from './reply.ts'
+import { leaseOfRun } from './lease.ts'
+import { text, whole } from './reply.ts'
 
-/** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claim.lua). */
+/** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claims.lua). */
 const CELLS_A_CLAIM = 5
 /** Attempt and stalls of a job that nothing has happened to yet. */
 const FRESH = [1, 0] as const
 
-/** The reply to a claim; null where the store did not know the pool. */
-export function decodeClaims(reply: unknown, worker: string): Claim[] | null {
-  const [tag, token, now, lines, payloads] = list(reply)
-  if (word(tag, ['claimed', 'unknown_pool']) === 'unknown_pool') return null
-  return decodeLines(`${worker}/${text(token)}.`, whole(now), text(lines), list(payloads))
+/**
+ * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
+ * did not know the pool.
+ */
+export function decodeClaims(cells: readonly unknown[]): (Claim[] | null)[] {
+  const claims: (Claim[] | null)[] = []
+  let at = 0
+  while (at < cells.length) {
+    const lease = text(cells[at++])
+    if (lease === 'unknown_pool') {
+      claims.push(null)
+      continue
+    }
+    const now = whole(cells[at++])
+    const lines = text(cells[at++])
+    claims.push(decodeLines(lease, now, lines, () => text(cells[at++])))
+  }
+  return claims
 }
 
-/** What a worker is sent with a job that is handed over (lua/lib/handover.lua). */
+/** What a worker is sent with a job that is handed over (lua/lib/hand_over.lua). */
 export interface HandOver {
   /** The claim that the worker waits under, as it stands in the store. */
   readonly claim: string
@@ -27,22 +41,14 @@ export function decodeHandOver(message: string, worker: string): HandOver | null
   if (!message.startsWith('run ')) return null
   const end = message.indexOf('\n')
   const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
-  return { claim, claims: decodeLines(`${worker}/${token}.`, whole(now), message.slice(end + 1), []) }
+  return { claim, claims: decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), () => '') }
 }
 
-function decodeLines(
-  leaseStart: string,
-  claimedAt: number,
-  lines: string,
-  large: readonly unknown[],
-): Claim[] {
+function decodeLines(lease: string, claimedAt: number, lines: string, nextPayload: () => string): Claim[] {
   const claims: Claim[] = []
   const cells = lines === '' ? [] : lines.split('\n')
-  let nextLarge = 0
-  for (let at = 0, n = 1; at < cells.length; at += CELLS_A_CLAIM, n++) {
+  for (let at = 0; at < cells.length; at += CELLS_A_CLAIM) {
     const jobId = cells[at] ?? ''
-    // A job of an earlier claim that is no longer held.
-    if (jobId === '') continue
     const { type, policy } = decodeKind(cells[at + 1] ?? '')
     const payload = cells[at + 2] ?? ''
     const { created, tags } = decodeBorn(cells[at + 3] ?? '')
@@ -50,9 +56,9 @@ function decodeLines(
     const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
     claims.push({
       jobId,
-      lease: `${leaseStart}${n}`,
+      lease: leaseOfRun(lease, jobId),
       type,
-      payload: JSON.parse(payload === '' ? text(large[nextLarge++]) : payload),
+      payload: JSON.parse(payload === '' ? nextPayload() : payload),
       policy,
       attempt: attempt ?? 1,
       stalls: stalls ?? 0,

@@ -12,11 +12,10 @@
  * | `scheduled` | sorted set: scheduled jobs, by the time they are due |
  * | `leases` | sorted set: jobs that run, by the end of their lease |
  * | `expiring` | sorted set: terminal jobs, by the time they are forgotten |
- * | `counts` | hash: `<status> <type>` -> jobs |
- * | `order` | hash with a counter: the last order given to a job, for `jobs` and places |
+ * | `counts`, `runs` | hashes: `<status> <type>`, and for what runs and is completed `<type>` -> jobs (lua/lib/counts.lua) |
+ * | `order` | hash with a counter: the last order given to the jobs of a submission, for `jobs` and places |
  * | `types` | hash: type -> registration (JSON) or empty |
- * | `paused` | set of types |
- * | `pools`, `pool:<pool>`, `pools:<type>`, `ready:<pool>`, `idle:<pool>` | who runs what (lua/lib/pools.lua) |
+ * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what (lua/lib/pools.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
  * | `presences` | hash: process -> until when, and what it says of itself |

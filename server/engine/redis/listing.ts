@@ -8,15 +8,15 @@ import { list, text } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 const MOST_JOBS = 200
-/** A page is named by the order of the last job looked at, in base64url. */
-const PAGE = /^before ([1-9]\d{0,14})$/
+/** A page is named by order and id of the last job looked at, in base64url. */
+const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
 export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
   const { types, statuses, tags, limit } = query
-  const before = query.page === null ? '' : parsePage(query.page)
+  const before = query.page === null ? ['', ''] : parsePage(query.page)
   const { reply, epoch } = await commands.read(SCRIPTS.list, keys.home, [
-    before,
+    ...before,
     Math.min(limit, MOST_JOBS),
     types.length,
     ...types,
@@ -36,12 +36,12 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
   return { jobs, nextPage: next === '' ? null : formatPage(text(next)) }
 }
 
-function formatPage(order: string): string {
-  return Buffer.from(`before ${order}`).toString('base64url')
+function formatPage(job: string): string {
+  return Buffer.from(`before ${job}`).toString('base64url')
 }
 
-function parsePage(page: string): string {
-  const order = PAGE.exec(Buffer.from(page, 'base64url').toString())?.[1]
-  if (order === undefined || formatPage(order) !== page) throw new BadPage('this page was never handed out')
-  return order
+function parsePage(page: string): [order: string, jobId: string] {
+  const [, order = '', jobId = ''] = PAGE.exec(Buffer.from(page, 'base64url').toString()) ?? []
+  if (formatPage(`${order} ${jobId}`) !== page) throw new BadPage('this page was never handed out')
+  return [order, jobId]
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { workerName } from './keys.ts'
 
-/** The workers that run the same types; the store tells them of work together (lua/lib/queues.lua). */
+/** The workers that run the same types; the store tells them of work together (lua/lib/pools.lua). */
 export interface Pool {
   readonly id: string
   readonly types: readonly string[]

@@ -18,7 +18,7 @@ export class Registry {
 
   async types(): Promise<TypeState[]> {
     const { reply } = await this.#commands.read(SCRIPTS.types, this.#home, [])
-    const [rows, countPairs] = list(reply)
+    const [rows, countPairs, runPairs] = list(reply)
     const states = new Map<string, TypeState & { counts: StatusCounts }>()
     for (const row of list(rows)) {
       const [name, stored, paused, queued] = list(row)
@@ -30,11 +30,14 @@ export class Registry {
         registration: stored === '' ? null : JSON.parse(text(stored)),
       })
     }
-    const pairs = list(countPairs)
-    for (let at = 0; at < pairs.length; at += 2) {
-      const [status, type = ''] = text(pairs[at]).split(' ')
+    for (const [field, stored] of pairsOf(countPairs)) {
+      const [status, type = ''] = field.split(' ')
       const state = states.get(type)
-      if (state !== undefined) state.counts[word(status, JOB_STATUSES)] = whole(pairs[at + 1])
+      if (state !== undefined) state.counts[word(status, JOB_STATUSES)] = whole(stored)
+    }
+    for (const [type, stored] of pairsOf(runPairs)) {
+      const state = states.get(type)
+      if (state !== undefined) Object.assign(state.counts, decodeRuns(stored))
     }
     return [...states.values()]
   }
@@ -75,4 +78,14 @@ export class Registry {
   #key(name: string): string {
     return this.#home.prefix + name
   }
+}
+
+function pairsOf(reply: unknown): [field: string, value: string][] {
+  const cells = list(reply).map(text)
+  return cells.flatMap((cell, at) => (at % 2 === 0 ? [[cell, cells[at + 1] ?? '']] : []))
+}
+
+/** Two counts in one number: 10^12 for each job that runs, one for each that is completed (lua/lib/counts.lua). */
+function decodeRuns(stored: string): Pick<StatusCounts, 'processing' | 'completed'> {
+  return { processing: Number(stored.slice(0, -12)), completed: Number(stored.slice(-12)) }
 }

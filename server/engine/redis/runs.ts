@@ -11,7 +11,6 @@ import type {
   SettleVerdict,
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
-import { isJobId } from '../job-id.ts'
 import { newToken } from '../token.ts'
 import { Batcher } from './batcher.ts'
 import { decodeClaims } from './claims.ts'
@@ -19,6 +18,7 @@ import { encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { claimName, type Keyspace, type Partition } from './keys.ts'
+import { leaseInStore } from './lease.ts'
 import type { Pool, Pools, Room } from './pools.ts'
 import { list, text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
@@ -95,14 +95,15 @@ export class Runs {
     waiting: string,
   ): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
     const claim = next === undefined ? null : this.#encodeClaim(next, waiting)
-    const sent = settlements.filter(({ jobId }) => isJobId(jobId))
-    if (sent.length === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
-    const result = await this.#exchanges.add({ ...encode(sent, addSettlement), claim })
+    const encoded = encodeSettlements(settlements)
+    const amount = encoded.jobIds.length
+    if (amount === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
+    const result = await this.#exchanges.add({ ...encoded, claim })
     let answered = 0
     const verdicts =
-      sent.length === settlements.length
+      amount === settlements.length
         ? result.verdicts
-        : settlements.map(({ jobId }) => (isJobId(jobId) && result.verdicts[answered++]) || 'stale')
+        : settlements.map((run) => (leaseInStore(run) !== null && result.verdicts[answered++]) || 'stale')
     if (claim === null) return { verdicts, claims: [] }
     // A store that was wiped has forgotten who runs what.
     const claims = result.claims ?? (await this.#joinAndClaim(claim))
@@ -111,17 +112,19 @@ export class Runs {
 
   async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
     return Promise.all(
-      reports.map((report) =>
-        isJobId(report.jobId) ? this.#reports.add(encode([report], addReport)) : 'stale',
-      ),
+      reports.map((report) => {
+        const encoded = encodeReport(report)
+        return encoded === null ? 'stale' : this.#reports.add(encoded)
+      }),
     )
   }
 
   async extend(leases: readonly LeaseRef[], leaseMs: number): Promise<ExtendVerdict[]> {
     return Promise.all(
-      leases.map(({ jobId, lease }) =>
-        isJobId(jobId) ? this.#extensions.add({ jobId, lease, leaseMs }) : 'stale',
-      ),
+      leases.map((run) => {
+        const lease = leaseInStore(run)
+        return lease === null ? 'stale' : this.#extensions.add({ jobId: run.jobId, lease, leaseMs })
+      }),
     )
   }
 
@@ -136,14 +139,14 @@ export class Runs {
     const room = this.#pools.room(request.workerId, request.types, limit)
     const { worker, pool, limits } = room
     const token = newToken()
-    const names = [claimName(request.claimId), worker, pool.id, waiting]
-    const args = [...names, request.leaseMs, limit, token, limits.length, ...limits.flat()]
+    const names = [`${worker}:${claimName(request.claimId)}`, `${worker}/${token}`, pool.id, waiting]
+    const args = [...names, request.leaseMs, limit, limits.length, ...limits.flat()]
     return { args, limit, room }
   }
 
   async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<Claim[]> {
     await this.join(claim.room.pool)
-    return (await this.#exchanges.add({ ...encode([], addSettlement), claim })).claims ?? []
+    return (await this.#exchanges.add({ ...encodeSettlements([]), claim })).claims ?? []
   }
 
   async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
@@ -159,15 +162,15 @@ export class Runs {
       (left) => this.#commands.run(script, this.#partition, args, left),
       deadlineMs,
     )
-    const [settled, claimed] = settles ? list(reply) : ['', reply]
-    const verdicts = settles ? decodeVerdicts(text(settled)) : []
-    const claimReplies = list(claimed)
+    const cells = list(reply)
+    const verdicts = settles ? decodeVerdicts(text(cells[0])) : []
+    const allClaims = decodeClaims(settles ? cells.slice(1) : cells)
     let firstVerdict = 0
-    let firstClaim = 0
+    let nextClaim = 0
     return exchanges.map(({ jobIds, claim }) => {
       const from = firstVerdict
       firstVerdict += jobIds.length
-      const answered = claim === null ? [] : decodeClaims(claimReplies[firstClaim++], claim.room.worker)
+      const answered = claim === null ? [] : (allClaims[nextClaim++] ?? null)
       return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
     })
   }
@@ -194,24 +197,37 @@ export class Runs {
   }
 }
 
-/** Puts what a script takes of one run behind what is there. */
-type AddArguments<Run> = (run: Run, args: Argument[]) => void
-
-function encode<Run extends LeaseRef>(runs: readonly Run[], add: AddArguments<Run>): Encoded {
+/** Of those whose lease is one of the job's. Several in a row under one lease name it once. */
+function encodeSettlements(settlements: readonly Settlement[]): Encoded {
   const args: Argument[] = []
   const jobIds: string[] = []
-  for (const run of runs) {
-    jobIds.push(run.jobId)
-    add(run, args)
+  let lastLease = ''
+  for (const settlement of settlements) {
+    const lease = leaseInStore(settlement)
+    if (lease === null) continue
+    jobIds.push(settlement.jobId)
+    args.push(settlement.jobId, lease === lastLease ? '' : lease)
+    addOutcome(settlement, args)
+    lastLease = lease
   }
-  let characters = 0
-  for (const argument of args) if (typeof argument === 'string') characters += argument.length
-  const weight = runs.length + args.length / ARGUMENTS_A_JOB + characters / CHARACTERS_A_JOB
-  return { jobIds, args, weight }
+  return { jobIds, args, weight: weigh(jobIds.length, args) }
 }
 
-function addSettlement({ jobId, lease, outcome, events }: Settlement, args: Argument[]): void {
-  args.push(jobId, lease)
+function encodeReport(report: Report): Encoded | null {
+  const lease = leaseInStore(report)
+  if (lease === null) return null
+  const args: Argument[] = [report.jobId, lease]
+  addEvents(report.events, args)
+  return { jobIds: [report.jobId], args, weight: weigh(1, args) }
+}
+
+function weigh(runs: number, args: readonly Argument[]): number {
+  let characters = 0
+  for (const argument of args) if (typeof argument === 'string') characters += argument.length
+  return runs + args.length / ARGUMENTS_A_JOB + characters / CHARACTERS_A_JOB
+}
+
+function addOutcome({ outcome, events }: Settlement, args: Argument[]): void {
   if (events.length > 0) {
     args.push('reported')
     addEvents(events, args)
@@ -230,11 +246,6 @@ function addSettlement({ jobId, lease, outcome, events }: Settlement, args: Argu
     case 'released':
       args.push(outcome.kind)
   }
-}
-
-function addReport({ jobId, lease, events }: Report, args: Argument[]): void {
-  args.push(jobId, lease)
-  addEvents(events, args)
 }
 
 function addEvents(events: readonly RunEvent[], args: Argument[]): void {

@@ -11,12 +11,14 @@ export interface Script {
 
 const INCLUDE = /^--@include (\w+)$/gm
 
-/** Reads `lua/<name>.lua`, its `--@include <part>` lines replaced by `lua/lib/<part>.lua`. */
+/** Reads `lua/<name>.lua`, its `--@include <part>` lines replaced by `lua/lib/<part>.lua`, and so on in these. */
+function read(name: string): string {
+  const source = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
+  return source.replace(INCLUDE, (_line, part: string) => read(`lib/${part}`))
+}
+
 function load(name: string): Script {
-  const source = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8').replace(
-    INCLUDE,
-    (_line, part: string) => readFileSync(new URL(`./lua/lib/${part}.lua`, import.meta.url), 'utf8'),
-  )
+  const source = read(name)
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
 

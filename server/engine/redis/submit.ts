@@ -6,19 +6,17 @@ import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engi
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
-import { newToken } from '../token.ts'
 import { Batcher } from './batcher.ts'
 import { encodeTags, iso } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
 import { encodeKind } from './kind.ts'
-import { list, text, word } from './reply.ts'
+import { text, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 /** A job as the script takes it. */
 interface EncodedJob {
-  readonly id: string
   readonly type: string
   readonly kind: string
   /** When it is to run, and its tags. */
@@ -29,6 +27,8 @@ interface EncodedJob {
 
 interface Submission {
   readonly jobs: readonly EncodedJob[]
+  /** Given when the call is made. */
+  readonly ids: string[]
   readonly characters: number
 }
 
@@ -51,7 +51,7 @@ export class Submitter {
       weigh: ({ jobs, characters }) => jobs.length + characters / CHARACTERS_A_JOB,
       maxWeight: MAX_CALL_JOBS,
       deadlineMs: ANSWER_MS,
-      explain: (error, submission) => asOutcomeUnknown(error, idsOf(submission)),
+      explain: (error, { ids }) => asOutcomeUnknown(error, ids),
     })
   }
 
@@ -64,16 +64,16 @@ export class Submitter {
     try {
       return await this.#storeOnce(submission, recordName(scope, key), digest(bodyHash))
     } catch (error) {
-      throw asOutcomeUnknown(error, idsOf(submission))
+      throw asOutcomeUnknown(error, submission.ids)
     }
   }
 
   async #store(submissions: readonly Submission[], deadlineMs: number): Promise<SubmitReceipt[]> {
-    const { reply, epoch } = await this.#send(null, ['', '', '', 0], submissions, deadlineMs)
-    const [tag, now, statuses] = list(reply)
+    const answer = await this.#send(null, [], submissions, deadlineMs)
+    const [tag, now = '', ...statuses] = text(answer.reply).split(' ')
     word(tag, ['stored'])
-    const all = text(statuses).split(' ')
-    const stored = { createdAt: iso(text(now)), cursor: formatCursor(epoch, 1) }
+    const all = statusesOfJobs(answer.groups, statuses)
+    const stored = { createdAt: iso(now), cursor: formatCursor(answer.epoch, 1) }
     let first = 0
     return submissions.map((submission) => {
       const jobs = receipts(submission, all, first, stored)
@@ -83,38 +83,40 @@ export class Submitter {
   }
 
   async #storeOnce(submission: Submission, record: string, bodyHash: string): Promise<SubmitReceipt> {
-    const header = [record, bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
-    const { reply, epoch } = await this.#send(record, header, [submission], ANSWER_MS)
-    const [tag, second, statuses] = list(reply)
+    const header = [bodyHash, this.#epoch(), IDEMPOTENCY_TTL_MS]
+    const { reply, epoch, groups } = await this.#send(record, header, [submission], ANSWER_MS)
+    const answer = text(reply)
+    const [tag, now = '', ...statuses] = answer.split(' ')
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
       case 'stored': {
-        const stored = { createdAt: iso(text(second)), cursor: formatCursor(epoch, 1) }
-        return { jobs: receipts(submission, text(statuses).split(' '), 0, stored), replayed: false }
+        const stored = { createdAt: iso(now), cursor: formatCursor(epoch, 1) }
+        const all = statusesOfJobs(groups, statuses)
+        return { jobs: receipts(submission, all, 0, stored), replayed: false }
       }
       case 'replayed': {
-        const jobs = decodeRecord(text(second))
+        const jobs = decodeRecord(answer.slice('replayed '.length))
         // Where this very call was sent twice, it replays itself.
-        return { jobs, replayed: jobs[0]?.jobId !== submission.jobs[0]?.id }
+        return { jobs, replayed: jobs[0]?.jobId !== submission.ids[0] }
       }
       case 'mismatch':
         throw new IdempotencyMismatch('the idempotency key was used with another body')
     }
   }
 
-  #send(
+  async #send(
     record: string | null,
     header: readonly (string | number)[],
     submissions: readonly Submission[],
     deadlineMs: number,
-  ): Promise<Answer> {
+  ): Promise<Answer & { readonly groups: readonly number[] }> {
     const partition = this.#keys.partitionForSubmission(record)
-    const groups = groupsOf(submissions)
-    const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
-    const token = newToken()
-    return this.#commands.repeat((left, again) => {
-      const args = [...header, again ? 'again' : '', token, amount, ...groups]
-      return this.#commands.run(SCRIPTS.submit, partition, args, left)
+    giveIds(submissions)
+    const { args, groups } = groupsOf(submissions)
+    const answer = await this.#commands.repeat((left, again) => {
+      const all = [again ? 'again' : '', record ?? '', ...header, ...args]
+      return this.#commands.run(SCRIPTS.submit, partition, all, left)
     }, deadlineMs)
+    return { ...answer, groups }
   }
 }
 
@@ -124,45 +126,68 @@ function encode(jobs: readonly NewJob[]): Submission {
     const json = JSON.stringify(payload)
     characters += json.length
     const extras = encodeWhen(when) + encodeTags(tags)
-    return { id: newJobId(), type, kind: encodeKind(type, policy), extras, payload: json }
+    return { type, kind: encodeKind(type, policy), extras, payload: json }
   })
-  return { jobs: encoded, characters }
+  return { jobs: encoded, ids: [], characters }
 }
 
-/** Jobs that follow each other and are alike but for id and payload are told once what they have in common. */
-function groupsOf(submissions: readonly Submission[]): (string | number)[] {
-  const args: (string | number)[] = []
+/** The jobs of a call share one place in line, and stand there by their ids: so these ascend. */
+function giveIds(submissions: readonly Submission[]): void {
+  const amount = submissions.reduce((sum, { jobs }) => sum + jobs.length, 0)
+  const all = Array.from({ length: amount }, () => newJobId()).sort()
+  let next = 0
+  for (const { jobs, ids } of submissions) {
+    ids.push(...all.slice(next, next + jobs.length))
+    next += jobs.length
+  }
+}
+
+/**
+ * Jobs that follow each other and are alike but for id and payload are told once what they have in common. `groups`: how
+ * many are in each.
+ */
+function groupsOf(submissions: readonly Submission[]): { args: string[]; groups: number[] } {
+  const args: string[] = []
+  const groups: number[] = []
   let first: EncodedJob | undefined
   let amountAt = 0
   let amount = 0
-  for (const { jobs } of submissions) {
-    for (const job of jobs) {
+  for (const { jobs, ids } of submissions) {
+    for (const [index, job] of jobs.entries()) {
       if (first === undefined || job.kind !== first.kind || job.extras !== first.extras) {
         first = job
-        amountAt = args.push(job.kind, job.extras, 0) - 1
+        amountAt = args.push(job.kind, '') - 1
         amount = 0
+        groups.push(0)
       }
-      args[amountAt] = ++amount
-      args.push(job.id, job.payload)
+      amount += 1
+      args[amountAt] = `${amount}${job.extras}`
+      groups[groups.length - 1] = amount
+      args.push(ids[index] ?? '', job.payload)
     }
   }
-  return args
+  return { args, groups }
 }
 
 function encodeWhen(when: NewJob['when']): string {
-  if ('runAt' in when) return `@${when.runAt}`
-  return when.delayMs > 0 ? `+${when.delayMs}` : ''
+  if ('runAt' in when) return ` @${when.runAt}`
+  return when.delayMs > 0 ? ` +${when.delayMs}` : ''
+}
+
+/** The script answers one status a group. */
+function statusesOfJobs(groups: readonly number[], statuses: readonly string[]): string[] {
+  return statuses.flatMap((status, group) => new Array<string>(groups[group] ?? 0).fill(status))
 }
 
 /** Of a submission whose statuses begin at `first` in those of the call. */
 function receipts(
-  { jobs }: Submission,
+  { jobs, ids }: Submission,
   statuses: readonly string[],
   first: number,
   { createdAt, cursor }: Pick<SubmittedJob, 'createdAt' | 'cursor'>,
 ): SubmittedJob[] {
-  return jobs.map(({ id, type }, index) => ({
-    jobId: id,
+  return jobs.map(({ type }, index) => ({
+    jobId: ids[index] ?? '',
     type,
     status: word(statuses[first + index], JOB_STATUSES),
     createdAt,
@@ -183,10 +208,6 @@ function decodeRecord(record: string): SubmittedJob[] {
       cursor: formatCursor(epoch, 1),
     }
   })
-}
-
-function idsOf({ jobs }: Submission): string[] {
-  return jobs.map(({ id }) => id)
 }
 
 /** The same for every process, and another one for every pair of owner and key. */

@@ -5,6 +5,6 @@
 -- Reply 'announced'
 -- Events none
 --@include base
-local id, life, text = argument(), tonumber(argument()), argument()
+local id, life, text = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 call('HSET', prefix .. 'presences', id, digits(now + life) .. ' ' .. text)
 return 'announced'

@@ -6,11 +6,14 @@
 -- Reply { 'ok', row of the job (lib/read.lua) }, { 'not_found' } or { 'already_finished' }
 -- Events cancelled, or cancelling (once)
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include events
+--@include trim
 --@include read
-local id = argument()
-local job = job_key(id)
+local id = ARGV[1]
+local job = job_prefix .. id
 local state, kind_text = unpack(call('HMGET', job, 'state', 'kind'))
 local last_seq, status, detail = live_state(state)
 if not last_seq then return { 'not_found' } end
@@ -23,12 +26,12 @@ local function record(new_state, event)
 end
 
 if status == 'processing' then
-  allow_when_out_of_memory()
+--@include out_of_memory
   record(' cancelling ' .. detail, now_text .. ' cancelling')
   local worker = string.match(detail, '^(.*)/')
-  call('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. detail)
+  call('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. detail .. '.' .. id)
 elseif status == 'scheduled' or status == 'queued' then
-  allow_when_out_of_memory()
+--@include out_of_memory
   local kind = kind_of(kind_text)
   if status == 'scheduled' then
     call('ZREM', prefix .. 'scheduled', id)
@@ -40,7 +43,7 @@ elseif status == 'scheduled' or status == 'queued' then
   record(' cancelled ' .. expires, now_text .. ' cancelled - ' .. expires)
   count(status, kind.type, -1)
   count('cancelled', kind.type, 1)
-  store_counts()
+--@include store_counts
 elseif status ~= 'cancelling' then
   return { 'already_finished' }
 end

@@ -1,17 +1,17 @@
 -- Claims jobs where there is nothing to settle. Works when Redis is out of memory.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  number of claims, then of each: lib/claim.lua
--- Reply { reply of each claim }
+-- ARGV  number of claims, then of each: lib/claims.lua
+-- Reply what lib/claims.lua says of each claim
 -- Events claimed
 --@include base
---@include counts
---@include events
+--@include states
 --@include fence
+--@include counts
 --@include pools
 --@include leases
---@include claim
-allow_when_out_of_memory()
-local claims = claim_all()
-store_counts()
-return claims
+--@include out_of_memory
+local arguments, at, reply = ARGV, 0, {}
+--@include claims
+--@include store_counts
+return reply

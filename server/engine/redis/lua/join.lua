@@ -5,16 +5,16 @@
 -- Reply 'joined'
 -- Events none
 --@include base
---@include pools
---@include queues
-local pool = argument()
-call('ZADD', prefix .. 'pools', now, pool)
+local pool = ARGV[1]
+local routes = prefix .. 'routes'
+call('HSET', prefix .. 'pools', pool, now_text)
 for n = 2, #ARGV do
   local type = ARGV[n]
+  local route = call('HGET', routes, type) or 'new'
   call('SADD', prefix .. 'pool:' .. pool, type)
-  call('SADD', prefix .. 'pools:' .. type, pool)
-  if call('ZCARD', prefix .. 'queue:' .. type) > 0 and call('SISMEMBER', prefix .. 'paused', type) == 0 then
-    call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn(n), type)
+  if not string.find(route .. ' ', ' ' .. pool .. ' ', 1, true) then call('HSET', routes, type, route .. ' ' .. pool) end
+  if string.sub(route, 1, 6) ~= 'paused' and call('ZCARD', prefix .. 'queue:' .. type) > 0 then
+    call('ZADD', prefix .. 'ready:' .. pool, 'NX', clock[1] .. string.format('%06d', clock[2]), type)
   end
 end
 return 'joined'

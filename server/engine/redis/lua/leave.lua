@@ -5,9 +5,9 @@
 -- Reply 'left'
 -- Events none
 --@include base
---@include pools
-local pool, member = argument(), argument()
-if call('ZREM', prefix .. 'idle:' .. pool, member) == 0 then
+--@include wake
+local pool, entry = ARGV[1], ARGV[2]
+if call('ZREM', prefix .. 'idle:' .. pool, entry) == 0 then
   for _, type in ipairs(call('ZRANGE', prefix .. 'ready:' .. pool, 0, 9)) do
     if call('ZCARD', prefix .. 'queue:' .. type) > 0 and wake(pool, type) then break end
   end

@@ -2,16 +2,19 @@
 -- bytes, so a page may hold fewer than asked for.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  order below which to begin ('' at the newest), most jobs, number of types and types (any of them), number of
+-- ARGV  the job behind which to begin ('' at the newest): its order, its id; most jobs, number of types and types (any of them), number of
 --       statuses and statuses (any), number of tags and tags as JSON (all; found in the text, so the reader checks again)
--- Reply { order at which the next page begins or '', { { id, row (lib/read.lua) }, … } }
+-- Reply { `<order> <id>` of the job behind which the next page begins or '', { { id, row (lib/read.lua) }, … } }
 -- Events none
 --@include base
+--@include arguments
+--@include states
+--@include kinds
 --@include read
 local MOST_LOOKED_AT = 1000
 local LARGEST_REPLY = 4194304
 
-local before, limit = argument(), tonumber(argument())
+local before, before_id, limit = argument(), argument(), tonumber(argument())
 local function set_of_arguments()
   local amount, set = tonumber(argument()), {}
   for _ = 1, amount do set[argument()] = true end
@@ -23,7 +26,7 @@ local number_of_tags = tonumber(argument())
 for n = 1, number_of_tags do tags[n] = argument() end
 
 local function matches(id)
-  local state, kind, born = unpack(call('HMGET', job_key(id), 'state', 'kind', 'born'))
+  local state, kind, born = unpack(call('HMGET', job_prefix .. id, 'state', 'kind', 'born'))
   local seq, status = live_state(state)
   if not seq then return false end
   if status == 'cancelling' then status = 'processing' end
@@ -34,22 +37,30 @@ local function matches(id)
   return true
 end
 
+local jobs = prefix .. 'jobs'
+local first = 0
+if before ~= '' then
+  local rank = call('ZREVRANK', jobs, before_id)
+  -- Where that job is gone, behind all that were submitted later: those that shared its order come once more.
+  first = rank and rank + 1 or call('ZCOUNT', jobs, '(' .. before, '+inf')
+end
+local page_order, page_id = before, before_id
 local found, bytes, looked_at = {}, 0, 0
 while looked_at < MOST_LOOKED_AT do
-  local highest = before == '' and '+inf' or '(' .. before
-  local entries = call('ZREVRANGEBYSCORE', prefix .. 'jobs', highest, '-inf', 'WITHSCORES', 'LIMIT', 0, 100)
+  local entries = call('ZREVRANGE', jobs, first + looked_at, first + looked_at + 99, 'WITHSCORES')
   for at = 1, #entries, 2 do
     local id, order = entries[at], entries[at + 1]
-    if matches(id) then
+    local is_earlier = order ~= before or id < before_id
+    if is_earlier and matches(id) then
       -- Known only now that a further job exists: the page before it ends here.
-      if #found == limit or bytes > LARGEST_REPLY then return { before, found } end
+      if #found == limit or bytes > LARGEST_REPLY then return { page_order .. ' ' .. page_id, found } end
       local row = read_job(id)
       bytes = bytes + #row[2] + #row[3]
       found[#found + 1] = { id, row }
     end
-    before = order
+    page_order, page_id = order, id
   end
   if #entries < 200 then return { '', found } end
   looked_at = looked_at + 100
 end
-return { before, found }
+return { page_order .. ' ' .. page_id, found }

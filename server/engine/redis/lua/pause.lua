@@ -5,17 +5,25 @@
 -- Reply 'paused' or 'resumed'
 -- Events none
 --@include base
---@include pools
---@include queues
-local action, type = argument(), argument()
+--@include wake
+local action, type = ARGV[1], ARGV[2]
+local routes = prefix .. 'routes'
 call('HSETNX', prefix .. 'types', type, '')
+local status, route = string.match(call('HGET', routes, type) or 'open', '^(%a+)(.*)')
 if action == 'pause' then
-  call('SADD', prefix .. 'paused', type)
-  for _, pool in ipairs(call('SMEMBERS', prefix .. 'pools:' .. type)) do
-    call('ZREM', prefix .. 'ready:' .. pool, type)
-  end
+  call('HSET', routes, type, 'paused' .. route)
+  for pool in string.gmatch(route, '%S+') do call('ZREM', prefix .. 'ready:' .. pool, type) end
   return 'paused'
 end
+call('HSET', routes, type, 'open' .. route)
 local queued = call('ZCARD', prefix .. 'queue:' .. type)
-if call('SREM', prefix .. 'paused', type) == 1 and queued > 0 then offer(type, queued, 0) end
+if status == 'paused' and queued > 0 then
+  local turn = clock[1] .. string.format('%06d', clock[2])
+  for pool in string.gmatch(route, '%S+') do
+    call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn, type)
+    for _ = 1, queued do
+      if not wake(pool, type) then break end
+    end
+  end
+end
 return 'resumed'

@@ -5,10 +5,11 @@
 -- Reply { { seq, status } or 'missing' of each }
 -- Events none
 --@include base
+--@include states
 --@include read
 local positions = {}
 for n, id in ipairs(ARGV) do
-  local seq, status = live_state(call('HGET', job_key(id), 'state'))
+  local seq, status = live_state(call('HGET', job_prefix .. id, 'state'))
   if status == 'cancelling' then status = 'processing' end
   positions[n] = seq and { seq, status } or 'missing'
 end

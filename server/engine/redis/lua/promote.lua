@@ -5,11 +5,14 @@
 -- Reply { promoted, ms until the next one is due or '' }
 -- Events promoted
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include events
---@include pools
+--@include trim
+--@include places
 --@include queues
-local limit = tonumber(argument())
+local limit = tonumber(ARGV[1])
 local scheduled = prefix .. 'scheduled'
 local due = call('ZRANGEBYSCORE', scheduled, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, limit)
 
@@ -23,7 +26,8 @@ if #ids > 0 then
   end
   table.sort(jobs, function(one, other)
     if one.due ~= other.due then return one.due < other.due end
-    return one.order < other.order
+    if one.order ~= other.order then return one.order < other.order end
+    return one.id < other.id
   end)
   call('ZREM', scheduled, unpack(ids))
 end
@@ -31,11 +35,11 @@ end
 local promoted = 0
 for _, entry in ipairs(jobs) do
   local id = entry.id
-  local job = job_key(id)
+  local job = job_prefix .. id
   local state, kind_text, born = unpack(call('HMGET', job, 'state', 'kind', 'born'))
   if state then
     local kind = kind_of(kind_text)
-    local place = place_of(kind, next_orders(1))
+    local place = next_place(kind)
     local seq_number = parse_state(state) + 1
     local seq = digits(seq_number)
     local event = now_text .. ' promoted'
@@ -47,8 +51,9 @@ for _, entry in ipairs(jobs) do
     promoted = promoted + 1
   end
 end
-store_counts()
-store_queued()
+--@include idle
+--@include store_queued
+--@include store_counts
 
 local next_due = call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 return { promoted, next_due and math.max(0, tonumber(next_due) - now) or '' }

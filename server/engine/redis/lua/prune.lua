@@ -6,22 +6,34 @@
 -- Reply pruned
 -- Events none; publishes `gone expired`
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include forget
 local POOL_LIFE_MS = 600000
-local limit = tonumber(argument())
+local limit = tonumber(ARGV[1])
 local pruned = 0
 for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf', now_text, 'LIMIT', 0, limit)) do
   forget(id, 'expired')
   pruned = pruned + 1
 end
-store_counts()
+--@include store_counts
 
-for _, pool in ipairs(call('ZRANGEBYSCORE', prefix .. 'pools', '-inf', now - POOL_LIFE_MS)) do
-  for _, type in ipairs(call('SMEMBERS', prefix .. 'pool:' .. pool)) do
-    call('SREM', prefix .. 'pools:' .. type, pool)
+local routes = prefix .. 'routes'
+local pools = call('HGETALL', prefix .. 'pools')
+for at = 1, #pools, 2 do
+  local pool, heard = pools[at], pools[at + 1]
+  if now - heard >= POOL_LIFE_MS then
+    for _, type in ipairs(call('SMEMBERS', prefix .. 'pool:' .. pool)) do
+      local route = ''
+      for word in string.gmatch(call('HGET', routes, type), '%S+') do
+        if word ~= pool then route = route .. word .. ' ' end
+      end
+      call('HSET', routes, type, route)
+    end
+    call('DEL', prefix .. 'pool:' .. pool, prefix .. 'ready:' .. pool, prefix .. 'idle:' .. pool)
+    call('SREM', prefix .. 'waiting', pool)
+    call('HDEL', prefix .. 'pools', pool)
   end
-  call('DEL', prefix .. 'pool:' .. pool, prefix .. 'ready:' .. pool, prefix .. 'idle:' .. pool)
-  call('ZREM', prefix .. 'pools', pool)
 end
 return pruned

@@ -8,6 +8,8 @@
 --       'missing'; or 'later' }
 -- Events none
 --@include base
+--@include arguments
+--@include states
 --@include read
 local LARGEST_REPLY = 4194304
 

@@ -5,13 +5,15 @@
 -- Reply 'removed', 'not_found' or 'not_finished'
 -- Events none; publishes `gone removed`
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include read
 --@include forget
-local id = argument()
-local seq, status = live_state(call('HGET', job_key(id), 'state'))
+local id = ARGV[1]
+local seq, status = live_state(call('HGET', job_prefix .. id, 'state'))
 if not seq then return 'not_found' end
 if not TERMINAL[status] then return 'not_finished' end
 forget(id, 'removed')
-store_counts()
+--@include store_counts
 return 'removed'

@@ -6,16 +6,18 @@
 -- Reply rescued
 -- Events rescued, stalled or cancelled
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include events
---@include pools
+--@include trim
 --@include queues
-local limit = tonumber(argument())
+local limit = tonumber(ARGV[1])
 local leases = prefix .. 'leases'
 local rescued = 0
 
 local function rescue(id)
-  local job = job_key(id)
+  local job = job_prefix .. id
   local state, kind_text, born, stalls = unpack(call('HMGET', job, 'state', 'kind', 'born', 'stalls'))
   if not state then return end
   local kind = kind_of(kind_text)
@@ -28,7 +30,7 @@ local function rescue(id)
     status = 'queued'
     event = now_text .. ' rescued ' .. new_stalls
     call('HSET', job, 'state', seq .. ' queued', seq, event, 'stalls', new_stalls)
-    enqueue(kind.type, place_in(born), id)
+    enqueue(kind.type, string.match(born, ' (%d+)'), id)
   else
     local expires = digits(now + kind.retention)
     if last_status == 'cancelling' then
@@ -50,11 +52,12 @@ local function rescue(id)
   rescued = rescued + 1
 end
 
-allow_when_out_of_memory()
+--@include out_of_memory
 for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)) do
   call('ZREM', leases, id)
   rescue(id)
 end
-store_counts()
-store_queued()
+--@include idle
+--@include store_queued
+--@include store_counts
 return rescued

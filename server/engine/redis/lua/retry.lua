@@ -5,20 +5,23 @@
 -- Reply { 'ok', row of the job (lib/read.lua) }, { 'not_found' } or { 'not_retryable' }
 -- Events retried
 --@include base
+--@include states
+--@include kinds
 --@include counts
 --@include events
---@include pools
+--@include trim
+--@include places
 --@include queues
 --@include read
-local id = argument()
-local job = job_key(id)
+local id = ARGV[1]
+local job = job_prefix .. id
 local state, kind_text, born = unpack(call('HMGET', job, 'state', 'kind', 'born'))
 local last_seq, status = live_state(state)
 if not last_seq then return { 'not_found' } end
 if status ~= 'failed' and status ~= 'cancelled' then return { 'not_retryable' } end
 
 local kind = kind_of(kind_text)
-local place = place_of(kind, next_orders(1))
+local place = next_place(kind)
 local seq = last_seq + 1
 local event = now_text .. ' retried'
 call('HDEL', job, 'attempt', 'stalls', 'progress', 'failure')
@@ -27,7 +30,8 @@ call('ZREM', prefix .. 'expiring', id)
 trim_status_events(job, seq)
 publish(id, digits(seq), event)
 count(status, kind.type, -1)
-store_counts()
 enqueue(kind.type, place, id)
-store_queued()
+--@include idle
+--@include store_queued
+--@include store_counts
 return { 'ok', (read_job(id)) }

@@ -2,125 +2,151 @@
 -- nothing more. Works when Redis is out of memory.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  number of settlements, then of each: id, lease, where there are any 'reported' and its unsent
---       events (lib/runs.lua), outcome, and with
+-- ARGV  number of settlements, then of each: id, lease (or '' for that of the one before), where there are any 'reported'
+--       and its unsent events (lib/reports.lua), outcome, and with
 --         completed: the result (JSON)
 --         failed: the failure (JSON)
 --         rescheduled: the failure (JSON), delay in ms
---       number of claims, then of each: lib/claim.lua
--- Reply { statuses that the jobs took, or 'stale', with spaces in between; { reply of each claim } }
+--       number of claims, then of each: lib/claims.lua
+-- Reply { statuses that the jobs took, or 'stale', with spaces in between; what lib/claims.lua says of each claim }
 -- Events completed, failed, rescheduled, cancelled or released; claimed
 --@include base
+--@include states
+--@include fence
 --@include counts
 --@include events
---@include fence
---@include runs
 --@include pools
---@include queues
 --@include leases
---@include claim
+--@include out_of_memory
 local LARGEST_FIELD = 64
-local STATUS_AFTER = {
-  completed = 'completed', failed = 'failed', rescheduled = 'scheduled', cancelled = 'cancelled', released = 'queued',
-}
+local arguments, at = ARGV, 1
 
-local settled, expiring = {}, {}
-
--- Of a lease that is no longer held: the status that the job took if this very lease settled it, or 'stale'.
-local function earlier_verdict(id, token)
-  if token == '' then return 'stale' end
-  local fields = call('HGETALL', job_key(id))
-  for at = 1, #fields, 2 do
-    if tonumber(fields[at]) then
-      local word, settled_by = string.match(fields[at + 1], '^%d+ (%a+) (%S+)')
-      if settled_by == token and STATUS_AFTER[word] then return STATUS_AFTER[word] end
-    end
-  end
-  return 'stale'
+local function status_after(outcome)
+  if outcome == 'released' then return 'queued' end
+  if outcome == 'rescheduled' then return 'scheduled' end
+  return outcome
 end
 
--- What comes with an outcome.
-local function outcome_arguments(outcome)
-  if outcome == 'completed' or outcome == 'failed' then return argument() end
-  if outcome == 'rescheduled' then return argument(), argument() end
-end
+local verdicts, settled, expiring = {}, {}, {}
+-- Type -> { place, id, place, id, … } of the jobs to be queued.
+local queueing = {}
+-- Of the kind of the job at hand: its type, for how long its jobs are kept, and until when. Most follow one of their kind.
+local last_kind, type, retention, expires
+-- The state and event of a first run's completion, where those of the job before were these too.
+local completed_state, completed_event
+-- The lease of the settlement at hand, its token, and the state of a first run under it that has reported nothing.
+local lease, token, first_state
 
-local function settle()
-  local id, lease, outcome = next_arguments(3)
-  local job = job_key(id)
-  local state, kind_text = unpack(call('HMGET', job, 'state', 'kind'))
-  local last_seq, last_status = run_of(state, lease)
-  local token = string.match(lease, '/(.*)$') or ''
-  if not last_seq then
-    if outcome == 'reported' then
-      skip_reported()
-      outcome = argument()
-    end
-    outcome_arguments(outcome)
-    return earlier_verdict(id, token)
+for n = 1, arguments[1] do
+  local id, outcome = arguments[at + 1], arguments[at + 3]
+  if arguments[at + 2] ~= '' then
+    lease = arguments[at + 2]
+    token = string.match(lease, '/(.*)$') or ''
+    first_state = '2 processing ' .. lease
+    completed_state = nil
   end
-  local kind = kind_of(kind_text)
-  local seq_number = last_seq + 1
+  at = at + 3
+  local job = job_prefix .. id
+  local state, kind = unpack(call('HMGET', job, 'state', 'kind'))
+  -- Nearly always it is that first run. Comparing takes less than taking apart.
+  local last_seq, last_status = 2, 'processing'
+  if state ~= first_state then last_seq, last_status = run_of(state, lease) end
   if outcome == 'reported' then
-    seq_number = store_reported(id, job, last_seq) + 1
-    outcome = argument()
+--@include reports
+    outcome = arguments[at + 1]
+    at = at + 1
   end
-  local seq = digits(seq_number)
-  local detail, delay = outcome_arguments(outcome)
-  local cancelling = last_status == 'cancelling'
-  if cancelling and outcome ~= 'completed' then outcome = 'cancelled' end
-  local status = STATUS_AFTER[outcome]
-  local event, result
-  if outcome == 'released' then
-    event = now_text .. ' released ' .. token
-    call('HSET', job, 'state', seq .. ' queued', seq, event)
-    enqueue(kind.type, place_in(call('HGET', job, 'born')), id)
-  elseif outcome == 'rescheduled' then
-    local due = digits(now + tonumber(delay))
-    local attempt = digits((call('HGET', job, 'attempt') or '1') + 1)
-    event = now_text .. ' rescheduled ' .. token .. ' ' .. attempt .. ' ' .. due .. ' ' .. detail
-    call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
-    call('ZADD', prefix .. 'scheduled', due, id)
+  local detail, delay
+  if outcome == 'completed' or outcome == 'failed' or outcome == 'rescheduled' then
+    detail = arguments[at + 1]
+    at = at + 1
+  end
+  if outcome == 'rescheduled' then
+    delay = arguments[at + 1]
+    at = at + 1
+  end
+
+  if not last_seq then
+    -- What the job became if this very lease settled it.
+    verdicts[n] = 'stale'
+    local fields = token ~= '' and call('HGETALL', job) or {}
+    for field = 1, #fields, 2 do
+      local word, settled_by = string.match(fields[field + 1], '^%d+ (%a+) (%S+)')
+      if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end
+    end
   else
-    local expires = digits(now + kind.retention)
-    local new_state = seq .. ' ' .. status .. ' ' .. expires
-    event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. expires
-    if outcome == 'completed' then
-      result = detail
-      if #detail <= LARGEST_FIELD then
-        call('HSET', job, 'state', new_state, seq, event, 'result', detail)
+    if kind ~= last_kind then
+      local last_retention = retention
+      type, retention = string.match(kind, '^(%S+) %d %d+ (%d+)')
+      if retention ~= last_retention then
+        expires = digits(now + retention)
+        completed_state = nil
+      end
+      last_kind = kind
+    end
+    local seq_number = last_seq + 1
+    local seq = seq_number == 3 and '3' or digits(seq_number)
+    local cancelling = last_status == 'cancelling'
+    if cancelling and outcome ~= 'completed' then outcome = 'cancelled' end
+    local status = status_after(outcome)
+    local event, result
+    if outcome == 'released' then
+      event = now_text .. ' released ' .. token
+      call('HSET', job, 'state', seq .. ' queued', seq, event)
+      local entries = queueing[type] or {}
+      queueing[type] = entries
+      entries[#entries + 1] = string.match(call('HGET', job, 'born'), ' (%d+)')
+      entries[#entries + 1] = id
+    elseif outcome == 'rescheduled' then
+      local due = digits(now + delay)
+      local attempt = digits((call('HGET', job, 'attempt') or '1') + 1)
+      event = now_text .. ' rescheduled ' .. token .. ' ' .. attempt .. ' ' .. due .. ' ' .. detail
+      call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
+      call('ZADD', prefix .. 'scheduled', due, id)
+    else
+      local new_state = completed_state
+      event = completed_event
+      if not new_state or seq_number ~= 3 or outcome ~= 'completed' then
+        new_state = seq .. ' ' .. status .. ' ' .. expires
+        event = now_text .. ' ' .. outcome .. ' ' .. token .. ' ' .. expires
+        if seq_number == 3 and outcome == 'completed' then completed_state, completed_event = new_state, event end
+      end
+      if outcome == 'completed' then
+        result = detail
+        if #detail <= LARGEST_FIELD then
+          call('HSET', job, 'state', new_state, seq, event, 'result', detail)
+        else
+          call('HSET', job, 'state', new_state, seq, event)
+          call('SET', prefix .. 'result:' .. id, detail)
+        end
+        if cancelling then call('HSET', job, 'cancel', 1) end
+      elseif outcome == 'failed' then
+        event = event .. ' ' .. detail
+        call('HSET', job, 'state', new_state, seq, event, 'failure', detail)
       else
         call('HSET', job, 'state', new_state, seq, event)
-        call('SET', prefix .. 'result:' .. id, detail)
       end
-      if cancelling then call('HSET', job, 'cancel', 1) end
-    elseif outcome == 'failed' then
-      event = event .. ' ' .. detail
-      call('HSET', job, 'state', new_state, seq, event, 'failure', detail)
-    else
-      call('HSET', job, 'state', new_state, seq, event)
+      expiring[#expiring + 1] = expires
+      expiring[#expiring + 1] = id
     end
-    expiring[#expiring + 1] = expires
-    expiring[#expiring + 1] = id
+    settled[#settled + 1] = id
+    if seq_number > 3 then
+--@include trim
+      trim_status_events(job, seq_number)
+    end
+    publish(id, seq, event, result)
+    count('processing', type, -1)
+    count(status, type, 1)
+    verdicts[n] = status
   end
-  settled[#settled + 1] = id
-  trim_status_events(job, seq_number)
-  publish(id, seq, event, result)
-  count('processing', kind.type, -1)
-  count(status, kind.type, 1)
-  return status
-end
-
-allow_when_out_of_memory()
-local verdicts = {}
-local number_of_settlements = tonumber(argument())
-for n = 1, number_of_settlements do
-  verdicts[n] = settle()
 end
 if #settled > 0 then call('ZREM', prefix .. 'leases', unpack(settled)) end
 if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end
-store_queued()
-
-local claims = claim_all()
-store_counts()
-return { table.concat(verdicts, ' '), claims }
+if next(queueing) then
+--@include idle
+--@include store_queued
+end
+local reply = { table.concat(verdicts, ' ') }
+--@include claims
+--@include store_counts
+return reply

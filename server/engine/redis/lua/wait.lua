@@ -7,13 +7,12 @@
 -- Events none
 --@include base
 --@include pools
---@include leases
-local pool, member = argument(), argument()
-if not keep_pool(pool) then return 'unknown_pool' end
+local pool, entry = ARGV[1], ARGV[2]
+if not keep_pool(pool, now_text) then return 'unknown_pool' end
 
 -- This very call was carried out before, and a job handed over since: the claim brings it.
-local worker, claim_id = waits_under(member)
-if worker and call('EXISTS', claim_key(worker, claim_id)) == 1 then return 'work' end
+local worker, claim_id = string.match(entry, '^(%S+) (%S+)/%d+ ')
+if worker and call('EXISTS', prefix .. 'claim:' .. worker .. ':' .. claim_id) == 1 then return 'work' end
 
 local ready = prefix .. 'ready:' .. pool
 local first = 0
@@ -21,7 +20,7 @@ while true do
   local types = call('ZRANGE', ready, first, first + 99)
   if #types == 0 then break end
   for _, type in ipairs(types) do
-    if not has_room(member, type) then
+    if string.find(entry, ' ' .. type .. ' ', 1, true) then
       first = first + 1
     elseif call('ZCARD', prefix .. 'queue:' .. type) > 0 then
       return 'work'
@@ -30,5 +29,6 @@ while true do
     end
   end
 end
-call('ZADD', prefix .. 'idle:' .. pool, turn(0), member)
+call('ZADD', prefix .. 'idle:' .. pool, clock[1] .. string.format('%06d', clock[2]), entry)
+call('SADD', prefix .. 'waiting', pool)
 return 'waiting'

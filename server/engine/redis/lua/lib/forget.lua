@@ -1,6 +1,6 @@
 -- Forgets a terminal job with everything that belongs to it, and tells whoever watches it why.
 local function forget(id, reason)
-  local job = job_key(id)
+  local job = job_prefix .. id
   local state, kind = unpack(call('HMGET', job, 'state', 'kind'))
   if state then
     local _, status = parse_state(state)

@@ -14,7 +14,7 @@ local function live_state(state)
 end
 
 local function read_job(id)
-  local fields = call('HGETALL', job_key(id))
+  local fields = call('HGETALL', job_prefix .. id)
   local has = {}
   for at = 1, #fields, 2 do has[fields[at]] = fields[at + 1] end
   local seq, status = live_state(has.state)
