@@ -58,7 +58,7 @@ export function createServer(options: {
   async function start(): Promise<void> {
     const engine = await openEngine(config.store, {
       onDown: (reason) => events.emit('store.down', { reason }),
-      onUp: (epoch) => events.emit('store.up', { epoch }),
+      onUp: (epoch, warnings) => events.emit('store.up', { epoch, warnings }),
     })
     services = [engine]
     await engine.start()
