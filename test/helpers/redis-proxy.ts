@@ -12,7 +12,7 @@ export interface RedisProxy {
   readonly url: string
   /** How many connections were made so far. */
   readonly connections: number
-  /** Every published message passes here: delivered once by default; or not at all, twice, or later. */
+  /** Every published message passes here: delivered once by default; it may be not at all, twice, or later. */
   disturb: (message: PassingMessage, deliver: () => void) => void
   /** Holds back everything, in both directions, for this long, in ms. */
   delayMs: number
@@ -38,6 +38,8 @@ interface Loss {
 interface Link {
   readonly client: Socket
   readonly upstream: Socket
+  readonly toClient: SlowLane
+  readonly toUpstream: SlowLane
   subscribes: boolean
   /** Nothing passes any more. */
   swallows: boolean
@@ -56,9 +58,12 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
       client.resetAndDestroy()
       return
     }
+    const upstream = connect(target(), '127.0.0.1')
     const link: Link = {
       client,
-      upstream: connect(target(), '127.0.0.1'),
+      upstream,
+      toClient: new SlowLane(client),
+      toUpstream: new SlowLane(upstream),
       subscribes: false,
       swallows: false,
     }
@@ -84,7 +89,7 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
       for (const command of splitter.push(piece)) {
         const words = wordsOf(command)
         if (words[0]?.toLowerCase() === 'subscribe') link.subscribes = true
-        pass(link.upstream, command)
+        link.toUpstream.pass(command, proxy.delayMs)
         const index = losses.findIndex(({ matches }) => matches(words))
         const [loss] = index === -1 ? [] : losses.splice(index, 1)
         if (loss === undefined) continue
@@ -100,7 +105,7 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
       if (link.swallows) return
       for (const reply of splitter.push(piece)) {
         const deliver = () => {
-          if (!link.swallows) pass(link.client, reply)
+          if (!link.swallows) link.toClient.pass(reply, proxy.delayMs)
         }
         const [kind, channel, text] = link.subscribes ? wordsOf(reply) : []
         if (kind === 'message' && channel !== undefined && text !== undefined) {
@@ -122,14 +127,6 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
       loss.done()
     })
     link.upstream.write(`*2\r\n$4\r\nECHO\r\n$${marker.length}\r\n${marker}\r\n`)
-  }
-
-  function pass(to: Socket, value: Buffer): void {
-    const write = () => {
-      if (!to.destroyed) to.write(value)
-    }
-    if (proxy.delayMs === 0) write()
-    else setTimeout(write, proxy.delayMs)
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -157,4 +154,35 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
     },
   }
   return proxy
+}
+
+/** Delays what it passes on, and keeps its order also when the delay changes. */
+class SlowLane {
+  readonly #socket: Socket
+  #waiting: { readonly value: Buffer; readonly dueAt: number }[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('close', () => clearTimeout(this.#timer))
+  }
+
+  pass(value: Buffer, delayMs: number): void {
+    this.#waiting.push({ value, dueAt: performance.now() + delayMs })
+    if (this.#waiting.length === 1) this.#carry()
+  }
+
+  #carry(): void {
+    for (;;) {
+      const [next] = this.#waiting
+      if (next === undefined || this.#socket.destroyed) return
+      const leftMs = next.dueAt - performance.now()
+      if (leftMs > 0) {
+        this.#timer = setTimeout(() => this.#carry(), leftMs)
+        return
+      }
+      this.#waiting.shift()
+      this.#socket.write(next.value)
+    }
+  }
 }

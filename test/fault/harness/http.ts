@@ -8,6 +8,13 @@ export interface Answer {
   readonly ms: number
 }
 
+export interface CallOptions {
+  /** JSON. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly agent?: Agent | false
+}
+
 /** The server said nothing for as long as it may at most. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
@@ -28,11 +35,11 @@ export function manyCalls(): Agent {
 export function call(
   address: string,
   method: string,
-  { body, agent = false }: { body?: unknown; agent?: Agent | false } = {},
+  { body, headers = {}, agent = false }: CallOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const started = performance.now()
-    const outgoing = request(address, { method, agent }, (incoming) => {
+    const outgoing = request(address, { method, headers, agent }, (incoming) => {
       let text = ''
       incoming.setEncoding('utf8')
       incoming.on('data', (piece: string) => {

@@ -23,13 +23,17 @@ export function isDoubled(history: readonly JobEvent[]): boolean {
   return statuses.some((status, index) => !mayTransition(statuses[index - 1] ?? null, status))
 }
 
-/** What of I1 and I3 does not hold for one job, given what its runs wrote down. */
-export function breachesOfJob(outcome: Outcome, runs: readonly RunNote[]): string[] {
+/**
+ * What of I1 and I3 does not hold for one job, given what its runs wrote down; null where the store may have forgotten
+ * some of them.
+ */
+export function breachesOfJob(outcome: Outcome, runs: readonly RunNote[] | null): string[] {
   if (outcome === null) return ['is lost']
   const { job, history } = outcome
   const breaches: string[] = []
   if (!isTerminal(job.status)) breaches.push(`is ${job.status}`)
   if (isDoubled(history)) breaches.push(`was settled twice: ${statusesOf(history).join(', ')}`)
+  if (runs === null) return breaches
   const begun = runs.filter(({ what }) => what === 'begun')
   const claims = statusesOf(history).filter((status) => status === 'processing').length
   if (begun.length > claims) breaches.push(`began ${begun.length} times after ${claims} claims`)

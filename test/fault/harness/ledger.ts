@@ -18,6 +18,12 @@ export interface Submission {
 export class Ledger {
   /** Ids that were answered with 202. */
   readonly accepted: string[] = []
+  /** When, on `performance.now()`. */
+  readonly acceptedAt = new Map<string, number>()
+  /** Ids of which it is not known whether they were stored. */
+  readonly unknown = new Set<string>()
+  /** Submissions that were cut off with the process that was asked: each may have stored a job. */
+  unanswered = 0
   readonly refusals: Refusal[] = []
   /** Answers that no fault excuses. */
   readonly breaches: string[] = []
@@ -30,11 +36,12 @@ export class Ledger {
     } catch (error) {
       // A process that is gone answers nothing; one that lives does.
       if (error instanceof NoAnswer || node.isAlive) this.breaches.push(`submit: ${String(error)}`)
+      this.unanswered += 1
       return null
     }
     if (answer.status === 202) {
       const { jobId } = SubmitAnswer.parse(answer.body)
-      this.accepted.push(jobId)
+      this.accept(jobId)
       return jobId
     }
     this.#refused(answer)
@@ -47,13 +54,19 @@ export class Ledger {
     const { status, body } = await call(`${node.url}/api/jobs/batch`, 'POST', { body: { jobs } })
     if (status !== 202) throw new Error(`batch: ${status} ${JSON.stringify(body)}`)
     const jobIds = BatchAnswer.parse(body).jobs.map(({ jobId }) => jobId)
-    this.accepted.push(...jobIds)
+    for (const jobId of jobIds) this.accept(jobId)
     return jobIds
+  }
+
+  accept(jobId: string): void {
+    this.accepted.push(jobId)
+    this.acceptedAt.set(jobId, performance.now())
   }
 
   #refused({ status, headers, body, ms }: Answer): void {
     const { code = '', jobId } = (body ?? {}) as { code?: string; jobId?: string }
     this.refusals.push({ status, code, ms })
+    if (jobId !== undefined) this.unknown.add(jobId)
     const isProblem = String(headers['content-type']).startsWith('application/problem+json')
     const isWhole = code === 'unavailable' || (code === 'outcome_unknown' && jobId !== undefined)
     if (status !== 503 || !isProblem || !isWhole || headers['retry-after'] === undefined) {

@@ -64,8 +64,8 @@ export async function openRedisStore(args: readonly string[] = []): Promise<Redi
 
 /** Keys that come and go with processes that live, each with an end of its own. */
 const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presences)/
-/** Kept for good, as soon as there was a job: counters, and what is known of types. */
-const OF_THE_STORE = /^(counts|leases$|order|types|secret:)/
+/** Kept for good, or for a day: counters, what is known of types, and idempotency records. */
+const OF_THE_STORE = /^(counts|leases$|once:|order|types|secret:)/
 
 function isLasting(key: string): boolean {
   return !OF_PROCESSES.test(key) && !OF_THE_STORE.test(key)

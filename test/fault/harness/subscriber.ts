@@ -43,6 +43,11 @@ export class Subscriber {
     return this.#state === 'over'
   }
 
+  /** Of the last thing it was told. */
+  get epoch(): string | null {
+    return this.#cursor === null ? null : parseCursor(this.#cursor).epoch
+  }
+
   get reasons(): SnapshotReason[] {
     return this.sightings.flatMap((one) => (one.saw === 'snapshot' ? [one.reason] : []))
   }
