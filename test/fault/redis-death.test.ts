@@ -4,28 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
-import type { Lab } from './harness/lab.ts'
+import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
 
 const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
 const aof = (fsync: string) => ['--appendonly', 'yes', '--appendfsync', fsync]
 
-/** So many more submissions are accepted, or refused. */
-async function untilMore(lab: Lab, what: 'accepted' | 'refusals', count = 10): Promise<void> {
-  const before = lab.ledger[what].length
-  const isEnough = () => lab.ledger[what].length >= before + count
-  await until(isEnough, { timeoutMs: 15_000, what: `${count} more ${what}` })
-}
-
-async function expectUnready(lab: Lab, why: RegExp): Promise<void> {
-  const { status, body } = await lab.get('/readyz')
-  expect(status).toBe(503)
-  expect(body).toMatchObject({ code: 'unavailable', detail: expect.stringMatching(why) })
-  expect((await lab.get('/healthz')).status).toBe(200)
-}
-
-function expectQuickRefusals(lab: Lab): void {
-  expect(Math.max(...lab.ledger.refusals.map(({ ms }) => ms))).toBeLessThan(2000)
-}
+/** Learns from the store what workers can run: their types are lost with everything else. */
+const KNOWS_NO_TYPES = { JOBCAST_JOBS: '' }
 
 describe('a Redis that dies', () => {
   faultTest(
@@ -92,7 +77,7 @@ describe('a Redis that dies', () => {
     'redis-server kill -9 and restart under load, empty',
     { on: ['redis'], losesHistory: true },
     async (lab) => {
-      await lab.start({ apis: 2, workers: 2 })
+      await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
       lab.load()
       const running = await lab.submit(LONG)
       const watched = lab.watch(running)
@@ -108,7 +93,7 @@ describe('a Redis that dies', () => {
   )
 
   faultTest('FLUSHALL', { on: ['redis'], losesHistory: true }, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
     lab.load()
     const running = await lab.submit(LONG)
     const watched = lab.watch(running)

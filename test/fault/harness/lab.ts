@@ -100,7 +100,8 @@ export class Lab {
   }
 
   /** Starts processes, has each run or watch something, and notes what they hold on to. */
-  async start({ apis = 1, workers = 1, env = {}, workerEnv = () => ({}) }: StartOptions = {}): Promise<void> {
+  async start(options: StartOptions = {}): Promise<void> {
+    const { apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
     if (this.engine === 'sqlite') {
       const node = await this.startNode('all', env)
       this.apis.push(node)
@@ -108,7 +109,7 @@ export class Lab {
     } else {
       const times = (count: number) => Array.from({ length: count }, (_, index) => index)
       const [apiNodes, workerNodes] = await Promise.all([
-        Promise.all(times(apis).map(() => this.startNode('api', env))),
+        Promise.all(times(apis).map(() => this.startNode('api', { ...env, ...apiEnv }))),
         Promise.all(times(workers).map((index) => this.startNode('worker', { ...env, ...workerEnv(index) }))),
       ])
       this.apis.push(...apiNodes)
@@ -456,6 +457,7 @@ export interface StartOptions {
   readonly apis?: number
   readonly workers?: number
   readonly env?: Record<string, string>
+  readonly apiEnv?: Record<string, string>
   /** Of one worker, counted from 0. */
   readonly workerEnv?: (index: number) => Record<string, string>
 }
