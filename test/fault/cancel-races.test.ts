@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, type TaskMeta, test } from 'vitest'
 import type { Claim, Engine, Outcome } from '../../server/engine/engine.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
@@ -9,11 +9,11 @@ import { openSqlite } from '../conformance/open-sqlite.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { openWorkbench } from '../helpers/workbench.ts'
 import { isDoubled } from './harness/invariants.ts'
-import { repetitionsOf } from './harness/repetitions.ts'
+import { isSoak } from './harness/repetitions.ts'
+import type { EngineName } from './harness/store.ts'
+import './harness/trial.ts'
 
-const SEEDS = 10_000
-const SEEDS_AT_EVERY_TEST = 100
-const seeds = (share = 1) => Math.ceil(Math.max(SEEDS_AT_EVERY_TEST, repetitionsOf(SEEDS)) / share)
+const SEEDS = isSoak ? 10_000 : 100
 const TIMEOUT_MS = 600_000
 
 let redis: RedisServer
@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const ENGINES: readonly [string, () => Promise<OpenStore>][] = [
+const ENGINES: readonly [EngineName, () => Promise<OpenStore>][] = [
   ['redis', () => openRedis(redis.url)],
   ['sqlite', openSqlite],
 ]
@@ -46,8 +46,9 @@ const race = fc.record({
 
 describe.each(ENGINES)(
   'cancel against finish, against expiry, against timeout, in random order (%s)',
-  (_name, open) => {
-    test('whatever is accepted first as terminal stays', { timeout: TIMEOUT_MS }, async () => {
+  (engineName, open) => {
+    test('whatever is accepted first as terminal stays', { timeout: TIMEOUT_MS }, async ({ task }) => {
+      const passed = trial(task, 'verbs', engineName)
       const store = await open()
       const { engine } = store
       try {
@@ -77,14 +78,16 @@ describe.each(ENGINES)(
             // A settlement that is sent again is answered again: whoever is told of an end is told of this one.
             expect(new Set([...ends, status]).size).toBe(1)
           }),
-          { numRuns: seeds() },
+          { numRuns: SEEDS },
         )
+        passed()
       } finally {
         await store.close()
       }
     })
 
-    test('a worker that runs them ends each once', { timeout: TIMEOUT_MS }, async () => {
+    test('a worker that runs them ends each once', { timeout: TIMEOUT_MS }, async ({ task }) => {
+      const passed = trial(task, 'worker', engineName)
       const bench = await openWorkbench(open)
       const AT_ONCE = 25
       const moments = fc.array(
@@ -120,14 +123,26 @@ describe.each(ENGINES)(
               }),
             )
           }),
-          { numRuns: seeds(AT_ONCE) },
+          { numRuns: SEEDS / AT_ONCE },
         )
+        passed()
       } finally {
         await bench.close()
       }
     })
   },
 )
+
+/** Notes a row of the soak run's table: failed until the function is called that comes back. */
+function trial(task: { meta: TaskMeta }, of: 'verbs' | 'worker', engine: EngineName): () => void {
+  const fault = `cancel against finish, expiry and timeout (${of})`
+  const findings = { jobs: SEEDS, lost: 0, doubled: 0, again: 0, healMs: null }
+  const note = (passed: boolean) => {
+    task.meta.trials = [{ fault, engine, times: SEEDS, passed, ...findings }]
+  }
+  note(false)
+  return () => note(true)
+}
 
 async function claimOne(engine: Engine, leaseMs: number): Promise<Claim> {
   const [run] = await engine.claim(claimRequest({ leaseMs }))

@@ -15,8 +15,8 @@ describe('the embedded engine', () => {
   const kills = isSoak ? repetitionsOf() : 3
 
   faultTest(
-    `kill -9 the process with jobs queued and running, ${kills} times over`,
-    { ...ON_SQLITE, soak: 1 },
+    'kill -9 the process with jobs queued and running, again and again',
+    { ...ON_SQLITE, soak: 1, times: kills },
     async (lab) => {
       await lab.start()
       for (let kill = 1; kill <= kills; kill += 1) {
@@ -25,11 +25,12 @@ describe('the embedded engine', () => {
           payload: { steps: 3, stepMs: 10 },
           options: { maxStalls: 100 },
         })
-        lab.load({ everyMs: 5, options: { maxStalls: 100 } })
+        const load = lab.load({ everyMs: 5, options: { maxStalls: 100 } })
         await lab.untilBegun(first)
         // Later and later in the life of the batch.
         await untilMore(lab, 'accepted', 1 + (kill % 10))
         await lab.api.kill()
+        await load.stop()
         await lab.api.restart()
       }
       lab.over()

@@ -18,6 +18,7 @@ import { byJob, type RunNote, readRuns } from './runs.ts'
 import { breachesOfOrder } from './sightings.ts'
 import { type EngineName, openRedisStore, openSqliteStore, type RedisStore, type Store } from './store.ts'
 import { Subscriber } from './subscriber.ts'
+import type { Findings } from './trial.ts'
 
 export const LEASE_MS = 2000
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
@@ -36,16 +37,6 @@ export interface LabOptions {
   readonly losesHistory?: boolean
   /** Lines of standard error that the fault is meant to bring about. */
   readonly expectedLogs?: readonly RegExp[]
-}
-
-/** What an experiment came to. */
-export interface Findings {
-  readonly jobs: number
-  readonly lost: number
-  readonly doubled: number
-  /** Jobs whose handler began more than once. */
-  readonly again: number
-  readonly healMs: number | null
 }
 
 /**
