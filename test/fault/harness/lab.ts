@@ -8,6 +8,7 @@ import { ListAnswer, PollAnswer } from '../../../shared/api.ts'
 import { parseCursor } from '../../../shared/cursor.ts'
 import { Job } from '../../../shared/job.ts'
 import { isTerminal, type JobStatus } from '../../../shared/status.ts'
+import type { Sentinels } from '../../helpers/sentinels.ts'
 import { until } from '../../helpers/until.ts'
 import { type Footprint, footprintOf, growth } from './footprint.ts'
 import { type Answer, call, manyCalls } from './http.ts'
@@ -16,7 +17,14 @@ import { Ledger, type Submission } from './ledger.ts'
 import { Node } from './node.ts'
 import { byJob, type RunNote, readRuns } from './runs.ts'
 import { breachesOfOrder } from './sightings.ts'
-import { type EngineName, openRedisStore, openSqliteStore, type RedisStore, type Store } from './store.ts'
+import {
+  type EngineName,
+  openRedisStore,
+  openSqliteStore,
+  type RedisStore,
+  type SentinelStore,
+  type Store,
+} from './store.ts'
 import { Subscriber } from './subscriber.ts'
 import type { Findings } from './trial.ts'
 
@@ -78,6 +86,12 @@ export class Lab {
   get redis(): RedisStore {
     if (this.store.engine !== 'redis') throw new Error('this experiment does not run on Redis')
     return this.store as RedisStore
+  }
+
+  /** The sentinels of an experiment that runs under some. */
+  get sentinels(): Sentinels {
+    if (!('sentinels' in this.store)) throw new Error('this experiment does not run under sentinels')
+    return (this.store as SentinelStore).sentinels
   }
 
   get api(): Node {

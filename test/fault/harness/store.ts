@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { openDatabase } from '../../../server/engine/sqlite/database.ts'
 import { type RedisServer, startRedis } from '../../helpers/redis.ts'
 import { type RedisProxy, startRedisProxy } from '../../helpers/redis-proxy.ts'
+import { type Sentinels, startSentinels } from '../../helpers/sentinels.ts'
 import { dataFolder } from '../../helpers/server.ts'
 
 export type EngineName = 'redis' | 'sqlite'
@@ -27,6 +28,12 @@ export interface RedisStore extends Store {
   readonly operator: Redis
 }
 
+/** A master and a replica under sentinels. */
+export interface SentinelStore extends Store {
+  readonly engine: 'redis'
+  readonly sentinels: Sentinels
+}
+
 export interface SqliteStore extends Store {
   readonly engine: 'sqlite'
   readonly folder: string
@@ -43,16 +50,7 @@ export async function openRedisStore(args: readonly string[] = []): Promise<Redi
     proxy,
     operator,
     env: { REDIS_URL: proxy.url },
-    async leftovers() {
-      const keys = await operator.keys('*')
-      const names = keys.map(withoutPrefix).filter(isLasting)
-      for (const key of keys.filter((key) => key.endsWith(':leases'))) {
-        // What keeps the set sorted has no end.
-        const leases = await operator.zrangebyscore(key, '-inf', '(+inf')
-        names.push(...leases.map((jobId) => `the lease of ${jobId}`))
-      }
-      return names.sort()
-    },
+    leftovers: () => lastingKeys(operator),
     checkIntegrity() {},
     async close() {
       operator.disconnect()
@@ -60,6 +58,36 @@ export async function openRedisStore(args: readonly string[] = []): Promise<Redi
       await server.stop()
     },
   }
+}
+
+export async function openSentinelStore(args: readonly string[] = []): Promise<SentinelStore> {
+  const sentinels = await startSentinels(args)
+  return {
+    engine: 'redis',
+    sentinels,
+    env: { REDIS_URL: sentinels.url },
+    async leftovers() {
+      const operator = new Redis((await sentinels.master()).url)
+      try {
+        return await lastingKeys(operator)
+      } finally {
+        operator.disconnect()
+      }
+    },
+    checkIntegrity() {},
+    close: () => sentinels.stop(),
+  }
+}
+
+async function lastingKeys(operator: Redis): Promise<string[]> {
+  const keys = await operator.keys('*')
+  const names = keys.map(withoutPrefix).filter(isLasting)
+  for (const key of keys.filter((key) => key.endsWith(':leases'))) {
+    // What keeps the set sorted has no end.
+    const leases = await operator.zrangebyscore(key, '-inf', '(+inf')
+    names.push(...leases.map((jobId) => `the lease of ${jobId}`))
+  }
+  return names.sort()
 }
 
 /** Keys that come and go with processes that live, each with an end of its own. */
