@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, ROLES } from './auth/auth.ts'
 import { isLoopback } from './auth/loopback.ts'
+import { parseRedisAddress } from './engine/redis/address.ts'
 
 /** Everything that can be set from outside. Times in ms, sizes in bytes. */
 export interface Config {
@@ -73,18 +74,10 @@ const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).o
   error: 'every entry must be an origin such as https://example.com',
 })
 
-/** Anything else in the address would reach the driver as options of its own. */
-const DATABASE = /^(\/\d{0,4})?$/
-
-const redisUrl = z.string().refine((text) => URL.canParse(text) && isRedisAddress(new URL(text)), {
+const redisUrl = z.string().refine((text) => parseRedisAddress(text) !== null, {
   error:
-    'must be an address such as redis://localhost:6379, at most with a user, a password and a database number',
+    'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
 })
-
-function isRedisAddress({ protocol, hostname, pathname, search, hash }: URL): boolean {
-  const plain = search === '' && hash === '' && DATABASE.test(pathname)
-  return plain && hostname !== '' && (protocol === 'redis:' || protocol === 'rediss:')
-}
 
 const Environment = z.object({
   PORT: whole(0, 65_535).optional(),

@@ -40,7 +40,8 @@ export interface ServerEvents {
   'feed.missed': [{ jobId: string }]
   'feed.reset': [{ epoch: string }]
   'store.down': [{ reason: string }]
-  'store.up': [{ epoch: string }]
+  /** It can be used; the warnings say what is at risk with it. */
+  'store.up': [{ epoch: string; warnings: readonly string[] }]
   'http.answered': [{ method: string; route: string; status: number; ms: number }]
   /** Something failed that no caller can be told about. */
   failure: [{ where: string; error: unknown }]

@@ -36,7 +36,10 @@ export function logEvents(events: Events, log: Logger): void {
   )
   events.on('feed.reset', (what) => log.info(what, 'feed reset: everything watched is read again'))
   events.on('store.down', (what) => log.error(what, 'store unavailable'))
-  events.on('store.up', (what) => log.info(what, 'store available'))
+  events.on('store.up', ({ epoch, warnings }) => {
+    log.info({ epoch }, 'store available')
+    for (const warning of warnings) log.warn({ epoch }, warning)
+  })
   events.on('http.answered', (answer) => log[answer.status >= 500 ? 'warn' : 'debug'](answer, 'answered'))
   events.on('failure', ({ where, error }) => log.error({ where, err: error }, 'failure'))
 }

@@ -19,6 +19,7 @@ import { TypeRegistry } from './jobs/registry.ts'
 import { createMaintenance } from './maintenance/maintenance.ts'
 import { createMetrics } from './metrics.ts'
 import { PresenceBoard } from './presence.ts'
+import { TypeKeeper } from './type-keeper.ts'
 import { VERSION } from './version.ts'
 import { createWorker } from './worker/worker.ts'
 
@@ -58,12 +59,13 @@ export function createServer(options: {
   async function start(): Promise<void> {
     const engine = await openEngine(config.store, {
       onDown: (reason) => events.emit('store.down', { reason }),
-      onUp: (epoch) => events.emit('store.up', { epoch }),
+      onUp: (epoch, warnings) => events.emit('store.up', { epoch, warnings }),
     })
     services = [engine]
     await engine.start()
     const registry = new TypeRegistry(engine, definitions, config.retainMs)
-    await engine.registerTypes(registry.registrations())
+    const registrations = registry.registrations()
+    await engine.registerTypes(registrations)
 
     const serves = config.role !== 'worker'
     const works = config.role !== 'api'
@@ -72,7 +74,10 @@ export function createServer(options: {
     const readiness = () => (draining ? 'the process is draining' : null)
 
     // In the order in which they start; they stop in the opposite one.
-    const parts: Service[] = [createMaintenance({ engine, events })]
+    const parts: Service[] = [
+      createMaintenance({ engine, events }),
+      new TypeKeeper({ engine, events, registrations }),
+    ]
     const metrics = createMetrics({ events, engine })
     const auth = await openAuth(engine)
     if (serves) {

@@ -26,8 +26,11 @@ export interface Engine {
   start(): Promise<void>
   /** Tolerates being called twice, and before `start`. */
   stop(): Promise<void>
-  /** Resolves when the store takes writes at this moment; rejects with `Unavailable` and the reason. */
-  check(): Promise<void>
+  /**
+   * Resolves when the store takes writes at this moment, to what is at risk with it all the same, each a sentence for
+   * whoever runs it; rejects with `Unavailable` and the reason.
+   */
+  check(): Promise<readonly string[]>
 
   /**
    * Stores jobs, all or none, in order. Throws `IdempotencyMismatch` where the key was used with another body,

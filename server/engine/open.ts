@@ -8,8 +8,8 @@ export type EngineAddress =
 export interface EngineHooks {
   /** The store went away; why, in one line. */
   readonly onDown?: (reason: string) => void
-  /** It is back, with this epoch. */
-  readonly onUp?: (epoch: string) => void
+  /** It is back, with this epoch, and with what is at risk with it (`Engine.check`). */
+  readonly onUp?: (epoch: string, warnings: readonly string[]) => void
 }
 
 /** The engine for an address, not started yet. Loads only the libraries that this one needs. */

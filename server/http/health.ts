@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { unavailable } from './problem.ts'
 import { NoQuery } from './query.ts'
@@ -28,9 +28,9 @@ export function healthRoutes({ engine, metrics, readiness }: HealthDeps): Route[
       access: 'open',
       query: NoQuery,
       async handle() {
-        const reason = readiness() ?? (await whyStoreIsAway(engine))
+        const reason = readiness()
         if (reason !== null) throw unavailable(reason)
-        return json(200, { status: 'ready' })
+        return json(200, { status: 'ready', warnings: await warningsOf(engine) })
       },
     }),
     route({
@@ -46,13 +46,12 @@ export function healthRoutes({ engine, metrics, readiness }: HealthDeps): Route[
   ]
 }
 
-async function whyStoreIsAway(engine: Engine): Promise<string | null> {
+async function warningsOf(engine: Engine): Promise<readonly string[]> {
   try {
-    await engine.check()
-    return null
+    return await engine.check()
   } catch (error) {
     // A probe that got no answer left nothing behind that anyone could ask for.
-    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return error.message
+    if (error instanceof OutcomeUnknown) throw unavailable(error.message)
     throw error
   }
 }

@@ -245,7 +245,7 @@ export const paths: ZodOpenApiPathsObject = {
       tags: ['operation'],
       security: [],
       responses: {
-        200: answer('It does', z.object({ status: z.literal('ready') })),
+        200: answer('It does', z.object({ status: z.literal('ready'), warnings: z.array(z.string()) })),
         ...problems('unavailable'),
       },
     },

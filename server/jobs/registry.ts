@@ -30,7 +30,8 @@ export class TypeRegistry {
   readonly #engine: Engine
   readonly #retainMs: number
   readonly #local: ReadonlyMap<string, KnownType>
-  #foreign = new Map<string, KnownType>()
+  /** Never forgotten: a store that was wiped learns them again from the workers, and no job is refused until then. */
+  readonly #foreign = new Map<string, KnownType>()
   #refreshed = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | null = null
 
@@ -75,11 +76,10 @@ export class TypeRegistry {
 
   async #load(): Promise<void> {
     const states = await this.#engine.types()
-    this.#foreign = new Map(
-      states.flatMap(({ type, registration }) =>
-        registration === null ? [] : [[type, { type, policy: registration.policy, check: () => [] }]],
-      ),
-    )
+    for (const { type, registration } of states) {
+      if (registration !== null)
+        this.#foreign.set(type, { type, policy: registration.policy, check: () => [] })
+    }
     this.#refreshed = performance.now()
   }
 }

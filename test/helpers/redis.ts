@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 const START_DEADLINE_MS = 15_000
 const STOP_DEADLINE_MS = 5_000
 const PORT_ATTEMPTS = 5
+const CONFIG_FILE = 'redis.conf'
 
 export interface RedisOptions {
   /** Left out: a free one. */
@@ -17,6 +18,8 @@ export interface RedisOptions {
   readonly dir?: string
   /** Passed after (and so over) the defaults, which store nothing on disk. */
   readonly args?: readonly string[]
+  /** Lines of a configuration file, which comes before everything else; a sentinel cannot do without one. */
+  readonly config?: readonly string[]
 }
 
 /** A real redis-server of a test's own. */
@@ -37,7 +40,8 @@ export interface RedisServer {
 /** Starts a redis-server (`REDIS_SERVER_BIN`, else the one on the PATH) on 127.0.0.1. Rejects with its output. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'jobcast-redis-')))
-  const args = options.args ?? []
+  const args = [...(options.args ?? [])]
+  await writeFile(join(dir, CONFIG_FILE), (options.config ?? []).join('\n'))
   let { child, port } = await launchOnFreePort(dir, args, options.port)
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -82,6 +86,7 @@ async function launch(dir: string, args: readonly string[], port: number): Promi
   const child = spawn(
     process.env.REDIS_SERVER_BIN ?? 'redis-server',
     [
+      join(dir, CONFIG_FILE),
       '--port',
       String(port),
       '--bind',

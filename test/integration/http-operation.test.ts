@@ -121,7 +121,7 @@ describe('operation', () => {
   })
 
   test('readiness ends while the process drains, liveness does not', async () => {
-    expect(await (await app.fetch('/readyz')).json()).toEqual({ status: 'ready' })
+    expect(await (await app.fetch('/readyz')).json()).toEqual({ status: 'ready', warnings: [] })
     draining = 'the process is draining'
     const response = await app.fetch('/readyz')
     expect(response.headers.get('retry-after')).toBe('1')

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { connect, createServer, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Engine, NewJob } from '../../server/engine/engine.ts'
@@ -7,6 +6,7 @@ import { OutcomeUnknown, Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../helpers/redis.ts'
+import { startRedisProxy } from '../helpers/redis-proxy.ts'
 import { until } from '../helpers/until.ts'
 
 /** HTTP has to answer within two seconds. */
@@ -312,8 +312,13 @@ describe('the connection to Redis', () => {
   }, 40_000)
 
   test('notices half-open connections, resubscribes and says that messages may be lost', async () => {
-    const proxy = await startProxy()
-    const { engine } = await setUp({}, (redis) => proxy.to(redis.port))
+    let port = 0
+    const proxy = await startRedisProxy(() => port)
+    cleanups.push(() => proxy.close())
+    const { engine } = await setUp({}, (redis) => {
+      port = redis.port
+      return proxy.url
+    })
     const jobId = await submitOne(engine)
     const seqs: number[] = []
     await engine.feed.watch(jobId, (message) => {
@@ -353,39 +358,3 @@ describe('the connection to Redis', () => {
     await until(() => cancelled.includes(jobId), { what: 'the cancel request' })
   }, 40_000)
 })
-
-/** A proxy that can swallow what goes through its connections, without closing them. */
-async function startProxy() {
-  const pairs: [Socket, Socket][] = []
-  let target = 0
-  const proxy = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1')
-    pairs.push([client, upstream])
-    client.pipe(upstream)
-    upstream.pipe(client)
-    for (const socket of [client, upstream]) socket.on('error', () => undefined)
-    client.on('close', () => upstream.destroy())
-    upstream.on('close', () => client.destroy())
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  cleanups.push(() => {
-    proxy.close()
-    for (const pair of pairs) for (const socket of pair) socket.destroy()
-  })
-  const address = proxy.address()
-  if (address === null || typeof address === 'string') throw new Error('the proxy has no port')
-  return {
-    to(port: number) {
-      target = port
-      return `redis://127.0.0.1:${address.port}`
-    },
-    swallow() {
-      for (const [client, upstream] of pairs) {
-        client.unpipe(upstream)
-        upstream.unpipe(client)
-        client.resume()
-        upstream.resume()
-      }
-    },
-  }
-}

@@ -1,5 +1,6 @@
 import type { Unsubscribe } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
+import type { RedisAddress } from './address.ts'
 import { Connection } from './connection.ts'
 
 type Listener = (message: string) => void
@@ -13,7 +14,7 @@ interface Channel {
 }
 
 export interface ChannelsOptions {
-  readonly url: string
+  readonly address: RedisAddress
   /** Messages may have been lost: everything was subscribed to again, on a new connection. */
   readonly onReset: () => void
 }
@@ -41,7 +42,7 @@ export class Channels {
   constructor(options: ChannelsOptions) {
     this.#options = options
     this.#connection = new Connection({
-      url: options.url,
+      address: options.address,
       name: 'feed',
       onReady: () => void this.#restore(),
       onLost: () => undefined,

@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Unavailable } from '../errors.ts'
+import type { RedisAddress } from './address.ts'
+import { dial } from './dial.ts'
 import type { Script } from './scripts.ts'
+import { describeServer, objectionTo, parseInfo, type ServerInfo } from './server-info.ts'
 
 /** Within this time of being sent, a command is answered or given up, so that HTTP can answer within two seconds. */
 export const ANSWER_MS = 1500
@@ -17,7 +19,6 @@ const SILENT_AFTER_MS = 1000
 const SILENCE_MS = 3000
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 2000
-const OLDEST_VERSION = [6, 2] as const
 
 /** A command was sent, and its answer did not come: it may or may not have been carried out. */
 export class AnswerLost extends Error {
@@ -31,10 +32,10 @@ export interface Answer {
 }
 
 export interface ConnectionOptions {
-  readonly url: string
+  readonly address: RedisAddress
   /** Shown by CLIENT LIST. */
   readonly name: string
-  readonly onReady: (epoch: string) => void
+  readonly onReady: (server: ServerInfo) => void
   readonly onLost: (reason: string) => void
   readonly onMessage?: (channel: string, message: string) => void
 }
@@ -56,8 +57,13 @@ type State =
   | { readonly kind: 'closed' }
   | { readonly kind: 'waiting'; readonly timer: NodeJS.Timeout }
   | { readonly kind: 'connecting'; readonly link: Link; readonly timer: NodeJS.Timeout }
-  | { readonly kind: 'ready'; readonly link: Link; readonly epoch: string }
-  | { readonly kind: 'silent'; readonly link: Link; readonly epoch: string; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'ready'; readonly link: Link; readonly server: ServerInfo }
+  | {
+      readonly kind: 'silent'
+      readonly link: Link
+      readonly server: ServerInfo
+      readonly timer: NodeJS.Timeout
+    }
 
 /**
  * A connection to Redis that is kept up for ever, and the only place that knows ioredis. ioredis may leave commands
@@ -67,7 +73,6 @@ type State =
  */
 export class Connection {
   readonly #options: ConnectionOptions
-  readonly #address: string
   #state: State = { kind: 'closed' }
   #reason = 'is not connected'
   /** No retry will help: a person has to change something. */
@@ -78,13 +83,11 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
-    const { hostname, port } = new URL(options.url)
-    this.#address = `${hostname}:${port === '' ? '6379' : port}`
   }
 
   /** What keeps it from being used, for an operator: one line, no secret in it. */
   get reason(): string {
-    return `Redis at ${this.#address} ${this.#reason}`
+    return `Redis at ${this.#options.address.name} ${this.#reason}`
   }
 
   get isReady(): boolean {
@@ -128,12 +131,12 @@ export class Connection {
   send(command: string, args: Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
     const state = this.#state
     if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
-    const { link, epoch } = state
+    const { link, server } = state
     // Node keeps timers of one length in one list; a length of its own for each would make a list for each.
     const withinMs = Math.ceil(deadlineMs / TIMER_STEP_MS) * TIMER_STEP_MS
     return new Promise((resolve, reject) => {
       let timer = setTimeout(() => {
-        reject(new AnswerLost(`Redis at ${this.#address} did not answer in time`))
+        reject(new AnswerLost(`Redis at ${this.#options.address.name} did not answer in time`))
         // A caller in a hurry says nothing about the server.
         if (deadlineMs >= SILENT_AFTER_MS) this.#fallSilent(link)
         else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - deadlineMs)
@@ -151,11 +154,13 @@ export class Connection {
       link.redis.call(command, args).then(
         (reply) => {
           finish()
-          resolve({ reply, epoch })
+          resolve({ reply, epoch: server.epoch })
         },
         (error: Error) => {
           finish()
           reject(this.#explain(error))
+          // It was the master once: whoever is it now is found by connecting anew.
+          if (error.message.startsWith('READONLY')) this.#lose(link, 'is a read-only replica')
         },
       )
     })
@@ -174,17 +179,10 @@ export class Connection {
   }
 
   #connect(): void {
-    const redis = new Redis(this.#options.url, {
-      lazyConnect: true,
-      connectionName: `jobcast-${this.#options.name}`,
-      connectTimeout: HANDSHAKE_MS,
-      disableClientInfo: true,
-      enableReadyCheck: false,
-      enableOfflineQueue: false,
-      autoResubscribe: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: null,
-      retryStrategy: () => null,
+    const redis = dial(this.#options.address, {
+      name: `jobcast-${this.#options.name}`,
+      timeoutMs: HANDSHAKE_MS,
+      tries: this.#tries,
     })
     const link: Link = { redis, pending: new Set() }
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), HANDSHAKE_MS)
@@ -219,11 +217,11 @@ export class Connection {
       this.#lose(link, objection.reason, objection.hopeless)
       return
     }
-    const epoch = epochOf(fields.get('run_id') ?? '')
+    const server = describeServer(fields)
     clearTimeout(this.#state.timer)
     this.#tries = 0
-    this.#enter({ kind: 'ready', link, epoch })
-    this.#options.onReady(epoch)
+    this.#enter({ kind: 'ready', link, server })
+    this.#options.onReady(server)
   }
 
   #isCurrent(link: Link): boolean {
@@ -232,20 +230,20 @@ export class Connection {
 
   #fallSilent(link: Link): void {
     if (this.#state.kind !== 'ready' || this.#state.link !== link) return
-    const { epoch } = this.#state
+    const { server } = this.#state
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), SILENCE_MS)
     this.#reason = 'does not answer'
-    this.#enter({ kind: 'silent', link, epoch, timer })
+    this.#enter({ kind: 'silent', link, server, timer })
     this.#options.onLost(this.reason)
   }
 
   /** An answer came, be it late. */
   #hear(link: Link): void {
     if (this.#state.kind !== 'silent' || this.#state.link !== link) return
-    const { epoch, timer } = this.#state
+    const { server, timer } = this.#state
     clearTimeout(timer)
-    this.#enter({ kind: 'ready', link, epoch })
-    this.#options.onReady(epoch)
+    this.#enter({ kind: 'ready', link, server })
+    this.#options.onReady(server)
   }
 
   #lose(link: Link, reason: string, hopeless = false): void {
@@ -286,10 +284,12 @@ export class Connection {
 
   #explain(error: Error): Error {
     const refusal = REFUSALS.find(([code]) => error.message.includes(code))
-    if (refusal !== undefined) return new Unavailable(`Redis at ${this.#address} ${refusal[1]}`)
+    if (refusal !== undefined) return new Unavailable(`Redis at ${this.#options.address.name} ${refusal[1]}`)
     if (error.name === 'ReplyError') return error
     if (error.message.startsWith("Stream isn't writeable")) return new Unavailable(this.reason)
-    return new AnswerLost(`the connection to Redis at ${this.#address} was lost (${firstLine(error)})`)
+    return new AnswerLost(
+      `the connection to Redis at ${this.#options.address.name} was lost (${firstLine(error)})`,
+    )
   }
 }
 
@@ -309,42 +309,6 @@ const REFUSALS = [
   ['NOPERM', 'does not allow this user to do that'],
   ['CLUSTERDOWN', 'is part of a cluster that is down'],
 ] as const
-
-/** Why a server cannot be used, or null. Hopeless is what only a person can change. */
-function objectionTo(fields: ReadonlyMap<string, string>): { reason: string; hopeless: boolean } | null {
-  const version = fields.get('redis_version') ?? '0'
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])) {
-    return { reason: `is version ${version}: ${OLDEST_VERSION.join('.')} or newer is needed`, hopeless: true }
-  }
-  const eviction = objectionToEviction(fields)
-  if (eviction !== null) return { reason: eviction, hopeless: true }
-  if (fields.get('loading') === '1') return { reason: 'is loading its data', hopeless: false }
-  if (fields.get('role') === 'slave') return { reason: 'is a read-only replica', hopeless: false }
-  return null
-}
-
-/** Why the server's eviction policy cannot be lived with, or null. */
-export function objectionToEviction(fields: ReadonlyMap<string, string>): string | null {
-  const policy = fields.get('maxmemory_policy')
-  if (policy === undefined || policy === 'noeviction') return null
-  return `would throw jobs away when it is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction`
-}
-
-/** The `name:value` lines of INFO. */
-export function parseInfo(info: string): Map<string, string> {
-  const fields = new Map<string, string>()
-  for (const line of info.split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1))
-  }
-  return fields
-}
-
-/** A short name for one life of a server, which ends when its process does. */
-function epochOf(runId: string): string {
-  return createHash('sha256').update(runId).digest('base64url').slice(0, 8)
-}
 
 function firstLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

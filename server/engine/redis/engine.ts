@@ -22,10 +22,11 @@ import type {
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
+import { parseRedisAddress } from './address.ts'
 import { Channels } from './channels.ts'
 import { JobRow } from './codec.ts'
 import { Commands } from './commands.ts'
-import { Connection, objectionToEviction, parseInfo } from './connection.ts'
+import { Connection } from './connection.ts'
 import { RedisFeed } from './feed.ts'
 import { Keyspace } from './keys.ts'
 import { listJobs } from './listing.ts'
@@ -34,18 +35,19 @@ import { Registry } from './registry.ts'
 import { list, text, whole, word } from './reply.ts'
 import { Runs } from './runs.ts'
 import { SCRIPTS, type Script } from './scripts.ts'
+import { objectionToEviction, parseInfo, warningsOf } from './server-info.ts'
 import { Submitter } from './submit.ts'
 import { Waiting } from './waiting.ts'
 
 export interface RedisEngineOptions {
-  /** `redis://` or `rediss://`, with user, password and database where needed. */
+  /** `redis://` or `redis+sentinel://`, with user, password and database where needed (address.ts). */
   readonly url: string
   /** Of all keys and channels, so that several can share one Redis. */
   readonly prefix: string
   /** Redis can no longer be used; once, until it can again. */
   readonly onDown?: (reason: string) => void
-  /** Redis can be used (again); the epoch tells whether it is the same one. */
-  readonly onUp?: (epoch: string) => void
+  /** Redis can be used (again); the epoch tells whether it is the same one, the warnings what is at risk with it. */
+  readonly onUp?: (epoch: string, warnings: readonly string[]) => void
 }
 
 /** How long `start` waits for Redis to come up. */
@@ -76,20 +78,22 @@ class RedisEngine implements Engine {
   #epoch = ''
 
   constructor({ url, prefix, onDown, onUp }: RedisEngineOptions) {
+    const address = parseRedisAddress(url)
+    if (address === null) throw new TypeError('the address of Redis cannot be used')
     this.#keys = new Keyspace(prefix)
     this.#connection = new Connection({
-      url,
+      address,
       name: 'commands',
-      onReady: (epoch) => {
+      onReady: ({ epoch, warnings }) => {
         const changed = this.#epoch !== '' && this.#epoch !== epoch
         this.#epoch = epoch
-        onUp?.(epoch)
+        onUp?.(epoch, warnings)
         if (changed) this.feed.reset()
       },
       onLost: (reason) => onDown?.(reason),
     })
     this.#channels = new Channels({
-      url,
+      address,
       onReset: () => {
         this.#waiting.endAll()
         this.feed.reset()
@@ -129,11 +133,12 @@ class RedisEngine implements Engine {
     this.#channels.close()
   }
 
-  async check(): Promise<void> {
-    const info = text(await this.#commands.send('info', ['memory']))
-    const objection = objectionToEviction(parseInfo(info))
+  async check(): Promise<readonly string[]> {
+    const fields = parseInfo(text(await this.#commands.send('info', [])))
+    const objection = objectionToEviction(fields)
     if (objection !== null) throw new Unavailable(`Redis ${objection}`)
     await this.#commands.send('set', [`${this.#keys.home.prefix}check`, '1', 'px', 1000])
+    return warningsOf(fields)
   }
 
   submit(request: SubmitRequest): Promise<SubmitReceipt> {

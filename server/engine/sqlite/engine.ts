@@ -46,7 +46,7 @@ export interface SqliteEngineOptions {
   /** The store takes no more writes. */
   readonly onDown?: (reason: string) => void
   /** It takes them again. */
-  readonly onUp?: (epoch: string) => void
+  readonly onUp?: (epoch: string, warnings: readonly string[]) => void
 }
 
 /**
@@ -86,7 +86,7 @@ class SqliteEngine implements Engine {
     const store = this.#openStore()
     const health = new Health({
       onDown: (reason) => guarded(() => this.#options.onDown?.(reason)),
-      onUp: () => guarded(() => this.#options.onUp?.(store.epoch)),
+      onUp: () => guarded(() => this.#options.onUp?.(store.epoch, [])),
       probe: () => this.check(),
     })
     const writer = new Writer(store, {
@@ -119,8 +119,9 @@ class SqliteEngine implements Engine {
     store.close()
   }
 
-  async check(): Promise<void> {
+  async check(): Promise<readonly string[]> {
     await this.#write((tx) => tx.store.touch(tx.now))
+    return []
   }
 
   async submit(request: SubmitRequest): Promise<SubmitReceipt> {

@@ -7,14 +7,14 @@ const PROBE_MS = 500
 export class Health {
   readonly #onDown: (reason: string) => void
   readonly #onUp: () => void
-  readonly #probe: () => Promise<void>
+  readonly #probe: () => Promise<unknown>
   #state: { kind: 'up' } | { kind: 'down'; timer: NodeJS.Timeout } = { kind: 'up' }
 
   constructor(hooks: {
     onDown: (reason: string) => void
     onUp: () => void
     /** Tries a write; `failed` or `succeeded` is told how it went. */
-    probe: () => Promise<void>
+    probe: () => Promise<unknown>
   }) {
     this.#onDown = hooks.onDown
     this.#onUp = hooks.onUp

@@ -1,0 +1,51 @@
+import type { Engine, TypeRegistration } from './engine/engine.ts'
+import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
+import type { Events } from './events.ts'
+
+const EVERY_MS = 5000
+
+type TypeStore = Pick<Engine, 'types' | 'registerTypes'>
+
+type State = { readonly is: 'stopped' } | { readonly is: 'running'; readonly timer: NodeJS.Timeout }
+
+/**
+ * Registers the job types of this process again where the store has forgotten them: it was wiped, or came back empty.
+ * Otherwise whoever knows them from the store alone would refuse their jobs until some worker is started. What the store
+ * does know is left alone: another version of this process may have registered it later.
+ */
+export class TypeKeeper {
+  readonly #engine: TypeStore
+  readonly #events: Events
+  readonly #registrations: readonly TypeRegistration[]
+  #state: State = { is: 'stopped' }
+
+  constructor(options: { engine: TypeStore; events: Events; registrations: readonly TypeRegistration[] }) {
+    this.#engine = options.engine
+    this.#events = options.events
+    this.#registrations = options.registrations
+  }
+
+  start(): void {
+    if (this.#state.is === 'running') return
+    this.#state = { is: 'running', timer: setInterval(() => void this.check(), EVERY_MS) }
+  }
+
+  stop(): void {
+    if (this.#state.is === 'running') clearInterval(this.#state.timer)
+    this.#state = { is: 'stopped' }
+  }
+
+  /** Never rejects. */
+  async check(): Promise<void> {
+    try {
+      const states = await this.#engine.types()
+      const known = new Set(states.flatMap(({ type, registration }) => (registration === null ? [] : [type])))
+      const forgotten = this.#registrations.filter(({ type }) => !known.has(type))
+      if (forgotten.length > 0) await this.#engine.registerTypes(forgotten)
+    } catch (error) {
+      // A store that is away forgets nothing meanwhile.
+      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
+        this.#events.emit('failure', { where: 'registering types', error })
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { describe, expect } from 'vitest'
+import type { JobErrorCode } from '../../shared/codes.ts'
+import { faultTest } from './harness/fault-test.ts'
+import type { Lab } from './harness/lab.ts'
+
+const BOTH = ['redis', 'sqlite'] as const
+const MAX_BYTES = { JOBCAST_MAX_BYTES: String(1024 * 1024) }
+
+/** What a handler does, and what its job says then. */
+const FAILURES: readonly [how: string, errorCode: JobErrorCode, error: RegExp][] = [
+  ['throwString', 'handler_error', /^plain words$/],
+  ['rejectWithNothing', 'handler_error', /threw undefined/],
+  ['returnCircular', 'invalid_result', /circular/],
+  ['returnBigInt', 'invalid_result', /is a bigint/],
+  ['returnTwoMebibytes', 'result_too_large', /2097154 bytes/],
+]
+
+/** Only an isolated handler survives these in one attempt. */
+const DEADLY: typeof FAILURES = [
+  ['exit', 'handler_error', /exit code 7/],
+  ['leaveRejection', 'handler_error', /uncaught.*forgotten/],
+  ['fillHeap', 'handler_error', /out of memory/],
+  ['block', 'timeout', /longer than its timeout/],
+]
+
+const ONCE = { maxAttempts: 1 }
+
+/** Whatever a handler did, its worker goes on: the same process takes the next job. */
+async function workerLives(lab: Lab, pids: readonly number[]): Promise<void> {
+  const jobId = await lab.submit({ type: 'steps' })
+  expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed' })
+  expect(lab.nodes.map(({ pid }) => pid)).toEqual(pids)
+}
+
+describe('a handler that misbehaves', () => {
+  faultTest(
+    'a handler in a thread: bad results, exit, rejection, full heap, endless loop',
+    { on: BOTH },
+    async (lab) => {
+      await lab.start({ env: MAX_BYTES })
+      const pids = lab.nodes.map(({ pid }) => pid)
+      for (const [how, errorCode, error] of [...FAILURES, ...DEADLY]) {
+        const options = how === 'block' ? { ...ONCE, timeoutMs: 300 } : ONCE
+        const jobId = await lab.submit({ type: 'isolated', payload: { how }, options })
+        const job = await lab.untilEnded(jobId)
+        expect(job, how).toMatchObject({ status: 'failed', errorCode, attempt: 1, stalls: 0 })
+        expect(job.error).toMatch(error)
+      }
+      lab.over()
+      await workerLives(lab, pids)
+    },
+  )
+
+  faultTest(
+    'a handler in process: bad results, a forgotten rejection',
+    { on: BOTH, expectedLogs: [/a forgotten promise/] },
+    async (lab) => {
+      await lab.start({ env: MAX_BYTES })
+      const pids = lab.nodes.map(({ pid }) => pid)
+      for (const [how, errorCode, error] of FAILURES) {
+        const jobId = await lab.submit({ type: 'misbehave', payload: { how }, options: ONCE })
+        const job = await lab.untilEnded(jobId)
+        expect(job, how).toMatchObject({ status: 'failed', errorCode, attempt: 1, stalls: 0 })
+        expect(job.error).toMatch(error)
+      }
+      const jobId = await lab.submit({ type: 'misbehave', payload: { how: 'leaveRejection' }, options: ONCE })
+      expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed' })
+      lab.over()
+      await workerLives(lab, pids)
+    },
+  )
+
+  for (const how of ['exit', 'fillHeap']) {
+    faultTest(
+      `a handler in process: ${how}, its worker started again`,
+      // Node says goodbye with a stack trace of its own when the heap is full.
+      { on: BOTH, soak: 20, expectedLogs: how === 'fillHeap' ? [/^(?!\{)/] : [] },
+      async (lab) => {
+        await lab.start({ env: { NODE_OPTIONS: '--max-old-space-size=64' } })
+        lab.supervise()
+        const jobId = await lab.submit({ type: 'misbehave', payload: { how }, options: { maxStalls: 1 } })
+        const job = await lab.untilEnded(jobId)
+        lab.over()
+        expect(job).toMatchObject({ status: 'failed', errorCode: 'stalled', attempt: 1, stalls: 2 })
+      },
+    )
+  }
+})

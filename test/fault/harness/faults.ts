@@ -1,0 +1,43 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { until } from '../../helpers/until.ts'
+import type { Lab } from './lab.ts'
+
+/** Does something again and again, until it is stopped. */
+export function every(ms: number, act: () => Promise<unknown>): { stop(): Promise<void> } {
+  let isOn = true
+  const ended = (async () => {
+    while (isOn) {
+      await act().catch(() => {})
+      await pause(ms)
+    }
+  })()
+  return {
+    stop() {
+      isOn = false
+      return ended
+    },
+  }
+}
+
+/** Waits until so many more submissions of the load are accepted, or refused. */
+export async function untilMore(lab: Lab, what: 'accepted' | 'refusals', count = 10): Promise<void> {
+  const before = lab.ledger[what].length
+  const isEnough = () => lab.ledger[what].length >= before + count
+  await until(isEnough, { timeoutMs: 15_000, what: `${count} more ${what}` })
+}
+
+/** Every call that needs the store is to be refused within two seconds while it is away. */
+export function expectQuickRefusals(lab: Lab): void {
+  expect(Math.max(0, ...lab.ledger.refusals.map(({ ms }) => ms))).toBeLessThan(2000)
+}
+
+/** `/readyz` says why the process is not ready; it lives all the same. */
+export async function expectUnready(lab: Lab, why: RegExp): Promise<void> {
+  const { status, body } = await lab.get('/readyz')
+  expect({ status, body }).toMatchObject({
+    status: 503,
+    body: { code: 'unavailable', detail: expect.stringMatching(why) },
+  })
+  expect((await lab.get('/healthz')).status).toBe(200)
+}

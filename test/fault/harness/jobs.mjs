@@ -1,0 +1,54 @@
+// The job types of the experiments, as JOBCAST_JOBS loads them. Every run is written down where the experiment reads it.
+import { setTimeout as pause } from 'node:timers/promises'
+import { misbehave } from './misbehaviour.mjs'
+import { beginRun, runsBefore } from './run-log.mjs'
+
+/** Goes on step by step, telling of each; heeds its signal. */
+async function steps({ steps = 3, stepMs = 20 }, ctx) {
+  const run = beginRun(ctx)
+  for (let step = 1; step <= steps; step += 1) {
+    await pause(stepMs, undefined, { signal: ctx.signal })
+    ctx.log(`step ${step}`)
+    ctx.progress((100 * step) / steps)
+  }
+  return run.end()
+}
+
+/** Kills its process in its first `deaths` runs: as it starts, or when it has returned and nobody knows yet. */
+async function deadly({ when, deaths }, ctx) {
+  const kills = runsBefore(ctx) < deaths
+  const run = beginRun(ctx)
+  if (kills && when === 'started') process.kill(process.pid, 'SIGKILL')
+  await pause(20)
+  // Before the tick in which outcomes are sent.
+  if (kills) process.nextTick(() => process.kill(process.pid, 'SIGKILL'))
+  return run.end()
+}
+
+/** Keeps the event loop of its process busy, in its first run. */
+async function block({ ms }, ctx) {
+  const again = runsBefore(ctx) > 0
+  const run = beginRun(ctx)
+  await pause(20)
+  for (const until = performance.now() + (again ? 0 : ms); performance.now() < until; );
+  return run.end()
+}
+
+/** Goes on until it is told to stop. */
+function endless(_payload, ctx) {
+  beginRun(ctx)
+  return new Promise((_resolve, reject) => {
+    ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason), { once: true })
+  })
+}
+
+const isolate = new URL('./isolated.mjs', import.meta.url)
+
+export default [
+  { type: 'steps', run: steps },
+  { type: 'deadly', run: deadly },
+  { type: 'block', run: block },
+  { type: 'endless', run: endless },
+  { type: 'misbehave', run: misbehave },
+  { type: 'isolated', isolate },
+]

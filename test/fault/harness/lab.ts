@@ -1,0 +1,480 @@
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { ListAnswer, PollAnswer } from '../../../shared/api.ts'
+import { parseCursor } from '../../../shared/cursor.ts'
+import { Job } from '../../../shared/job.ts'
+import { isTerminal, type JobStatus } from '../../../shared/status.ts'
+import type { Sentinels } from '../../helpers/sentinels.ts'
+import { until } from '../../helpers/until.ts'
+import { type Footprint, footprintOf, growth } from './footprint.ts'
+import { type Answer, call, manyCalls } from './http.ts'
+import { breachesOfJob, breachesOfLog, isDoubled, type Outcome } from './invariants.ts'
+import { Ledger, type Submission } from './ledger.ts'
+import { Node } from './node.ts'
+import { byJob, type RunNote, readRuns } from './runs.ts'
+import { breachesOfOrder } from './sightings.ts'
+import {
+  type EngineName,
+  openRedisStore,
+  openSqliteStore,
+  type RedisStore,
+  type SentinelStore,
+  type Store,
+} from './store.ts'
+import { Subscriber } from './subscriber.ts'
+import type { Findings } from './trial.ts'
+
+export const LEASE_MS = 2000
+/** I5: within a lease and five seconds, or fifteen, whichever is longer. */
+const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
+/** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
+const BASELINE_MS = 20_000
+
+const JOBS_MODULE = fileURLToPath(new URL('./jobs.mjs', import.meta.url))
+
+export interface LabOptions {
+  /** Of the redis-server, after what the tests always say. */
+  readonly redisArgs?: readonly string[]
+  /** A store that exists already, instead of a new one. */
+  readonly openStore?: () => Promise<Store>
+  /** The fault takes history away, so that jobs and events of before it may be gone. */
+  readonly losesHistory?: boolean
+  /** Lines of standard error that the fault is meant to bring about. */
+  readonly expectedLogs?: readonly RegExp[]
+}
+
+/**
+ * One experiment: a store of its own, processes on it, jobs and subscribers, and at the end the proof that every
+ * invariant holds. On the embedded engine one process is api and worker in one.
+ */
+export class Lab {
+  readonly store: Store
+  readonly apis: Node[] = []
+  readonly workers: Node[] = []
+  readonly ledger = new Ledger()
+  readonly subscribers: Subscriber[] = []
+  readonly #options: LabOptions
+  readonly #runsFile: string
+  readonly #others: Node[] = []
+  #loads: (() => Promise<void>)[] = []
+  #before: Footprint | null = null
+  #overAt: number | null = null
+  #healMs: number | null = null
+  #outcomes = new Map<string, Outcome>()
+  #runs: RunNote[] = []
+
+  static async open(engine: EngineName, options: LabOptions = {}): Promise<Lab> {
+    const open = engine === 'redis' ? () => openRedisStore(options.redisArgs) : () => openSqliteStore()
+    return new Lab(await (options.openStore ?? open)(), options)
+  }
+
+  private constructor(store: Store, options: LabOptions) {
+    this.store = store
+    this.#options = options
+    this.#runsFile = join(tmpdir(), `jobcast-runs-${crypto.randomUUID()}`)
+  }
+
+  get engine(): EngineName {
+    return this.store.engine
+  }
+
+  /** The Redis of an experiment that runs on Redis only. */
+  get redis(): RedisStore {
+    if (this.store.engine !== 'redis') throw new Error('this experiment does not run on Redis')
+    return this.store as RedisStore
+  }
+
+  /** The sentinels of an experiment that runs under some. */
+  get sentinels(): Sentinels {
+    if (!('sentinels' in this.store)) throw new Error('this experiment does not run under sentinels')
+    return (this.store as SentinelStore).sentinels
+  }
+
+  get api(): Node {
+    const [api] = this.apis
+    if (api === undefined) throw new Error('nothing was started')
+    return api
+  }
+
+  get nodes(): Node[] {
+    return [...new Set([...this.apis, ...this.workers])]
+  }
+
+  /** Starts processes, has each run or watch something, and notes what they hold on to. */
+  async start(options: StartOptions = {}): Promise<void> {
+    const { apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
+    if (this.engine === 'sqlite') {
+      const node = await this.startNode('all', env)
+      this.apis.push(node)
+      this.workers.push(node)
+    } else {
+      const times = (count: number) => Array.from({ length: count }, (_, index) => index)
+      const [apiNodes, workerNodes] = await Promise.all([
+        Promise.all(times(apis).map(() => this.startNode('api', { ...env, ...apiEnv }))),
+        Promise.all(times(workers).map((index) => this.startNode('worker', { ...env, ...workerEnv(index) }))),
+      ])
+      this.apis.push(...apiNodes)
+      this.workers.push(...workerNodes)
+    }
+    await this.#warmUp()
+    this.#before = await footprintOf(this.nodes, this.store)
+  }
+
+  /** One more process, which belongs to no group; it is ended with the others. */
+  async startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
+    const node = await Node.start(role, {
+      JOBCAST_LEASE_MS: String(LEASE_MS),
+      JOBCAST_DRAIN_MS: '500',
+      JOBCAST_CANCEL_GRACE_MS: '500',
+      JOBCAST_JOBS: JOBS_MODULE,
+      JOBCAST_TEST_RUNS: this.#runsFile,
+      ...this.store.env,
+      ...env,
+    })
+    this.#others.push(node)
+    return node
+  }
+
+  /** Submits a job that must be accepted, and watches it. */
+  async submit(submission: Submission): Promise<string> {
+    const jobId = await this.ledger.submit(this.api, submission)
+    if (jobId === null) throw new Error(`not accepted: ${JSON.stringify(this.ledger.refusals.at(-1))}`)
+    this.watch(jobId)
+    return jobId
+  }
+
+  submitMany(count: number, submission: Submission): Promise<string[]> {
+    return Promise.all(Array.from({ length: count }, () => this.submit(submission)))
+  }
+
+  /** Up to a thousand in one call, which must be accepted; every fiftieth is watched. */
+  async submitBatch(count: number, submission: Submission): Promise<string[]> {
+    const jobIds = await this.ledger.submitBatch(this.api, count, submission)
+    for (const [index, jobId] of jobIds.entries()) if (index % 50 === 0) this.watch(jobId)
+    return jobIds
+  }
+
+  /** Watches a job to its end, over one transport after the other. */
+  watch(jobId: string): Subscriber {
+    const transport = this.subscribers.length % 2 === 0 ? 'socket' : 'stream'
+    const subscriber = new Subscriber(jobId, transport, () =>
+      this.apis.filter(({ isAlive }) => isAlive).map(({ url }) => url),
+    )
+    this.subscribers.push(subscriber)
+    return subscriber
+  }
+
+  /** Submits steadily, at every api in turn, until it is stopped; every fifth job is watched. */
+  load({ everyMs = 20, ...submission }: Partial<Submission> & { everyMs?: number } = {}): {
+    stop(): Promise<void>
+  } {
+    let isOn = true
+    const under: Promise<unknown>[] = []
+    const submitOne = async (number: number) => {
+      const apis = this.apis.filter(({ isAlive }) => isAlive)
+      const api = apis[number % apis.length]
+      if (api === undefined) return
+      const jobId = await this.ledger.submit(api, { type: 'steps', ...submission })
+      if (jobId !== null && number % 5 === 0) this.watch(jobId)
+    }
+    const ended = (async () => {
+      for (let number = 0; isOn; number += 1) {
+        under.push(submitOne(number))
+        await pause(everyMs)
+      }
+      await Promise.all(under)
+    })()
+    const stop = () => {
+      isOn = false
+      return ended
+    }
+    this.#loads.push(stop)
+    return { stop }
+  }
+
+  /** The fault is over: from now on it heals. */
+  over(): void {
+    this.#overAt ??= performance.now()
+  }
+
+  get(path: string, node: Node = this.api): Promise<Answer> {
+    return call(`${node.url}${path}`, 'GET')
+  }
+
+  post(path: string, node: Node = this.api): Promise<Answer> {
+    return call(`${node.url}${path}`, 'POST')
+  }
+
+  async job(jobId: string): Promise<Job> {
+    const { status, body } = await this.get(`/api/jobs/${jobId}`)
+    if (status !== 200) throw new Error(`job ${jobId}: ${status} ${JSON.stringify(body)}`)
+    return Job.parse(body)
+  }
+
+  untilStatus(jobId: string, ...statuses: readonly JobStatus[]): Promise<Job> {
+    const look = async () => {
+      const job = await this.job(jobId)
+      if (statuses.includes(job.status)) return job
+      throw new Error(`it is ${job.status}`)
+    }
+    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 40, what: `${jobId} to be ${statuses}` })
+  }
+
+  untilEnded(jobId: string): Promise<Job> {
+    return this.untilStatus(jobId, 'completed', 'failed', 'cancelled')
+  }
+
+  /** What runs wrote down so far: of one job, or of all. */
+  async runs(jobId?: string): Promise<RunNote[]> {
+    const runs = await readRuns(this.#runsFile)
+    return jobId === undefined ? runs : runs.filter((note) => note.jobId === jobId)
+  }
+
+  untilBegun(jobId: string): Promise<RunNote> {
+    return until(async () => (await this.runs(jobId)).find(({ what }) => what === 'begun'), {
+      timeoutMs: HEAL_MS,
+      what: `a run of ${jobId}`,
+    })
+  }
+
+  /** The worker process that runs the job. */
+  async workerOf(jobId: string): Promise<Node> {
+    const { pid } = await this.untilBegun(jobId)
+    const worker = this.workers.find((node) => node.pid === pid)
+    if (worker === undefined) throw new Error(`no worker has the pid ${pid}`)
+    return worker
+  }
+
+  /** From now on whatever process dies is started again at once, as a supervisor does. */
+  supervise(): { stop(): void } {
+    let isOn = true
+    const keepUp = async (node: Node) => {
+      for (;;) {
+        await node.exited
+        if (!isOn) return
+        await node.restart()
+      }
+    }
+    for (const node of this.nodes)
+      void keepUp(node).catch((error) => this.ledger.breaches.push(String(error)))
+    const stop = () => {
+      isOn = false
+    }
+    this.#loads.push(async () => stop())
+    return { stop }
+  }
+
+  /** Waits until everything has healed; resolves to the accepted jobs that are lost. */
+  async untilLossIsKnown(): Promise<string[]> {
+    await this.#stopLoads()
+    await this.#heal()
+    await this.#collect()
+    return this.ledger.accepted.filter((jobId) => this.#outcomes.get(jobId) === null)
+  }
+
+  /** Waits until everything has healed, and holds what happened to every invariant. */
+  async verify(): Promise<void> {
+    await this.#stopLoads()
+    await this.#heal()
+    await this.#adoptStrays()
+    await this.#collect()
+    expect(this.#breaches()).toEqual([])
+    await this.#returnToBaseline()
+    await this.#stopAll()
+  }
+
+  findings(): Findings {
+    const outcomes = [...this.#outcomes.values()]
+    const begun = byJob(this.#runs.filter(({ what }) => what === 'begun'))
+    return {
+      jobs: this.ledger.accepted.length,
+      lost: outcomes.filter((outcome) => outcome === null).length,
+      doubled: outcomes.filter((outcome) => outcome !== null && isDoubled(outcome.history)).length,
+      again: [...begun.values()].filter((runs) => runs.length > 1).length,
+      healMs: this.#healMs,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#stopLoads()
+    for (const subscriber of this.subscribers) subscriber.stop()
+    await Promise.all(this.#others.map((node) => node.kill()))
+    await this.store.close()
+    await rm(this.#runsFile, { force: true })
+  }
+
+  async #stopLoads(): Promise<void> {
+    for (const stop of this.#loads.splice(0)) await stop()
+  }
+
+  async #warmUp(): Promise<void> {
+    const jobIds = await this.submitMany(4 * this.workers.length, { type: 'steps', payload: { steps: 1 } })
+    await Promise.all(jobIds.map((jobId) => this.untilEnded(jobId)))
+  }
+
+  /** I5: a job submitted now is done, every accepted one has ended, every process is ready, every watcher knows. */
+  async #heal(): Promise<void> {
+    if (this.#healMs !== null) return
+    this.over()
+    const begun = this.#overAt ?? 0
+    const left = () => ({ timeoutMs: Math.max(0, HEAL_MS - (performance.now() - begun)), intervalMs: 25 })
+    const probe = await until(() => this.ledger.submit(this.api, { type: 'steps' }), {
+      ...left(),
+      what: 'a submission to be accepted again',
+    })
+    await until(() => this.#hasEnded(), { ...left(), what: 'every job to end' })
+    await until(async () => isTerminal((await this.job(probe)).status), {
+      ...left(),
+      what: 'the probe to end',
+    })
+    for (const node of this.nodes) {
+      await until(async () => (await this.get('/readyz', node)).status === 200, {
+        ...left(),
+        what: 'readiness',
+      })
+    }
+    await until(() => this.subscribers.every(({ isOver }) => isOver), {
+      ...left(),
+      what: 'every subscriber to see the end of its job',
+    })
+    this.#healMs = performance.now() - begun
+  }
+
+  async #hasEnded(): Promise<boolean> {
+    const { status, body } = await this.get('/api/types')
+    if (status !== 200) throw new Error(`/api/types answers ${status}`)
+    const { types } = body as { types: { counts: Record<JobStatus, number> }[] }
+    const waiting = types.reduce(
+      (sum, { counts }) => sum + counts.scheduled + counts.queued + counts.processing,
+      0,
+    )
+    if (waiting > 0) throw new Error(`${waiting} have not ended`)
+    return true
+  }
+
+  /** Jobs that were stored though nobody was told so: they count like any other from now on. */
+  async #adoptStrays(): Promise<void> {
+    const promised = new Set(this.ledger.accepted)
+    const strays = (await this.#listAll()).filter((jobId) => !promised.has(jobId))
+    const unexplained = strays.filter((jobId) => !this.ledger.unknown.has(jobId))
+    if (unexplained.length > this.ledger.unanswered) {
+      this.ledger.breaches.push(
+        `${unexplained.length} jobs that nobody submitted: ${unexplained.slice(0, 5)}`,
+      )
+    }
+    for (const jobId of strays) this.ledger.accept(jobId)
+  }
+
+  async #listAll(): Promise<string[]> {
+    const jobIds: string[] = []
+    for (let page: string | null = ''; page !== null; ) {
+      const query: string = page === '' ? '' : `&page=${encodeURIComponent(page)}`
+      const { status, body } = await this.get(`/api/jobs?limit=200${query}`)
+      if (status !== 200) throw new Error(`/api/jobs answers ${status}`)
+      const { jobs, nextPage } = ListAnswer.parse(body)
+      jobIds.push(...jobs.map(({ jobId }) => jobId))
+      page = nextPage
+    }
+    return jobIds
+  }
+
+  async #collect(): Promise<void> {
+    this.#runs = await this.runs()
+    await this.#forEachJob('GET', '?history=1', (jobId, { status, body }) => {
+      if (status === 404) this.#outcomes.set(jobId, null)
+      else this.#outcomes.set(jobId, { job: Job.parse(body), history: PollAnswer.parse(body).events })
+    })
+  }
+
+  #breaches(): string[] {
+    const { losesHistory = false, expectedLogs = [] } = this.#options
+    const runsOf = byJob(this.#runs)
+    const breaches = [...this.ledger.breaches]
+    for (const [jobId, outcome] of this.#outcomes) {
+      if (losesHistory && outcome === null) continue
+      const runs = losesHistory ? null : (runsOf.get(jobId) ?? [])
+      for (const breach of breachesOfJob(outcome, runs)) breaches.push(`job ${jobId} ${breach}`)
+    }
+    for (const { jobId, job, sightings, failure, epoch } of this.subscribers) {
+      const stored = this.#outcomes.get(jobId) ?? null
+      // Who saw the end in a history that was lost has seen another one than there is now.
+      const isSame = stored !== null && (!losesHistory || epoch === parseCursor(stored.job.cursor).epoch)
+      const outcome = isSame ? stored : null
+      if (failure !== null) breaches.push(`subscriber of ${jobId}: ${failure.message}`)
+      for (const breach of breachesOfOrder(sightings, outcome?.history ?? null)) {
+        breaches.push(`subscriber of ${jobId}: ${breach}`)
+      }
+      if (outcome === null || sightings.at(-1)?.saw === 'gone') continue
+      const others = differences(job, outcome.job)
+      if (others.length > 0) breaches.push(`subscriber of ${jobId} has another ${others.join(', ')}`)
+    }
+    for (const { stderr } of this.nodes.flatMap(({ logs }) => logs)) {
+      breaches.push(...breachesOfLog(stderr, expectedLogs))
+    }
+    return breaches
+  }
+
+  /** I6: once every job is removed, nothing is left but what there was before. */
+  async #returnToBaseline(): Promise<void> {
+    await this.#forEachJob('DELETE', '', (jobId, { status }) => {
+      if (status !== 204 && status !== 404) throw new Error(`removing ${jobId}: ${status}`)
+    })
+    const before = this.#before
+    if (before === null) return
+    await until(
+      async () => {
+        const grown = growth(before, await footprintOf(this.nodes, this.store))
+        if (grown.length > 0) throw new Error(grown.join('; '))
+        return true
+      },
+      { timeoutMs: BASELINE_MS, intervalMs: 200, what: 'everything to be as before' },
+    )
+  }
+
+  async #forEachJob(
+    method: string,
+    query: string,
+    read: (jobId: string, answer: Answer) => void,
+  ): Promise<void> {
+    const agent = manyCalls()
+    const one = async (jobId: string) =>
+      read(jobId, await call(`${this.api.url}/api/jobs/${jobId}${query}`, method, { agent }))
+    for (let from = 0; from < this.ledger.accepted.length; from += 100) {
+      await Promise.all(this.ledger.accepted.slice(from, from + 100).map(one))
+    }
+    agent.destroy()
+  }
+
+  /** I7: every process that lives ends as it should. */
+  async #stopAll(): Promise<void> {
+    const alive = this.#others.filter(({ isAlive }) => isAlive)
+    expect(await Promise.all(alive.map((node) => node.stop()))).toEqual(alive.map(() => 0))
+    this.store.checkIntegrity()
+  }
+}
+
+export interface StartOptions {
+  /** Processes a role; on the embedded engine there is one of both in one. */
+  readonly apis?: number
+  readonly workers?: number
+  readonly env?: Record<string, string>
+  readonly apiEnv?: Record<string, string>
+  /** Of one worker, counted from 0. */
+  readonly workerEnv?: (index: number) => Record<string, string>
+}
+
+/** Fields in which a folded job is not the stored one. Its cursor may be of the epoch in which it ended. */
+function differences(folded: Job | null, stored: Job): string[] {
+  if (folded === null) return ['job: none']
+  const bare = ({ cursor, ...job }: Job) => ({ ...job, seq: cursor.slice(cursor.lastIndexOf('.')) })
+  const mine: Record<string, unknown> = bare(folded)
+  return Object.entries(bare(stored)).flatMap(([name, value]) =>
+    JSON.stringify(mine[name]) === JSON.stringify(value)
+      ? []
+      : [`${name} (${JSON.stringify(mine[name])}, not ${JSON.stringify(value)})`],
+  )
+}

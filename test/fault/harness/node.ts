@@ -1,0 +1,84 @@
+import { readdir } from 'node:fs/promises'
+import { type ServerProcess, startServer } from '../../helpers/server.ts'
+
+/** A process of Jobcast, which may die and be started again, at the same address. */
+export class Node {
+  readonly role: 'all' | 'api' | 'worker'
+  /** What every one of its processes wrote to standard error. */
+  readonly logs: { readonly stderr: string }[] = []
+  readonly #env: Readonly<Record<string, string>>
+  #process: ServerProcess
+  #alive = true
+
+  static async start(role: Node['role'], env: Record<string, string>): Promise<Node> {
+    const whole = { ...env, JOBCAST_ROLE: role, JOBCAST_LOG: 'info' }
+    const process = await startServer(whole)
+    return new Node(role, { ...whole, PORT: String(process.port) }, process)
+  }
+
+  private constructor(role: Node['role'], env: Record<string, string>, process: ServerProcess) {
+    this.role = role
+    this.#env = env
+    this.#process = process
+    this.logs.push(process.output)
+    this.#notice(process)
+  }
+
+  get url(): string {
+    return this.#process.url
+  }
+
+  get pid(): number {
+    return this.#process.pid
+  }
+
+  get isAlive(): boolean {
+    return this.#alive
+  }
+
+  get exited(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    return this.#process.exited
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    this.#alive = false
+    await this.#process.kill()
+  }
+
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null> {
+    this.#alive = false
+    return this.#process.stop()
+  }
+
+  /** SIGSTOP: it stands still, and its connections stay. */
+  freeze(): void {
+    this.#process.signal('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#process.signal('SIGCONT')
+  }
+
+  /** Starts it again, after it has ended, at the same address. */
+  async restart(env: Record<string, string> = {}): Promise<void> {
+    await this.#process.exited
+    this.#process = await startServer({ ...this.#env, ...env })
+    this.logs.push(this.#process.output)
+    this.#alive = true
+    this.#notice(this.#process)
+  }
+
+  /** Open files, sockets among them. */
+  async openFiles(): Promise<number> {
+    return (await readdir(`/proc/${this.pid}/fd`)).length
+  }
+
+  #notice(process: ServerProcess): void {
+    void process.exited.then(() => {
+      if (process === this.#process) this.#alive = false
+    })
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * `JOBCAST_SOAK`, set by `npm run test:soak`: `all` repeats every row as often as it says, a number that often at most;
+ * unset, once.
+ */
+const soak = process.env.JOBCAST_SOAK ?? ''
+
+/** Of a row that says nothing. */
+const REPETITIONS = 200
+
+export const isSoak = soak !== ''
+
+export function repetitionsOf(wanted: number = REPETITIONS): number {
+  if (!isSoak) return 1
+  return soak === 'all' ? wanted : Math.min(wanted, Number(soak))
+}

@@ -1,0 +1,70 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import { until } from '../helpers/until.ts'
+import { faultTest } from './harness/fault-test.ts'
+import { expectQuickRefusals, untilMore } from './harness/faults.ts'
+
+const ON_REDIS = { on: ['redis'] } as const
+const LONG = { type: 'steps', payload: { steps: 200, stepMs: 40 } }
+
+describe('a network between Jobcast and Redis', () => {
+  faultTest('the pub/sub connections are half-open', ON_REDIS, async (lab) => {
+    await lab.start({ apis: 2, workers: 2 })
+    const watched = lab.watch(await lab.submit(LONG))
+    await until(() => watched.job?.progress, { what: 'the first steps' })
+    lab.redis.proxy.swallow('subscribers')
+    lab.over()
+    const seen = watched.sightings.length
+    await until(() => watched.sightings.length > seen, { timeoutMs: 15_000, what: 'it to be noticed' })
+  })
+
+  faultTest('every connection is half-open', ON_REDIS, async (lab) => {
+    await lab.start({ apis: 2, workers: 2 })
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    lab.redis.proxy.swallow()
+    await untilMore(lab, 'refusals', 1)
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
+  faultTest('every connection is reset, and refused for 3 s', ON_REDIS, async (lab) => {
+    await lab.start({ apis: 2, workers: 2 })
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    const { proxy } = lab.redis
+    proxy.refuses = true
+    proxy.cut()
+    await pause(3000)
+    await untilMore(lab, 'refusals')
+    proxy.refuses = false
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
+  faultTest('the network takes 200 ms each way', ON_REDIS, async (lab) => {
+    await lab.start({ apis: 2, workers: 2 })
+    lab.redis.proxy.delayMs = 200
+    lab.load({ everyMs: 50 })
+    await untilMore(lab, 'accepted', 50)
+    lab.redis.proxy.delayMs = 0
+    lab.over()
+    expect(lab.ledger.refusals).toEqual([])
+    const stalled = lab.subscribers.filter(({ job }) => job !== null && job.stalls > 0)
+    expect(stalled).toEqual([])
+  })
+
+  faultTest('the network takes 1 s each way, longer than there is time for', ON_REDIS, async (lab) => {
+    await lab.start({ apis: 2, workers: 2 })
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    lab.redis.proxy.delayMs = 1000
+    await untilMore(lab, 'refusals')
+    lab.redis.proxy.delayMs = 0
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+})

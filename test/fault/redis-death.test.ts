@@ -1,0 +1,109 @@
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import { until } from '../helpers/until.ts'
+import { faultTest } from './harness/fault-test.ts'
+import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
+
+const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
+const aof = (fsync: string) => ['--appendonly', 'yes', '--appendfsync', fsync]
+
+/** Learns from the store what workers can run: their types are lost with everything else. */
+const KNOWS_NO_TYPES = { JOBCAST_JOBS: '' }
+
+describe('a Redis that dies', () => {
+  faultTest(
+    'redis-server kill -9 and restart under load, appendfsync always',
+    { on: ['redis'], redisArgs: aof('always') },
+    async (lab) => {
+      await lab.start({ apis: 2, workers: 2 })
+      lab.load()
+      await untilMore(lab, 'accepted', 40)
+      const watched = lab.watch(await lab.submit(LONG))
+      await until(() => watched.job?.status === 'processing', { what: 'a running job' })
+      await lab.redis.server.kill()
+      await untilMore(lab, 'refusals')
+      await expectUnready(lab, /Redis at 127\.0\.0\.1:\d+ /)
+      await lab.redis.server.restart()
+      lab.over()
+      await untilMore(lab, 'accepted', 40)
+      expectQuickRefusals(lab)
+      await until(() => watched.reasons.includes('epoch'), {
+        timeoutMs: 15_000,
+        what: 'a snapshot with its reason',
+      })
+    },
+  )
+
+  faultTest(
+    'redis-server kill -9 and restart under load, appendfsync everysec, its last second lost',
+    { on: ['redis'], redisArgs: aof('everysec'), losesHistory: true },
+    async (lab) => {
+      await lab.start({ apis: 2, workers: 2 })
+      const { server, operator } = lab.redis
+      const files = join(server.dir, 'appendonlydir')
+      lab.load()
+      await untilMore(lab, 'accepted', 40)
+      const watched = lab.watch(await lab.submit(LONG))
+      await until(() => watched.job?.status === 'processing', { what: 'a running job' })
+      // What reached the disk before the power failed: kill -9 alone would leave the rest to the kernel.
+      await cp(files, `${files}-durable`, { recursive: true })
+      await pause(900)
+      await server.kill()
+      const killedAt = performance.now()
+      await rm(files, { recursive: true })
+      await cp(`${files}-durable`, files, { recursive: true })
+      await untilMore(lab, 'refusals')
+      await server.restart()
+      lab.over()
+      await untilMore(lab, 'accepted', 40)
+      await until(() => watched.reasons.includes('epoch'), {
+        timeoutMs: 15_000,
+        what: 'a snapshot with its reason',
+      })
+      for (const jobId of await lab.untilLossIsKnown()) {
+        expect(killedAt - (lab.ledger.acceptedAt.get(jobId) ?? 0)).toBeLessThan(2000)
+      }
+      const commands = async () =>
+        Number(/total_commands_processed:(\d+)/.exec(await operator.info('stats'))?.[1])
+      const before = await commands()
+      await pause(1000)
+      expect((await commands()) - before, 'commands a second when nothing is to be done').toBeLessThan(500)
+    },
+  )
+
+  faultTest(
+    'redis-server kill -9 and restart under load, empty',
+    { on: ['redis'], losesHistory: true },
+    async (lab) => {
+      await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
+      lab.load()
+      const running = await lab.submit(LONG)
+      const watched = lab.watch(running)
+      await untilMore(lab, 'accepted', 40)
+      await lab.untilBegun(running)
+      await lab.redis.server.kill()
+      await untilMore(lab, 'refusals')
+      await lab.redis.server.restart()
+      lab.over()
+      await untilMore(lab, 'accepted', 40)
+      await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+    },
+  )
+
+  faultTest('FLUSHALL', { on: ['redis'], losesHistory: true }, async (lab) => {
+    await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
+    lab.load()
+    const running = await lab.submit(LONG)
+    const watched = lab.watch(running)
+    await untilMore(lab, 'accepted', 40)
+    await lab.untilBegun(running)
+    await lab.redis.operator.flushall()
+    lab.over()
+    await untilMore(lab, 'accepted', 40)
+    await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+    const end = async () => (await lab.runs(running)).find(({ what }) => what !== 'begun')
+    expect(await until(end, { what: 'the signal of a run without a job' })).toMatchObject({ what: 'stopped' })
+  })
+})

@@ -1,0 +1,68 @@
+import { describe, expect } from 'vitest'
+import { faultTest } from './harness/fault-test.ts'
+
+const BOTH = ['redis', 'sqlite'] as const
+
+describe('a worker that dies', () => {
+  faultTest('kill -9 a worker in mid-job', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    const jobId = await lab.submit({ type: 'steps', payload: { steps: 20, stepMs: 50 } })
+    await lab.submitMany(10, { type: 'steps' })
+    const victim = await lab.workerOf(jobId)
+    await victim.kill()
+    lab.over()
+    await victim.restart()
+    expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
+  })
+
+  faultTest('kill -9 after the handler returned, before it is settled', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    lab.supervise()
+    const jobId = await lab.submit({ type: 'deadly', payload: { when: 'returned', deaths: 1 } })
+    lab.over()
+    expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
+    const notes = (await lab.runs(jobId)).map(({ what }) => what)
+    expect(notes).toEqual(['begun', 'returned', 'begun', 'returned'])
+  })
+
+  faultTest('kill -9 every worker with 1,000 jobs queued, then start one', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    const [first = ''] = await lab.submitBatch(1000, { type: 'steps', payload: { steps: 1, stepMs: 10 } })
+    const survivor = await lab.workerOf(first)
+    await Promise.all(lab.workers.map((worker) => worker.kill()))
+    lab.workers.splice(0, lab.workers.length, survivor)
+    lab.over()
+    await survivor.restart()
+  })
+
+  faultTest('a job that kills every worker it meets', { on: BOTH, soak: 20 }, async (lab) => {
+    await lab.start({ workers: 2 })
+    lab.supervise()
+    const jobId = await lab.submit({
+      type: 'deadly',
+      payload: { when: 'started', deaths: 99 },
+      options: { maxStalls: 2 },
+    })
+    const job = await lab.untilEnded(jobId)
+    lab.over()
+    expect(job).toMatchObject({ status: 'failed', errorCode: 'stalled', attempt: 1, stalls: 3 })
+    expect(await lab.runs(jobId)).toHaveLength(3)
+  })
+
+  faultTest('SIGTERM with running jobs', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 1 })
+    const short = await lab.submit({ type: 'steps', payload: { steps: 4, stepMs: 50 } })
+    const long = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
+    const worker = await lab.workerOf(short)
+    await lab.untilBegun(long)
+    expect(await worker.stop()).toBe(0)
+    lab.over()
+    await worker.restart()
+    for (const jobId of [short, long]) {
+      expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+    }
+    const begun = async (jobId: string) => (await lab.runs(jobId)).filter(({ what }) => what === 'begun')
+    expect(await begun(short)).toHaveLength(1)
+    expect(await begun(long)).toHaveLength(2)
+  })
+})

@@ -1,0 +1,96 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import { until } from '../helpers/until.ts'
+import { faultTest } from './harness/fault-test.ts'
+import { LEASE_MS } from './harness/lab.ts'
+
+const BOTH = ['redis', 'sqlite'] as const
+const CLOCK = new URL('./harness/clock.mjs', import.meta.url).href
+const HOUR_MS = 3_600_000
+
+describe('a worker that stands still', () => {
+  faultTest('SIGSTOP for longer than a lease, then SIGCONT', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    const jobId = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
+    const worker = await lab.workerOf(jobId)
+    worker.freeze()
+    await pause(LEASE_MS + 500)
+    if (lab.engine === 'redis') await lab.untilEnded(jobId)
+    worker.thaw()
+    lab.over()
+    expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
+    const first = await lab.untilBegun(jobId)
+    const itsEnd = async () =>
+      (await lab.runs(jobId)).find(({ run, what }) => run === first.run && what !== 'begun')
+    expect(await until(itsEnd, { what: 'the signal' })).toMatchObject({ what: 'stopped', reason: 'lost' })
+  })
+
+  faultTest('SIGSTOP for less than a lease', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    const jobId = await lab.submit({ type: 'steps', payload: { steps: 20, stepMs: 50 } })
+    const worker = await lab.workerOf(jobId)
+    worker.freeze()
+    await pause(LEASE_MS * 0.4)
+    worker.thaw()
+    lab.over()
+    expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+  })
+
+  faultTest('a handler that blocks the event loop for longer than a lease', { on: BOTH }, async (lab) => {
+    await lab.start({ workers: 2 })
+    const jobId = await lab.submit({ type: 'block', payload: { ms: LEASE_MS + 1500 } })
+    await lab.untilBegun(jobId)
+    const returned = async () => (await lab.runs(jobId)).filter(({ what }) => what === 'returned').length
+    // On Redis the job goes to another worker meanwhile, and what the blocked one returns is refused; on the embedded
+    // engine everything stands still with it, and nobody has taken its job when it returns.
+    const runs = lab.engine === 'redis' ? 2 : 1
+    await until(async () => (await returned()) === runs, { timeoutMs: 10_000, what: 'both runs to return' })
+    lab.over()
+    const job = await lab.untilEnded(jobId)
+    expect(job).toMatchObject({ status: 'completed', attempt: 1, stalls: runs - 1 })
+  })
+})
+
+describe('a clock that is wrong', () => {
+  faultTest('workers whose clocks are an hour ahead and behind', { on: ['redis'] }, async (lab) => {
+    await lab.start({
+      workers: 2,
+      workerEnv: (index) => clock(index === 0 ? HOUR_MS : -HOUR_MS, 'start'),
+    })
+    const jobIds = await lab.submitMany(10, { type: 'steps', payload: { steps: 40, stepMs: 50 } })
+    const delayed = await lab.submit({ type: 'steps', options: { delayMs: 500 } })
+    lab.over()
+    for (const jobId of [...jobIds, delayed]) {
+      const job = await lab.untilEnded(jobId)
+      expect(job).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+      expect(Math.abs(Date.now() - Date.parse(job.startedAt ?? ''))).toBeLessThan(HOUR_MS / 60)
+    }
+    const pids = new Set((await lab.runs()).map(({ pid }) => pid))
+    expect(pids.size).toBe(2)
+  })
+
+  for (const [name, wrongBy] of [
+    ['forward', HOUR_MS],
+    ['back', -HOUR_MS],
+  ] as const) {
+    faultTest(`the clock jumps ${name} by an hour under running jobs`, { on: BOTH }, async (lab) => {
+      await lab.start({ workers: 1, env: clock(wrongBy, 'signal') })
+      const jobId = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
+      const worker = await lab.workerOf(jobId)
+      process.kill(worker.pid, 'SIGUSR2')
+      lab.over()
+      const job = await lab.untilEnded(jobId)
+      expect(job).toMatchObject({ status: 'completed', attempt: 1 })
+      // The embedded engine's clock is its process' own: a lease may seem to have run out.
+      if (lab.engine === 'redis') expect(job.stalls).toBe(0)
+    })
+  }
+})
+
+function clock(wrongByMs: number, at: 'start' | 'signal'): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--import=${CLOCK}`,
+    JOBCAST_TEST_CLOCK_MS: String(wrongByMs),
+    JOBCAST_TEST_CLOCK_AT: at,
+  }
+}

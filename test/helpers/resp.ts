@@ -1,0 +1,64 @@
+/** Kinds of RESP values that are one line, that are a length and that many bytes, and that hold other values. */
+const LINES = '+-:_#,('
+const BULKS = '$=!'
+const VALUES_A_COUNT: Readonly<Record<string, number>> = { '*': 1, '~': 1, '>': 1, '%': 2 }
+
+/**
+ * Cuts a stream of the Redis protocol (RESP 2 and 3, either direction) into whole values, as they were sent: for
+ * proxies that lose, repeat or delay one of them.
+ */
+export class RespSplitter {
+  #rest: Buffer = Buffer.alloc(0)
+
+  /** The values that are complete with this piece of the stream. */
+  push(piece: Buffer): Buffer[] {
+    this.#rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece])
+    const values: Buffer[] = []
+    for (;;) {
+      const end = endOf(this.#rest, 0)
+      if (end === null) return values
+      values.push(this.#rest.subarray(0, end))
+      this.#rest = this.#rest.subarray(end)
+    }
+  }
+}
+
+/** Where the value that begins here ends; null where it is not complete. */
+function endOf(data: Buffer, start: number): number | null {
+  const lineEnd = data.indexOf('\r\n', start)
+  if (lineEnd === -1) return null
+  const kind = String.fromCharCode(data[start] ?? 0)
+  const after = lineEnd + 2
+  if (LINES.includes(kind)) return after
+  const count = Number(data.toString('latin1', start + 1, lineEnd))
+  if (BULKS.includes(kind)) {
+    const end = count < 0 ? after : after + count + 2
+    return end <= data.length ? end : null
+  }
+  const perCount = VALUES_A_COUNT[kind]
+  if (perCount === undefined) throw new Error(`no RESP value begins with ${JSON.stringify(kind)}`)
+  let end = after
+  for (let value = 0; value < count * perCount; value += 1) {
+    const next = endOf(data, end)
+    if (next === null) return null
+    end = next
+  }
+  return end
+}
+
+/** The strings directly in an array or push: the words of a command, or of a published message. */
+export function wordsOf(value: Buffer): string[] {
+  const kind = String.fromCharCode(value[0] ?? 0)
+  if (kind !== '*' && kind !== '>') return []
+  const words: string[] = []
+  for (let at = value.indexOf('\r\n') + 2; at < value.length; ) {
+    const end = endOf(value, at)
+    if (end === null) return words
+    const body = value.indexOf('\r\n', at) + 2
+    words.push(
+      BULKS.includes(String.fromCharCode(value[at] ?? 0)) ? value.toString('utf8', body, end - 2) : '',
+    )
+    at = end
+  }
+  return words
+}

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import type { TypeRegistration, TypeState } from '../../server/engine/engine.ts'
+import { Unavailable } from '../../server/engine/errors.ts'
+import { createEvents } from '../../server/events.ts'
+import { TypeKeeper } from '../../server/type-keeper.ts'
+import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+
+const registration = (type: string): TypeRegistration => ({
+  type,
+  policy: DEFAULT_OPTIONS,
+  payloadSchema: null,
+})
+
+const counts = { scheduled: 0, queued: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 }
+const state = (type: string, isRegistered: boolean): TypeState => ({
+  type,
+  counts,
+  paused: false,
+  registration: isRegistered ? registration(type) : null,
+})
+
+test('what the store has forgotten is registered again, and what it knows is left alone', async () => {
+  const registered: string[][] = []
+  const keeper = new TypeKeeper({
+    engine: {
+      types: async () => [state('known', true), state('used', false), state('foreign', true)],
+      registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+    },
+    events: createEvents(),
+    registrations: ['known', 'used', 'lost'].map(registration),
+  })
+  await keeper.check()
+  expect(registered).toEqual([['used', 'lost']])
+})
+
+test('a store that is away is no failure; anything else is', async () => {
+  const failures: unknown[] = []
+  const events = createEvents().on('failure', ({ error }) => failures.push(error))
+  const mistake = new TypeError('a mistake')
+  for (const error of [new Unavailable('away'), mistake]) {
+    const types = () => Promise.reject(error)
+    await new TypeKeeper({
+      engine: { types, registerTypes: async () => {} },
+      events,
+      registrations: [],
+    }).check()
+  }
+  expect(failures).toEqual([mistake])
+})
