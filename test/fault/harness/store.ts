@@ -19,7 +19,7 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** A redis-server of the experiment's own, behind a proxy, and an operator's connection beside it. */
+/** A redis-server of the experiment's own, a proxy before it, and an operator's connection beside it. */
 export interface RedisStore extends Store {
   readonly engine: 'redis'
   readonly server: RedisServer
@@ -32,7 +32,17 @@ export interface SqliteStore extends Store {
   readonly folder: string
 }
 
-export async function openRedisStore(args: readonly string[] = []): Promise<RedisStore> {
+export interface RedisStoreOptions {
+  /** Of the redis-server, after what the tests always say. */
+  readonly args?: readonly string[]
+  /** Whether processes reach it through the proxy. */
+  readonly proxied?: boolean
+}
+
+export async function openRedisStore({
+  args = [],
+  proxied = false,
+}: RedisStoreOptions = {}): Promise<RedisStore> {
   const server = await startRedis({ args: ['--enable-debug-command', 'yes', ...args] })
   const proxy = await startRedisProxy(() => server.port)
   const operator = new Redis(server.url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
@@ -42,7 +52,7 @@ export async function openRedisStore(args: readonly string[] = []): Promise<Redi
     server,
     proxy,
     operator,
-    env: { REDIS_URL: proxy.url },
+    env: { REDIS_URL: proxied ? proxy.url : server.url },
     async leftovers() {
       const keys = await operator.keys('*')
       const names = keys.map(withoutPrefix).filter(isLasting)
