@@ -208,7 +208,7 @@ export class Lab {
       if (statuses.includes(job.status)) return job
       throw new Error(`it is ${job.status}`)
     }
-    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 40, what: `${jobId} to be ${statuses}` })
+    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 60, what: `${jobId} to be ${statuses}` })
   }
 
   untilEnded(jobId: string): Promise<Job> {
@@ -224,6 +224,7 @@ export class Lab {
   untilBegun(jobId: string): Promise<RunNote> {
     return until(async () => (await this.runs(jobId)).find(({ what }) => what === 'begun'), {
       timeoutMs: HEAL_MS,
+      intervalMs: 30,
       what: `a run of ${jobId}`,
     })
   }
@@ -319,7 +320,7 @@ export class Lab {
     this.over()
     const begun = this.#overAt ?? 0
     const { healMs = HEAL_MS } = this.#options
-    const left = () => ({ timeoutMs: Math.max(0, healMs - (performance.now() - begun)), intervalMs: 25 })
+    const left = () => ({ timeoutMs: Math.max(0, healMs - (performance.now() - begun)), intervalMs: 50 })
     const probe = await until(() => this.ledger.submit(this.api, { type: 'steps' }), {
       ...left(),
       what: 'a submission to be accepted again',
