@@ -84,6 +84,58 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
+  faultTest('REPLICAOF: a read-only replica for 3 s', ON_REDIS, async (lab) => {
+    await lab.start({ all: 1 })
+    const { operator } = lab.redis
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    await operator.call('REPLICAOF', '127.0.0.1', '1')
+    await untilMore(lab, 'refusals')
+    await expectUnready(lab, /read-only replica/)
+    await pause(3000)
+    await operator.call('REPLICAOF', 'NO', 'ONE')
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
+  faultTest(
+    'MISCONF: Redis cannot save, and takes no writes',
+    { ...ON_REDIS, redis: { args: ['--enable-protected-configs', 'yes'] } },
+    async (lab) => {
+      await lab.start({ all: 1 })
+      const { operator, server } = lab.redis
+      lab.load({ everyMs: 100 })
+      await untilMore(lab, 'accepted')
+      await operator.config('SET', 'dir', '/proc')
+      await operator.config('SET', 'save', '3600 1')
+      await operator.bgsave().catch(() => {})
+      await untilMore(lab, 'refusals')
+      await expectUnready(lab, /cannot save/)
+      await operator.config('SET', 'save', '')
+      await operator.config('SET', 'dir', server.dir)
+      lab.over()
+      await untilMore(lab, 'accepted')
+      expectQuickRefusals(lab)
+    },
+  )
+
+  faultTest('maxclients reached while every connection is lost', ON_REDIS, async (lab) => {
+    await lab.start({ all: 1 })
+    const { operator } = lab.redis
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    await operator.config('SET', 'maxclients', '1')
+    await operator.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await operator.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await untilMore(lab, 'refusals')
+    await expectUnready(lab, /cannot be used|max number of clients/)
+    await operator.config('SET', 'maxclients', '1000')
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
   faultTest('an eviction policy that evicts, set while it runs', ON_REDIS, async (lab) => {
     await lab.start({ all: 1 })
     await lab.redis.operator.config('SET', 'maxmemory-policy', 'allkeys-lru')

@@ -69,4 +69,18 @@ describe('a worker that dies', () => {
     expect(await begun(short)).toHaveLength(1)
     expect(await begun(long)).toHaveLength(2)
   })
+
+  faultTest('a rolling restart under load', { on: ['redis'] }, async (lab) => {
+    await lab.start({ all: 2 })
+    lab.load()
+    await lab.submitMany(4, { type: 'steps', payload: { steps: 100, stepMs: 50 } })
+    for (const node of lab.nodes) {
+      expect(await node.stop()).toBe(0)
+      await node.restart()
+    }
+    lab.over()
+    expect(lab.ledger.refusals).toEqual([])
+    const stalled = lab.subscribers.filter(({ job }) => job !== null && job.stalls > 0)
+    expect(stalled.map(({ jobId }) => jobId)).toEqual([])
+  })
 })
