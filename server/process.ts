@@ -1,5 +1,5 @@
 import { ConfigError, readConfig } from './config.ts'
-import { Unavailable } from './engine/errors.ts'
+import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
 import { createEvents } from './events.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
@@ -84,7 +84,8 @@ function stopOnSignal(
 
 /** One line that says what to do. */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof Unavailable) return error.message
+  if (error instanceof ConfigError || error instanceof Unavailable || error instanceof OutcomeUnknown)
+    return error.message
   const { code, port, message, stack } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE')
     return `port ${port} is in use: end what listens there, or set PORT to another one`

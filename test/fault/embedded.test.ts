@@ -5,14 +5,14 @@ import { describe, expect } from 'vitest'
 import { dataFolder } from '../helpers/server.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
-import { isSoak, repetitionsOf } from './harness/repetitions.ts'
+import { isSoak } from './harness/repetitions.ts'
 import { openSqliteStore, type SqliteStore } from './harness/store.ts'
 
 const ON_SQLITE = { on: ['sqlite'] } as const
 const MIB = 1024 * 1024
 
 describe('the embedded engine', () => {
-  const kills = isSoak ? repetitionsOf() : 3
+  const kills = isSoak ? 200 : 3
 
   faultTest(
     'kill -9 the process with jobs queued and running, again and again',

@@ -3,7 +3,7 @@ import { faultTest } from './harness/fault-test.ts'
 import { call } from './harness/http.ts'
 import { callOf } from './harness/script-calls.ts'
 
-const ON_REDIS = { on: ['redis'] } as const
+const ON_REDIS = { on: ['redis'], redis: { proxied: true } } as const
 
 /** Longer than a third of a lease, so that it is extended; it reports at every step. */
 const LONG = { type: 'steps', payload: { steps: 20, stepMs: 50 } }

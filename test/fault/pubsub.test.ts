@@ -5,7 +5,7 @@ import type { PassingMessage } from '../helpers/redis-proxy.ts'
 import { faultTest } from './harness/fault-test.ts'
 import type { Lab } from './harness/lab.ts'
 
-const ON_REDIS = { on: ['redis'] } as const
+const ON_REDIS = { on: ['redis'], redis: { proxied: true } } as const
 const LONG = { type: 'steps', payload: { steps: 30, stepMs: 40 } }
 
 const isForWatchers = ({ channel }: PassingMessage) => channel.includes(':watch:')
@@ -23,7 +23,7 @@ async function runDisturbed(
   lab: Lab,
   disturb: (message: PassingMessage, number: number, deliver: () => void) => void,
 ): Promise<number> {
-  await lab.start({ apis: 2, workers: 2 })
+  await lab.start({ all: 2 })
   let messages = 0
   lab.redis.proxy.disturb = (message, deliver) => {
     if (!isForWatchers(message)) {
@@ -71,7 +71,7 @@ describe('published messages', () => {
   })
 
   faultTest('nothing that is published arrives', { ...ON_REDIS, soak: 50 }, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     lab.redis.proxy.disturb = () => {}
     lab.over()
     await lab.submitMany(10, LONG)

@@ -4,12 +4,12 @@ import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, untilMore } from './harness/faults.ts'
 
-const ON_REDIS = { on: ['redis'] } as const
+const ON_REDIS = { on: ['redis'], redis: { proxied: true } } as const
 const LONG = { type: 'steps', payload: { steps: 200, stepMs: 40 } }
 
 describe('a network between Jobcast and Redis', () => {
   faultTest('the pub/sub connections are half-open', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     const watched = lab.watch(await lab.submit(LONG))
     await until(() => watched.job?.progress, { what: 'the first steps' })
     lab.redis.proxy.swallow('subscribers')
@@ -19,7 +19,7 @@ describe('a network between Jobcast and Redis', () => {
   })
 
   faultTest('every connection is half-open', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
     lab.redis.proxy.swallow()
@@ -30,7 +30,7 @@ describe('a network between Jobcast and Redis', () => {
   })
 
   faultTest('every connection is reset, and refused for 3 s', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
     const { proxy } = lab.redis
@@ -45,10 +45,10 @@ describe('a network between Jobcast and Redis', () => {
   })
 
   faultTest('the network takes 200 ms each way', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     lab.redis.proxy.delayMs = 200
     lab.load({ everyMs: 50 })
-    await untilMore(lab, 'accepted', 50)
+    await untilMore(lab, 'accepted', 20)
     lab.redis.proxy.delayMs = 0
     lab.over()
     expect(lab.ledger.refusals).toEqual([])
@@ -57,7 +57,7 @@ describe('a network between Jobcast and Redis', () => {
   })
 
   faultTest('the network takes 1 s each way, longer than there is time for', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
     lab.redis.proxy.delayMs = 1000

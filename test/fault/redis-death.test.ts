@@ -15,11 +15,11 @@ const KNOWS_NO_TYPES = { JOBCAST_JOBS: '' }
 describe('a Redis that dies', () => {
   faultTest(
     'redis-server kill -9 and restart under load, appendfsync always',
-    { on: ['redis'], redisArgs: aof('always') },
+    { on: ['redis'], redis: { args: aof('always') } },
     async (lab) => {
-      await lab.start({ apis: 2, workers: 2 })
+      await lab.start({ all: 2 })
       lab.load()
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       const watched = lab.watch(await lab.submit(LONG))
       await until(() => watched.job?.status === 'processing', { what: 'a running job' })
       await lab.redis.server.kill()
@@ -27,7 +27,7 @@ describe('a Redis that dies', () => {
       await expectUnready(lab, /Redis at 127\.0\.0\.1:\d+ /)
       await lab.redis.server.restart()
       lab.over()
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       expectQuickRefusals(lab)
       await until(() => watched.reasons.includes('epoch'), {
         timeoutMs: 15_000,
@@ -38,13 +38,13 @@ describe('a Redis that dies', () => {
 
   faultTest(
     'redis-server kill -9 and restart under load, appendfsync everysec, its last second lost',
-    { on: ['redis'], redisArgs: aof('everysec'), losesHistory: true },
+    { on: ['redis'], redis: { args: aof('everysec') }, losesHistory: true },
     async (lab) => {
-      await lab.start({ apis: 2, workers: 2 })
+      await lab.start({ all: 2 })
       const { server, operator } = lab.redis
       const files = join(server.dir, 'appendonlydir')
       lab.load()
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       const watched = lab.watch(await lab.submit(LONG))
       await until(() => watched.job?.status === 'processing', { what: 'a running job' })
       // What reached the disk before the power failed: kill -9 alone would leave the rest to the kernel.
@@ -57,7 +57,7 @@ describe('a Redis that dies', () => {
       await untilMore(lab, 'refusals')
       await server.restart()
       lab.over()
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       await until(() => watched.reasons.includes('epoch'), {
         timeoutMs: 15_000,
         what: 'a snapshot with its reason',
@@ -77,32 +77,35 @@ describe('a Redis that dies', () => {
     'redis-server kill -9 and restart under load, empty',
     { on: ['redis'], losesHistory: true },
     async (lab) => {
-      await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
+      await lab.start({ apiEnv: KNOWS_NO_TYPES })
       lab.load()
       const running = await lab.submit(LONG)
       const watched = lab.watch(running)
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       await lab.untilBegun(running)
       await lab.redis.server.kill()
       await untilMore(lab, 'refusals')
       await lab.redis.server.restart()
       lab.over()
-      await untilMore(lab, 'accepted', 40)
+      await untilMore(lab, 'accepted', 20)
       await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
     },
   )
 
   faultTest('FLUSHALL', { on: ['redis'], losesHistory: true }, async (lab) => {
-    await lab.start({ apis: 2, workers: 2, apiEnv: KNOWS_NO_TYPES })
+    await lab.start({ apiEnv: KNOWS_NO_TYPES })
     lab.load()
     const running = await lab.submit(LONG)
     const watched = lab.watch(running)
-    await untilMore(lab, 'accepted', 40)
+    await untilMore(lab, 'accepted', 20)
     await lab.untilBegun(running)
     await lab.redis.operator.flushall()
     lab.over()
-    await untilMore(lab, 'accepted', 40)
+    await untilMore(lab, 'accepted', 20)
     await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+    // Whoever starts now learns the types from the store again.
+    const late = await lab.startApi(KNOWS_NO_TYPES)
+    await until(() => lab.ledger.submit(late, { type: 'steps' }), { timeoutMs: 15_000, what: 'the types' })
     const end = async () => (await lab.runs(running)).find(({ what }) => what !== 'begun')
     expect(await until(end, { what: 'the signal of a run without a job' })).toMatchObject({ what: 'stopped' })
   })

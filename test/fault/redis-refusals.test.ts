@@ -12,11 +12,11 @@ const LONG = { type: 'steps', payload: { steps: 40, stepMs: 50 } }
 
 describe('a Redis that answers badly', () => {
   faultTest('SCRIPT FLUSH every 50 ms', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     const { operator } = lab.redis
     const load = lab.load()
     const flushing = every(50, () => operator.script('FLUSH'))
-    await untilMore(lab, 'accepted', 100)
+    await untilMore(lab, 'accepted', 20)
     await load.stop()
     await flushing.stop()
     lab.over()
@@ -24,7 +24,7 @@ describe('a Redis that answers badly', () => {
   })
 
   faultTest('CLIENT KILL TYPE normal and pubsub every 200 ms', { ...ON_REDIS, soak: 5 }, async (lab) => {
-    await lab.start({ apis: 2, workers: 2 })
+    await lab.start({ all: 2 })
     const { operator } = lab.redis
     lab.load()
     const killing = every(200, async () => {
@@ -43,7 +43,7 @@ describe('a Redis that answers badly', () => {
   })
 
   faultTest('CLIENT PAUSE 10000 ALL', { ...ON_REDIS, soak: 20 }, async (lab) => {
-    await lab.start()
+    await lab.start({ all: 1 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
     const resumed = pause(10_000)
@@ -57,7 +57,7 @@ describe('a Redis that answers badly', () => {
   })
 
   faultTest('DEBUG SLEEP 5', { ...ON_REDIS, soak: 40 }, async (lab) => {
-    await lab.start()
+    await lab.start({ all: 1 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
     const awake = lab.redis.operator.call('DEBUG', 'SLEEP', '5')
@@ -70,7 +70,7 @@ describe('a Redis that answers badly', () => {
   })
 
   faultTest('maxmemory reached', ON_REDIS, async (lab) => {
-    await lab.start()
+    await lab.start({ all: 1 })
     const { operator } = lab.redis
     const running = await lab.submit(LONG)
     await lab.untilBegun(running)
@@ -84,8 +84,60 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
+  faultTest('REPLICAOF: a read-only replica for 3 s', ON_REDIS, async (lab) => {
+    await lab.start({ all: 1 })
+    const { operator } = lab.redis
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    await operator.call('REPLICAOF', '127.0.0.1', '1')
+    await untilMore(lab, 'refusals')
+    await expectUnready(lab, /read-only replica/)
+    await pause(3000)
+    await operator.call('REPLICAOF', 'NO', 'ONE')
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
+  faultTest(
+    'MISCONF: Redis cannot save, and takes no writes',
+    { ...ON_REDIS, redis: { args: ['--enable-protected-configs', 'yes'] } },
+    async (lab) => {
+      await lab.start({ all: 1 })
+      const { operator, server } = lab.redis
+      lab.load({ everyMs: 100 })
+      await untilMore(lab, 'accepted')
+      await operator.config('SET', 'dir', '/proc')
+      await operator.config('SET', 'save', '3600 1')
+      await operator.bgsave().catch(() => {})
+      await untilMore(lab, 'refusals')
+      await expectUnready(lab, /cannot save/)
+      await operator.config('SET', 'save', '')
+      await operator.config('SET', 'dir', server.dir)
+      lab.over()
+      await untilMore(lab, 'accepted')
+      expectQuickRefusals(lab)
+    },
+  )
+
+  faultTest('maxclients reached while every connection is lost', ON_REDIS, async (lab) => {
+    await lab.start({ all: 1 })
+    const { operator } = lab.redis
+    lab.load({ everyMs: 100 })
+    await untilMore(lab, 'accepted')
+    await operator.config('SET', 'maxclients', '1')
+    await operator.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await operator.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await untilMore(lab, 'refusals')
+    await expectUnready(lab, /cannot be used|max number of clients/)
+    await operator.config('SET', 'maxclients', '1000')
+    lab.over()
+    await untilMore(lab, 'accepted')
+    expectQuickRefusals(lab)
+  })
+
   faultTest('an eviction policy that evicts, set while it runs', ON_REDIS, async (lab) => {
-    await lab.start()
+    await lab.start({ all: 1 })
     await lab.redis.operator.config('SET', 'maxmemory-policy', 'allkeys-lru')
     await until(async () => (await lab.get('/readyz')).status === 503, { what: 'the process to say so' })
     await expectUnready(lab, /noeviction/)
@@ -94,7 +146,7 @@ describe('a Redis that answers badly', () => {
   })
 
   test.concurrent('an eviction policy that evicts, found at the start', async ({ onTestFinished }) => {
-    const store = await openRedisStore(['--maxmemory-policy', 'allkeys-lru'])
+    const store = await openRedisStore({ args: ['--maxmemory-policy', 'allkeys-lru'] })
     onTestFinished(() => store.close())
     for (const role of ['api', 'worker', 'all']) {
       const { code, stderr, stdout } = await runServer({ ...store.env, JOBCAST_ROLE: role })

@@ -6,7 +6,7 @@ const BOTH = ['redis', 'sqlite'] as const
 describe('a worker that dies', () => {
   faultTest('kill -9 a worker in mid-job', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 2 })
-    const jobId = await lab.submit({ type: 'steps', payload: { steps: 20, stepMs: 50 } })
+    const jobId = await lab.submit({ type: 'steps', payload: { steps: 60, stepMs: 50 } })
     await lab.submitMany(10, { type: 'steps' })
     const victim = await lab.workerOf(jobId)
     await victim.kill()
@@ -25,15 +25,19 @@ describe('a worker that dies', () => {
     expect(notes).toEqual(['begun', 'returned', 'begun', 'returned'])
   })
 
-  faultTest('kill -9 every worker with 1,000 jobs queued, then start one', { on: BOTH }, async (lab) => {
-    await lab.start({ workers: 2 })
-    const [first = ''] = await lab.submitBatch(1000, { type: 'steps', payload: { steps: 1, stepMs: 10 } })
-    const survivor = await lab.workerOf(first)
-    await Promise.all(lab.workers.map((worker) => worker.kill()))
-    lab.workers.splice(0, lab.workers.length, survivor)
-    lab.over()
-    await survivor.restart()
-  })
+  faultTest(
+    'kill -9 every worker with 1,000 jobs queued, then start one',
+    { on: BOTH, healMs: 60_000 },
+    async (lab) => {
+      await lab.start({ workers: 2 })
+      const [first = ''] = await lab.submitBatch(1000, { type: 'steps', payload: { steps: 1, stepMs: 10 } })
+      const survivor = await lab.workerOf(first)
+      await Promise.all(lab.workers.map((worker) => worker.kill()))
+      lab.workers.splice(0, lab.workers.length, survivor)
+      lab.over()
+      await survivor.restart()
+    },
+  )
 
   faultTest('a job that kills every worker it meets', { on: BOTH, soak: 20 }, async (lab) => {
     await lab.start({ workers: 2 })
@@ -52,7 +56,7 @@ describe('a worker that dies', () => {
   faultTest('SIGTERM with running jobs', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 1 })
     const short = await lab.submit({ type: 'steps', payload: { steps: 4, stepMs: 50 } })
-    const long = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
+    const long = await lab.submit({ type: 'steps', payload: { steps: 100, stepMs: 50 } })
     const worker = await lab.workerOf(short)
     await lab.untilBegun(long)
     expect(await worker.stop()).toBe(0)
@@ -64,5 +68,19 @@ describe('a worker that dies', () => {
     const begun = async (jobId: string) => (await lab.runs(jobId)).filter(({ what }) => what === 'begun')
     expect(await begun(short)).toHaveLength(1)
     expect(await begun(long)).toHaveLength(2)
+  })
+
+  faultTest('a rolling restart under load', { on: ['redis'] }, async (lab) => {
+    await lab.start({ all: 2 })
+    lab.load()
+    await lab.submitMany(4, { type: 'steps', payload: { steps: 100, stepMs: 50 } })
+    for (const node of lab.nodes) {
+      expect(await node.stop()).toBe(0)
+      await node.restart()
+    }
+    lab.over()
+    expect(lab.ledger.refusals).toEqual([])
+    const stalled = lab.subscribers.filter(({ job }) => job !== null && job.stalls > 0)
+    expect(stalled.map(({ jobId }) => jobId)).toEqual([])
   })
 })

@@ -32,6 +32,7 @@ export function faultTest(fault: string, options: FaultOptions, inject: (lab: La
         { timeout: TRIAL_MS * repetitions * Math.ceil(times / 10) },
         async ({ task }) => {
           const trials: Trial[] = []
+          const failures: unknown[] = []
           task.meta.trials = trials
           for (let repetition = 1; repetition <= repetitions; repetition += 1) {
             const lab = await Lab.open(engine, options)
@@ -40,11 +41,14 @@ export function faultTest(fault: string, options: FaultOptions, inject: (lab: La
               await inject(lab)
               await lab.verify()
               passed = true
+            } catch (error) {
+              failures.push(error)
             } finally {
               trials.push({ fault, engine, times, passed, ...lab.findings() })
               await lab.close()
             }
           }
+          if (failures.length > 0) throw failures[0]
         },
       )
   }

@@ -22,6 +22,7 @@ import {
   openRedisStore,
   openSqliteStore,
   type RedisStore,
+  type RedisStoreOptions,
   type SentinelStore,
   type Store,
 } from './store.ts'
@@ -37,10 +38,11 @@ const BASELINE_MS = 20_000
 const JOBS_MODULE = fileURLToPath(new URL('./jobs.mjs', import.meta.url))
 
 export interface LabOptions {
-  /** Of the redis-server, after what the tests always say. */
-  readonly redisArgs?: readonly string[]
+  readonly redis?: RedisStoreOptions
   /** A store that exists already, instead of a new one. */
   readonly openStore?: () => Promise<Store>
+  /** How long healing may take where it is more than making good: a backlog is worked off. */
+  readonly healMs?: number
   /** The fault takes history away, so that jobs and events of before it may be gone. */
   readonly losesHistory?: boolean
   /** Lines of standard error that the fault is meant to bring about. */
@@ -59,8 +61,9 @@ export class Lab {
   readonly subscribers: Subscriber[] = []
   readonly #options: LabOptions
   readonly #runsFile: string
-  readonly #others: Node[] = []
+  readonly #started: Node[] = []
   #loads: (() => Promise<void>)[] = []
+  #isSupervised = false
   #before: Footprint | null = null
   #overAt: number | null = null
   #healMs: number | null = null
@@ -68,7 +71,7 @@ export class Lab {
   #runs: RunNote[] = []
 
   static async open(engine: EngineName, options: LabOptions = {}): Promise<Lab> {
-    const open = engine === 'redis' ? () => openRedisStore(options.redisArgs) : () => openSqliteStore()
+    const open = engine === 'redis' ? () => openRedisStore(options.redis) : () => openSqliteStore()
     return new Lab(await (options.openStore ?? open)(), options)
   }
 
@@ -106,16 +109,18 @@ export class Lab {
 
   /** Starts processes, has each run or watch something, and notes what they hold on to. */
   async start(options: StartOptions = {}): Promise<void> {
-    const { apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
-    if (this.engine === 'sqlite') {
-      const node = await this.startNode('all', env)
-      this.apis.push(node)
-      this.workers.push(node)
+    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
+    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
+    if (this.engine === 'sqlite' || all > 0) {
+      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
+      this.apis.push(...nodes)
+      this.workers.push(...nodes)
     } else {
-      const times = (count: number) => Array.from({ length: count }, (_, index) => index)
       const [apiNodes, workerNodes] = await Promise.all([
-        Promise.all(times(apis).map(() => this.startNode('api', { ...env, ...apiEnv }))),
-        Promise.all(times(workers).map((index) => this.startNode('worker', { ...env, ...workerEnv(index) }))),
+        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
+        Promise.all(
+          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
+        ),
       ])
       this.apis.push(...apiNodes)
       this.workers.push(...workerNodes)
@@ -124,19 +129,9 @@ export class Lab {
     this.#before = await footprintOf(this.nodes, this.store)
   }
 
-  /** One more process, which belongs to no group; it is ended with the others. */
-  async startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
-    const node = await Node.start(role, {
-      JOBCAST_LEASE_MS: String(LEASE_MS),
-      JOBCAST_DRAIN_MS: '500',
-      JOBCAST_CANCEL_GRACE_MS: '500',
-      JOBCAST_JOBS: JOBS_MODULE,
-      JOBCAST_TEST_RUNS: this.#runsFile,
-      ...this.store.env,
-      ...env,
-    })
-    this.#others.push(node)
-    return node
+  /** One more api, later than the others. */
+  startApi(env: Record<string, string>): Promise<Node> {
+    return this.#startNode('api', env)
   }
 
   /** Submits a job that must be accepted, and watches it. */
@@ -169,7 +164,7 @@ export class Lab {
   }
 
   /** Submits steadily, at every api in turn, until it is stopped; every fifth job is watched. */
-  load({ everyMs = 20, ...submission }: Partial<Submission> & { everyMs?: number } = {}): {
+  load({ everyMs = 50, ...submission }: Partial<Submission> & { everyMs?: number } = {}): {
     stop(): Promise<void>
   } {
     let isOn = true
@@ -221,7 +216,7 @@ export class Lab {
       if (statuses.includes(job.status)) return job
       throw new Error(`it is ${job.status}`)
     }
-    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 40, what: `${jobId} to be ${statuses}` })
+    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 60, what: `${jobId} to be ${statuses}` })
   }
 
   untilEnded(jobId: string): Promise<Job> {
@@ -237,6 +232,7 @@ export class Lab {
   untilBegun(jobId: string): Promise<RunNote> {
     return until(async () => (await this.runs(jobId)).find(({ what }) => what === 'begun'), {
       timeoutMs: HEAL_MS,
+      intervalMs: 30,
       what: `a run of ${jobId}`,
     })
   }
@@ -250,22 +246,17 @@ export class Lab {
   }
 
   /** From now on whatever process dies is started again at once, as a supervisor does. */
-  supervise(): { stop(): void } {
-    let isOn = true
+  supervise(): void {
+    this.#isSupervised = true
     const keepUp = async (node: Node) => {
       for (;;) {
         await node.exited
-        if (!isOn) return
-        await node.restart()
+        if (!this.#isSupervised) return
+        // One that dies again before it is ready is started once more.
+        await node.restart().catch(() => {})
       }
     }
-    for (const node of this.nodes)
-      void keepUp(node).catch((error) => this.ledger.breaches.push(String(error)))
-    const stop = () => {
-      isOn = false
-    }
-    this.#loads.push(async () => stop())
-    return { stop }
+    for (const node of this.nodes) void keepUp(node)
   }
 
   /** Waits until everything has healed; resolves to the accepted jobs that are lost. */
@@ -300,11 +291,26 @@ export class Lab {
   }
 
   async close(): Promise<void> {
+    this.#isSupervised = false
     await this.#stopLoads()
     for (const subscriber of this.subscribers) subscriber.stop()
-    await Promise.all(this.#others.map((node) => node.kill()))
+    await Promise.all(this.#started.map((node) => node.kill()))
     await this.store.close()
     await rm(this.#runsFile, { force: true })
+  }
+
+  async #startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
+    const node = await Node.start(role, {
+      JOBCAST_LEASE_MS: String(LEASE_MS),
+      JOBCAST_DRAIN_MS: '500',
+      JOBCAST_CANCEL_GRACE_MS: '500',
+      JOBCAST_JOBS: JOBS_MODULE,
+      JOBCAST_TEST_RUNS: this.#runsFile,
+      ...this.store.env,
+      ...env,
+    })
+    this.#started.push(node)
+    return node
   }
 
   async #stopLoads(): Promise<void> {
@@ -321,7 +327,8 @@ export class Lab {
     if (this.#healMs !== null) return
     this.over()
     const begun = this.#overAt ?? 0
-    const left = () => ({ timeoutMs: Math.max(0, HEAL_MS - (performance.now() - begun)), intervalMs: 25 })
+    const { healMs = HEAL_MS } = this.#options
+    const left = () => ({ timeoutMs: Math.max(0, healMs - (performance.now() - begun)), intervalMs: 50 })
     const probe = await until(() => this.ledger.submit(this.api, { type: 'steps' }), {
       ...left(),
       what: 'a submission to be accepted again',
@@ -352,8 +359,9 @@ export class Lab {
       (sum, { counts }) => sum + counts.scheduled + counts.queued + counts.processing,
       0,
     )
-    if (waiting > 0) throw new Error(`${waiting} have not ended`)
-    return true
+    if (waiting === 0) return true
+    const some = await this.get('/api/jobs?limit=3&status=scheduled&status=queued&status=processing')
+    throw new Error(`${waiting} have not ended: ${JSON.stringify(some.body)}; ${this.ledger.breaches}`)
   }
 
   /** Jobs that were stored though nobody was told so: they count like any other from now on. */
@@ -451,13 +459,16 @@ export class Lab {
 
   /** I7: every process that lives ends as it should. */
   async #stopAll(): Promise<void> {
-    const alive = this.#others.filter(({ isAlive }) => isAlive)
+    this.#isSupervised = false
+    const alive = this.#started.filter(({ isAlive }) => isAlive)
     expect(await Promise.all(alive.map((node) => node.stop()))).toEqual(alive.map(() => 0))
     this.store.checkIntegrity()
   }
 }
 
 export interface StartOptions {
+  /** Processes that are api and worker in one; where it is given, there are no others. */
+  readonly all?: number
   /** Processes a role; on the embedded engine there is one of both in one. */
   readonly apis?: number
   readonly workers?: number

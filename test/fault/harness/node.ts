@@ -9,11 +9,14 @@ export class Node {
   readonly #env: Readonly<Record<string, string>>
   #process: ServerProcess
   #alive = true
+  #restarting: Promise<void> = Promise.resolve()
 
   static async start(role: Node['role'], env: Record<string, string>): Promise<Node> {
     const whole = { ...env, JOBCAST_ROLE: role, JOBCAST_LOG: 'info' }
     const process = await startServer(whole)
-    return new Node(role, { ...whole, PORT: String(process.port) }, process)
+    // Others find an api where it was.
+    const PORT = role === 'worker' ? '0' : String(process.port)
+    return new Node(role, { ...whole, PORT }, process)
   }
 
   private constructor(role: Node['role'], env: Record<string, string>, process: ServerProcess) {
@@ -42,6 +45,7 @@ export class Node {
 
   /** SIGKILL. */
   async kill(): Promise<void> {
+    await this.#restarting.catch(() => {})
     this.#alive = false
     await this.#process.kill()
   }
@@ -62,18 +66,23 @@ export class Node {
     this.#process.signal('SIGCONT')
   }
 
-  /** Starts it again, after it has ended, at the same address. */
-  async restart(env: Record<string, string> = {}): Promise<void> {
-    await this.#process.exited
-    this.#process = await startServer({ ...this.#env, ...env })
-    this.logs.push(this.#process.output)
-    this.#alive = true
-    this.#notice(this.#process)
+  /** Starts it again, after it has ended, an api at the same address. Rejects where it does not become ready. */
+  restart(): Promise<void> {
+    this.#restarting = this.#restart()
+    return this.#restarting
   }
 
   /** Open files, sockets among them. */
   async openFiles(): Promise<number> {
     return (await readdir(`/proc/${this.pid}/fd`)).length
+  }
+
+  async #restart(): Promise<void> {
+    await this.#process.exited
+    this.#process = await startServer({ ...this.#env })
+    this.logs.push(this.#process.output)
+    this.#alive = true
+    this.#notice(this.#process)
   }
 
   #notice(process: ServerProcess): void {

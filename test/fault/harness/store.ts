@@ -20,7 +20,7 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** A redis-server of the experiment's own, behind a proxy, and an operator's connection beside it. */
+/** A redis-server of the experiment's own, a proxy before it, and an operator's connection beside it. */
 export interface RedisStore extends Store {
   readonly engine: 'redis'
   readonly server: RedisServer
@@ -39,7 +39,17 @@ export interface SqliteStore extends Store {
   readonly folder: string
 }
 
-export async function openRedisStore(args: readonly string[] = []): Promise<RedisStore> {
+export interface RedisStoreOptions {
+  /** Of the redis-server, after what the tests always say. */
+  readonly args?: readonly string[]
+  /** Whether processes reach it through the proxy. */
+  readonly proxied?: boolean
+}
+
+export async function openRedisStore({
+  args = [],
+  proxied = false,
+}: RedisStoreOptions = {}): Promise<RedisStore> {
   const server = await startRedis({ args: ['--enable-debug-command', 'yes', ...args] })
   const proxy = await startRedisProxy(() => server.port)
   const operator = new Redis(server.url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
@@ -49,7 +59,7 @@ export async function openRedisStore(args: readonly string[] = []): Promise<Redi
     server,
     proxy,
     operator,
-    env: { REDIS_URL: proxy.url },
+    env: { REDIS_URL: proxied ? proxy.url : server.url },
     leftovers: () => lastingKeys(operator),
     checkIntegrity() {},
     async close() {
@@ -91,9 +101,9 @@ async function lastingKeys(operator: Redis): Promise<string[]> {
 }
 
 /** Keys that come and go with processes that live, each with an end of its own. */
-const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presences)/
+const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presences|routes|waiting$)/
 /** Kept for good, or for a day: counters, what is known of types, and idempotency records. */
-const OF_THE_STORE = /^(counts|leases$|once:|order|types|secret:)/
+const OF_THE_STORE = /^(counts|runs$|leases$|once:|order|types|secret:)/
 
 function isLasting(key: string): boolean {
   return !OF_PROCESSES.test(key) && !OF_THE_STORE.test(key)
