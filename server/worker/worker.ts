@@ -238,10 +238,11 @@ class JobWorker implements Worker {
         this.#giveBack(run)
         continue
       }
-      this.#statistics.claimed(waitMs)
-      events.emit('run.claimed', { jobId, type, attempt, waitMs })
+      // First of all the handler: who waits for it gains what the rest takes.
       if (this.#slots.free > 0) this.#begin(run, runnable)
       else this.#wait(run, runnable)
+      this.#statistics.claimed(waitMs)
+      events.emit('run.claimed', { jobId, type, attempt, waitMs })
     }
   }
 

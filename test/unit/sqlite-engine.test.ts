@@ -411,7 +411,7 @@ describe('writes', () => {
       this.get('PRAGMA max_page_count = 4294967294', [])
     })
     await until(() => onUp.mock.calls.length > 0, { what: 'the store to come back, with nobody calling' })
-    expect(onUp).toHaveBeenCalledExactlyOnceWith(engine.feed.epoch)
+    expect(onUp).toHaveBeenCalledExactlyOnceWith(engine.feed.epoch, [])
     await submit(engine, { payload })
     expect((await engine.types())[0]?.counts.queued).toBe(2)
   })

@@ -94,10 +94,13 @@ export class Waiting {
       if (passOn && name === null) this.#leave(pool, entry)
       return claims
     } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      this.#waits.delete(end)
-      silence()
+      // Whoever waits may have a job now, which comes first.
+      setImmediate(() => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', stop)
+        this.#waits.delete(end)
+        silence()
+      })
     }
   }
 
