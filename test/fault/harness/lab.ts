@@ -27,7 +27,7 @@ import {
 import { Subscriber } from './subscriber.ts'
 import type { Findings } from './trial.ts'
 
-export const LEASE_MS = 2000
+export const LEASE_MS = 3000
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
 const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
 /** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
@@ -46,6 +46,8 @@ export interface LabOptions {
   /** Lines of standard error that the fault is meant to bring about. */
   readonly expectedLogs?: readonly RegExp[]
 }
+
+let startsBefore: Promise<void> = Promise.resolve()
 
 /**
  * One experiment: a store of its own, processes on it, jobs and subscribers, and at the end the proof that every
@@ -100,25 +102,11 @@ export class Lab {
   }
 
   /** Starts processes, has each run or watch something, and notes what they hold on to. */
-  async start(options: StartOptions = {}): Promise<void> {
-    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
-    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
-    if (this.engine === 'sqlite' || all > 0) {
-      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
-      this.apis.push(...nodes)
-      this.workers.push(...nodes)
-    } else {
-      const [apiNodes, workerNodes] = await Promise.all([
-        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
-        Promise.all(
-          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
-        ),
-      ])
-      this.apis.push(...apiNodes)
-      this.workers.push(...workerNodes)
-    }
-    await this.#warmUp()
-    this.#before = await footprintOf(this.nodes, this.store)
+  start(options: StartOptions = {}): Promise<void> {
+    // One after the other: many processes that start at once would starve each other for seconds.
+    const started = startsBefore.then(() => this.#start(options))
+    startsBefore = started.catch(() => {})
+    return started
   }
 
   /** One more api, later than the others. */
@@ -289,6 +277,27 @@ export class Lab {
     await Promise.all(this.#started.map((node) => node.kill()))
     await this.store.close()
     await rm(this.#runsFile, { force: true })
+  }
+
+  async #start(options: StartOptions): Promise<void> {
+    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
+    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
+    if (this.engine === 'sqlite' || all > 0) {
+      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
+      this.apis.push(...nodes)
+      this.workers.push(...nodes)
+    } else {
+      const [apiNodes, workerNodes] = await Promise.all([
+        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
+        Promise.all(
+          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
+        ),
+      ])
+      this.apis.push(...apiNodes)
+      this.workers.push(...workerNodes)
+    }
+    await this.#warmUp()
+    this.#before = await footprintOf(this.nodes, this.store)
   }
 
   async #startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
