@@ -43,7 +43,7 @@ describe('a worker that dies', () => {
   )
 
   faultTest('a job that kills every worker it meets', { on: BOTH, soak: 20 }, async (lab) => {
-    await lab.start({ workers: 2 })
+    await lab.start({ workers: 1 })
     lab.supervise()
     const jobId = await lab.submit({
       type: 'deadly',

@@ -74,7 +74,7 @@ describe('a clock that is wrong', () => {
     ['back', -HOUR_MS],
   ] as const) {
     faultTest(`the clock jumps ${name} by an hour under running jobs`, { on: BOTH }, async (lab) => {
-      await lab.start({ workers: 1, env: clock(wrongBy, 'signal') })
+      await lab.start({ all: 1, env: clock(wrongBy, 'signal') })
       const jobId = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
       const worker = await lab.workerOf(jobId)
       process.kill(worker.pid, 'SIGUSR2')

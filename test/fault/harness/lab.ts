@@ -114,10 +114,13 @@ export class Lab {
     return this.#startNode('api', env)
   }
 
-  /** Submits a job that must be accepted, and watches it. */
+  /** Submits a job, again where it is refused for a moment, and watches it. */
   async submit(submission: Submission): Promise<string> {
-    const jobId = await this.ledger.submit(this.api, submission)
-    if (jobId === null) throw new Error(`not accepted: ${JSON.stringify(this.ledger.refusals.at(-1))}`)
+    const jobId = await until(() => this.ledger.submit(this.api, submission), {
+      timeoutMs: HEAL_MS,
+      intervalMs: 500,
+      what: 'a submission to be accepted',
+    })
     this.watch(jobId)
     return jobId
   }
