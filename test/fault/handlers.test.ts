@@ -37,7 +37,7 @@ describe('a handler that misbehaves', () => {
     'a handler in a thread: bad results, exit, rejection, full heap, endless loop',
     { on: BOTH },
     async (lab) => {
-      await lab.start({ env: MAX_BYTES })
+      await lab.start({ all: 1, env: MAX_BYTES })
       const pids = lab.nodes.map(({ pid }) => pid)
       for (const [how, errorCode, error] of [...FAILURES, ...DEADLY]) {
         const options = how === 'block' ? { ...ONCE, timeoutMs: 300 } : ONCE
@@ -55,7 +55,7 @@ describe('a handler that misbehaves', () => {
     'a handler in process: bad results, a forgotten rejection',
     { on: BOTH, expectedLogs: [/a forgotten promise/] },
     async (lab) => {
-      await lab.start({ env: MAX_BYTES })
+      await lab.start({ all: 1, env: MAX_BYTES })
       const pids = lab.nodes.map(({ pid }) => pid)
       for (const [how, errorCode, error] of FAILURES) {
         const jobId = await lab.submit({ type: 'misbehave', payload: { how }, options: ONCE })
@@ -76,7 +76,7 @@ describe('a handler that misbehaves', () => {
       // Node says goodbye with a stack trace of its own when the heap is full.
       { on: BOTH, soak: 20, expectedLogs: how === 'fillHeap' ? [/^(?!\{)/] : [] },
       async (lab) => {
-        await lab.start({ env: { NODE_OPTIONS: '--max-old-space-size=64' } })
+        await lab.start({ all: 1, env: { NODE_OPTIONS: '--max-old-space-size=64' } })
         lab.supervise()
         const jobId = await lab.submit({ type: 'misbehave', payload: { how }, options: { maxStalls: 1 } })
         const job = await lab.untilEnded(jobId)

@@ -11,7 +11,7 @@ const LONG = { type: 'steps', payload: { steps: 20, stepMs: 50 } }
 describe('an answer of Redis that is lost with its connection', () => {
   for (const verb of ['settle', 'extend', 'report'] as const) {
     faultTest(`the answer to ${verb === 'settle' ? 'a settle' : verb} is lost`, ON_REDIS, async (lab) => {
-      await lab.start()
+      await lab.start({ all: 1 })
       const lost = lab.redis.proxy.loseAnswerTo(callOf(verb))
       const jobId = await lab.submit(LONG)
       await lost
@@ -23,7 +23,7 @@ describe('an answer of Redis that is lost with its connection', () => {
 
   for (const verb of ['claim', 'wait'] as const) {
     faultTest(`the answer to a ${verb} is lost`, ON_REDIS, async (lab) => {
-      await lab.start()
+      await lab.start({ all: 1 })
       const lost = lab.redis.proxy.loseAnswerTo(callOf(verb))
       // More than are handed over to who waits: some have to be claimed.
       const jobIds = await lab.submitMany(20, { type: 'steps' })
@@ -36,7 +36,7 @@ describe('an answer of Redis that is lost with its connection', () => {
   }
 
   faultTest('the answer to a submission is lost', ON_REDIS, async (lab) => {
-    await lab.start()
+    await lab.start({ all: 1 })
     const submit = () =>
       call(`${lab.api.url}/api/jobs`, 'POST', {
         body: { type: 'steps', payload: {} },

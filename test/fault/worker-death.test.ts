@@ -30,7 +30,10 @@ describe('a worker that dies', () => {
     { on: BOTH, healMs: 60_000 },
     async (lab) => {
       await lab.start({ workers: 2 })
-      const [first = ''] = await lab.submitBatch(1000, { type: 'steps', payload: { steps: 1, stepMs: 10 } })
+      const [first = ''] = await lab.submitBatch(1000, {
+        type: 'steps',
+        payload: { steps: 1, stepMs: 10, quiet: true },
+      })
       const survivor = await lab.workerOf(first)
       await Promise.all(lab.workers.map((worker) => worker.kill()))
       lab.workers.splice(0, lab.workers.length, survivor)
@@ -40,7 +43,7 @@ describe('a worker that dies', () => {
   )
 
   faultTest('a job that kills every worker it meets', { on: BOTH, soak: 20 }, async (lab) => {
-    await lab.start({ workers: 2 })
+    await lab.start({ workers: 1 })
     lab.supervise()
     const jobId = await lab.submit({
       type: 'deadly',

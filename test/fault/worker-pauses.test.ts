@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000
 describe('a worker that stands still', () => {
   faultTest('SIGSTOP for longer than a lease, then SIGCONT', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 2 })
-    const jobId = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
+    const jobId = await lab.submit({ type: 'steps', payload: { steps: 60, stepMs: 50 } })
     const worker = await lab.workerOf(jobId)
     worker.freeze()
     await pause(LEASE_MS + 500)
@@ -30,7 +30,7 @@ describe('a worker that stands still', () => {
     const jobId = await lab.submit({ type: 'steps', payload: { steps: 20, stepMs: 50 } })
     const worker = await lab.workerOf(jobId)
     worker.freeze()
-    await pause(LEASE_MS * 0.4)
+    await pause(LEASE_MS * 0.3)
     worker.thaw()
     lab.over()
     expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
@@ -38,7 +38,7 @@ describe('a worker that stands still', () => {
 
   faultTest('a handler that blocks the event loop for longer than a lease', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 2 })
-    const jobId = await lab.submit({ type: 'block', payload: { ms: LEASE_MS + 1500 } })
+    const jobId = await lab.submit({ type: 'block', payload: { ms: LEASE_MS + 900 } })
     await lab.untilBegun(jobId)
     const returned = async () => (await lab.runs(jobId)).filter(({ what }) => what === 'returned').length
     // On Redis the job goes to another worker meanwhile, and what the blocked one returns is refused; on the embedded
@@ -74,7 +74,7 @@ describe('a clock that is wrong', () => {
     ['back', -HOUR_MS],
   ] as const) {
     faultTest(`the clock jumps ${name} by an hour under running jobs`, { on: BOTH }, async (lab) => {
-      await lab.start({ workers: 1, env: clock(wrongBy, 'signal') })
+      await lab.start({ all: 1, env: clock(wrongBy, 'signal') })
       const jobId = await lab.submit({ type: 'steps', payload: { steps: 40, stepMs: 50 } })
       const worker = await lab.workerOf(jobId)
       process.kill(worker.pid, 'SIGUSR2')

@@ -32,12 +32,14 @@ export function expectQuickRefusals(lab: Lab): void {
   expect(Math.max(0, ...lab.ledger.refusals.map(({ ms }) => ms))).toBeLessThan(2000)
 }
 
-/** `/readyz` says why the process is not ready; it lives all the same. */
+/** `/readyz` says why the process is not ready, at the latest when it has tried again; it lives all the same. */
 export async function expectUnready(lab: Lab, why: RegExp): Promise<void> {
-  const { status, body } = await lab.get('/readyz')
-  expect({ status, body }).toMatchObject({
-    status: 503,
-    body: { code: 'unavailable', detail: expect.stringMatching(why) },
-  })
+  const told = async () => {
+    const { status, body } = await lab.get('/readyz')
+    const { code, detail } = body as { code?: string; detail?: string }
+    if (status === 503 && code === 'unavailable' && why.test(detail ?? '')) return true
+    throw new Error(`it says ${status} ${code} ${detail}`)
+  }
+  await until(told, { what: `/readyz to say ${why}` })
   expect((await lab.get('/healthz')).status).toBe(200)
 }

@@ -3,11 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { misbehave } from './misbehaviour.mjs'
 import { beginRun, runsBefore } from './run-log.mjs'
 
-/** Goes on step by step, telling of each; heeds its signal. */
-async function steps({ steps = 3, stepMs = 20 }, ctx) {
+/** Goes on step by step, telling of each unless it is quiet; heeds its signal. */
+async function steps({ steps = 3, stepMs = 20, quiet = false }, ctx) {
   const run = beginRun(ctx)
   for (let step = 1; step <= steps; step += 1) {
     await pause(stepMs, undefined, { signal: ctx.signal })
+    if (quiet) continue
     ctx.log(`step ${step}`)
     ctx.progress((100 * step) / steps)
   }

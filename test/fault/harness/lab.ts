@@ -29,7 +29,7 @@ import {
 import { Subscriber } from './subscriber.ts'
 import type { Findings } from './trial.ts'
 
-export const LEASE_MS = 2000
+export const LEASE_MS = 3000
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
 const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
 /** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
@@ -48,6 +48,8 @@ export interface LabOptions {
   /** Lines of standard error that the fault is meant to bring about. */
   readonly expectedLogs?: readonly RegExp[]
 }
+
+let startsBefore: Promise<void> = Promise.resolve()
 
 /**
  * One experiment: a store of its own, processes on it, jobs and subscribers, and at the end the proof that every
@@ -108,25 +110,11 @@ export class Lab {
   }
 
   /** Starts processes, has each run or watch something, and notes what they hold on to. */
-  async start(options: StartOptions = {}): Promise<void> {
-    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
-    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
-    if (this.engine === 'sqlite' || all > 0) {
-      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
-      this.apis.push(...nodes)
-      this.workers.push(...nodes)
-    } else {
-      const [apiNodes, workerNodes] = await Promise.all([
-        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
-        Promise.all(
-          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
-        ),
-      ])
-      this.apis.push(...apiNodes)
-      this.workers.push(...workerNodes)
-    }
-    await this.#warmUp()
-    this.#before = await footprintOf(this.nodes, this.store)
+  start(options: StartOptions = {}): Promise<void> {
+    // One after the other: many processes that start at once would starve each other for seconds.
+    const started = startsBefore.then(() => this.#start(options))
+    startsBefore = started.catch(() => {})
+    return started
   }
 
   /** One more api, later than the others. */
@@ -134,10 +122,13 @@ export class Lab {
     return this.#startNode('api', env)
   }
 
-  /** Submits a job that must be accepted, and watches it. */
+  /** Submits a job, again where it is refused for a moment, and watches it. */
   async submit(submission: Submission): Promise<string> {
-    const jobId = await this.ledger.submit(this.api, submission)
-    if (jobId === null) throw new Error(`not accepted: ${JSON.stringify(this.ledger.refusals.at(-1))}`)
+    const jobId = await until(() => this.ledger.submit(this.api, submission), {
+      timeoutMs: HEAL_MS,
+      intervalMs: 500,
+      what: 'a submission to be accepted',
+    })
     this.watch(jobId)
     return jobId
   }
@@ -297,6 +288,27 @@ export class Lab {
     await Promise.all(this.#started.map((node) => node.kill()))
     await this.store.close()
     await rm(this.#runsFile, { force: true })
+  }
+
+  async #start(options: StartOptions): Promise<void> {
+    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
+    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
+    if (this.engine === 'sqlite' || all > 0) {
+      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
+      this.apis.push(...nodes)
+      this.workers.push(...nodes)
+    } else {
+      const [apiNodes, workerNodes] = await Promise.all([
+        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
+        Promise.all(
+          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
+        ),
+      ])
+      this.apis.push(...apiNodes)
+      this.workers.push(...workerNodes)
+    }
+    await this.#warmUp()
+    this.#before = await footprintOf(this.nodes, this.store)
   }
 
   async #startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
