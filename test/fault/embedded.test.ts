@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { dataFolder } from '../helpers/server.ts'
@@ -81,7 +82,12 @@ function fill(path: string): void {
 function smallDisk(): { open(): Promise<SqliteStore> } | null {
   const mount = (path: string) =>
     spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', path]).status === 0
-  if (process.getuid?.() !== 0) return null
+  const unmount = (path: string) => spawnSync('umount', ['--lazy', path])
+  const trial = mkdtempSync(join(tmpdir(), 'jobcast-mount-'))
+  const mayMount = mount(trial)
+  if (mayMount) unmount(trial)
+  rmdirSync(trial)
+  if (!mayMount) return null
   return {
     async open() {
       const { path, remove } = await dataFolder()
@@ -90,7 +96,7 @@ function smallDisk(): { open(): Promise<SqliteStore> } | null {
       return {
         ...store,
         async close() {
-          spawnSync('umount', ['--lazy', path])
+          unmount(path)
           await remove()
         },
       }

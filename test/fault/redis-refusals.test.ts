@@ -56,18 +56,22 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
-  faultTest('DEBUG SLEEP 5', { ...ON_REDIS, soak: 40 }, async (lab) => {
-    await lab.start({ all: 1 })
-    lab.load({ everyMs: 100 })
-    await untilMore(lab, 'accepted')
-    const awake = lab.redis.operator.call('DEBUG', 'SLEEP', '5')
-    await untilMore(lab, 'refusals')
-    await expectUnready(lab, /does not answer/)
-    await awake
-    lab.over()
-    await untilMore(lab, 'accepted')
-    expectQuickRefusals(lab)
-  })
+  faultTest(
+    'DEBUG SLEEP 5',
+    { ...ON_REDIS, soak: 40, redis: { args: ['--enable-debug-command', 'yes'] } },
+    async (lab) => {
+      await lab.start({ all: 1 })
+      lab.load({ everyMs: 100 })
+      await untilMore(lab, 'accepted')
+      const awake = lab.redis.operator.call('DEBUG', 'SLEEP', '5')
+      await untilMore(lab, 'refusals')
+      await expectUnready(lab, /does not answer/)
+      await awake
+      lab.over()
+      await untilMore(lab, 'accepted')
+      expectQuickRefusals(lab)
+    },
+  )
 
   faultTest('maxmemory reached', ON_REDIS, async (lab) => {
     await lab.start({ all: 1 })

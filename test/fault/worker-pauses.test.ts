@@ -18,11 +18,16 @@ describe('a worker that stands still', () => {
     if (lab.engine === 'redis') await lab.untilEnded(jobId)
     worker.thaw()
     lab.over()
-    expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 1 })
-    const first = await lab.untilBegun(jobId)
+    const job = await lab.untilEnded(jobId)
+    expect(job).toMatchObject({ status: 'completed', attempt: 1 })
+    const { run } = await lab.untilBegun(jobId)
     const itsEnd = async () =>
-      (await lab.runs(jobId)).find(({ run, what }) => run === first.run && what !== 'begun')
-    expect(await until(itsEnd, { what: 'the signal' })).toMatchObject({ what: 'stopped', reason: 'lost' })
+      (await lab.runs(jobId)).find((note) => note.run === run && note.what !== 'begun')
+    const end = await until(itsEnd, { what: 'the end of the first run' })
+    // On the embedded engine nobody else can take the job: whether its own process prolongs the lease first is chance.
+    if (lab.engine === 'redis') expect(job.stalls).toBe(1)
+    if (job.stalls === 1) expect(end).toMatchObject({ what: 'stopped', reason: 'lost' })
+    else expect(job).toMatchObject({ stalls: 0, result: { run } })
   })
 
   faultTest('SIGSTOP for less than a lease', { on: BOTH }, async (lab) => {

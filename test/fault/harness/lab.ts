@@ -4,19 +4,16 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import { ListAnswer, PollAnswer } from '../../../shared/api.ts'
-import { parseCursor } from '../../../shared/cursor.ts'
 import { Job } from '../../../shared/job.ts'
-import { isTerminal, type JobStatus } from '../../../shared/status.ts'
+import type { JobStatus } from '../../../shared/status.ts'
 import type { Sentinels } from '../../helpers/sentinels.ts'
 import { until } from '../../helpers/until.ts'
-import { type Footprint, footprintOf, growth } from './footprint.ts'
-import { type Answer, call, manyCalls } from './http.ts'
-import { breachesOfJob, breachesOfLog, isDoubled, type Outcome } from './invariants.ts'
+import { Aftermath, type AftermathOptions } from './aftermath.ts'
+import { type Footprint, footprintOf } from './footprint.ts'
+import { type Answer, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
 import { Node } from './node.ts'
-import { byJob, type RunNote, readRuns } from './runs.ts'
-import { breachesOfOrder } from './sightings.ts'
+import { type RunNote, readRuns } from './runs.ts'
 import {
   type EngineName,
   openRedisStore,
@@ -32,21 +29,13 @@ import type { Findings } from './trial.ts'
 export const LEASE_MS = 3000
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
 const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
-/** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
-const BASELINE_MS = 20_000
 
 const JOBS_MODULE = fileURLToPath(new URL('./jobs.mjs', import.meta.url))
 
-export interface LabOptions {
+export interface LabOptions extends AftermathOptions {
   readonly redis?: RedisStoreOptions
   /** A store that exists already, instead of a new one. */
   readonly openStore?: () => Promise<Store>
-  /** How long healing may take where it is more than making good: a backlog is worked off. */
-  readonly healMs?: number
-  /** The fault takes history away, so that jobs and events of before it may be gone. */
-  readonly losesHistory?: boolean
-  /** Lines of standard error that the fault is meant to bring about. */
-  readonly expectedLogs?: readonly RegExp[]
 }
 
 let startsBefore: Promise<void> = Promise.resolve()
@@ -62,15 +51,13 @@ export class Lab {
   readonly ledger = new Ledger()
   readonly subscribers: Subscriber[] = []
   readonly #options: LabOptions
+  readonly #aftermath: Aftermath
   readonly #runsFile: string
   readonly #started: Node[] = []
   #loads: (() => Promise<void>)[] = []
   #isSupervised = false
   #before: Footprint | null = null
   #overAt: number | null = null
-  #healMs: number | null = null
-  #outcomes = new Map<string, Outcome>()
-  #runs: RunNote[] = []
 
   static async open(engine: EngineName, options: LabOptions = {}): Promise<Lab> {
     const open = engine === 'redis' ? () => openRedisStore(options.redis) : () => openSqliteStore()
@@ -80,6 +67,7 @@ export class Lab {
   private constructor(store: Store, options: LabOptions) {
     this.store = store
     this.#options = options
+    this.#aftermath = new Aftermath(this, options)
     this.#runsFile = join(tmpdir(), `jobcast-runs-${crypto.randomUUID()}`)
   }
 
@@ -254,31 +242,23 @@ export class Lab {
   async untilLossIsKnown(): Promise<string[]> {
     await this.#stopLoads()
     await this.#heal()
-    await this.#collect()
-    return this.ledger.accepted.filter((jobId) => this.#outcomes.get(jobId) === null)
+    await this.#aftermath.collect()
+    return this.#aftermath.lost
   }
 
   /** Waits until everything has healed, and holds what happened to every invariant. */
   async verify(): Promise<void> {
     await this.#stopLoads()
     await this.#heal()
-    await this.#adoptStrays()
-    await this.#collect()
-    expect(this.#breaches()).toEqual([])
-    await this.#returnToBaseline()
+    await this.#aftermath.adoptStrays()
+    await this.#aftermath.collect()
+    expect(this.#aftermath.breaches(this.#started)).toEqual([])
+    if (this.#before !== null) await this.#aftermath.returnToBaseline(this.#before)
     await this.#stopAll()
   }
 
   findings(): Findings {
-    const outcomes = [...this.#outcomes.values()]
-    const begun = byJob(this.#runs.filter(({ what }) => what === 'begun'))
-    return {
-      jobs: this.ledger.accepted.length,
-      lost: outcomes.filter((outcome) => outcome === null).length,
-      doubled: outcomes.filter((outcome) => outcome !== null && isDoubled(outcome.history)).length,
-      again: [...begun.values()].filter((runs) => runs.length > 1).length,
-      healMs: this.#healMs,
-    }
+    return this.#aftermath.findings()
   }
 
   async close(): Promise<void> {
@@ -334,139 +314,9 @@ export class Lab {
     await Promise.all(jobIds.map((jobId) => this.untilEnded(jobId)))
   }
 
-  /** I5: a job submitted now is done, every accepted one has ended, every process is ready, every watcher knows. */
-  async #heal(): Promise<void> {
-    if (this.#healMs !== null) return
+  #heal(): Promise<void> {
     this.over()
-    const begun = this.#overAt ?? 0
-    const { healMs = HEAL_MS } = this.#options
-    const left = () => ({ timeoutMs: Math.max(0, healMs - (performance.now() - begun)), intervalMs: 50 })
-    const probe = await until(() => this.ledger.submit(this.api, { type: 'steps' }), {
-      ...left(),
-      what: 'a submission to be accepted again',
-    })
-    await until(() => this.#hasEnded(), { ...left(), what: 'every job to end' })
-    await until(async () => isTerminal((await this.job(probe)).status), {
-      ...left(),
-      what: 'the probe to end',
-    })
-    for (const node of this.nodes) {
-      await until(async () => (await this.get('/readyz', node)).status === 200, {
-        ...left(),
-        what: 'readiness',
-      })
-    }
-    await until(() => this.subscribers.every(({ isOver }) => isOver), {
-      ...left(),
-      what: 'every subscriber to see the end of its job',
-    })
-    this.#healMs = performance.now() - begun
-  }
-
-  async #hasEnded(): Promise<boolean> {
-    const { status, body } = await this.get('/api/types')
-    if (status !== 200) throw new Error(`/api/types answers ${status}`)
-    const { types } = body as { types: { counts: Record<JobStatus, number> }[] }
-    const waiting = types.reduce(
-      (sum, { counts }) => sum + counts.scheduled + counts.queued + counts.processing,
-      0,
-    )
-    if (waiting === 0) return true
-    const some = await this.get('/api/jobs?limit=3&status=scheduled&status=queued&status=processing')
-    throw new Error(`${waiting} have not ended: ${JSON.stringify(some.body)}; ${this.ledger.breaches}`)
-  }
-
-  /** Jobs that were stored though nobody was told so: they count like any other from now on. */
-  async #adoptStrays(): Promise<void> {
-    const promised = new Set(this.ledger.accepted)
-    const strays = (await this.#listAll()).filter((jobId) => !promised.has(jobId))
-    const unexplained = strays.filter((jobId) => !this.ledger.unknown.has(jobId))
-    if (unexplained.length > this.ledger.unanswered) {
-      this.ledger.breaches.push(
-        `${unexplained.length} jobs that nobody submitted: ${unexplained.slice(0, 5)}`,
-      )
-    }
-    for (const jobId of strays) this.ledger.accept(jobId)
-  }
-
-  async #listAll(): Promise<string[]> {
-    const jobIds: string[] = []
-    for (let page: string | null = ''; page !== null; ) {
-      const query: string = page === '' ? '' : `&page=${encodeURIComponent(page)}`
-      const { status, body } = await this.get(`/api/jobs?limit=200${query}`)
-      if (status !== 200) throw new Error(`/api/jobs answers ${status}`)
-      const { jobs, nextPage } = ListAnswer.parse(body)
-      jobIds.push(...jobs.map(({ jobId }) => jobId))
-      page = nextPage
-    }
-    return jobIds
-  }
-
-  async #collect(): Promise<void> {
-    this.#runs = await this.runs()
-    await this.#forEachJob('GET', '?history=1', (jobId, { status, body }) => {
-      if (status === 404) this.#outcomes.set(jobId, null)
-      else this.#outcomes.set(jobId, { job: Job.parse(body), history: PollAnswer.parse(body).events })
-    })
-  }
-
-  #breaches(): string[] {
-    const { losesHistory = false, expectedLogs = [] } = this.#options
-    const runsOf = byJob(this.#runs)
-    const breaches = [...this.ledger.breaches]
-    for (const [jobId, outcome] of this.#outcomes) {
-      if (losesHistory && outcome === null) continue
-      const runs = losesHistory ? null : (runsOf.get(jobId) ?? [])
-      for (const breach of breachesOfJob(outcome, runs)) breaches.push(`job ${jobId} ${breach}`)
-    }
-    for (const { jobId, job, sightings, failure, epoch } of this.subscribers) {
-      const stored = this.#outcomes.get(jobId) ?? null
-      // Who saw the end in a history that was lost has seen another one than there is now.
-      const isSame = stored !== null && (!losesHistory || epoch === parseCursor(stored.job.cursor).epoch)
-      const outcome = isSame ? stored : null
-      if (failure !== null) breaches.push(`subscriber of ${jobId}: ${failure.message}`)
-      for (const breach of breachesOfOrder(sightings, outcome?.history ?? null)) {
-        breaches.push(`subscriber of ${jobId}: ${breach}`)
-      }
-      if (outcome === null || sightings.at(-1)?.saw === 'gone') continue
-      const others = differences(job, outcome.job)
-      if (others.length > 0) breaches.push(`subscriber of ${jobId} has another ${others.join(', ')}`)
-    }
-    for (const { stderr } of this.nodes.flatMap(({ logs }) => logs)) {
-      breaches.push(...breachesOfLog(stderr, expectedLogs))
-    }
-    return breaches
-  }
-
-  /** I6: once every job is removed, nothing is left but what there was before. */
-  async #returnToBaseline(): Promise<void> {
-    await this.#forEachJob('DELETE', '', (jobId, { status }) => {
-      if (status !== 204 && status !== 404) throw new Error(`removing ${jobId}: ${status}`)
-    })
-    const before = this.#before
-    if (before === null) return
-    await until(
-      async () => {
-        const grown = growth(before, await footprintOf(this.nodes, this.store))
-        if (grown.length > 0) throw new Error(grown.join('; '))
-        return true
-      },
-      { timeoutMs: BASELINE_MS, intervalMs: 200, what: 'everything to be as before' },
-    )
-  }
-
-  async #forEachJob(
-    method: string,
-    query: string,
-    read: (jobId: string, answer: Answer) => void,
-  ): Promise<void> {
-    const agent = manyCalls()
-    const one = async (jobId: string) =>
-      read(jobId, await call(`${this.api.url}/api/jobs/${jobId}${query}`, method, { agent }))
-    for (let from = 0; from < this.ledger.accepted.length; from += 100) {
-      await Promise.all(this.ledger.accepted.slice(from, from + 100).map(one))
-    }
-    agent.destroy()
+    return this.#aftermath.heal(this.#overAt ?? performance.now(), this.#options.healMs ?? HEAL_MS)
   }
 
   /** I7: every process that lives ends as it should. */
@@ -488,16 +338,4 @@ export interface StartOptions {
   readonly apiEnv?: Record<string, string>
   /** Of one worker, counted from 0. */
   readonly workerEnv?: (index: number) => Record<string, string>
-}
-
-/** Fields in which a folded job is not the stored one. Its cursor may be of the epoch in which it ended. */
-function differences(folded: Job | null, stored: Job): string[] {
-  if (folded === null) return ['job: none']
-  const bare = ({ cursor, ...job }: Job) => ({ ...job, seq: cursor.slice(cursor.lastIndexOf('.')) })
-  const mine: Record<string, unknown> = bare(folded)
-  return Object.entries(bare(stored)).flatMap(([name, value]) =>
-    JSON.stringify(mine[name]) === JSON.stringify(value)
-      ? []
-      : [`${name} (${JSON.stringify(mine[name])}, not ${JSON.stringify(value)})`],
-  )
 }

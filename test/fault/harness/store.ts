@@ -50,7 +50,7 @@ export async function openRedisStore({
   args = [],
   proxied = false,
 }: RedisStoreOptions = {}): Promise<RedisStore> {
-  const server = await startRedis({ args: ['--enable-debug-command', 'yes', ...args] })
+  const server = await startRedis({ args })
   const proxy = await startRedisProxy(() => server.port)
   const operator = new Redis(server.url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
   operator.on('error', () => {})
