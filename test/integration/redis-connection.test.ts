@@ -274,7 +274,7 @@ describe('the connection to Redis', () => {
     const evicting = await serve({ args: ['--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru'] })
     const { ms, error } = await timed(() => engineOn(evicting.url).start())
     expect(error).toBeInstanceOf(Unavailable)
-    expect(String(error)).toMatch(/set maxmemory-policy noeviction/)
+    expect(String(error)).toMatch(/set maxmemory-policy noeviction$/)
     // No use to wait for what only a person can change.
     expect(ms).toBeLessThan(ANSWER_MS)
 
@@ -307,7 +307,7 @@ describe('the connection to Redis', () => {
     await engineOn(`redis://:right-word@127.0.0.1:${server.port}`).start()
     const { error } = await timed(() => engineOn(`redis://:wrong-word@127.0.0.1:${server.port}`).start())
     expect(error).toBeInstanceOf(Unavailable)
-    expect(String(error)).toMatch(/WRONGPASS/)
+    expect(String(error)).toMatch(/WRONGPASS.*: correct REDIS_URL$/)
     expect(String(error)).not.toMatch(/wrong-word/)
   }, 40_000)
 

@@ -90,6 +90,11 @@ export class Connection {
     return `Redis at ${this.#options.address.name} ${this.#reason}`
   }
 
+  /** Whether no retry will help; the reason then says what to do. */
+  get isHopeless(): boolean {
+    return this.#hopeless
+  }
+
   get isReady(): boolean {
     return this.#state.kind === 'ready'
   }
@@ -188,7 +193,9 @@ export class Connection {
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), HANDSHAKE_MS)
     this.#enter({ kind: 'connecting', link, timer })
     redis.on('error', (error: Error) => {
-      this.#lose(link, `cannot be used (${firstLine(error)})`, UNWELCOME.test(error.message))
+      if (UNWELCOME.test(error.message)) {
+        this.#lose(link, `cannot be used (${firstLine(error)}): correct REDIS_URL`, true)
+      } else this.#lose(link, `cannot be used (${firstLine(error)})`)
     })
     redis.on('end', () => this.#lose(link, 'closed the connection'))
     redis.on('ready', () => void this.#inspect(link))

@@ -122,7 +122,7 @@ class RedisEngine implements Engine {
       await this.#channels.whenReady(START_MS)
     } catch (error) {
       await this.stop()
-      if (!(error instanceof Unavailable)) throw error
+      if (!(error instanceof Unavailable) || this.#connection.isHopeless) throw error
       throw new Unavailable(`${error.message}: start Redis, or correct REDIS_URL`)
     }
   }
