@@ -19,6 +19,11 @@ const WAIT_MS = 5000
  * is taken to have begun then, and most of it must be left when the wait is over.
  */
 const WAIT_LEASES = 1 / 3
+/**
+ * A wait that took longer, in leases, has overstayed: this process stood still. What was handed over long ago must not
+ * be taken for new, nor what is claimed now for old: so its claim asks for nothing new, and the next one does.
+ */
+const OVERSTAYED_LEASES = 1 / 2
 /** A store that says again and again, this quickly (ms), that there is work where there is none, is asked less often. */
 const QUICK_MS = 20
 const MAX_QUICK_WAKES = 10
@@ -247,6 +252,11 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     if (unanswered !== null) return unanswered
     if (this.#state.is === 'closing') return null
     const wait = this.#wait
+    if (wait !== null && now - wait.sentAt > leaseMs * OVERSTAYED_LEASES) {
+      this.#stopWaiting()
+      this.#mayHaveWork = true
+      return this.#nextUnanswered(now)
+    }
     const room = this.#options.room()
     if (room.types.length === 0) return null
     if (wait !== null && !wait.isOver) {

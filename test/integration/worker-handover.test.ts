@@ -133,6 +133,23 @@ test('the lease of a handed job counts from when its wait was sent, and enough o
   expect(Math.max(...waits)).toBeLessThanOrEqual(300)
 })
 
+test('what is claimed after a wait that took too long has a whole lease', async () => {
+  const waiting = gate()
+  await benchWith(() => ({
+    async waitForWork() {
+      waiting.open()
+      await pause(1000)
+      return []
+    },
+  }))
+  bench.maintain()
+  await bench.work([defineJob({ type: 'work', run: () => pause(700) })], { leaseMs: 900 })
+  await waiting.opened
+  const jobId = await bench.submit('work')
+  expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', stalls: 0 })
+  expect(names()).not.toContain('run.lost')
+})
+
 test('every job runs once, however many messages are lost, and type limits hold', async () => {
   let seed = 1
   const random = () => {
