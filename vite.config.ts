@@ -26,8 +26,6 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
           exclude: ['test/fault/**'],
-          // Many wait for what they have started, so that one more than there are cores keeps these busy.
-          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
