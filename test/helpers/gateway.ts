@@ -26,7 +26,6 @@ import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
 import { attachSockets, type SocketOptions } from '../../server/gateway/socket.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
-import { until } from './until.ts'
 
 /**
  * The feed of a real engine, with faults put between it and the gateway: messages dropped, repeated and delayed, a
@@ -280,6 +279,8 @@ function record(events: Events) {
 }
 
 export type Frame = ServerFrame
+/** How long a frame may take, on a machine that is busy. */
+const FRAME_MS = 30_000
 type FrameOf<Op extends Frame['op']> = Extract<Frame, { op: Op }>
 
 /** A WebSocket client that checks every frame against the protocol and remembers it. */
@@ -314,7 +315,14 @@ export class TestSocket {
 
   /** Waits until there are `count` frames of a kind, and resolves to the last of these. */
   async next<Op extends Frame['op']>(op: Op, count = 1): Promise<FrameOf<Op>> {
-    return until(() => this.all(op)[count - 1], { what: `frame ${count} of op ${op}`, timeoutMs: 10_000 })
+    const signal = AbortSignal.timeout(FRAME_MS)
+    for (;;) {
+      const frame = this.all(op)[count - 1]
+      if (frame !== undefined) return frame
+      await once(this.ws, 'message', { signal }).catch((cause: unknown) => {
+        throw new Error(`waited ${FRAME_MS} ms in vain for frame ${count} of op ${op}`, { cause })
+      })
+    }
   }
 
   async opened(): Promise<this> {
