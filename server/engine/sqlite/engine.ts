@@ -23,6 +23,7 @@ import {
   type WaitRequest,
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
+import { isJobId } from '../job-id.ts'
 import { cancel, remove, retry } from './changes.ts'
 import { Claims, extend } from './claim.ts'
 import { DatabaseError } from './database.ts'
@@ -31,6 +32,7 @@ import { Health } from './health.ts'
 import { jobOf } from './job-row.ts'
 import { list } from './list.ts'
 import { guarded, Listeners } from './listeners.ts'
+import { places } from './places.ts'
 import { Presences } from './presences.ts'
 import { report, settle } from './settle.ts'
 import { Store } from './store.ts'
@@ -259,6 +261,11 @@ class SqliteEngine implements Engine {
         this.#read((store, now) => requests.map((request) => read(store, request, now))),
       positions: async (jobIds) =>
         this.#read((store, now) => jobIds.map((jobId) => position(store, jobId, now))),
+      places: async (jobs) =>
+        this.#read((store, now) => {
+          const found = places(store, jobs.map(({ jobId }) => jobId).filter(isJobId))
+          return { now, places: jobs.map(({ jobId }) => found.get(jobId) ?? null) }
+        }),
       // In one process no message is lost, and the file's history never changes.
       onReset: () => () => {},
     }
