@@ -6,8 +6,8 @@ import type { Partition } from './keys.ts'
 import { list, text, whole } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
-/** Jobs of one call of the script, which takes about 2 ms then. */
-const MOST_PLACES = 1000
+/** Jobs of one call of the script, which takes about 1 ms then. */
+const MOST_PLACES = 250
 const NOT_QUEUED = '-'
 
 /** Asks for the places of any number of jobs, some at a time, so that nobody waits long in between. */
