@@ -23,11 +23,13 @@ interface Entry {
 }
 
 const EVERY_MS = 1000
-/** Timers are not exact: a little less than a second has passed is a second. */
+/** Timers are not exact: a little less than a second is a second. */
 const SLACK = 0.9
+/** Of a second: what a job that was just watched has to wait for its first place. Most are claimed sooner, and cost nothing. */
+const PATIENCE = 0.1
 
 /**
- * Tells whoever follows a queued job where it stands: at once, then about every second where that is news. All jobs are
+ * Tells whoever follows a queued job where it stands: soon, then about every second where that is news. All jobs are
  * asked about in one go, however many follow each, and nothing is asked where nobody follows any.
  */
 export class PlaceBoard {
@@ -36,8 +38,10 @@ export class PlaceBoard {
   readonly #onFailure: (error: unknown) => void
   readonly #everyMs: number
   readonly #entries = new Map<string, Entry>()
-  /** What is asked about at the end of this tick. */
-  #next: { readonly entries: Entry[]; readonly asked: Promise<void> } | null = null
+  /** Followed, and not asked about yet. */
+  #fresh = new Set<Entry>()
+  /** Looked at, to be asked about at the end of this tick. */
+  #looks: { readonly entries: Entry[]; readonly asked: Promise<void> } | null = null
   #isAsking = false
   #askedAt = Number.NEGATIVE_INFINITY
   /** The store's clock, as of its last answer. */
@@ -80,7 +84,7 @@ export class PlaceBoard {
     const followed = this.#entries.get(jobId)?.standing
     if (followed !== undefined) return followed
     const entry = newEntry(jobId, type)
-    await this.#askSoon(entry)
+    await this.#askAtOnce(entry)
     return entry.standing ?? null
   }
 
@@ -90,7 +94,8 @@ export class PlaceBoard {
     if (now - this.#askedAt < this.#everyMs * SLACK) return
     this.#askedAt = now
     this.#isAsking = true
-    void this.#ask([...this.#entries.values()]).finally(() => {
+    const known = [...this.#entries.values()].filter((entry) => !this.#fresh.has(entry))
+    void this.#ask(known).finally(() => {
       this.#isAsking = false
     })
   }
@@ -100,27 +105,35 @@ export class PlaceBoard {
     if (known !== undefined) return known
     const entry = newEntry(jobId, type)
     this.#entries.set(jobId, entry)
-    void this.#askSoon(entry)
+    if (this.#fresh.size === 0) setTimeout(() => this.#askFresh(), this.#everyMs * PATIENCE)
+    this.#fresh.add(entry)
     return entry
   }
 
-  #askSoon(entry: Entry): Promise<void> {
-    this.#next ??= {
-      entries: [],
-      asked: new Promise((resolve) => setImmediate(() => resolve(this.#askNext()))),
-    }
-    this.#next.entries.push(entry)
-    return this.#next.asked
+  #askFresh(): void {
+    const wanted = [...this.#fresh].filter(({ followers }) => followers.size > 0)
+    this.#fresh = new Set()
+    void this.#ask(wanted)
   }
 
-  async #askNext(): Promise<void> {
-    const entries = this.#next?.entries ?? []
-    this.#next = null
+  #askAtOnce(entry: Entry): Promise<void> {
+    this.#looks ??= {
+      entries: [],
+      asked: new Promise((resolve) => setImmediate(() => resolve(this.#askLooks()))),
+    }
+    this.#looks.entries.push(entry)
+    return this.#looks.asked
+  }
+
+  async #askLooks(): Promise<void> {
+    const entries = this.#looks?.entries ?? []
+    this.#looks = null
     await this.#ask(entries)
   }
 
   /** Never rejects: a place that cannot be had now is asked for again in a second. */
   async #ask(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return
     try {
       const [answers] = await Promise.all([this.#feed.places(entries), this.#paces.refresh()])
       this.#apply(entries, answers)

@@ -113,6 +113,22 @@ describe('over WebSocket', () => {
     expect(gateway.feed.placeQuestions.length).toBe(asked)
   })
 
+  test('a job that is claimed at once costs no question', async () => {
+    const patient = await openGateway({ hub: { placesMs: 10_000 } })
+    try {
+      const jobId = await patient.submit()
+      const client = await patient.connect(`?job=${jobId}`).opened()
+      await client.next('subscribed')
+      const run = await patient.claim()
+      await run.settle({ kind: 'completed', result: null })
+      await client.next('end')
+      expect(client.all('place')).toEqual([])
+      expect(patient.feed.placeQuestions).toEqual([])
+    } finally {
+      await patient.close()
+    }
+  })
+
   test('an unchanged place is not told again', async () => {
     const [, jobId = ''] = await submitted(2)
     const client = await gateway.connect(`?job=${jobId}`).opened()

@@ -3,79 +3,68 @@ import type { Place } from '../engine.ts'
 import { policyOf } from './policy-text.ts'
 import type { Store } from './store.ts'
 
-/** Where a job stands: the key of its row in `queue`. */
-interface Spot {
-  readonly jobId: string
+/** The jobs of one type and priority that are asked for: id and place, in the order of these. */
+interface Group {
   readonly kind: number
   readonly priority: number
-  readonly place: number
+  readonly spots: [jobId: string, place: number][]
 }
 
 const SPOTS = `
   SELECT json_group_array(json_array(jobs.id, jobs.kind, policy, coalesce(place, jobs.n)))
   FROM json_each(?) CROSS JOIN jobs ON jobs.id = value LEFT JOIN states USING (n)`
-const IS_QUEUED = 'SELECT 1 FROM queue WHERE kind = ? AND priority = ? AND place = ?'
-const BETWEEN = count('kind = ? AND priority = ? AND place >= ? AND place < ?')
-const REST_OF_LINE = count('kind = ? AND priority = ? AND place >= ?')
-const WHOLE_LINES = count('kind = ? AND priority < ? AND priority > ?')
-/** Above every priority that there is. */
-const FIRST = { priority: 10, place: 0 }
+const IN_FRONT = 'SELECT count(*) FROM (SELECT 1 FROM queue WHERE kind = ? AND priority > ? LIMIT ?)'
+const NTH = 'SELECT place FROM queue WHERE kind = ? AND priority = ? ORDER BY place LIMIT 1 OFFSET ?'
+/** Of each spot whether there is such a row, and how many rows there are from the spot before it on. */
+const STEPS = `
+  SELECT json_group_array(json_array(
+    EXISTS (SELECT 1 FROM queue WHERE kind = ?1 AND priority = ?2 AND place = spot),
+    (SELECT count(*) FROM queue WHERE kind = ?1 AND priority = ?2 AND place >= min(last, ?3) AND place < min(spot, ?3))
+  ))
+  FROM (SELECT value AS spot, lag(value, 1, 0) OVER (ORDER BY key) AS last FROM json_each(?4))`
 
-/** The places of those jobs that are queued, by id. */
+/**
+ * The places of those jobs that are queued, by id. Each line is walked from its head, from one job that is asked for to the
+ * next: however many these are, each row of the queue is looked at once, and none behind `MAX_PLACE`.
+ */
 export function places(store: Store, jobIds: readonly string[]): Map<string, Place> {
-  const byKind = new Map<number, Spot[]>()
-  for (const spot of queuedSpots(store, jobIds)) {
-    const spots = byKind.get(spot.kind)
-    if (spots === undefined) byKind.set(spot.kind, [spot])
-    else spots.push(spot)
-  }
   const found = new Map<string, Place>()
-  for (const [kind, spots] of byKind) {
+  for (const { kind, priority, spots } of groupsOf(store, jobIds)) {
     const type = store.catalog.typeOf(kind)
     const paused = store.catalog.isPaused(type)
-    for (const { jobId, place } of countOut(store, spots)) found.set(jobId, { type, place, paused })
+    const inFront = numberOf(store, IN_FRONT, [kind, priority, MAX_PLACE]) ?? 0
+    // The first that is too far back, and what is never reached where there is none.
+    const end = numberOf(store, NTH, [kind, priority, MAX_PLACE - inFront]) ?? Number.MAX_SAFE_INTEGER
+    const numbers = JSON.stringify(spots.map(([, place]) => place))
+    const steps = JSON.parse(store.get(STEPS, [kind, priority, end, numbers])?.[0] as string) as Step[]
+    let before = inFront
+    for (const [index, [jobId, spot]] of spots.entries()) {
+      const [isQueued, step] = steps[index] ?? [0, 0]
+      before += step
+      if (isQueued === 1) found.set(jobId, { type, place: spot < end ? before + 1 : null, paused })
+    }
   }
   return found
 }
 
-function queuedSpots(store: Store, jobIds: readonly string[]): Spot[] {
-  const found = JSON.parse(store.get(SPOTS, [JSON.stringify(jobIds)])?.[0] as string) as [
+type Step = [isQueued: 0 | 1, step: number]
+
+function groupsOf(store: Store, jobIds: readonly string[]): Iterable<Group> {
+  const rows = JSON.parse(store.get(SPOTS, [JSON.stringify(jobIds)])?.[0] as string) as [
     ...[jobId: string, kind: number, policy: string, place: number],
   ][]
-  return found.flatMap(([jobId, kind, policy, place]) => {
+  const groups = new Map<string, Group>()
+  for (const [jobId, kind, policy, place] of rows) {
     const { priority } = policyOf(policy)
-    const isQueued = store.get(IS_QUEUED, [kind, priority, place]) !== undefined
-    return isQueued ? [{ jobId, kind, priority, place }] : []
-  })
-}
-
-/**
- * Walks the line of a type from its head, from one job that is asked for to the next: however many these are, each row of
- * the queue is looked at once, and none behind `MAX_PLACE`.
- */
-function* countOut(store: Store, spots: Spot[]): Generator<{ jobId: string; place: number | null }> {
-  let before = 0
-  let from = FIRST
-  for (const spot of spots.sort((a, b) => b.priority - a.priority || a.place - b.place)) {
-    if (before < MAX_PLACE) before += distance(store, from, spot, MAX_PLACE - before)
-    from = spot
-    yield { jobId: spot.jobId, place: before < MAX_PLACE ? before + 1 : null }
+    const key = `${kind} ${priority}`
+    const group = groups.get(key) ?? { kind, priority, spots: [] }
+    if (group.spots.length === 0) groups.set(key, group)
+    group.spots.push([jobId, place])
   }
+  for (const { spots } of groups.values()) spots.sort(([, one], [, other]) => one - other)
+  return groups.values()
 }
 
-/** How many stand from the one spot on and before the other; `most` where there are more. */
-function distance(store: Store, from: typeof FIRST, { kind, priority, place }: Spot, most: number): number {
-  const counted = (sql: string, parameters: number[]) =>
-    (store.get(sql, [...parameters, most])?.[0] ?? 0) as number
-  if (from.priority === priority) return counted(BETWEEN, [kind, priority, from.place, place])
-  const sum =
-    counted(REST_OF_LINE, [kind, from.priority, from.place]) +
-    counted(WHOLE_LINES, [kind, from.priority, priority]) +
-    counted(BETWEEN, [kind, priority, 0, place])
-  return Math.min(sum, most)
-}
-
-/** Counts rows of the queue, as many as its last parameter says at most. */
-function count(condition: string): string {
-  return `SELECT count(*) FROM (SELECT 1 FROM queue WHERE ${condition} LIMIT ?)`
+function numberOf(store: Store, sql: string, parameters: readonly number[]): number | undefined {
+  return store.get(sql, parameters)?.[0] as number | undefined
 }
