@@ -244,6 +244,22 @@ describe('a list of jobs', () => {
     expect(client.connection.getSnapshot().phase).toBe('idle')
   })
 
+  it('is not made anew by a place in line', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([aJob({ status: 'queued', cursor: 'e1.1' })])
+    await pass(0)
+    network.socket().hello()
+    answersSubscription('j1', { status: 'queued', cursor: 'e1.1' })
+    const before = store.getSnapshot()
+    network.socket().says({ op: 'place', jobId: 'j1', place: 2, startsAt: null })
+    expect(store.getSnapshot()).toBe(before)
+    const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
+    network.socket().says({ op: 'event', jobId: 'j1', prev: 1, ...claimed })
+    expect(store.getSnapshot().jobs[0]?.status).toBe('processing')
+    leave()
+  })
+
   it('watches a job again that was retried by hand', async () => {
     const store = new JobsStore(client, {}, 3000)
     const leave = store.subscribe(nothing)
