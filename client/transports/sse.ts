@@ -1,7 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import type { Job } from '../../shared/job.ts'
+import type { Job, QueuePlace } from '../../shared/job.ts'
 import { SSE_PING_MS } from '../../shared/limits.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
@@ -51,6 +51,9 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
         const { cursor: last } = JSON.parse(data) as { cursor: string }
         return route.ended(last) ? { kind: 'done' } : broken(0)
       }
+      case 'place':
+        route.placed(JSON.parse(data) as QueuePlace)
+        return null
       case 'status':
       case 'progress':
       case 'log':

@@ -9,6 +9,7 @@ import type { EventText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
 import { type Ending, Session, type Sink } from './session.ts'
+import { type Standing, toQueuePlace } from './standing.ts'
 
 export interface StreamRequest {
   readonly jobId: string
@@ -159,6 +160,12 @@ class EventStream implements Sink, Pipe {
 
   event(event: JobEvent): void {
     if (this.#lane !== null) this.#outbox.event(this.#lane, event)
+  }
+
+  standing(standing: Standing): boolean {
+    if (this.#lane === null || this.#outbox.unsent() > HIGH_WATER_BYTES) return false
+    this.#send('place', toQueuePlace(standing))
+    return true
   }
 
   lagging(bytes: number): void {

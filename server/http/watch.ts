@@ -10,6 +10,7 @@ interface PollParameters {
   readonly after?: string | undefined
   readonly wait?: number | undefined
   readonly history?: boolean | undefined
+  readonly place?: number | undefined
 }
 
 /** Answers a long-poll; everything that it holds is released when the caller goes away. */
@@ -23,6 +24,7 @@ export async function poll(
     after: query.after || null,
     waitMs: (query.wait ?? 0) * 1000,
     history: query.history ?? false,
+    place: query.place,
     expiresAt: expiryOf(caller),
     signal,
   })

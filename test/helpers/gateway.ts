@@ -15,6 +15,7 @@ import type {
   FeedMessage,
   Json,
   Outcome,
+  PlaceQuestion,
   ReadRequest,
   ReadResult,
   RunEvent,
@@ -42,6 +43,8 @@ class FaultyFeed implements Feed {
   answerGate: Promise<void> = Promise.resolve()
   watching = 0
   readonly reads: ReadRequest[] = []
+  /** Calls of `places`. */
+  readonly placeQuestions: (readonly PlaceQuestion[])[] = []
   /** Calls of `read`; each holds one or more requests. */
   calls = 0
   readonly #inner: Feed
@@ -104,6 +107,12 @@ class FaultyFeed implements Feed {
     this.#check()
     const positions = await this.#inner.positions(jobIds)
     return positions.map((position) => position && { ...position, epoch: this.epoch })
+  }
+
+  async places(jobs: readonly PlaceQuestion[]) {
+    this.placeQuestions.push(jobs)
+    this.#check()
+    return this.#inner.places(jobs)
   }
 
   onReset(listener: () => void) {

@@ -396,6 +396,29 @@ describe('the ladder', () => {
     expect(connection().transport).toBe('sse')
   })
 
+  it('waits for another place as well, once a long-poll has told one', async () => {
+    const { request } = setUp({ transports: ['long-poll'] })
+    const watch = client.watch('j1')
+    await pass(0)
+    expect(request().url.search).toBe('?after=&wait=0')
+    const queued = aJob({ status: 'queued', cursor: 'e1.1' })
+    const queue = { place: 2, startsAt: null }
+    request().json({ ...queued, mode: 'snapshot', reason: 'new', events: [], queue })
+    await pass(0)
+    expect(watch.getSnapshot()).toMatchObject({ job: { status: 'queued' }, queue })
+    expect(watch.getSnapshot().job).toEqual(queued)
+    expect(request().url.search).toBe('?after=e1.1&wait=20&place=2')
+    request().json({ ...queued, mode: 'resume', events: [], queue: { place: null, startsAt: null } })
+    await pass(1000)
+    expect(watch.getSnapshot().queue).toEqual({ place: null, startsAt: null })
+    expect(request().url.search).toBe('?after=e1.1&wait=20&place=0')
+    const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
+    request().json({ ...aJob(), mode: 'resume', events: [claimed] })
+    await pass(0)
+    expect(watch.getSnapshot()).toMatchObject({ job: { status: 'processing' }, queue: null })
+    expect(request().url.search).toBe('?after=e1.2&wait=20')
+  })
+
   it('goes on to long-poll when SSE says nothing for 3 s, and to polling', async () => {
     const { requests, request } = setUp({ transports: ['sse', 'long-poll', 'polling'] })
     const watch = client.watch('j1')

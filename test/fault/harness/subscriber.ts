@@ -138,6 +138,10 @@ export class Subscriber {
 
   #takeStreamed(name: string, data: { reason?: unknown; job?: unknown }, id: string | undefined): void {
     if (name === 'ping') return
+    if (name === 'place') {
+      this.#place()
+      return
+    }
     if (name === 'end') {
       this.#see({ saw: 'end' })
       return
@@ -156,6 +160,8 @@ export class Subscriber {
     } else if (frame.op === 'event') {
       const { op: _op, prev, jobId: _jobId, ...event } = frame
       this.#event(event, prev)
+    } else if (frame.op === 'place') {
+      this.#place()
     } else if (frame.op === 'end') {
       this.#see({ saw: 'end' })
     } else if (frame.op === 'unsubscribed') {
@@ -180,6 +186,11 @@ export class Subscriber {
     if (this.#cursor !== null)
       this.#cursor = `${this.#cursor.slice(0, this.#cursor.lastIndexOf('.') + 1)}${event.seq}`
     this.#see({ saw: 'event', event, prev })
+  }
+
+  /** It may be told late, missed or twice, but only while the job is known as queued. */
+  #place(): void {
+    if (this.job?.status !== 'queued') throw new Error(`a place came where the job is ${this.job?.status}`)
   }
 
   #see(sighting: Sighting): void {
