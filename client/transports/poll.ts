@@ -18,8 +18,7 @@ export function poll(holdS: number): Attempt {
     const waitS = first ? 0 : holdS
     const query = new URLSearchParams({ after: cursor ?? '', wait: String(waitS) })
     if (history) query.set('history', '1')
-    // Once the server has told the place it also knows how to wait for another one.
-    if (waitS > 0 && route.queue !== null) query.set('place', String(route.queue.place ?? 0))
+    query.set('place', String(route.queue?.place ?? 0))
     const began = performance.now()
     const answer = await http.json<PollAnswer>(jobPath(jobId, `?${query}`), {
       credential,

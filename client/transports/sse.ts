@@ -71,6 +71,7 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     const query = new URLSearchParams({
       ...(cursor === null ? {} : { after: cursor }),
       ...(history ? { history: '1' } : {}),
+      place: '0',
     })
     const response = await http.send(jobPath(jobId, `/events?${query}`), {
       headers: { accept: 'text/event-stream' },

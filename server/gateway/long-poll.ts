@@ -18,8 +18,8 @@ export interface PollRequest {
   readonly waitMs: number
   readonly history: boolean
   /**
-   * The place in line that the caller has of a queued job, 0 for none: another one is something to tell. Left out: places
-   * are nothing to wait for.
+   * The place in line that the caller has of a queued job, 0 for none: another one is something to tell. Left out: it
+   * is told none.
    */
   readonly place?: number | undefined
   /** When the caller's token expires, in ms since the epoch; null: never. The answer is not held beyond it. */
@@ -33,31 +33,30 @@ export interface PollRequest {
  * process, else after `waitMs` with no events. Null where there is no such job. Rejects with `Unavailable`.
  */
 export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnswer | null> {
-  const { jobId, after, history, signal } = request
+  const { jobId, after, history, place, signal } = request
   const waitMs = Math.min(request.waitMs, (request.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now())
   if (!isJobId(jobId)) return null
   const cursor = after === null || after === '' ? null : parseCursor(after)
   const read = () => hub.read({ jobId, after: cursor, history, withJob: true })
-  if (waitMs <= 0 || hub.draining) return answerOf(hub, await read())
+  if (waitMs <= 0 || hub.draining) return answerOf(hub, await read(), place)
   return heldPoll(hub, async () => {
     // From a held poll nothing is kept: jobs may be large and polls many. So it reads again when it answers.
     const wakeup = new Wakeup(() => true)
     const unwatch = await hub.watch(jobId, wakeup)
     try {
       const first = await read()
-      if (first === null || !isQuiet(first)) return answerOf(hub, first)
-      const standing = request.place === undefined ? null : await standingOf(hub, first)
-      if (standing !== null && isNews({ ...standing, place: request.place || null }, standing, 0)) {
-        return answerOf(hub, first)
+      if (first === null || !isQuiet(first)) return answerOf(hub, first, place)
+      const standing = place === undefined ? null : await standingOf(hub, first)
+      if (standing !== null && isNews({ ...standing, place: place || null }, standing, 0)) {
+        return answerOf(hub, first, place)
       }
       const unfollow =
         standing === null ? () => {} : hub.places.follow(jobId, null, () => wakeup.interrupt(), standing)
-      await hold(hub, wakeup, position(first), waitMs, signal)
-      unfollow()
+      await hold(hub, wakeup, position(first), waitMs, signal).finally(unfollow)
     } finally {
       unwatch()
     }
-    return signal?.aborted ? null : answerOf(hub, await read())
+    return signal?.aborted ? null : answerOf(hub, await read(), place)
   })
 }
 
@@ -209,10 +208,14 @@ function position({ epoch, seq }: ReadResult): Cursor {
   return { epoch, seq }
 }
 
-async function answerOf(hub: Hub, result: ReadResult | null): Promise<PollAnswer | null> {
+async function answerOf(
+  hub: Hub,
+  result: ReadResult | null,
+  place: number | undefined,
+): Promise<PollAnswer | null> {
   if (result === null) return null
   const answer = toAnswer(result)
-  if (result.status !== 'queued') return answer
+  if (result.status !== 'queued' || place === undefined) return answer
   const standing = await standingOf(hub, result)
   return { ...answer, queue: standing && toQueuePlace(standing) }
 }

@@ -61,6 +61,8 @@ export interface SessionRequest {
   /** The last event that the reader has applied; null: none. */
   readonly after: Cursor | null
   readonly history: boolean
+  /** The reader wants to know where the job stands while it is queued. */
+  readonly places: boolean
 }
 
 /** Messages kept while a read is under way; with more, it is simpler to read once more. */
@@ -213,6 +215,7 @@ export class Session implements Watcher {
   /** Tells the reader where the job stands, from the start. */
   #joinLine(type: string | null): void {
     this.#leaveLine()
+    if (!this.#request.places) return
     this.#unfollow = this.#source.follow(
       this.#request.jobId,
       type,

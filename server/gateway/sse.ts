@@ -16,6 +16,8 @@ export interface StreamRequest {
   /** The cursor as the caller sent it; null or empty: none. */
   readonly after: string | null
   readonly history: boolean
+  /** Tell the place in line of a queued job as well. */
+  readonly places?: boolean
   /** Fires when the caller is gone. */
   readonly signal?: AbortSignal
   /** When the caller's token expires, in ms since the epoch; null: never. The stream ends then. */
@@ -82,10 +84,10 @@ class EventStream implements Sink, Pipe {
   constructor(hub: Hub, request: StreamRequest) {
     this.#hub = hub
     this.#pingMs = request.pingMs ?? SSE_PING_MS
-    const { jobId, history, signal } = request
+    const { jobId, history, places = false, signal } = request
     const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
     this.#history = history
-    this.#session = new Session(hub, this, { jobId, after, history })
+    this.#session = new Session(hub, this, { jobId, after, history, places })
     this.#outbox = new Outbox({
       pipe: this,
       onSlow: () => this.#fail(),

@@ -67,6 +67,7 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
     jobId,
     after: query.after || null,
     history: query.history ?? false,
+    places: query.place !== undefined,
     expiresAt: expiryOf(caller),
     signal,
   })

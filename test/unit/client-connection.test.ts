@@ -369,7 +369,7 @@ describe('the ladder', () => {
     await pass(1)
     expect(socket().closedByClient).toBe(true)
     expect(connection().transport).toBe('sse')
-    expect(request().url.href).toBe('http://server/api/jobs/j1/events?')
+    expect(request().url.href).toBe('http://server/api/jobs/j1/events?place=0')
     expect(request().headers.get('authorization')).toBe('Bearer t1')
     expect(request().headers.get('accept')).toBe('text/event-stream')
   })
@@ -396,11 +396,11 @@ describe('the ladder', () => {
     expect(connection().transport).toBe('sse')
   })
 
-  it('waits for another place as well, once a long-poll has told one', async () => {
+  it('waits for another place as well where a long-poll has told one', async () => {
     const { request } = setUp({ transports: ['long-poll'] })
     const watch = client.watch('j1')
     await pass(0)
-    expect(request().url.search).toBe('?after=&wait=0')
+    expect(request().url.search).toBe('?after=&wait=0&place=0')
     const queued = aJob({ status: 'queued', cursor: 'e1.1' })
     const queue = { place: 2, startsAt: null }
     request().json({ ...queued, mode: 'snapshot', reason: 'new', events: [], queue })
@@ -416,7 +416,7 @@ describe('the ladder', () => {
     request().json({ ...aJob(), mode: 'resume', events: [claimed] })
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ job: { status: 'processing' }, queue: null })
-    expect(request().url.search).toBe('?after=e1.2&wait=20')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
   })
 
   it('goes on to long-poll when SSE says nothing for 3 s, and to polling', async () => {
@@ -431,7 +431,7 @@ describe('the ladder', () => {
     request().json(snapshotOf('j1'))
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'long-poll' })
-    expect(request().url.search).toBe('?after=e1.2&wait=20')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
     for (const delay of [1500, 2500, 0]) {
       request().answer(new Response('proxy says no', { status: 502 }))
       await pass(delay)
@@ -442,7 +442,7 @@ describe('the ladder', () => {
     const asked = requests.length
     await pass(1)
     expect(requests).toHaveLength(asked + 1)
-    expect(request().url.search).toBe('?after=e1.3&wait=0')
+    expect(request().url.search).toBe('?after=e1.3&wait=0&place=0')
   })
 
   it('tries WebSocket again after 5 minutes and moves up without a gap', async () => {
@@ -582,7 +582,7 @@ describe('over SSE', () => {
     expect(watch.getSnapshot().phase).toBe('reconnecting')
     expect(requests).toHaveLength(1)
     await pass(20)
-    expect(request().url.search).toBe('?after=e1.3')
+    expect(request().url.search).toBe('?after=e1.3&place=0')
     request().stream().event('status', aCompletion(4), 'e1.4')
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'completed' } })
@@ -598,7 +598,7 @@ describe('over SSE', () => {
     await pass(0)
     stream.end()
     await pass(1000)
-    expect(request().url.search).toBe('?after=e1.3')
+    expect(request().url.search).toBe('?after=e1.3&place=0')
     request().answer(new Response(null, { status: 204 }))
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
   })
@@ -664,6 +664,6 @@ describe('over SSE', () => {
     stream.event('log', aLog(9), 'e2.9')
     await pass(1000)
     expect(watch.getSnapshot().job?.cursor).toBe('e1.2')
-    expect(request().url.search).toBe('?after=e1.2')
+    expect(request().url.search).toBe('?after=e1.2&place=0')
   })
 })
