@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 import { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Sentinels } from '../../helpers/sentinels.ts'
+import { Subscriber, type SubscriberOptions, type Watching } from '../../helpers/subscriber/subscriber.ts'
 import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
 import { type Footprint, footprintOf } from './footprint.ts'
@@ -23,7 +24,6 @@ import {
   type SentinelStore,
   type Store,
 } from './store.ts'
-import { Subscriber } from './subscriber.ts'
 import type { Findings } from './trial.ts'
 
 export const LEASE_MS = 3000
@@ -49,7 +49,7 @@ export class Lab {
   readonly apis: Node[] = []
   readonly workers: Node[] = []
   readonly ledger = new Ledger()
-  readonly subscribers: Subscriber[] = []
+  readonly subscribers: Watching[] = []
   readonly #options: LabOptions
   readonly #aftermath: Aftermath
   readonly #runsFile: string
@@ -132,12 +132,15 @@ export class Lab {
     return jobIds
   }
 
-  /** Watches a job to its end, over one transport after the other. */
-  watch(jobId: string): Subscriber {
-    const transport = this.subscribers.length % 2 === 0 ? 'socket' : 'stream'
-    const subscriber = new Subscriber(jobId, transport, () =>
-      this.apis.filter(({ isAlive }) => isAlive).map(({ url }) => url),
-    )
+  /** Watches a job to its end, by turns over a WebSocket and server-sent events where nothing else is said. */
+  watch(jobId: string, options: Partial<SubscriberOptions> = {}): Subscriber {
+    const transport = this.subscribers.length % 2 === 0 ? 'websocket' : 'sse'
+    const subscriber = new Subscriber({
+      jobId,
+      transport: () => transport,
+      addresses: () => this.apis.filter(({ isAlive }) => isAlive).map(({ url }) => url),
+      ...options,
+    })
     this.subscribers.push(subscriber)
     return subscriber
   }
