@@ -33,6 +33,12 @@ export type StreamAnswer =
 /** When the clients of a draining process come back, spread over this many ms. */
 const RECONNECT_MS = { min: 500, max: 15_000 } as const
 
+/**
+ * When the first ping comes. A proxy that gathers answers often lets the beginning through: only what comes later shows
+ * a client whether it gets events as they happen.
+ */
+const FIRST_PING_MS = 1000
+
 /** Large events go out in pieces, so that a slow reader of one is seen to take something. */
 const PIECE_BYTES = 16 * 1024
 
@@ -76,7 +82,7 @@ class EventStream implements Sink, Pipe {
   /** Written since `cork`: small events share a piece of the body, as each piece costs its reader a round. */
   #corked: Buffer[] = []
   #corkedBytes = 0
-  #pingedAt = performance.now()
+  #nextPingAt = performance.now() + FIRST_PING_MS
 
   constructor(hub: Hub, request: StreamRequest) {
     this.#hub = hub
@@ -214,8 +220,8 @@ class EventStream implements Sink, Pipe {
 
   #tick(now: number): void {
     this.#outbox.check(now)
-    if (this.#state !== 'open' || now - this.#pingedAt < this.#pingMs) return
-    this.#pingedAt = now
+    if (this.#state !== 'open' || now < this.#nextPingAt) return
+    this.#nextPingAt = now + this.#pingMs
     // Behind what waits, a ping would tell nothing.
     if (this.#lane !== null && this.#outbox.unsent() < HIGH_WATER_BYTES) this.#send('ping', {})
   }

@@ -40,6 +40,16 @@ describe('server-sent events', () => {
     await reader.cancel()
   })
 
+  test('a ping follows soon, which shows whether anything holds back what comes after the first event', async () => {
+    const run = await gateway.run()
+    const reader = await stream(run.jobId)
+    await reader.next('snapshot')
+    const since = performance.now()
+    await reader.next('ping')
+    expect(performance.now() - since).toBeGreaterThan(500)
+    await reader.cancel()
+  })
+
   test('an unknown job, and a store that is away', async () => {
     const request = { jobId: 'nobody', after: null, history: false }
     expect(await openStream(gateway.hub, request)).toEqual({ kind: 'not_found' })
@@ -132,8 +142,9 @@ describe('readers that leave or stop', () => {
     for (const reader of readers) {
       await reader.next('end')
       await reader.ended
-      expect(reader.events).toHaveLength(11_003)
-      expect(reader.events.at(-3)).toMatchObject({ event: 'log', id: `${gateway.feed.epoch}.11002` })
+      const events = reader.events.filter(({ event }) => event !== 'ping')
+      expect(events).toHaveLength(11_003)
+      expect(events.at(-3)).toMatchObject({ event: 'log', id: `${gateway.feed.epoch}.11002` })
     }
   })
 
