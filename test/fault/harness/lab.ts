@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import type { ClientOptions } from '../../../client/index.ts'
 import { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Sentinels } from '../../helpers/sentinels.ts'
 import { Subscriber, type SubscriberOptions, type Watching } from '../../helpers/subscriber/subscriber.ts'
 import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
+import { ClientWatch } from './client-watch.ts'
 import { type Footprint, footprintOf } from './footprint.ts'
 import { type Answer, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
@@ -143,6 +145,13 @@ export class Lab {
     })
     this.subscribers.push(subscriber)
     return subscriber
+  }
+
+  /** Watches a job to its end with the client that ships, whatever carries it. */
+  watchWithClient(jobId: string, options: ClientOptions): ClientWatch {
+    const watch = new ClientWatch(jobId, options)
+    this.subscribers.push(watch)
+    return watch
   }
 
   /** Submits steadily, at every api in turn, until it is stopped; every fifth job is watched. */

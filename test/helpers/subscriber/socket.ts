@@ -14,7 +14,7 @@ export const openSocket: OpenWire = (request, hear) => {
   }
   socket.on('message', (data) =>
     guarded(tell, () => {
-      const told = toldBy(ServerFrame.parse(JSON.parse(String(data))))
+      const told = toldByText(String(data))
       if (told !== null) tell(told)
     }),
   )
@@ -26,6 +26,20 @@ export const openSocket: OpenWire = (request, hear) => {
       socket.terminate()
     },
   }
+}
+
+/** The last frames: a thousand subscribers of one job are told the same, which is held to the schema once. */
+const known = new Map<string, Told | null>()
+const MAX_KNOWN = 100
+
+function toldByText(text: string): Told | null {
+  const before = known.get(text)
+  if (before !== undefined) return before
+  const told = toldBy(ServerFrame.parse(JSON.parse(text)))
+  known.set(text, told)
+  const [oldest] = known.keys()
+  if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest)
+  return told
 }
 
 function toldBy(frame: ServerFrame): Told | null {

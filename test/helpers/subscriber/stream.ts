@@ -35,7 +35,7 @@ export const openStream: OpenWire = (request, hear) => {
         return
       }
       if (answer.statusCode === 204) tell({ told: 'end', cursor: null, status: null })
-      else read(answer, tell)
+      else read(answer, after || null, tell)
       answer.on('error', lost).on('close', lost)
     },
   )
@@ -48,12 +48,16 @@ export const openStream: OpenWire = (request, hear) => {
   }
 }
 
-function read(answer: IncomingMessage, tell: (told: Told) => void): void {
+function read(answer: IncomingMessage, after: string | null, tell: (told: Told) => void): void {
+  let isFirst = true
   const parser = createParser({
     onEvent: (message) =>
       guarded(tell, () => {
         const told = toldBy(message)
         if (told !== null) tell(told)
+        // There is no word for a stream that goes on where the cursor was and has nothing to tell yet.
+        else if (isFirst && after !== null) tell({ told: 'resume', events: [], cursor: after })
+        isFirst = false
       }),
     onRetry: (ms) => tell({ told: 'drain', comeBackMs: [ms, ms] }),
   })

@@ -47,6 +47,17 @@ export interface SubscriberOptions {
 /** Between two tries to connect. */
 const RECONNECT_MS = 150
 
+/** The delay of section 8 of the protocol. */
+export function politeDelay(n: number): number {
+  return Math.min(10_000, 500 + Math.random() * Math.min(10_000, 500 * 2 ** n))
+}
+
+/** A percentile (0.5: the median) of how late live events were, in ms. */
+export function delayOf(subscribers: readonly Subscriber[], percentile: number): number {
+  const delays = subscribers.flatMap(({ delays }) => delays).sort((one, other) => one - other)
+  return delays[Math.floor(delays.length * percentile)] ?? Number.POSITIVE_INFINITY
+}
+
 /**
  * Watches one job to its end, as the protocol tells a client to: whenever its connection is lost, it connects again,
  * to the next address, with its cursor; where it was told when to come back, no sooner.
@@ -137,11 +148,16 @@ export class Subscriber implements Watching {
     }
     if (told.told === 'snapshot') leg.mode ??= 'snapshot'
     else if (told.told === 'resume' || told.told === 'event') leg.mode ??= 'resume'
-    if (told.told === 'event' && told.prev !== null) this.delays.push(Date.now() - Date.parse(told.event.at))
+    if (told.told === 'event') this.#noteDelay(leg, Date.parse(told.event.at))
     if (told.told === 'end') this.stop()
     else if (told.told === 'refused') this.#refused(told.code, told.retry)
     else if (told.told === 'drain') this.#drained(leg, told.comeBackMs)
     else if (told.told === 'closed') this.#lost(leg, told.code)
+  }
+
+  #noteDelay(leg: Leg, storedAt: number): void {
+    // What is older was replayed.
+    if (storedAt > performance.timeOrigin + leg.openedAt) this.delays.push(Date.now() - storedAt)
   }
 
   #refused(code: string, retry: boolean): void {
