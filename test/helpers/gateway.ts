@@ -29,6 +29,7 @@ export interface GatewayOptions {
   readonly prefix?: string
   readonly keys?: readonly ApiKey[]
   readonly tokenTtlMs?: number
+  readonly allowedOrigins?: readonly string[]
   readonly hub?: Partial<Omit<HubOptions, 'feed' | 'events'>>
   readonly sockets?: Partial<Omit<SocketOptions, 'server' | 'hub' | 'events' | 'auth'>>
 }
@@ -83,7 +84,10 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const hub = new Hub({ feed, events, tickMs: QUICK_TICK_MS, ...options.hub })
   const keys = options.keys ?? []
   const auth = new Auth({ keys, secret: 'a secret of the tests', tokenTtlMs: options.tokenTtlMs ?? 60_000 })
-  const origins = createOriginPolicy({ allowedOrigins: [], keysRequired: auth.enabled })
+  const origins = createOriginPolicy({
+    allowedOrigins: options.allowedOrigins ?? [],
+    keysRequired: auth.enabled,
+  })
   const server = createHttpServer(
     createApp({
       engine,
