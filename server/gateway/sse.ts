@@ -17,6 +17,8 @@ export interface StreamRequest {
   readonly history: boolean
   /** Fires when the caller is gone. */
   readonly signal?: AbortSignal
+  /** Breaks the connection off, where the reader is too slow; left out: the body breaks. */
+  readonly cut?: () => void
   /** When the caller's token expires, in ms since the epoch; null: never. The stream ends then. */
   readonly expiresAt?: number | null
   readonly pingMs?: number
@@ -73,6 +75,7 @@ class EventStream implements Sink, Pipe {
   readonly #outbox: Outbox
   readonly #history: boolean
   readonly #pingMs: number
+  readonly #cut: (() => void) | undefined
   readonly #cleanups: Unsubscribe[] = []
   #state: 'open' | 'ending' | 'closed' = 'open'
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null
@@ -87,6 +90,7 @@ class EventStream implements Sink, Pipe {
   constructor(hub: Hub, request: StreamRequest) {
     this.#hub = hub
     this.#pingMs = request.pingMs ?? SSE_PING_MS
+    this.#cut = request.cut
     const { jobId, history, signal } = request
     const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
     this.#history = history
@@ -253,7 +257,9 @@ class EventStream implements Sink, Pipe {
   /** The reader is too slow: the connection is cut, and the reader resumes by its cursor. */
   #fail(): void {
     this.close(CLOSE.slow_consumer)
-    this.#controller?.error(new Error('the reader of this event stream was too slow'))
+    // A body that breaks is a failure to whoever sends it, and would be told on standard error.
+    if (this.#cut !== undefined) this.#cut()
+    else this.#controller?.error(new Error('the reader of this event stream was too slow'))
   }
 
   #endOn(signal: AbortSignal): void {
