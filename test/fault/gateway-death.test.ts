@@ -6,36 +6,43 @@ import { faultTest } from './harness/fault-test.ts'
 import type { Node } from './harness/node.ts'
 
 const ON_REDIS = { on: ['redis'] } as const
+/** Goes on until it is cancelled. */
+const LIVELY = { type: 'steps', payload: { steps: 10_000, stepMs: 150 } }
 
 describe('a gateway that goes', () => {
-  faultTest('kill -9 a gateway with 1,000 subscribers', { ...ON_REDIS, soak: 20 }, async (lab) => {
-    await lab.start({ apis: 2 })
-    const [victim, other] = [lab.api, lab.apis[1] ?? lab.api]
-    const jobId = await lab.submit({ type: 'steps', payload: { steps: 70, stepMs: 150 } })
-    const mixed = mix({ websocket: 850, sse: 100, 'long-poll': 40, polling: 10 })
-    const subscribers = mixed.map((transport) =>
-      lab.watch(jobId, {
-        transport: () => transport,
-        addresses: () => [victim.url, other.url],
-        comeBackAfter: politeDelay,
-      }),
-    )
-    await untilCarried(subscribers)
-    const killedAt = performance.now()
-    await victim.kill()
-    lab.over()
-    await untilResumed(subscribers, other)
-    const returns = subscribers.flatMap(({ legs }) => {
-      const [left, next] = [
-        legs.findLast(({ openedAt }) => openedAt < killedAt),
-        legs.find(({ openedAt }) => openedAt > killedAt),
-      ]
-      return left?.address === victim.url && next !== undefined ? [next.openedAt - killedAt] : []
-    })
-    expect(Math.min(...returns)).toBeGreaterThan(490)
-    expect(Math.max(...returns) - Math.min(...returns)).toBeGreaterThan(300)
-    await victim.restart()
-  })
+  faultTest(
+    'kill -9 a gateway with 1,000 subscribers',
+    { ...ON_REDIS, soak: 20, healMs: 30_000 },
+    async (lab) => {
+      await lab.start({ apis: 2 })
+      const [victim, other] = [lab.api, lab.apis[1] ?? lab.api]
+      const jobId = await lab.submit(LIVELY)
+      const mixed = mix({ websocket: 850, sse: 100, 'long-poll': 40, polling: 10 })
+      const subscribers = mixed.map((transport) =>
+        lab.watch(jobId, {
+          transport: () => transport,
+          addresses: () => [victim.url, other.url],
+          comeBackAfter: politeDelay,
+        }),
+      )
+      await untilCarried(subscribers)
+      const killedAt = performance.now()
+      await victim.kill()
+      lab.over()
+      await untilResumed(subscribers, other)
+      const returns = subscribers.flatMap(({ legs }) => {
+        const [left, next] = [
+          legs.findLast(({ openedAt }) => openedAt < killedAt),
+          legs.find(({ openedAt }) => openedAt > killedAt),
+        ]
+        return left?.address === victim.url && next !== undefined ? [next.openedAt - killedAt] : []
+      })
+      expect(Math.min(...returns)).toBeGreaterThan(490)
+      expect(Math.max(...returns) - Math.min(...returns)).toBeGreaterThan(300)
+      await lab.post(`/api/jobs/${jobId}/cancel`, other)
+      await victim.restart()
+    },
+  )
 
   faultTest(
     'SIGTERM of a gateway with 200 subscribers',
@@ -69,24 +76,6 @@ describe('a gateway that goes', () => {
       await lab.post(`/api/jobs/${jobId}/cancel`)
     },
   )
-
-  faultTest('a client that drops every 0–500 ms and changes transport each time', ON_REDIS, async (lab) => {
-    await lab.start({ apis: 2 })
-    const jobIds = await lab.submitMany(4, { type: 'steps', payload: { steps: 80, stepMs: 60 } })
-    const restless = jobIds.flatMap((jobId) =>
-      Array.from({ length: 10 }, (_, index) => {
-        let turn = index
-        return lab.watch(jobId, {
-          transport: () => TRANSPORTS[turn++ % TRANSPORTS.length] ?? 'websocket',
-          dropAfter: () => Math.random() * 500,
-          comeBackAfter: () => 0,
-        })
-      }),
-    )
-    for (const jobId of jobIds) await lab.untilEnded(jobId)
-    lab.over()
-    expect(restless.flatMap(({ legs }) => legs).length).toBeGreaterThan(150)
-  })
 })
 
 function mix(amounts: Partial<Record<Transport, number>>): Transport[] {
@@ -95,7 +84,7 @@ function mix(amounts: Partial<Record<Transport, number>>): Transport[] {
 
 async function untilCarried(subscribers: readonly Subscriber[]): Promise<void> {
   await until(() => subscribers.every(({ job }) => job !== null), {
-    timeoutMs: 15_000,
+    timeoutMs: 30_000,
     what: 'every subscriber to have the job',
   })
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect } from 'vitest'
 import { TestSocket } from '../helpers/gateway.ts'
+import { TRANSPORTS } from '../helpers/subscriber/wires.ts'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { metricsOf } from './harness/footprint.ts'
@@ -21,7 +22,29 @@ const operations = fc.array(
   { minLength: 1, maxLength: 10 },
 )
 
-describe('subscriptions', () => {
+describe('restless clients', () => {
+  faultTest(
+    'a client that drops every 0–500 ms and changes transport each time',
+    { on: ['redis'] },
+    async (lab) => {
+      await lab.start({ apis: 2 })
+      const jobIds = await lab.submitMany(4, { type: 'steps', payload: { steps: 80, stepMs: 60 } })
+      const restless = jobIds.flatMap((jobId) =>
+        Array.from({ length: 10 }, (_, index) => {
+          let turn = index
+          return lab.watch(jobId, {
+            transport: () => TRANSPORTS[turn++ % TRANSPORTS.length] ?? 'websocket',
+            dropAfter: () => Math.random() * 500,
+            comeBackAfter: () => 0,
+          })
+        }),
+      )
+      for (const jobId of jobIds) await lab.untilEnded(jobId)
+      lab.over()
+      expect(restless.flatMap(({ legs }) => legs).length).toBeGreaterThan(150)
+    },
+  )
+
   faultTest(
     'subscribe and unsubscribe in random order, with duplicates',
     { on: ['redis'], soak: 1, times: SEEDS },
