@@ -10,6 +10,10 @@ import type { AttemptContext, Outcome } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
 const FIRST_MS = 3000
+/** How long another one may take after it: the server sends a ping within two seconds. */
+const SECOND_MS = 5000
+/** What comes sooner than this may have come along with the first. */
+const LATER_MS = 500
 const SILENCE_MS = 1.5 * SSE_PING_MS
 
 /** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
@@ -19,16 +23,24 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
   const abort = () => stop.abort()
   signal.addEventListener('abort', abort)
   const silent = () => stop.abort(new JobcastError('timeout', 'the stream is silent'))
+  const held = () => {
+    outcome ??= { kind: 'unfit', message: 'what follows the first event of a stream is held back on the way' }
+    stop.abort()
+  }
   let timer = setTimeout(silent, FIRST_MS)
-  let heard = false
+  let heardAt: number | null = null
   let floorMs = 0
   let outcome: Outcome | null = null
 
   const hear = (message: EventSourceMessage): void => {
-    clearTimeout(timer)
-    timer = setTimeout(silent, SILENCE_MS)
-    if (!heard) {
-      heard = true
+    const now = performance.now()
+    const isFirst = heardAt === null
+    heardAt ??= now
+    if (isFirst || now - heardAt >= LATER_MS) {
+      clearTimeout(timer)
+      timer = isFirst ? setTimeout(held, SECOND_MS) : setTimeout(silent, SILENCE_MS)
+    }
+    if (isFirst) {
       worked()
       // There is no word for a stream that goes on where the cursor was.
       if (message.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
@@ -95,7 +107,8 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     }
     return outcome
   } catch (error) {
-    if (error instanceof JobcastError && !heard) throw error
+    if (error instanceof JobcastError && heardAt === null) throw error
+    if (outcome !== null) return outcome
     return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {
     clearTimeout(timer)

@@ -70,6 +70,7 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
     places: query.place !== undefined,
     expiresAt: expiryOf(caller),
     signal,
+    cut: () => context.env.incoming.socket.destroy(),
   })
   if (opened.kind === 'not_found') throw notFound()
   // 204 stops an EventSource for good (HTML standard, section server-sent events).

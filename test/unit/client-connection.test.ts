@@ -59,6 +59,8 @@ async function fallen() {
   await pass(5000)
   const stream = network.request().stream()
   stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+  await pass(1000)
+  stream.event('ping', {})
   await pass(0)
   expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
   return { ...network, watch, stream }
@@ -256,6 +258,8 @@ describe('over a WebSocket', () => {
     socket().ends(4501)
     await pass(0)
     const stream = last(requests).stream()
+    stream.event('ping', {})
+    await pass(1000)
     for (let n = 0; n < 29; n++) {
       stream.event('ping', {})
       await pass(10_000)
@@ -445,15 +449,36 @@ describe('the ladder', () => {
     expect(request().url.search).toBe('?after=e1.3&wait=0&place=0')
   })
 
+  it('goes on to long-poll when SSE says nothing within 5 s of its first event, and does not flap', async () => {
+    const { requests, request } = setUp({ transports: ['sse', 'long-poll'] })
+    const watch = client.watch('j1')
+    await pass(0)
+    const stream = request().stream()
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    // Along with the first one.
+    stream.event('ping', {})
+    await pass(4999)
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+    await pass(1)
+    expect(connection().transport).toBe('long-poll')
+    expect(request().url.search).toBe('?after=e1.2&wait=0')
+    request().json({ ...aJob(), mode: 'resume', events: [] })
+    await pass(0)
+    expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'long-poll' })
+    const streams = () => requests.filter(({ url }) => url.pathname.endsWith('/events'))
+    await pass(19_000)
+    expect(streams()).toHaveLength(1)
+  })
+
   it('tries WebSocket again after 5 minutes and moves up without a gap', async () => {
     const { sockets, socket, stream, request, watch } = await fallen()
     stream.event('log', aLog(3), 'e1.3')
     for (let n = 0; n < 30; n++) {
-      await pass(9990)
+      await pass(9950)
       stream.event('ping', {})
     }
     expect(sockets).toHaveLength(1)
-    await pass(300)
+    await pass(600)
     expect(sockets).toHaveLength(2)
     expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
     socket().hello()
@@ -607,7 +632,10 @@ describe('over SSE', () => {
     const { requests, request } = setUp(only)
     client.watch('j1')
     await pass(0)
-    request().stream().event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    const stream = request().stream()
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    await pass(1000)
+    stream.event('ping', {})
     await pass(22_400)
     expect(requests).toHaveLength(1)
     await pass(1200)
