@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { submit, untilTerminal } from '../helpers/api.ts'
 import { openBrowser } from '../helpers/browser.ts'
+import { HELD_JOBS, queueUp, runOne } from '../helpers/line.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const TEST_MS = 60_000
-/** Longer than places are apart, so that each of them is seen. */
-const RUN_MS = 2000
+/** What the jobs of the line are expected to take. */
+const RUN_MS = 3000
 
 let browser: Browser
 let server: ServerProcess
@@ -17,7 +17,7 @@ let server: ServerProcess
 beforeAll(async () => {
   const data = await dataFolder()
   browser = await openBrowser()
-  server = await startServer({ JOBCAST_DATA: data.path, JOBCAST_CONCURRENCY: '1' })
+  server = await startServer({ JOBCAST_DATA: data.path, ...HELD_JOBS })
   return async () => {
     await server.stop()
     await data.remove()
@@ -27,9 +27,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close()
 })
-
-const countdown = (ms: number) =>
-  submit(server.url, { type: 'countdown', payload: { steps: ms / 100, stepMs: 100 } })
 
 async function open(path: string, colorScheme: 'light' | 'dark'): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme })
@@ -68,30 +65,36 @@ async function violations(page: Page): Promise<string[]> {
 test('a queued job shows its place and its start, on its page and in the list', {
   timeout: TEST_MS,
 }, async () => {
-  // So that it is known how long they take.
-  await untilTerminal(server.url, (await countdown(RUN_MS)).jobId)
-  const jobIds: string[] = []
-  for (let job = 0; job < 5; job++) jobIds.push((await countdown(RUN_MS)).jobId)
-  const last = jobIds.at(-1) ?? ''
+  await runOne(server.url, RUN_MS)
+  const line = await queueUp(server.url, 4)
+  onTestFinished(() => line.close())
+  const last = line.jobIds.at(-1) ?? ''
 
   const page = await open(`/jobs/${last}`, 'light')
-  await page.getByText(/in line$/).waitFor()
+  await page.getByText('3rd in line').waitFor()
+  await page.getByText(/^starts in about \d+ s$/).waitFor()
   const seen = await recordLine(page)
   const list = await open('/', 'dark')
   const row = list.locator(`a[href="/jobs/${last}"]`)
-  await row.getByText(/^\d\w\w in line · starts in about \d+ s$/).waitFor()
+  await row.getByText(/^3rd in line · starts in about \d+ s$/).waitFor()
   expect(await violations(list)).toEqual([])
   expect(await violations(page)).toEqual([])
-  await expect.poll(() => page.title()).toMatch(/in line: countdown · Jobcast$/)
+  expect(await page.title()).toBe('3rd in line: held · Jobcast')
 
-  await row.getByText(/^Next in line · /).waitFor({ timeout: TEST_MS })
-  await page.getByTestId('status').filter({ hasText: 'Processing' }).waitFor({ timeout: TEST_MS })
-  expect(await page.getByText('in line', { exact: false }).filter({ visible: true }).count()).toBe(0)
-  const words = await seen()
-  expect(words.filter((one) => one.endsWith('in line')).slice(-3)).toEqual([
+  for (const place of ['2nd in line', 'Next in line']) {
+    await line.next()
+    await page.getByText(place).waitFor()
+    await row.getByText(place).waitFor()
+  }
+  await line.next()
+  await page.getByTestId('status').filter({ hasText: 'Processing' }).waitFor()
+  expect(await page.getByText(/ in line$/).count()).toBe(0)
+  expect((await seen()).filter((words) => words.endsWith('in line'))).toEqual([
     '3rd in line',
     '2nd in line',
     'Next in line',
   ])
-  expect(words.join(' ')).not.toContain('-')
+  expect((await seen()).join(' ')).not.toContain('-')
+  await line.next()
+  await page.getByTestId('status').filter({ hasText: 'Completed' }).waitFor()
 })
