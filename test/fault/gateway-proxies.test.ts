@@ -125,7 +125,7 @@ describe('a proxy between client and gateways', () => {
         proxy.cut()
       }, 400)
       try {
-        await pause(8000)
+        await pause(5000)
       } finally {
         clearInterval(chaos)
       }

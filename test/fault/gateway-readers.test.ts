@@ -24,7 +24,7 @@ describe('readers that do not read', () => {
       try {
         await lab.start({ apis: 2 })
         const [api, other] = [lab.api, lab.apis[1] ?? lab.api]
-        const small = await lab.submit({ type: 'steps', payload: { steps: 24, stepMs: 500 } })
+        const small = await lab.submit({ type: 'steps', payload: { steps: 16, stepMs: 750 } })
         const watchMany = (count: number, url: string) =>
           Array.from({ length: count }, () =>
             lab.watch(small, { transport: () => 'websocket', addresses: () => [url] }),
@@ -58,7 +58,7 @@ describe('readers that do not read', () => {
         stuck.bytesPerSecond = null
 
         expect((most - before) / MIB).toBeLessThan(200)
-        expect(fast.every(({ legs }) => legs.length === 1)).toBe(true)
+        expect(fast.filter(({ legs }) => legs.some(({ code }) => code === 4001))).toEqual([])
         // Half of them as soon as where nobody is slow, and none as late as if it had waited for a slow one.
         expect(delayOf(fast, 0.5)).toBeLessThan(delayOf(elsewhere, 0.5) + 1000)
         expect(delayOf(fast, 0.99)).toBeLessThan(STALL_MS - 1000)
