@@ -6,6 +6,7 @@ import { SSE_PING_MS } from '../../shared/limits.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
+import { startTimeout } from '../timeout.ts'
 import type { AttemptContext, Outcome } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
@@ -13,22 +14,31 @@ const FIRST_MS = 3000
 const SILENCE_MS = 1.5 * SSE_PING_MS
 
 /** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
-export async function sse({ http, route, signal, worked, replayed }: AttemptContext): Promise<Outcome> {
+export async function sse({
+  http,
+  route,
+  signal,
+  worked,
+  heard,
+  replayed,
+}: AttemptContext): Promise<Outcome> {
   const { jobId, cursor, credential, history } = route
   const stop = new AbortController()
   const abort = () => stop.abort()
   signal.addEventListener('abort', abort)
-  const silent = () => stop.abort(new JobcastError('timeout', 'the stream is silent'))
-  let timer = setTimeout(silent, FIRST_MS)
-  let heard = false
+  const silent = (slept: boolean) =>
+    stop.abort(new JobcastError(slept ? 'network' : 'timeout', 'the stream is silent'))
+  let timer = startTimeout(FIRST_MS, silent)
+  let works = false
   let floorMs = 0
   let outcome: Outcome | null = null
 
   const hear = (message: EventSourceMessage): void => {
     clearTimeout(timer)
-    timer = setTimeout(silent, SILENCE_MS)
-    if (!heard) {
-      heard = true
+    timer = startTimeout(SILENCE_MS, silent)
+    heard()
+    if (!works) {
+      works = true
       worked()
       // There is no word for a stream that goes on where the cursor was.
       if (message.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
@@ -91,7 +101,7 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     }
     return outcome
   } catch (error) {
-    if (error instanceof JobcastError && !heard) throw error
+    if (error instanceof JobcastError && !works) throw error
     return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {
     clearTimeout(timer)
