@@ -1,5 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { build, type Rollup } from 'vite'
+import { expect, onTestFinished } from 'vitest'
+import { until } from './until.ts'
 
 /** The SDK as a page would bundle it, in as many files as that makes: name and text. */
 export async function bundleSdk(): Promise<Map<string, string>> {
@@ -29,16 +31,21 @@ export async function openSdkPage(
   files: ReadonlyMap<string, string>,
 ): Promise<Page> {
   const page = await context.newPage()
-  // The page itself comes from the server: the browser lets no other reach 127.0.0.1.
-  await page.goto(`${url}/healthz`)
   await page.route('**/sdk/*.js', (route) => {
     const name = new URL(route.request().url()).pathname.slice('/sdk/'.length)
     return route.fulfill({ contentType: 'text/javascript', body: files.get(name) ?? '' })
   })
+  // The page itself comes from the server: the browser lets no other reach 127.0.0.1.
+  await page.goto(`${url}/healthz`)
+  await loadSdk(page)
+  return page
+}
+
+/** Once more, after the page was reloaded. */
+export async function loadSdk(page: Page): Promise<void> {
   const content = "import * as sdk from '/sdk/sdk.js'; window.sdk = sdk"
   await page.addScriptTag({ type: 'module', content })
   await page.waitForFunction(() => Reflect.has(window, 'sdk'))
-  return page
 }
 
 export interface Seen {
@@ -79,4 +86,33 @@ export async function watchInPage(page: Page, jobId: string, options: object = {
 
 export function look(page: Page): Promise<Seen> {
   return page.evaluate(() => Reflect.get(window, 'look')())
+}
+
+export function untilLive(page: Page): Promise<boolean> {
+  return until(async () => (await look(page)).phase === 'live', { what: 'the watch to be live' })
+}
+
+/** That the page goes on, and that all it saw came once and in order. Of a `countdown` with lines, half is progress. */
+export async function expectWhole(page: Page): Promise<void> {
+  const { seqs } = await look(page)
+  const more = async () => (await look(page)).seqs.length > seqs.length + 5
+  await until(more, { what: 'further events' })
+  const seen = (await look(page)).seqs
+  expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b))
+  const gaps = seen.filter((seq, index) => index > 0 && seq - (seen[index - 1] ?? 0) > 2)
+  expect(gaps).toEqual([])
+}
+
+/** A job that goes on for as long as the test needs it, with a line every 50 ms. */
+export async function startLines(url: string): Promise<string> {
+  const call = { method: 'POST', headers: { 'content-type': 'application/json' } }
+  const payload = { steps: 1000, stepMs: 50, logs: true }
+  const answer = await fetch(`${url}/api/jobs`, {
+    ...call,
+    body: JSON.stringify({ type: 'countdown', payload }),
+  })
+  expect(answer.status).toBe(202)
+  const { jobId } = (await answer.json()) as { jobId: string }
+  onTestFinished(async () => void (await fetch(`${url}/api/jobs/${jobId}/cancel`, call)))
+  return jobId
 }
