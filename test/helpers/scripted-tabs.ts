@@ -69,7 +69,7 @@ type Health = 'well' | 'stuck' | 'crashed'
 function scriptedChannels() {
   const channels = new Set<{ readonly owner: string; readonly name: string; readonly channel: Channel }>()
   const health = new Map<string, Health>()
-  const backlog: { readonly owner: string; readonly deliver: () => void }[] = []
+  const backlogs = new Map<string, (() => void)[]>()
   return {
     count: 0,
     open(owner: string, name: string): Channel {
@@ -87,7 +87,7 @@ function scriptedChannels() {
                 Reflect.apply(onmessage, other.channel, [{ data }])
             }
             queueMicrotask(() => {
-              if (health.get(other.owner) === 'stuck') backlog.push({ owner: other.owner, deliver })
+              if (health.get(other.owner) === 'stuck') backlogs.get(other.owner)?.push(deliver)
               else if (health.get(other.owner) !== 'crashed') deliver()
             })
           }
@@ -99,8 +99,10 @@ function scriptedChannels() {
       return channel
     },
     set(owner: string, state: Health) {
+      const backlog = backlogs.get(owner) ?? []
       health.set(owner, state)
-      if (state === 'well') for (const one of backlog.splice(0)) if (one.owner === owner) one.deliver()
+      if (state === 'stuck') backlogs.set(owner, backlog)
+      else for (const deliver of backlog.splice(0)) if (state === 'well') deliver()
     },
   }
 }

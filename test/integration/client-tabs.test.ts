@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { createClient } from '../../client/index.ts'
+import { startHostileProxy } from '../helpers/hostile-proxy.ts'
 import { scriptedBrowser } from '../helpers/scripted-tabs.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
@@ -21,11 +22,13 @@ interface OpenTab {
   readonly watched: ReturnType<OpenTab['page']['watch']>
 }
 
-test('tabs that come, go, crash and hang at random all see everything once and in order', async () => {
+test('tabs that come, go, crash, hang and are cut off at random all see everything once and in order', async () => {
   const client = createClient({ baseUrl: server.url, WebSocket })
   onTestFinished(() => client.close())
   const payload = { steps: 100, stepMs: 50, logs: true, chunks: true }
   const { jobId } = await client.submit({ type: 'countdown', payload })
+  const proxy = await startHostileProxy(() => server.url)
+  onTestFinished(() => proxy.close())
   const browser = scriptedBrowser()
   const tabs: OpenTab[] = []
   const left: OpenTab[] = []
@@ -36,7 +39,7 @@ test('tabs that come, go, crash and hang at random all see everything once and i
   const story: string[] = []
 
   const open = () => {
-    const page = browser.openTab({ baseUrl: server.url, WebSocket })
+    const page = browser.openTab({ baseUrl: proxy.url, WebSocket })
     tabs.push({ page, watched: page.watch(jobId, { history: true }) })
   }
   const leave = (how: 'closes' | 'crashes') => {
@@ -47,10 +50,11 @@ test('tabs that come, go, crash and hang at random all see everything once and i
     gone.page.tab.close()
   }
   const step = () => {
-    const action = ['opens', 'closes', 'crashes', 'hangs', 'recovers'][random(5)] ?? 'opens'
+    const action = ['opens', 'closes', 'crashes', 'hangs', 'recovers', 'is cut off'][random(6)] ?? 'opens'
     story.push(action)
     const one = tabs[random(tabs.length)]
-    if (action === 'hangs') one?.page.stick()
+    if (action === 'is cut off') proxy.cut()
+    else if (action === 'hangs') one?.page.stick()
     else if (action === 'recovers') for (const { page } of tabs) page.unstick()
     else if (tabs.length < 3 || (action === 'opens' && tabs.length < 6)) open()
     else if (action === 'closes' || action === 'crashes') leave(action)
