@@ -3,15 +3,18 @@ import { build, type Rollup } from 'vite'
 import { expect, onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
-/** The SDK as a page would bundle it, in as many files as that makes: name and text. */
+/** The SDK as a page would bundle it, name and text of each file: `sdk.js`, what it loads with it, and what later. */
 export async function bundleSdk(): Promise<Map<string, string>> {
   const built = await build({
     configFile: false,
     logLevel: 'error',
+    ssr: { noExternal: true },
     build: {
       write: false,
       minify: true,
       target: 'es2022',
+      // As for a server: without what Vite adds to find a page's styles.
+      ssr: true,
       rolldownOptions: {
         input: { sdk: 'client/index.ts' },
         preserveEntrySignatures: 'strict',
