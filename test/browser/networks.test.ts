@@ -1,4 +1,4 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { type HostileProxy, startHostileProxy } from '../helpers/hostile-proxy.ts'
@@ -82,39 +82,14 @@ test('a browser that goes offline and comes online again', async () => {
   const page = await openSdkPage(context, proxy.url, sdk)
   await watchInPage(page, jobId)
   await untilLive(page)
-  // Being told so does not cut a page's connections: that is for the network to do.
-  await context.setOffline(true)
+  // The network fails first: what a browser that is offline still has of a connection does not end, it only falls silent.
   setNetwork('refuse')
   proxy.cut()
   await until(async () => (await look(page)).phase === 'reconnecting', { what: 'the loss to show' })
+  await context.setOffline(true)
   setNetwork('pass')
   await context.setOffline(false)
   await untilLive(page)
   await expectWhole(page)
   await until(async () => (await look(page)).transport === 'websocket', { what: 'WebSocket' })
-})
-
-/** Chromium without a window never hides a page: this one is told so. */
-function setVisibility(page: Page, visibility: 'hidden' | 'visible'): Promise<void> {
-  return page.evaluate((value) => {
-    Object.defineProperty(document, 'visibilityState', { configurable: true, value })
-    document.dispatchEvent(new Event('visibilitychange'))
-  }, visibility)
-}
-
-test('a tab that is hidden goes on, and finds out at once when it is shown that the connection is dead', async () => {
-  const context = await openProfile()
-  const jobId = await startLines(server.url)
-  const page = await openSdkPage(context, server.url, sdk)
-  await watchInPage(page, jobId)
-  await untilLive(page)
-  await setVisibility(page, 'hidden')
-  await expectWhole(page)
-  server.signal('SIGSTOP')
-  onTestFinished(() => server.signal('SIGCONT'))
-  await setVisibility(page, 'visible')
-  await until(async () => (await look(page)).phase === 'reconnecting', { what: 'the loss to show' })
-  server.signal('SIGCONT')
-  await untilLive(page)
-  await expectWhole(page)
 })

@@ -56,7 +56,7 @@ async function connections(): Promise<Record<string, number>> {
   return Object.fromEntries([...found].map(([, transport, count]) => [transport, Number(count)]))
 }
 
-test('tabs have one WebSocket between them; when the one that leads is closed, the others go on', async () => {
+test('tabs have one WebSocket between them; one that leads and is closed, or crashes, is done without', async () => {
   const context = await openProfile()
   const jobId = await startLines(server.url)
   const [first, second, third] = [
@@ -65,37 +65,19 @@ test('tabs have one WebSocket between them; when the one that leads is closed, t
     await openTab(context, jobId),
   ]
   expect(await connections()).toMatchObject({ socket: 1 })
-  for (const page of [first, second, third]) {
-    await expectWhole(page)
-    expect(await look(page)).toMatchObject({
-      transport: 'websocket',
-      connection: { transport: 'websocket', phase: 'open' },
-    })
-  }
+  const onSocket = { transport: 'websocket', connection: { transport: 'websocket', phase: 'open' } }
+  for (const page of [first, second, third]) expect(await look(page)).toMatchObject(onSocket)
   await first.close()
   for (const page of [second, third]) await expectWhole(page)
   expect(await connections()).toMatchObject({ socket: 1 })
-  await second.close()
+  const session = await context.newCDPSession(second)
+  session.send('Page.crash').catch(() => {})
+  await second.waitForEvent('crash')
   await expectWhole(third)
-  expect(await connections()).toMatchObject({ socket: 1 })
+  await until(async () => (await connections()).socket === 1, { what: 'one connection' })
 })
 
-test('a tab that leads and is frozen lets another lead, and goes on by itself when it is back', async () => {
-  const context = await openProfile()
-  const jobId = await startLines(server.url)
-  const [first, second] = [await openTab(context, jobId), await openTab(context, jobId)]
-  const session = await context.newCDPSession(first)
-  await session.send('Page.setWebLifecycleState', { state: 'frozen' })
-  await expectWhole(second)
-  expect(await connections()).toMatchObject({ socket: 1 })
-  await session.send('Page.setWebLifecycleState', { state: 'active' })
-  await untilLive(first)
-  await expectWhole(first)
-  await expectWhole(second)
-  expect(await connections()).toMatchObject({ socket: 1 })
-})
-
-test('a tab that leads and is stuck is done without, until it is back', async () => {
+test('a tab that leads and is stuck is done without until it is back', async () => {
   const context = await openProfile()
   const jobId = await startLines(server.url)
   const [first, second] = [await openTab(context, jobId), await openTab(context, jobId)]
@@ -110,17 +92,6 @@ test('a tab that leads and is stuck is done without, until it is back', async ()
   await session.send('Debugger.resume')
   await until(async () => (await connections()).socket === 1, { what: 'one connection' })
   for (const page of [first, second]) await expectWhole(page)
-})
-
-test('a tab that crashes is done without', async () => {
-  const context = await openProfile()
-  const jobId = await startLines(server.url)
-  const [first, second] = [await openTab(context, jobId), await openTab(context, jobId)]
-  const session = await context.newCDPSession(first)
-  session.send('Page.crash').catch(() => {})
-  await first.waitForEvent('crash')
-  await expectWhole(second)
-  await until(async () => (await connections()).socket === 1, { what: 'one connection' })
 })
 
 test('tabs with other credentials, or that do not want to, have connections of their own', async () => {

@@ -3,8 +3,11 @@ import { build, type Rollup } from 'vite'
 import { expect, onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
-/** The SDK as a page would bundle it, name and text of each file: `sdk.js`, what it loads with it, and what later. */
-export async function bundleSdk(): Promise<Map<string, string>> {
+/**
+ * The SDK as a page would bundle it, name and text of each file: `sdk.js`, what it loads with it, and what later; or
+ * `whole`, in one file.
+ */
+export async function bundleSdk({ whole = false } = {}): Promise<Map<string, string>> {
   const built = await build({
     configFile: false,
     logLevel: 'error',
@@ -18,7 +21,7 @@ export async function bundleSdk(): Promise<Map<string, string>> {
       rolldownOptions: {
         input: { sdk: 'client/index.ts' },
         preserveEntrySignatures: 'strict',
-        output: { entryFileNames: '[name].js', chunkFileNames: '[name].js' },
+        output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', codeSplitting: !whole },
       },
     },
   })
@@ -95,12 +98,15 @@ export function untilLive(page: Page): Promise<boolean> {
   return until(async () => (await look(page)).phase === 'live', { what: 'the watch to be live' })
 }
 
-/** That the page goes on, and that all it saw came once and in order. Of a `countdown` with lines, half is progress. */
-export async function expectWhole(page: Page): Promise<void> {
-  const { seqs } = await look(page)
-  const more = async () => (await look(page)).seqs.length > seqs.length + 5
-  await until(more, { what: 'further events' })
-  const seen = (await look(page)).seqs
+export function expectWhole(page: Page): Promise<void> {
+  return expectGoingOn(() => look(page))
+}
+
+/** That there are further events, and that all came once and in order. Of a `countdown` with lines, half is progress. */
+export async function expectGoingOn(read: () => Promise<Pick<Seen, 'seqs'>>): Promise<void> {
+  const { seqs } = await read()
+  await until(async () => (await read()).seqs.length > seqs.length + 5, { what: 'further events' })
+  const seen = (await read()).seqs
   expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b))
   const gaps = seen.filter((seq, index) => index > 0 && seq - (seen[index - 1] ?? 0) > 2)
   expect(gaps).toEqual([])
