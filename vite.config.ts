@@ -26,6 +26,8 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
           exclude: ['test/fault/**'],
+          // Most of them wait rather than compute, so that four files at once keep two cores busy.
+          maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
       },

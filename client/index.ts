@@ -7,7 +7,7 @@ export type {
   TypesAnswer,
 } from '../shared/api.ts'
 export type { JobEvent } from '../shared/event.ts'
-export type { Job, JobSummary } from '../shared/job.ts'
+export type { Job, JobSummary, QueuePlace } from '../shared/job.ts'
 export { isTerminal, type JobStatus } from '../shared/status.ts'
 export {
   type ClientOptions,

@@ -1,6 +1,7 @@
 import { parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
 import { fold } from '../shared/fold.ts'
+import type { QueuePlace } from '../shared/job.ts'
 import { RETAINED_EVENTS } from '../shared/limits.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
@@ -41,6 +42,7 @@ export class Subscription implements Route {
   readonly state = new Store<WatchState>({
     phase: 'connecting',
     job: null,
+    queue: null,
     events: [],
     transport: null,
     error: null,
@@ -61,6 +63,10 @@ export class Subscription implements Route {
 
   get cursor(): string | null {
     return this.#afresh ? null : (this.state.getSnapshot().job?.cursor ?? null)
+  }
+
+  get queue(): QueuePlace | null {
+    return this.state.getSnapshot().queue
   }
 
   get history(): boolean {
@@ -133,6 +139,12 @@ export class Subscription implements Route {
     return true
   }
 
+  placed(queue: QueuePlace | null): void {
+    const known = this.queue
+    if (this.over || (known?.place === queue?.place && known?.startsAt === queue?.startsAt)) return
+    this.#become({ queue })
+  }
+
   ended(cursor: string): boolean {
     const { job } = this.state.getSnapshot()
     if (this.over) return true
@@ -163,7 +175,9 @@ export class Subscription implements Route {
 
   /** The one place that changes the state. */
   #become(change: Partial<WatchState>): void {
-    this.state.set({ ...this.state.getSnapshot(), ...change })
+    const state = { ...this.state.getSnapshot(), ...change }
+    // A place is of use in a line only, and whoever comes back to the line gets another one.
+    this.state.set(state.job?.status === 'queued' ? state : { ...state, queue: null })
     for (const observer of [...this.#observers]) observer.changed()
   }
 

@@ -1,6 +1,6 @@
 import { parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
-import type { Job } from '../shared/job.ts'
+import type { Job, QueuePlace } from '../shared/job.ts'
 import { JobcastError } from './errors.ts'
 import { guarded, type Readable, Store, type Unsubscribe } from './store.ts'
 import type { Observer, Subscription } from './subscription.ts'
@@ -13,6 +13,8 @@ export interface WatchState {
    */
   readonly phase: 'connecting' | 'live' | 'reconnecting' | 'ended' | 'refused'
   readonly job: Job | null
+  /** Of a queued job, where it stands and when it may start; null where that is not known (yet). */
+  readonly queue: QueuePlace | null
   /**
    * In order of `seq`: with history, the retained ones first; without, those that came since. Progress is merged to
    * the latest between others; the newest 2,000 are kept.

@@ -5,8 +5,12 @@ import { delimiter, join } from 'node:path'
 
 const TOOLS = [
   { variable: 'REDIS_SERVER_BIN', names: ['redis-server', 'valkey-server'], apt: 'redis-server' },
+  { variable: 'NGINX_BIN', names: ['nginx'], apt: 'nginx' },
   { variable: 'CHROMIUM_BIN', names: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
 ]
+
+/** Where servers are on Debian and Ubuntu, beside the PATH of whoever is not root. */
+const FOLDERS = ['/usr/sbin', '/usr/local/sbin']
 
 const named = process.argv.slice(2)
 const needed = TOOLS.filter((tool) => named.length === 0 || named.includes(tool.apt))
@@ -30,9 +34,9 @@ if (absent.length > 0) {
 function find({ variable, names }) {
   const given = process.env[variable]
   if (given) return isExecutable(given)
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .some((folder) => names.some((name) => isExecutable(join(folder, name))))
+  return [...(process.env.PATH ?? '').split(delimiter), ...FOLDERS].some((folder) =>
+    names.some((name) => isExecutable(join(folder, name))),
+  )
 }
 
 function isExecutable(path) {
@@ -49,7 +53,7 @@ function mayInstall() {
 }
 
 function apt(args) {
-  // The distribution's redis-server package would otherwise start a service of its own.
+  // The distribution's packages of servers would otherwise start a service of their own.
   spawnSync('apt-get', args, {
     stdio: ['ignore', 'ignore', 2],
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },

@@ -81,7 +81,7 @@ export function createServer(options: {
     const metrics = createMetrics({ events, engine })
     const auth = await openAuth(engine)
     if (serves) {
-      const hub = new Hub({ feed: engine.feed, events })
+      const hub = new Hub({ feed: engine.feed, events, presences: () => engine.presences() })
       const origins = createOriginPolicy({
         allowedOrigins: config.allowedOrigins,
         keysRequired: auth.enabled,
@@ -131,7 +131,11 @@ export function createServer(options: {
         drain: () => worker.drain(config.drainMs),
         stop: () => worker.stop(),
       })
-      presences.push(() => ({ id: `w-${processId}`, role: 'worker', info: worker.info() }))
+      presences.push(() => ({
+        id: `w-${processId}`,
+        role: 'worker',
+        info: { ...worker.info(), pace: worker.pace() },
+      }))
     }
     parts.push(new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }))
 

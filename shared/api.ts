@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { PROBLEMS, type ProblemCode } from './codes.ts'
 import { JobEvent, JobStatus, Timestamp } from './event.ts'
-import { Job, JobSummary } from './job.ts'
+import { Job, JobSummary, QueuePlace } from './job.ts'
 import { MAX_BATCH } from './limits.ts'
 import { SnapshotReason } from './protocol.ts'
 
@@ -95,10 +95,13 @@ export type SubmitAnswer = z.infer<typeof SubmitAnswer>
 export const BatchAnswer = z.object({ jobs: z.array(SubmitAnswer) })
 export type BatchAnswer = z.infer<typeof BatchAnswer>
 
+/** Of a queued job only; null where its place could not be had. */
+const queue = QueuePlace.nullable().optional()
+
 /** Answer to a long-poll: the job's own fields, flat, and what happened after the cursor. */
 export const PollAnswer = z.discriminatedUnion('mode', [
-  Job.extend({ mode: z.literal('snapshot'), reason: SnapshotReason, events: z.array(JobEvent) }),
-  Job.extend({ mode: z.literal('resume'), events: z.array(JobEvent) }),
+  Job.extend({ mode: z.literal('snapshot'), reason: SnapshotReason, events: z.array(JobEvent), queue }),
+  Job.extend({ mode: z.literal('resume'), events: z.array(JobEvent), queue }),
 ])
 export type PollAnswer = z.infer<typeof PollAnswer>
 

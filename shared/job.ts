@@ -27,6 +27,15 @@ export const Job = z.object({
 })
 export type Job = z.infer<typeof Job>
 
+/** Where a queued job stands, as far as anybody knows; no part of the job, and of no history. */
+export const QueuePlace = z.object({
+  /** 1 is next of its type; null is further back than anybody counts (`MAX_PLACE`). */
+  place: z.int().min(1).nullable(),
+  /** When it is expected to start, which may be past; null where nobody knows. */
+  startsAt: Timestamp.nullable(),
+})
+export type QueuePlace = z.infer<typeof QueuePlace>
+
 /** A job in a list: everything but what may be large. */
 export const JobSummary = Job.omit({ payload: true, result: true })
 export type JobSummary = z.infer<typeof JobSummary>

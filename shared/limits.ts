@@ -9,6 +9,9 @@ export const MAX_CHUNK_BYTES = 256 * 1024
 /** Largest log line or progress note, in bytes of UTF-8; longer ones are cut. */
 export const MAX_LINE_BYTES = 8 * 1024
 
+/** The last place in line that is counted out; who stands further back is told so, and no number. */
+export const MAX_PLACE = 10_000
+
 /** Deepest nesting of a payload or result: `[[…]]` is 2 deep. */
 export const MAX_DEPTH = 64
 /** Jobs in one batch submission. */

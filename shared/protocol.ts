@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { FRAME_ERRORS, type FrameErrorCode, UNSUBSCRIBED_CODES, type UnsubscribedCode } from './codes.ts'
 import { JobEvent, JobStatus } from './event.ts'
-import { Job } from './job.ts'
+import { Job, QueuePlace } from './job.ts'
 
 /** The WebSocket subprotocol that the server accepts; none is required. */
 export const SUBPROTOCOL = 'jobcast.v1'
@@ -62,6 +62,8 @@ export const ServerFrame = z.union([
   }),
   z.object({ op: z.literal('subscribed'), jobId }).and(Replay),
   z.object(eventFrame).and(JobEvent),
+  /** Of a queued job. It has no seq, and any of them may be missing: the latest counts. */
+  QueuePlace.extend({ op: z.literal('place'), jobId }),
   z.object({ op: z.literal('end'), jobId, cursor: z.string(), status: JobStatus }),
   z.object({ op: z.literal('unsubscribed'), jobId, code: z.enum(unsubscribedCodes), retry: z.boolean() }),
   z.object({

@@ -3,11 +3,11 @@ import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
 import { openEngine, PREFIX, runCounts, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-/** Concurrency -> jobs a contender drains in one to two seconds. */
+/** Concurrency -> jobs a contender drains in about a second. */
 const LEVELS = {
-  1: { jobcast: 14_000, bullmq: 1500, 'bee-queue': 2000 },
-  10: { jobcast: 26_000, bullmq: 5000, 'bee-queue': 9000 },
-  100: { jobcast: 45_000, bullmq: 10_000, 'bee-queue': 18_000 },
+  1: { jobcast: 12_000, bullmq: 1200, 'bee-queue': 1800 },
+  10: { jobcast: 20_000, bullmq: 4000, 'bee-queue': 7000 },
+  100: { jobcast: 36_000, bullmq: 8000, 'bee-queue': 14_000 },
 }
 const BULK = 1000
 /** Of the jobs. */

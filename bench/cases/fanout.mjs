@@ -2,7 +2,7 @@ import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis } from 'ioredis'
 import { Server } from 'socket.io'
 import { cpuMs, startContender, startJobcast, within } from '../harness/child.mjs'
-import { newJob, openEngine, PREFIX } from '../harness/product.mjs'
+import { KEYS, newJob, openEngine, PREFIX } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
 const SOCKETS = 5000
@@ -31,12 +31,14 @@ export default {
     const clients = await startContender('watchers.mjs')
     const jobcast = await startJobcastSide(redis)
     const peer = await startPeerSide(redis)
+    const bare = await startBareSide(redis, jobcast)
     return {
       clients,
       jobcast,
       peer,
+      bare,
       async tearDown() {
-        await Promise.all([jobcast.stop(), peer.stop(), clients.stop()])
+        await Promise.all([jobcast.stop(), peer.stop(), bare.stop(), clients.stop()])
         await redis.stop()
       },
     }
@@ -44,6 +46,7 @@ export default {
   contenders: {
     jobcast: ({ jobcast, clients }) => everyKind(jobcast, clients),
     'socket.io': ({ peer, clients }) => everyKind(peer, clients),
+    'bare ws': ({ bare, clients }) => everyKind(bare, clients),
   },
   figures: [
     {
@@ -175,5 +178,21 @@ async function startPeerSide(redis) {
       await gateway.stop()
       for (const connection of connections) connection.disconnect()
     },
+  }
+}
+
+/** The limit: a gateway of `ws` that passes on what Jobcast publishes, as it comes. */
+async function startBareSide(redis, { newJobs, emit }) {
+  const gateway = await startContender('ws-gateway.mjs', {
+    REDIS_PORT: redis.port,
+    CHANNELS: `${KEYS}watch:`,
+  })
+  return {
+    protocol: 'ws',
+    url: await gateway.call('url'),
+    pid: gateway.pid,
+    newJobs,
+    emit,
+    stop: () => gateway.stop(),
   }
 }

@@ -6,6 +6,8 @@ import { startRedis } from '../harness/redis.mjs'
 const JOBS = 10_000
 const BULK = 1000
 const CONCURRENCY = 100
+/** Entries of BullMQ's event stream, which keeps about 10,000 of a queue by default: more than all jobs have. */
+const EVENTS_OF_ALL = 10 * JOBS
 const LOOK_EVERY_MS = 20
 /** For what Redis frees a little later: closed connections, replies on their way. */
 const SETTLE_MS = 500
@@ -17,7 +19,8 @@ export default {
   title: 'Redis memory of a completed small job, with its events and every index',
   contenders: {
     jobcast: () => perJob(runJobcast),
-    bullmq: () => perJob(runBullmq),
+    bullmq: () => perJob((redis) => runBullmq(redis)),
+    'bullmq, all events kept': () => perJob((redis) => runBullmq(redis, EVENTS_OF_ALL)),
   },
   figures: [
     {
@@ -53,8 +56,8 @@ async function runJobcast(redis) {
   await engine.stop()
 }
 
-async function runBullmq(redis) {
-  const env = { REDIS_PORT: redis.port, CONCURRENCY }
+async function runBullmq(redis, keptEvents) {
+  const env = { REDIS_PORT: redis.port, CONCURRENCY, ...(keptEvents && { KEPT_EVENTS: keptEvents }) }
   const producer = await startContender('bullmq-producer.mjs', env)
   await producer.call('addBulks', JOBS, BULK, 1)
   await producer.stop()

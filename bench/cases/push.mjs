@@ -37,21 +37,23 @@ export default {
     const parts = { redis, clients }
     const jobcast = await startJobcastSide(parts)
     const peer = await startPeerSide(parts)
-    const sides = { jobcast, peer }
+    const bare = await startBareSide(parts)
+    const sides = { jobcast, peer, bare }
     for (const side of Object.values(sides))
       await openSockets(side, clients, () => run(side, clients, PACES.medium))
     return {
       clients,
       sides,
       async tearDown() {
-        await Promise.all([jobcast.stop(), peer.stop(), clients.stop()])
+        await Promise.all([jobcast.stop(), peer.stop(), bare.stop(), clients.stop()])
         await redis.stop()
       },
     }
   },
   contenders: {
-    jobcast: ({ sides, clients }) => atEveryPace(sides.jobcast, clients),
-    'bullmq + socket.io': ({ sides, clients }) => atEveryPace(sides.peer, clients),
+    jobcast: ({ sides, clients }) => atPaces(sides.jobcast, clients, Object.keys(PACES)),
+    'bullmq + socket.io': ({ sides, clients }) => atPaces(sides.peer, clients, Object.keys(PACES)),
+    'bare script + ws': ({ sides, clients }) => atPaces(sides.bare, clients, ['idle']),
   },
   figures: [
     {
@@ -83,11 +85,11 @@ export default {
   ],
 }
 
-async function atEveryPace(side, clients) {
+async function atPaces(side, clients, names) {
   const figures = {}
   await openSockets(side, clients, async () => {
-    for (const [name, pace] of Object.entries(PACES)) {
-      const latencies = await run(side, clients, pace)
+    for (const name of names) {
+      const latencies = await run(side, clients, PACES[name])
       figures[`p50 ${name}`] = percentile(latencies, 0.5)
       figures[`p99 ${name}`] = percentile(latencies, 0.99)
     }
@@ -156,6 +158,26 @@ async function startPeerSide({ redis }) {
     url: await gateway.call('url'),
     async add(amount) {
       const ids = Array.from({ length: amount }, () => `job-${added++}`)
+      await worker.call('add', ids)
+      return ids
+    },
+    waiting: () => worker.call('waiting'),
+    giveTurns: (amount, perSecond) => worker.call('giveTurns', amount, perSecond),
+    stop: () => Promise.all([worker.stop(), gateway.stop()]),
+  }
+}
+
+/** The limit: no queue, a script that only writes and publishes, and a gateway that only passes on. */
+async function startBareSide({ redis }) {
+  const env = { REDIS_PORT: redis.port }
+  const gateway = await startContender('ws-gateway.mjs', env)
+  const worker = await startContender('bare-paced-worker.mjs', env)
+  let added = 0
+  return {
+    protocol: 'ws',
+    url: await gateway.call('url'),
+    async add(amount) {
+      const ids = Array.from({ length: amount }, () => `bare-${added++}`)
       await worker.call('add', ids)
       return ids
     },

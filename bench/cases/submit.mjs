@@ -8,6 +8,7 @@ const BULKS_IN_FLIGHT = 2
 const AMOUNTS = {
   jobcast: { single: 30_000, bulk: 60_000 },
   bullmq: { single: 8000, bulk: 10_000 },
+  bare: { bulk: 60_000 },
 }
 /** Of the jobs, not counted. */
 const WARM_UP = 0.3
@@ -24,6 +25,7 @@ export default {
   contenders: {
     jobcast: (shared) => submit('jobcast', shared),
     bullmq: (shared) => submit('bullmq', shared),
+    'bare script': (shared) => submit('bare', shared),
   },
   figures: [
     {
@@ -54,7 +56,7 @@ async function submit(contender, { redis }) {
   }
   const { single, bulk } = AMOUNTS[contender]
   const figures = {
-    single: await rate(single, (jobs) => producer.call('add', jobs, IN_FLIGHT)),
+    ...(single && { single: await rate(single, (jobs) => producer.call('add', jobs, IN_FLIGHT)) }),
     bulk: await rate(bulk, (jobs) => producer.call('addBulks', jobs, BULK, BULKS_IN_FLIGHT)),
   }
   await producer.stop()

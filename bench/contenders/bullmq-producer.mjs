@@ -5,7 +5,9 @@ import { inLanes } from '../harness/lanes.mjs'
 import { serve } from '../harness/serve.mjs'
 
 const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }
-const queue = new Queue('noop', { connection })
+const { KEPT_EVENTS } = process.env
+const streams = KEPT_EVENTS && { events: { maxLen: Number(KEPT_EVENTS) } }
+const queue = new Queue('noop', { connection, ...(streams && { streams }) })
 await queue.waitUntilReady()
 
 serve({

@@ -6,6 +6,9 @@ import { ThinSocket } from '../harness/thin-socket.mjs'
 /** Connections under way at once. */
 const OPENING = 100
 
+/** Of what bare `ws` sends besides events. */
+const FIRST_BYTES = { hello: 'h'.charCodeAt(0), watching: 'w'.charCodeAt(0) }
+
 /** What kind of frame it is that arrived, told by its first bytes, and what is sent. */
 const PROTOCOLS = {
   jobcast: {
@@ -50,7 +53,22 @@ const PROTOCOLS = {
     watch: (jobId) => `420${JSON.stringify(['watch', jobId])}`,
     settledAt: (frame) => JSON.parse(frame.utf8Slice(2))[1].data.result?.at,
   },
-  ws: { path: '/', kind: () => 'ready', watch: () => '', settledAt: () => undefined },
+  ws: {
+    path: '/',
+    kind(frame) {
+      // Everything else that it sends is what was published.
+      switch (frame[0]) {
+        case FIRST_BYTES.hello:
+          return 'ready'
+        case FIRST_BYTES.watching:
+          return 'watching'
+        default:
+          return 'event'
+      }
+    },
+    watch: (jobId) => jobId,
+    settledAt: (frame) => JSON.parse(frame.utf8Slice()).data.result?.at,
+  },
 }
 
 let protocol = PROTOCOLS.ws

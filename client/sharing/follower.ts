@@ -114,6 +114,9 @@ export class Follower implements LinkOwner {
         seat.transport = answer.transport
         this.#catchUp(seat, [])
         break
+      case 'placed':
+        seat.route.placed(answer.queue)
+        break
       case 'interrupted':
         seat.route.interrupted()
         break

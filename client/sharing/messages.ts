@@ -1,4 +1,5 @@
 import type { JobEvent } from '../../shared/event.ts'
+import type { QueuePlace } from '../../shared/job.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import type { ConnectionState } from '../connection.ts'
 import type { JobcastErrorCode, JobcastErrorDetails } from '../errors.ts'
@@ -43,6 +44,7 @@ export type JobAnswer =
   | { readonly op: 'joined'; readonly transport: TransportName }
   /** `after` is the cursor before the event. */
   | { readonly op: 'event'; readonly event: JobEvent; readonly after: string }
+  | { readonly op: 'placed'; readonly queue: QueuePlace | null }
   | { readonly op: 'ended'; readonly cursor: string }
   | { readonly op: 'interrupted' }
   /** The credential was not accepted. */

@@ -1,5 +1,6 @@
 import { advanceCursor, parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
+import type { QueuePlace } from '../../shared/job.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import type { JobcastError, JobcastErrorCode } from '../errors.ts'
 import { isBehind, isSameHistory, later } from '../position.ts'
@@ -54,6 +55,7 @@ export class SharedRoute implements Route {
   #state: State = { kind: 'founding' }
   #founder = ''
   #cursor: string | null = null
+  #queue: QueuePlace | null = null
   #renewal: Renewal | null = null
 
   constructor(options: SharedRouteOptions) {
@@ -63,6 +65,10 @@ export class SharedRoute implements Route {
 
   get cursor(): string | null {
     return this.#cursor
+  }
+
+  get queue(): QueuePlace | null {
+    return this.#queue
   }
 
   get history(): boolean {
@@ -138,8 +144,15 @@ export class SharedRoute implements Route {
     if (event.seq <= seq) return true
     if (prev !== null && prev !== seq) return false
     this.#cursor = advanceCursor(after, event.seq)
+    // It may have left the line; if it comes back its place is another.
+    if (event.kind === 'status') this.#queue = null
     this.#tellAll({ op: 'event', event, after })
     return true
+  }
+
+  placed(queue: QueuePlace | null): void {
+    this.#queue = queue
+    this.#tellAll({ op: 'placed', queue })
   }
 
   ended(cursor: string): boolean {
@@ -198,6 +211,7 @@ export class SharedRoute implements Route {
     if (inStep && seat.credential === this.credential) {
       seat.tell({ op: 'replayed', replay: { mode: 'resume', cursor, events: [] }, transport })
     } else seat.tell({ op: 'joined', transport })
+    if (this.#queue !== null) seat.tell({ op: 'placed', queue: this.#queue })
   }
 
   #end(): void {

@@ -1,6 +1,6 @@
 import type { SubmitOptions } from '../../shared/api.ts'
 import type { JobEvent, Progress } from '../../shared/event.ts'
-import type { Job } from '../../shared/job.ts'
+import type { Job, QueuePlace } from '../../shared/job.ts'
 import type { JobStatus } from '../../shared/status.ts'
 import type { JobcastClient } from '../client.ts'
 import { JobcastError } from '../errors.ts'
@@ -17,6 +17,8 @@ export interface JobState<Result = unknown> {
   readonly progress: Progress | null
   readonly jobId: string | null
   readonly job: Job | null
+  /** Of a queued job, where it stands and when it may start; null where that is not known (yet). */
+  readonly queue: QueuePlace | null
   readonly events: readonly JobEvent[]
   readonly phase: WatchState['phase'] | 'idle'
   readonly transport: TransportName | null
@@ -50,6 +52,15 @@ type Mode =
       readonly error: JobcastError | null
     }
 
+const UNWATCHED: WatchState = {
+  phase: 'connecting',
+  job: null,
+  queue: null,
+  events: [],
+  transport: null,
+  error: null,
+}
+
 const NOTHING: JobState = {
   status: 'idle',
   result: null,
@@ -57,6 +68,7 @@ const NOTHING: JobState = {
   progress: null,
   jobId: null,
   job: null,
+  queue: null,
   events: [],
   phase: 'idle',
   transport: null,
@@ -152,9 +164,7 @@ export class JobStore extends Store<JobState> {
   #show(jobId: string, status: JobStatus, seed: Job | null = null): void {
     const before = this.#mode.kind === 'job' && this.#mode.jobId === jobId ? this.#mode.shown : null
     const shown: WatchState | null =
-      seed === null
-        ? null
-        : { phase: 'connecting', job: seed, events: before?.events ?? [], transport: null, error: null }
+      seed === null ? null : { ...UNWATCHED, job: seed, events: before?.events ?? [] }
     const mode: Mode & { kind: 'job' } = { kind: 'job', jobId, status, watch: null, shown, error: null }
     this.#become(mode)
     if (this.active) this.#watch(mode)
@@ -212,6 +222,7 @@ function show(mode: Mode): JobState {
     progress: job?.progress ?? null,
     jobId,
     job,
+    queue: shown?.queue ?? null,
     events: shown?.events ?? [],
     phase: shown?.phase ?? 'connecting',
     transport: shown?.transport ?? null,

@@ -132,7 +132,13 @@ export class JobsStore extends Store<JobsState> {
 
   #watch(jobId: string): void {
     const watch = this.#client.watch(jobId)
-    const leave = watch.subscribe(() => this.#show(this.getSnapshot()))
+    let seen = watch.getSnapshot()
+    const leave = watch.subscribe(() => {
+      const before = seen
+      seen = watch.getSnapshot()
+      // The place in line changes more often than the job, and is nothing that a list has.
+      if (seen.job !== before.job || seen.phase !== before.phase) this.#show(this.getSnapshot())
+    })
     this.#watched.set(jobId, { watch, leave })
   }
 

@@ -1,4 +1,5 @@
 import type { JobEvent } from '../../shared/event.ts'
+import type { QueuePlace } from '../../shared/job.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import type { JobcastError } from '../errors.ts'
 
@@ -12,6 +13,8 @@ export interface Route {
   readonly jobId: string
   /** The last event applied; null: start with a snapshot. */
   readonly cursor: string | null
+  /** What it was told last of its place in line. */
+  readonly queue: QueuePlace | null
   /** A snapshot shall bring the retained events along. */
   readonly history: boolean
   /** Job token or API key. */
@@ -24,6 +27,8 @@ export interface Route {
    * subscribe again with the cursor.
    */
   event(event: JobEvent, prev: number | null): boolean
+  /** Where the job stands in line, for as long as it is queued; null: not known. */
+  placed(queue: QueuePlace | null): void
   /** The job is terminal, at this cursor. False: its last event is missing, subscribe again with the cursor. */
   ended(cursor: string): boolean
   /** Nothing will ever come. */

@@ -18,6 +18,7 @@ export function poll(holdS: number): Attempt {
     const waitS = first ? 0 : holdS
     const query = new URLSearchParams({ after: cursor ?? '', wait: String(waitS) })
     if (history) query.set('history', '1')
+    query.set('place', String(route.queue?.place ?? 0))
     const began = performance.now()
     const answer = await http.json<PollAnswer>(jobPath(jobId, `?${query}`), {
       credential,
@@ -27,9 +28,10 @@ export function poll(holdS: number): Attempt {
     })
     worked()
     if (answer.mode === 'snapshot') {
-      const { mode, reason, events, ...job } = answer
+      const { mode, reason, events, queue: _queue, ...job } = answer
       replayed({ mode, reason, job, cursor: job.cursor, ...(history ? { events } : {}) })
     } else replayed({ mode: 'resume', cursor: answer.cursor, events: answer.events })
+    route.placed(answer.queue ?? null)
     if (isTerminal(answer.status) && route.ended(answer.cursor)) return { kind: 'done' }
     const idle = answer.events.length === 0 && performance.now() - began < EMPTY_MS
     if (holdS === 0) return { kind: 'next', afterMs: POLL_MS }

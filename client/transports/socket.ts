@@ -278,6 +278,9 @@ export class SocketLink implements Link {
       const { op: _op, jobId: _jobId, prev, ...event } = frame
       if (route.event(event, prev)) carriage.repeats = 0
       else this.#askAgain(carriage)
+    } else if (frame.op === 'place' && carriage.phase === 'live') {
+      const { place, startsAt } = frame
+      route.placed({ place, startsAt })
     } else if (frame.op === 'end' && carriage.phase === 'live') {
       // The server has ended the subscription already: there is nothing to unsubscribe from.
       this.#carriages.delete(route.jobId)

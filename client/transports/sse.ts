@@ -1,7 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import type { Job } from '../../shared/job.ts'
+import type { Job, QueuePlace } from '../../shared/job.ts'
 import { SSE_PING_MS } from '../../shared/limits.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
@@ -11,6 +11,10 @@ import type { AttemptContext, Outcome } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
 const FIRST_MS = 3000
+/** How long another one may take after it: the server sends a ping within two seconds. */
+const SECOND_MS = 5000
+/** What comes sooner than this may have come along with the first. */
+const LATER_MS = 500
 const SILENCE_MS = 1.5 * SSE_PING_MS
 
 /** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
@@ -28,17 +32,28 @@ export async function sse({
   signal.addEventListener('abort', abort)
   const silent = (slept: boolean) =>
     stop.abort(new JobcastError(slept ? 'network' : 'timeout', 'the stream is silent'))
+  const held = (slept: boolean) => {
+    if (!slept) {
+      const message = 'what follows the first event of a stream is held back on the way'
+      outcome ??= { kind: 'unfit', message }
+    }
+    stop.abort()
+  }
   let timer = startTimeout(FIRST_MS, silent)
-  let works = false
+  let firstAt: number | null = null
   let floorMs = 0
   let outcome: Outcome | null = null
 
   const hear = (message: EventSourceMessage): void => {
-    clearTimeout(timer)
-    timer = startTimeout(SILENCE_MS, silent)
+    const now = performance.now()
+    const isFirst = firstAt === null
+    firstAt ??= now
     heard()
-    if (!works) {
-      works = true
+    if (isFirst || now - firstAt >= LATER_MS) {
+      clearTimeout(timer)
+      timer = isFirst ? startTimeout(SECOND_MS, held) : startTimeout(SILENCE_MS, silent)
+    }
+    if (isFirst) {
       worked()
       // There is no word for a stream that goes on where the cursor was.
       if (message.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
@@ -61,6 +76,9 @@ export async function sse({
         const { cursor: last } = JSON.parse(data) as { cursor: string }
         return route.ended(last) ? { kind: 'done' } : broken(0)
       }
+      case 'place':
+        route.placed(JSON.parse(data) as QueuePlace)
+        return null
       case 'status':
       case 'progress':
       case 'log':
@@ -78,6 +96,7 @@ export async function sse({
     const query = new URLSearchParams({
       ...(cursor === null ? {} : { after: cursor }),
       ...(history ? { history: '1' } : {}),
+      place: '0',
     })
     const response = await http.send(jobPath(jobId, `/events?${query}`), {
       headers: { accept: 'text/event-stream' },
@@ -101,7 +120,8 @@ export async function sse({
     }
     return outcome
   } catch (error) {
-    if (error instanceof JobcastError && !works) throw error
+    if (error instanceof JobcastError && firstAt === null) throw error
+    if (outcome !== null) return outcome
     return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {
     clearTimeout(timer)

@@ -12,6 +12,8 @@ export type Outcome =
   | { readonly kind: 'next'; readonly afterMs: number }
   /** It broke. `counts`: that speaks against the transport. `floorMs`: not again before that. */
   | { readonly kind: 'broken'; readonly counts: boolean; readonly silent: boolean; readonly floorMs: number }
+  /** It works, and something on the way makes it useless. */
+  | { readonly kind: 'unfit'; readonly message: string }
 
 /** One request or stream for one job, to its end. Rejects with a `JobcastError`. */
 export type Attempt = (context: AttemptContext) => Promise<Outcome>
@@ -157,10 +159,18 @@ export class StreamLink implements Link {
         await pause(outcome.afterMs, stream)
         continue
       }
-      const { delayMs, repeated } = attempts.over(outcome)
-      stream.awayUntil = performance.now() + outcome.floorMs
+      const isUnfit = outcome.kind === 'unfit'
+      const { delayMs, repeated } = attempts.over(isUnfit ? {} : outcome)
+      stream.awayUntil = performance.now() + (isUnfit ? 0 : outcome.floorMs)
       this.#shift(stream, 'waiting')
       owner.interrupted(this, route)
+      if (isUnfit) {
+        // It would work again at once, and be useless again: not before its turn comes.
+        const barred = { error: new JobcastError('barred', outcome.message), forGood: false }
+        owner.failed(this, { silent: false, repeated: false, barred, n: attempts.n, delayMs })
+        await pause(delayMs, stream)
+        continue
+      }
       // What works for other jobs is not the transport's fault.
       const alone = ![...this.#streams.values()].some(({ phase }) => phase === 'open')
       const failure = { silent: alone && outcome.silent, repeated: alone && repeated, barred: null }

@@ -284,6 +284,8 @@ export interface Feed {
   read(requests: readonly ReadRequest[]): Promise<(ReadResult | null)[]>
   /** Where jobs stand, cheaply; null where there is no such job. */
   positions(jobIds: readonly string[]): Promise<(Position | null)[]>
+  /** Where queued jobs stand in line, cheaply. Rejects with `Unavailable`. */
+  places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers>
   /** Calls back when messages may have been lost or history changed: everything watched must be read again. */
   onReset(listener: () => void): Unsubscribe
 }
@@ -306,6 +308,27 @@ export interface ReadRequest {
 
 export interface Position extends Cursor {
   readonly status: JobStatus
+}
+
+export interface PlaceQuestion {
+  readonly jobId: string
+  /** The job's type, where an earlier answer told it: it spares the store a look. Null: not known. */
+  readonly type: string | null
+}
+
+export interface PlaceAnswers {
+  /** The store's clock, ms since the epoch. */
+  readonly now: number
+  /** One each, in order; null where the job is not queued, or there is no such job. */
+  readonly places: (Place | null)[]
+}
+
+export interface Place {
+  readonly type: string
+  /** 1 is next; null is further back than `MAX_PLACE`. */
+  readonly place: number | null
+  /** Nothing of its type is claimed at present. */
+  readonly paused: boolean
 }
 
 export type ReadResult = Position &

@@ -8,6 +8,7 @@ import { formatCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { ClientFrame, type ServerFrame } from '../../shared/protocol.ts'
 import type { ReadResult } from '../engine/engine.ts'
+import { type Standing, toQueuePlace } from './standing.ts'
 import { textFrame } from './text-frame.ts'
 
 /** An event as text, made once for all its subscribers. */
@@ -27,6 +28,7 @@ const storedTexts = new WeakMap<JobEvent, EventText>()
  */
 let latest: { readonly event: JobEvent; readonly text: EventText } | null = null
 let latestReplay: { readonly result: ReadResult; readonly frame: Buffer } | null = null
+let latestPlace: { readonly standing: Standing; readonly frame: Buffer } | null = null
 
 export function liveText(event: JobEvent): EventText {
   if (latest?.event !== event) latest = { event, text: makeText(event) }
@@ -75,6 +77,14 @@ export function subscribedFrame(jobId: string, result: ReadResult, history: bool
   )
   latestReplay = { result, frame }
   return frame
+}
+
+/** All who watch a job are told its place before that of the next. */
+export function placeFrame(jobId: string, standing: Standing): Buffer {
+  if (latestPlace?.standing !== standing) {
+    latestPlace = { standing, frame: encodeFrame({ op: 'place', jobId, ...toQueuePlace(standing) }) }
+  }
+  return latestPlace.frame
 }
 
 export function errorFrame(code: FrameErrorCode, message: string, jobId?: string): Buffer {

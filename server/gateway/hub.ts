@@ -1,6 +1,8 @@
-import type { Feed, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import type { Feed, Position, Presence, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
+import { Paces } from './paces.ts'
+import { type OnStanding, PlaceBoard } from './places.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
 import { Reader } from './reader.ts'
 import type { Source, Watcher } from './session.ts'
@@ -9,6 +11,10 @@ import { Traffic } from './traffic.ts'
 export interface HubOptions {
   readonly feed: Feed
   readonly events: Events
+  /** Who lives, for estimates of when queued jobs start; left out: nobody knows. */
+  readonly presences?: () => Promise<readonly Presence[]>
+  /** How often whoever watches a queued job is told its place. */
+  readonly placesMs?: number
   /** How long a job without watchers stays subscribed: whoever reconnects finds it so. */
   readonly lingerMs?: number
   /** Between two looks at every connection. */
@@ -43,6 +49,7 @@ type State =
  */
 export class Hub implements Source {
   readonly traffic: Traffic
+  readonly places: PlaceBoard
   readonly #feed: Feed
   readonly #events: Events
   readonly #lingerMs: number
@@ -62,6 +69,12 @@ export class Hub implements Source {
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
+    this.places = new PlaceBoard({
+      feed: options.feed,
+      paces: new Paces(options.presences ?? noPresences, (error) => this.noteFailure('presences', error)),
+      onFailure: (error) => this.noteFailure('places', error),
+      everyMs: options.placesMs,
+    })
     this.#check = new PositionCheck({
       feed: options.feed,
       events: options.events,
@@ -144,6 +157,10 @@ export class Hub implements Source {
     return position ?? null
   }
 
+  follow(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe {
+    return this.places.follow(jobId, type, onStanding)
+  }
+
   noteGap(jobId: string): void {
     this.#events.emit('feed.gap', { jobId })
   }
@@ -173,6 +190,7 @@ export class Hub implements Source {
   #tick(): void {
     const now = performance.now()
     for (const listener of this.#onTick) listener(now)
+    this.places.tick(now)
   }
 
   #watchedJobs(): string[] {
@@ -221,4 +239,8 @@ export class Hub implements Source {
     topic.watchers.clear()
     if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
   }
+}
+
+async function noPresences(): Promise<readonly Presence[]> {
+  return []
 }

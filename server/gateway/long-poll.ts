@@ -8,6 +8,7 @@ import { Unavailable } from '../engine/errors.ts'
 import { isJobId } from '../engine/job-id.ts'
 import type { Hub } from './hub.ts'
 import type { Watcher } from './session.ts'
+import { isNews, type Standing, toQueuePlace } from './standing.ts'
 
 export interface PollRequest {
   readonly jobId: string
@@ -16,6 +17,11 @@ export interface PollRequest {
   /** How long to hold the answer while there is nothing to tell. */
   readonly waitMs: number
   readonly history: boolean
+  /**
+   * The place in line that the caller has of a queued job, 0 for none: another one is something to tell. Left out: it
+   * is told none.
+   */
+  readonly place?: number | undefined
   /** When the caller's token expires, in ms since the epoch; null: never. The answer is not held beyond it. */
   readonly expiresAt?: number | null
   /** Fires when the caller is gone. */
@@ -27,24 +33,30 @@ export interface PollRequest {
  * process, else after `waitMs` with no events. Null where there is no such job. Rejects with `Unavailable`.
  */
 export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnswer | null> {
-  const { jobId, after, history, signal } = request
+  const { jobId, after, history, place, signal } = request
   const waitMs = Math.min(request.waitMs, (request.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now())
   if (!isJobId(jobId)) return null
   const cursor = after === null || after === '' ? null : parseCursor(after)
   const read = () => hub.read({ jobId, after: cursor, history, withJob: true })
-  if (waitMs <= 0 || hub.draining) return toAnswer(await read())
+  if (waitMs <= 0 || hub.draining) return answerOf(hub, await read(), place)
   return heldPoll(hub, async () => {
     // From a held poll nothing is kept: jobs may be large and polls many. So it reads again when it answers.
     const wakeup = new Wakeup(() => true)
     const unwatch = await hub.watch(jobId, wakeup)
     try {
       const first = await read()
-      if (first === null || !isQuiet(first)) return toAnswer(first)
-      await hold(hub, wakeup, position(first), waitMs, signal)
+      if (first === null || !isQuiet(first)) return answerOf(hub, first, place)
+      const standing = place === undefined ? null : await standingOf(hub, first)
+      if (standing !== null && isNews({ ...standing, place: place || null }, standing, 0)) {
+        return answerOf(hub, first, place)
+      }
+      const unfollow =
+        standing === null ? () => {} : hub.places.follow(jobId, null, () => wakeup.interrupt(), standing)
+      await hold(hub, wakeup, position(first), waitMs, signal).finally(unfollow)
     } finally {
       unwatch()
     }
-    return signal?.aborted ? null : toAnswer(await read())
+    return signal?.aborted ? null : answerOf(hub, await read(), place)
   })
 }
 
@@ -163,6 +175,12 @@ class Wakeup implements Watcher {
     this.#wake()
   }
 
+  /** Something else than an event is to be told. */
+  interrupt(): boolean {
+    this.#wake()
+    return true
+  }
+
   #wake(): void {
     const awaited = this.#awaited
     this.#awaited = null
@@ -190,11 +208,26 @@ function position({ epoch, seq }: ReadResult): Cursor {
   return { epoch, seq }
 }
 
-function toAnswer(result: ReadResult | null): PollAnswer | null {
+async function answerOf(
+  hub: Hub,
+  result: ReadResult | null,
+  place: number | undefined,
+): Promise<PollAnswer | null> {
   if (result === null) return null
-  const { job, events } = result
+  const answer = toAnswer(result)
+  if (result.status !== 'queued' || place === undefined) return answer
+  const standing = await standingOf(hub, result)
+  return { ...answer, queue: standing && toQueuePlace(standing) }
+}
+
+/** Null where the job is not queued, or the store is away. */
+async function standingOf(hub: Hub, { job, status }: ReadResult): Promise<Standing | null> {
+  return job === null || status !== 'queued' ? null : hub.places.look(job.jobId, job.type)
+}
+
+function toAnswer({ job, ...result }: ReadResult): PollAnswer {
   if (job === null) throw new Error('the feed left out the job that was asked for')
   return result.mode === 'resume'
-    ? { ...job, mode: 'resume', events }
-    : { ...job, mode: 'snapshot', reason: result.reason, events }
+    ? { ...job, mode: 'resume', events: result.events }
+    : { ...job, mode: 'snapshot', reason: result.reason, events: result.events }
 }

@@ -4,6 +4,8 @@ import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { isJobId } from '../engine/job-id.ts'
 import { liveText } from './frames.ts'
+import type { OnStanding } from './places.ts'
+import type { Standing } from './standing.ts'
 
 /** Whoever follows a job through the hub. */
 export interface Watcher {
@@ -24,6 +26,8 @@ export interface Source {
   watch(jobId: string, watcher: Watcher): Promise<Unsubscribe>
   /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null>
+  /** Tells where a queued job stands, from now on; of its type null where it is not known. */
+  follow(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe
   /** A message of the feed was missing. */
   noteGap(jobId: string): void
   /** Something could not be read: have the positions checked soon. */
@@ -44,6 +48,8 @@ export interface Sink {
   caughtUp(events: readonly JobEvent[]): void
   /** A live event. */
   event(event: JobEvent): void
+  /** Where the job stands, which is queued. False where the reader has no room for that: it is told the next. */
+  standing(standing: Standing): boolean
   /** About how many bytes of live events are in the store and wait there to be read; 0 once they are read. */
   lagging(bytes: number): void
   /** The last call. */
@@ -55,6 +61,8 @@ export interface SessionRequest {
   /** The last event that the reader has applied; null: none. */
   readonly after: Cursor | null
   readonly history: boolean
+  /** The reader wants to know where the job stands while it is queued. */
+  readonly places: boolean
 }
 
 /** Messages kept while a read is under way; with more, it is simpler to read once more. */
@@ -90,6 +98,8 @@ export class Session implements Watcher {
   readonly #request: SessionRequest
   #state: State = { is: 'new' }
   #unwatch: Unsubscribe | null = null
+  /** While the job is queued. */
+  #unfollow: Unsubscribe | null = null
   #laggingBytes = 0
 
   constructor(source: Source, sink: Sink, request: SessionRequest) {
@@ -193,10 +203,29 @@ export class Session implements Watcher {
 
   #deliver(event: JobEvent, at: Mark): void {
     at.seq = event.seq
+    const status = event.kind === 'status' ? event.data.status : undefined
+    // Before the reader is told: what was asked about its place is of no use any more.
+    if (status !== undefined && status !== 'queued') this.#leaveLine()
     this.#sink.event(event)
-    if (event.kind === 'status' && event.data.status !== undefined && isTerminal(event.data.status)) {
-      this.#end({ kind: 'end', cursor: formatCursor(at.epoch, event.seq), status: event.data.status })
-    }
+    if (status === undefined) return
+    if (status === 'queued') this.#joinLine(null)
+    if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(at.epoch, event.seq), status })
+  }
+
+  /** Tells the reader where the job stands, from the start. */
+  #joinLine(type: string | null): void {
+    this.#leaveLine()
+    if (!this.#request.places) return
+    this.#unfollow = this.#source.follow(
+      this.#request.jobId,
+      type,
+      (standing) => this.#state.is === 'live' && this.#sink.standing(standing),
+    )
+  }
+
+  #leaveLine(): void {
+    this.#unfollow?.()
+    this.#unfollow = null
   }
 
   /** False where there is no such job. */
@@ -224,8 +253,10 @@ export class Session implements Watcher {
     const isStale = at !== null && epoch === at.epoch && seq < at.seq
     this.#become({ is: 'live', at: isStale ? at : { epoch, seq } })
     if (isStale) return
+    if (status !== 'queued') this.#leaveLine()
     if (at === null || result.mode === 'snapshot') this.#sink.replay(result)
     else if (result.events.length > 0) this.#sink.caughtUp(result.events)
+    if (status === 'queued') this.#joinLine(result.job?.type ?? null)
     if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
   }
 
@@ -256,6 +287,7 @@ export class Session implements Watcher {
     if (state.is !== 'over') return
     this.#unwatch?.()
     this.#unwatch = null
+    this.#leaveLine()
   }
 }
 

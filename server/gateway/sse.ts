@@ -9,14 +9,19 @@ import type { EventText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
 import { type Ending, Session, type Sink } from './session.ts'
+import { type Standing, toQueuePlace } from './standing.ts'
 
 export interface StreamRequest {
   readonly jobId: string
   /** The cursor as the caller sent it; null or empty: none. */
   readonly after: string | null
   readonly history: boolean
+  /** Tell the place in line of a queued job as well. */
+  readonly places?: boolean
   /** Fires when the caller is gone. */
   readonly signal?: AbortSignal
+  /** Breaks the connection off, where the reader is too slow; left out: the body breaks. */
+  readonly cut?: () => void
   /** When the caller's token expires, in ms since the epoch; null: never. The stream ends then. */
   readonly expiresAt?: number | null
   readonly pingMs?: number
@@ -32,6 +37,12 @@ export type StreamAnswer =
 
 /** When the clients of a draining process come back, spread over this many ms. */
 const RECONNECT_MS = { min: 500, max: 15_000 } as const
+
+/**
+ * When the first ping comes. A proxy that gathers answers often lets the beginning through: only what comes later shows
+ * a client whether it gets events as they happen.
+ */
+const FIRST_PING_MS = 1000
 
 /** Large events go out in pieces, so that a slow reader of one is seen to take something. */
 const PIECE_BYTES = 16 * 1024
@@ -67,6 +78,7 @@ class EventStream implements Sink, Pipe {
   readonly #outbox: Outbox
   readonly #history: boolean
   readonly #pingMs: number
+  readonly #cut: (() => void) | undefined
   readonly #cleanups: Unsubscribe[] = []
   #state: 'open' | 'ending' | 'closed' = 'open'
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null
@@ -76,15 +88,16 @@ class EventStream implements Sink, Pipe {
   /** Written since `cork`: small events share a piece of the body, as each piece costs its reader a round. */
   #corked: Buffer[] = []
   #corkedBytes = 0
-  #pingedAt = performance.now()
+  #nextPingAt = performance.now() + FIRST_PING_MS
 
   constructor(hub: Hub, request: StreamRequest) {
     this.#hub = hub
     this.#pingMs = request.pingMs ?? SSE_PING_MS
-    const { jobId, history, signal } = request
+    this.#cut = request.cut
+    const { jobId, history, places = false, signal } = request
     const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
     this.#history = history
-    this.#session = new Session(hub, this, { jobId, after, history })
+    this.#session = new Session(hub, this, { jobId, after, history, places })
     this.#outbox = new Outbox({
       pipe: this,
       onSlow: () => this.#fail(),
@@ -161,6 +174,12 @@ class EventStream implements Sink, Pipe {
     if (this.#lane !== null) this.#outbox.event(this.#lane, event)
   }
 
+  standing(standing: Standing): boolean {
+    if (this.#lane === null || this.#outbox.unsent() > HIGH_WATER_BYTES) return false
+    this.#send('place', toQueuePlace(standing))
+    return true
+  }
+
   lagging(bytes: number): void {
     if (this.#lane !== null) this.#outbox.lagging(this.#lane, bytes)
   }
@@ -214,8 +233,8 @@ class EventStream implements Sink, Pipe {
 
   #tick(now: number): void {
     this.#outbox.check(now)
-    if (this.#state !== 'open' || now - this.#pingedAt < this.#pingMs) return
-    this.#pingedAt = now
+    if (this.#state !== 'open' || now < this.#nextPingAt) return
+    this.#nextPingAt = now + this.#pingMs
     // Behind what waits, a ping would tell nothing.
     if (this.#lane !== null && this.#outbox.unsent() < HIGH_WATER_BYTES) this.#send('ping', {})
   }
@@ -247,7 +266,9 @@ class EventStream implements Sink, Pipe {
   /** The reader is too slow: the connection is cut, and the reader resumes by its cursor. */
   #fail(): void {
     this.close(CLOSE.slow_consumer)
-    this.#controller?.error(new Error('the reader of this event stream was too slow'))
+    // A body that breaks is a failure to whoever sends it, and would be told on standard error.
+    if (this.#cut !== undefined) this.#cut()
+    else this.#controller?.error(new Error('the reader of this event stream was too slow'))
   }
 
   #endOn(signal: AbortSignal): void {

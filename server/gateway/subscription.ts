@@ -4,11 +4,19 @@ import type { JobEvent } from '../../shared/event.ts'
 import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { onExpiry } from './expiry.ts'
-import { encodeFrame, errorFrame, eventFrame, subscribedFrame, unsubscribedFrame } from './frames.ts'
+import {
+  encodeFrame,
+  errorFrame,
+  eventFrame,
+  placeFrame,
+  subscribedFrame,
+  unsubscribedFrame,
+} from './frames.ts'
 import type { Hub } from './hub.ts'
-import { Lane, type Outbox } from './outbox.ts'
+import { HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
 import type { Permit } from './permit.ts'
 import { type Ending, Session, type Sink } from './session.ts'
+import type { Standing } from './standing.ts'
 
 const MESSAGES = {
   unauthorized: 'a valid API key or job token is needed to watch this job',
@@ -118,6 +126,12 @@ export class Subscription implements Sink {
     if (this.#state.is === 'watching') this.#outbox.event(this.#state.lane, event)
   }
 
+  standing(standing: Standing): boolean {
+    if (this.#state.is !== 'watching' || this.#outbox.unsent() > HIGH_WATER_BYTES) return false
+    this.#outbox.frame(placeFrame(this.#jobId, standing))
+    return true
+  }
+
   lagging(bytes: number): void {
     if (this.#state.is === 'watching') this.#outbox.lagging(this.#state.lane, bytes)
   }
@@ -136,7 +150,9 @@ export class Subscription implements Sink {
   async #start({ after, history }: SubscribeRequest, expiresAt: number | null): Promise<void> {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
-    const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history })
+    const session = new Session(this.#hub, this, {
+      ...{ jobId: this.#jobId, after: cursor, history, places: true },
+    })
     const lane = new Lane(({ seq }, prev, text) => eventFrame(this.#jobId, seq, text, prev))
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)

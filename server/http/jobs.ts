@@ -48,8 +48,9 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       access: { job: 'read' },
       query: PollQuery,
       handle(call) {
-        const { after, wait, history } = call.query
-        if (after !== undefined || wait !== undefined || history) return poll(hub, call)
+        const { after, wait, history, place } = call.query
+        if (after !== undefined || wait !== undefined || place !== undefined || history)
+          return poll(hub, call)
         return showJob(engine, call)
       },
     }),

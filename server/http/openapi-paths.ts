@@ -165,7 +165,7 @@ export const paths: ZodOpenApiPathsObject = {
       operationId: 'streamJob',
       summary: 'Everything that happens to a job, as server-sent events',
       description:
-        'Event names: status, progress, log, chunk, snapshot, end, ping; ids are cursors. With `Accept: application/json` the same address answers a long-poll.',
+        'Event names: status, progress, log, chunk, snapshot, end, and, without an id, place and ping; ids are cursors. With `Accept: application/json` the same address answers a long-poll.',
       tags: ['watching'],
       security: [{ bearer: [] }, { token: [] }],
       requestParams: {

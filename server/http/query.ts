@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { TypeName } from '../../shared/api.ts'
 import { JobStatus } from '../../shared/event.ts'
-import { MAX_WAIT_S } from '../../shared/limits.ts'
+import { MAX_PLACE, MAX_WAIT_S } from '../../shared/limits.ts'
 import { type FieldError, invalidQuery } from './problem.ts'
 
 /** A whole number in a query. */
@@ -22,11 +22,17 @@ const flag = z
 
 export const NoQuery = z.strictObject({})
 
-/** `after` is a cursor; one that cannot be read is one of another epoch, so nothing is checked here. */
+/**
+ * `after` is a cursor; one that cannot be read is one of another epoch, so nothing is checked here. `place` is the place in
+ * line that the caller has of a queued job, 0 for none.
+ */
 export const PollQuery = z.strictObject({
   after: z.string().optional(),
   wait: whole(0, MAX_WAIT_S).optional(),
   history: flag.optional(),
+  place: whole(0, MAX_PLACE)
+    .meta({ description: 'Of a queued job: the place in line that the caller knows, 0 for none' })
+    .optional(),
 })
 
 export const WatchQuery = PollQuery.extend({ token: z.string().optional() })

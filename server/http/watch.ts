@@ -10,6 +10,7 @@ interface PollParameters {
   readonly after?: string | undefined
   readonly wait?: number | undefined
   readonly history?: boolean | undefined
+  readonly place?: number | undefined
 }
 
 /** Answers a long-poll; everything that it holds is released when the caller goes away. */
@@ -23,6 +24,7 @@ export async function poll(
     after: query.after || null,
     waitMs: (query.wait ?? 0) * 1000,
     history: query.history ?? false,
+    place: query.place,
     expiresAt: expiryOf(caller),
     signal,
   })
@@ -65,8 +67,10 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
     jobId,
     after: query.after || null,
     history: query.history ?? false,
+    places: query.place !== undefined,
     expiresAt: expiryOf(caller),
     signal,
+    cut: () => context.env.incoming.socket.destroy(),
   })
   if (opened.kind === 'not_found') throw notFound()
   // 204 stops an EventSource for good (HTML standard, section server-sent events).

@@ -44,6 +44,11 @@ export class Slots {
     return this.#limit - this.#running
   }
 
+  /** Jobs of a type that may run at once. */
+  limitOf(type: string): number {
+    return this.#typeLimits.get(type) ?? this.#limit
+  }
+
   start(): void {
     this.#running += 1
   }

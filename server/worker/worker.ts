@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkerInfo } from '../../shared/api.ts'
+import type { TypePace } from '../../shared/pace.ts'
 import {
   type Claim,
   type Engine,
@@ -19,6 +20,7 @@ import { Exchange, MAX_CALLS, WORTH_A_CALL } from './exchange.ts'
 import { type Executor, inProcess } from './executor.ts'
 import { ThreadExecutors } from './isolate.ts'
 import { LeaseKeeper } from './lease.ts'
+import { Pace } from './pace.ts'
 import { Prefetch } from './prefetch.ts'
 import type { TakenEvents } from './report-buffer.ts'
 import { NOTHING, Reporter } from './reporter.ts'
@@ -56,6 +58,8 @@ export interface Worker {
   /** Ends everything; a worker that was not drained gives its jobs back at once. It cannot be started again. */
   stop(): Promise<void>
   info(): WorkerInfo
+  /** How fast it runs what it ran lately. */
+  pace(): TypePace[]
 }
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -91,6 +95,7 @@ class JobWorker implements Worker {
   readonly #leases: LeaseKeeper
   readonly #reporter: Reporter
   readonly #statistics = new Statistics()
+  readonly #pace = new Pace()
   readonly #stopping = new AbortController()
   #state: State = { is: 'new' }
   #unsubscribe: Unsubscribe | null = null
@@ -191,6 +196,15 @@ class JobWorker implements Worker {
     }
   }
 
+  pace(): TypePace[] {
+    const running = [...this.#runs.values()].flatMap(({ attempt, isDecided, claim, startedAt }) =>
+      attempt instanceof Attempt && !isDecided ? { type: claim.type, startedAt } : [],
+    )
+    const { limit, free } = this.#slots
+    const limitOf = (type: string) => this.#slots.limitOf(type)
+    return this.#pace.describe(running, { limit, free, limitOf }, performance.now())
+  }
+
   async #drain(timeoutMs: number): Promise<void> {
     this.#exchange.close()
     this.#prefetch.clear()
@@ -286,7 +300,9 @@ class JobWorker implements Worker {
   #ended(run: Run): void {
     this.#slots.end()
     this.#slots.give(run.claim.type)
-    this.#prefetch.ended(performance.now() - run.startedAt)
+    const now = performance.now()
+    this.#prefetch.ended(now - run.startedAt)
+    this.#pace.ended(run.claim.type, now - run.startedAt, now)
     this.#beginNext()
     this.#exchange.wake()
   }

@@ -7,6 +7,7 @@ import { feedCases } from './cases/feed.ts'
 import { idempotencyCases } from './cases/idempotency.ts'
 import { leaseCases } from './cases/lease.ts'
 import { listCases } from './cases/list.ts'
+import { placeCases } from './cases/places.ts'
 import { registryCases } from './cases/registry.ts'
 import { reportCases } from './cases/report.ts'
 import { retryCases } from './cases/retry.ts'
@@ -34,6 +35,7 @@ export function describeEngine(name: string, open: Open): void {
     retryCases(it)
     upkeepCases(it)
     feedCases(it)
+    placeCases(it)
     watchCases(it)
     dataCases(it)
     registryCases(it)

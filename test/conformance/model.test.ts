@@ -41,8 +41,11 @@ async function tryOut(redis: RedisServer, sequence: readonly Command[]): Promise
     for (const command of sequence) {
       await step(command, model, subjects)
       const positions = model.jobs.map((job) => job && { seq: job.seq, status: job.fields.status })
-      for (const subject of subjects)
+      const places = model.places()
+      for (const subject of subjects) {
         expect(await subject.positions(), subject.engine.kind).toEqual(positions)
+        expect(await subject.places(), subject.engine.kind).toEqual(places)
+      }
     }
     const jobs = model.jobs.map((job) => job && { fields: job.fields, seq: job.seq, events: job.events })
     for (const subject of subjects) {

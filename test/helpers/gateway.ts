@@ -1,134 +1,41 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { type ApiKey, Auth } from '../../server/auth/auth.ts'
 import { createOriginPolicy } from '../../server/auth/origin.ts'
-import type {
-  Claim,
-  Engine,
-  Feed,
-  FeedMessage,
-  Json,
-  Outcome,
-  ReadRequest,
-  ReadResult,
-  RunEvent,
-} from '../../server/engine/engine.ts'
-import { Unavailable } from '../../server/engine/errors.ts'
+import type { Claim, Engine, Json, Outcome, RunEvent } from '../../server/engine/engine.ts'
 import { openEngine } from '../../server/engine/open.ts'
 import { createEvents, type Events, type ServerEvents } from '../../server/events.ts'
 import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
 import { attachSockets, type SocketOptions } from '../../server/gateway/socket.ts'
+import { createApp } from '../../server/http/app.ts'
+import { createHttpServer } from '../../server/http/server.ts'
+import { TypeRegistry } from '../../server/jobs/registry.ts'
+import { createMetrics } from '../../server/metrics.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
-import { until } from './until.ts'
-
-/**
- * The feed of a real engine, with faults put between it and the gateway: messages dropped, repeated and delayed, a
- * store that is away, a change of history.
- */
-class FaultyFeed implements Feed {
-  /** What becomes of each message; by default it is delivered. */
-  disturb: (message: FeedMessage, deliver: (message: FeedMessage) => void) => void = (message, deliver) =>
-    deliver(message)
-  down = false
-  /** Each read waits for this. */
-  gate: Promise<void> = Promise.resolve()
-  /** Each answer of a read, once made, waits for this. */
-  answerGate: Promise<void> = Promise.resolve()
-  watching = 0
-  readonly reads: ReadRequest[] = []
-  /** Calls of `read`; each holds one or more requests. */
-  calls = 0
-  readonly #inner: Feed
-  readonly #onReset = new Set<() => void>()
-  #lives = 0
-
-  constructor(inner: Feed) {
-    this.#inner = inner
-  }
-
-  get epoch(): string {
-    return this.#lives === 0 ? this.#inner.epoch : `${this.#inner.epoch}-${this.#lives}`
-  }
-
-  /** As after a restart of the store: old cursors are foreign now. */
-  changeHistory(): void {
-    this.#lives++
-    this.reset()
-  }
-
-  reset(): void {
-    for (const listener of this.#onReset) listener()
-  }
-
-  get resetListeners(): number {
-    return this.#onReset.size
-  }
-
-  async watch(jobId: string, listener: (message: FeedMessage) => void) {
-    this.#check()
-    const unwatch = await this.#inner.watch(jobId, (message) => this.disturb(message, listener))
-    this.watching++
-    return () => {
-      this.watching--
-      unwatch()
-    }
-  }
-
-  async read(requests: readonly ReadRequest[]): Promise<(ReadResult | null)[]> {
-    this.reads.push(...requests)
-    this.calls++
-    await this.gate
-    this.#check()
-    const translated = requests.map((request) => {
-      if (request.after === null) return request
-      const known = request.after.epoch === this.epoch
-      return { ...request, after: { ...request.after, epoch: known ? this.#inner.epoch : '' } }
-    })
-    const results = await this.#inner.read(translated)
-    await this.answerGate
-    return results.map((result) => {
-      if (result === null) return null
-      const { epoch } = this
-      if (result.job === null) return { ...result, epoch }
-      return { ...result, epoch, job: { ...result.job, cursor: `${epoch}.${result.seq}` } }
-    })
-  }
-
-  async positions(jobIds: readonly string[]) {
-    this.#check()
-    const positions = await this.#inner.positions(jobIds)
-    return positions.map((position) => position && { ...position, epoch: this.epoch })
-  }
-
-  onReset(listener: () => void) {
-    this.#onReset.add(listener)
-    return () => this.#onReset.delete(listener)
-  }
-
-  #check(): void {
-    if (this.down) throw new Unavailable('the store is away')
-  }
-}
+import { FaultyFeed } from './faulty-feed.ts'
 
 export interface GatewayOptions {
   /** Of a Redis to store in; left out: the embedded engine, in a folder of its own. */
   readonly redisUrl?: string
+  /** Of the keys in that Redis, which several gateways share; left out: a new one. */
+  readonly prefix?: string
   readonly keys?: readonly ApiKey[]
   readonly tokenTtlMs?: number
+  readonly allowedOrigins?: readonly string[]
   readonly hub?: Partial<Omit<HubOptions, 'feed' | 'events'>>
   readonly sockets?: Partial<Omit<SocketOptions, 'server' | 'hub' | 'events' | 'auth'>>
 }
 
 export const QUICK_TICK_MS = 20
 
-/** A gateway on a real engine, served on a free port. */
+/** A gateway on a real engine, served on a free port with the whole HTTP side. Nothing runs jobs: tests claim by hand. */
 export interface Gateway {
   readonly engine: Engine
   readonly feed: FaultyFeed
@@ -140,11 +47,11 @@ export interface Gateway {
   readonly sockets: { drain(): void; stop(): Promise<void> }
   /** What was emitted so far under a name. */
   seen<Name extends keyof ServerEvents>(name: Name): ServerEvents[Name][0][]
-  submit(options?: { type?: string; payload?: Json }): Promise<string>
+  submit(options?: { type?: string; payload?: Json; retainMs?: number }): Promise<string>
   /** Claims the job's run; it must be the only one queued of its type. */
   claim(type?: string): Promise<Run>
   /** Submits a job of a type of its own and claims it. */
-  run(payload?: Json): Promise<Run>
+  run(payload?: Json, options?: { retainMs?: number }): Promise<Run>
   connect(query?: string, options?: ConnectOptions): TestSocket
   close(): Promise<void>
 }
@@ -167,7 +74,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const engine = await openEngine(
     options.redisUrl === undefined
       ? { kind: 'sqlite', folder }
-      : { kind: 'redis', url: options.redisUrl, prefix: `gateway-${randomUUID()}` },
+      : { kind: 'redis', url: options.redisUrl, prefix: options.prefix ?? `gateway-${randomUUID()}` },
   )
   await engine.start()
   const feed = new FaultyFeed(engine.feed)
@@ -176,8 +83,26 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const hub = new Hub({ feed, events, tickMs: QUICK_TICK_MS, ...options.hub })
   const keys = options.keys ?? []
   const auth = new Auth({ keys, secret: 'a secret of the tests', tokenTtlMs: options.tokenTtlMs ?? 60_000 })
-  const origins = createOriginPolicy({ allowedOrigins: [], keysRequired: auth.enabled })
-  const server = createServer((_request, response) => response.writeHead(404).end())
+  const origins = createOriginPolicy({
+    allowedOrigins: options.allowedOrigins ?? [],
+    keysRequired: auth.enabled,
+  })
+  const server = createHttpServer(
+    createApp({
+      engine,
+      registry: new TypeRegistry(engine, [], 60_000),
+      hub,
+      auth,
+      origins,
+      events,
+      metrics: createMetrics({ events, engine }),
+      maxBytes: 8 * 1024 * 1024,
+      defaultType: null,
+      pageFolder: null,
+      readiness: () => null,
+      version: '9.9.9',
+    }),
+  )
   const sockets = attachSockets({ server, hub, auth, origins, events, ...options.sockets })
   hub.start()
   server.listen(0, '127.0.0.1')
@@ -197,9 +122,18 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     return runOf(engine, claimed)
   }
 
-  async function submit({ type = 'work', payload = null }: { type?: string; payload?: Json } = {}) {
+  async function submit({
+    type = 'work',
+    payload = null,
+    retainMs = DEFAULT_OPTIONS.retainMs,
+  }: {
+    type?: string
+    payload?: Json
+    retainMs?: number
+  } = {}) {
+    const policy = { ...DEFAULT_OPTIONS, retainMs }
     const receipt = await engine.submit({
-      jobs: [{ type, payload, policy: DEFAULT_OPTIONS, tags: [], when: { delayMs: 0 } }],
+      jobs: [{ type, payload, policy, tags: [], when: { delayMs: 0 } }],
     })
     const jobId = receipt.jobs[0]?.jobId
     if (jobId === undefined) throw new Error('no job was stored')
@@ -218,9 +152,9 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     seen,
     submit,
     claim,
-    async run(payload = null) {
+    async run(payload = null, runOptions = {}) {
       const type = `t${randomUUID()}`
-      await submit({ type, payload })
+      await submit({ type, payload, ...runOptions })
       return claim(type)
     },
     connect(query = '', connectOptions = {}) {
@@ -280,6 +214,8 @@ function record(events: Events) {
 }
 
 export type Frame = ServerFrame
+/** How long a frame may take, on a machine that is busy. */
+const FRAME_MS = 30_000
 type FrameOf<Op extends Frame['op']> = Extract<Frame, { op: Op }>
 
 /** A WebSocket client that checks every frame against the protocol and remembers it. */
@@ -314,7 +250,14 @@ export class TestSocket {
 
   /** Waits until there are `count` frames of a kind, and resolves to the last of these. */
   async next<Op extends Frame['op']>(op: Op, count = 1): Promise<FrameOf<Op>> {
-    return until(() => this.all(op)[count - 1], { what: `frame ${count} of op ${op}`, timeoutMs: 10_000 })
+    const signal = AbortSignal.timeout(FRAME_MS)
+    for (;;) {
+      const frame = this.all(op)[count - 1]
+      if (frame !== undefined) return frame
+      await once(this.ws, 'message', { signal }).catch((cause: unknown) => {
+        throw new Error(`waited ${FRAME_MS} ms in vain for frame ${count} of op ${op}`, { cause })
+      })
+    }
   }
 
   async opened(): Promise<this> {

@@ -1,9 +1,12 @@
-import { createServer, type IncomingMessage, request } from 'node:http'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** What happens to one kind of traffic: passed on, refused at once, or accepted and never answered. */
-type Treatment = 'pass' | 'refuse' | 'mute'
+/**
+ * What happens to one kind of traffic: passed on; refused at once; accepted and never answered; or, of an answer, its
+ * beginning passed on and the rest gathered until it ends, as nginx does.
+ */
+type Treatment = 'pass' | 'refuse' | 'mute' | 'gather'
 /** WebSockets; server-sent events; polls that are held; everything else. */
 type Traffic = 'socket' | 'stream' | 'hold' | 'other'
 
@@ -12,6 +15,8 @@ export interface HostileProxy {
   readonly treat: Record<Traffic, Treatment>
   /** How many requests of a kind came. */
   readonly seen: Record<Traffic, number>
+  /** Every connection is cut when it is so many ms old; null: none is. */
+  cutAfterMs: number | null
   /** Cuts every connection, those to the server too. */
   cut(): void
   close(): Promise<void>
@@ -41,7 +46,8 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
       (response) => {
         if (treat[kind] === 'mute') return
         answer.writeHead(response.statusCode ?? 502, response.headers)
-        response.pipe(answer)
+        if (treat[kind] === 'gather') gather(response, answer)
+        else response.pipe(answer)
         response.once('error', () => answer.destroy())
       },
     )
@@ -49,7 +55,12 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
     answer.once('close', () => outgoing.destroy())
     incoming.pipe(outgoing)
   })
-  server.on('connection', (socket: Socket) => track(socket))
+  server.on('connection', (socket: Socket) => {
+    track(socket)
+    if (proxy.cutAfterMs === null) return
+    const timer = setTimeout(() => socket.destroy(), proxy.cutAfterMs)
+    socket.once('close', () => clearTimeout(timer))
+  })
   server.on('upgrade', (incoming, socket, head) => {
     seen.socket += 1
     if (treat.socket === 'refuse') {
@@ -78,10 +89,11 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
   const cut = () => {
     for (const duplex of open) duplex.destroy()
   }
-  return {
+  const proxy: HostileProxy = {
     url: `http://127.0.0.1:${port}`,
     treat,
     seen,
+    cutAfterMs: null,
     cut,
     close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -89,6 +101,14 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
       return closed
     },
   }
+  return proxy
+}
+
+function gather(response: IncomingMessage, answer: ServerResponse): void {
+  response.once('data', (first: Buffer) => answer.write(first))
+  const pieces: Buffer[] = []
+  response.on('data', (piece: Buffer) => pieces.push(piece))
+  response.once('end', () => answer.end(Buffer.concat(pieces.slice(1))))
 }
 
 function kindOf({ url = '', headers }: IncomingMessage): Traffic {

@@ -20,7 +20,17 @@ function explode(how) {
   return how
 }
 
+/** Says a text wherever a handler may say something. */
+function echo({ text, fails }, ctx) {
+  ctx.log(text)
+  ctx.chunk({ [text]: text })
+  ctx.progress(50, text)
+  if (fails) throw new Error(text)
+  return { [text]: text }
+}
+
 export default [
   { type: 'double', payload: number, run: ({ number: given }) => given * 2 },
+  { type: 'echo', maxAttempts: 1, run: echo },
   { type: 'explode', run: ({ how }) => explode(how) },
 ]

@@ -11,6 +11,8 @@ export interface StreamEvent {
 /** Reads server-sent events as a client does, and remembers them. */
 export class StreamReader {
   readonly events: StreamEvent[] = []
+  /** Data of the `place` events, which are in no order with the others but that none follows a claim. */
+  readonly places: unknown[] = []
   retryMs: number | null = null
   /** Resolves when the stream closes; rejects when it breaks. */
   readonly ended: Promise<void>
@@ -40,7 +42,11 @@ export class StreamReader {
   async #read(): Promise<void> {
     const decoder = new TextDecoder()
     const parser = createParser({
-      onEvent: (message) => this.events.push(toEvent(message)),
+      onEvent: (message) => {
+        const event = toEvent(message)
+        if (event.event === 'place') this.places.push(event.data)
+        else this.events.push(event)
+      },
       onRetry: (retryMs) => {
         this.retryMs = retryMs
       },

@@ -15,7 +15,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 5000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
+  { timeoutMs = 15_000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   let last = 'it was not looked at'

@@ -54,18 +54,6 @@ describe('long-poll', () => {
     expect(await poll(run.jobId, { history: true })).toMatchObject({ events: [{ seq: 1 }, { seq: 2 }] })
   })
 
-  test('events after the cursor at once, with the job as it is after the last of them', async () => {
-    const run = await gateway.run()
-    await run.report(line('one'), { kind: 'progress', data: { percent: 7, note: null } })
-    const answer = await poll(run.jobId, { after: `${gateway.feed.epoch}.2`, waitMs: LONG_MS })
-    expect(answer).toMatchObject({
-      mode: 'resume',
-      events: [{ seq: 3 }, { seq: 4 }],
-      progress: { percent: 7 },
-    })
-    expect(answer.cursor).toBe(`${gateway.feed.epoch}.4`)
-  })
-
   test('held until there is an event', async () => {
     const run = await gateway.run()
     const [answer] = await Promise.all([held(run.jobId), reportSoon()])
@@ -85,17 +73,6 @@ describe('long-poll', () => {
     expect(await poll(run.jobId, { after })).toEqual(answer)
   })
 
-  test('a terminal job is answered at once', async () => {
-    const run = await gateway.run()
-    await run.settle({ kind: 'completed', result: 5 })
-    const after = (await gateway.engine.get(run.jobId))?.cursor ?? ''
-    expect(await poll(run.jobId, { after, waitMs: LONG_MS })).toMatchObject({
-      events: [],
-      status: 'completed',
-      result: 5,
-    })
-  })
-
   test('an event between the watch and the read is not lost', async () => {
     const run = await gateway.run()
     const after = (await gateway.engine.get(run.jobId))?.cursor ?? ''
@@ -108,38 +85,6 @@ describe('long-poll', () => {
     await run.report(line('meanwhile'))
     open()
     expect(await answer).toMatchObject({ events: [{ seq: 3 }] })
-  })
-
-  test('a lost message and a change of history are found', async () => {
-    const run = await gateway.run()
-    gateway.feed.disturb = () => {}
-    const [answer] = await Promise.all([
-      held(run.jobId),
-      until(() => gateway.hub.info().polls === 1).then(() => run.report(line('lost'))),
-    ])
-    expect(answer).toMatchObject({ events: [{ seq: 3 }] })
-    const [changed] = await Promise.all([
-      held(run.jobId),
-      until(() => gateway.hub.info().polls === 1).then(() => gateway.feed.changeHistory()),
-    ])
-    expect(changed).toMatchObject({ mode: 'snapshot', reason: 'epoch' })
-  })
-
-  test('not found: unknown, no id, deleted while held', async () => {
-    const request = { after: null, waitMs: LONG_MS, history: false }
-    expect(await longPoll(gateway.hub, { ...request, jobId: 'nobody' })).toBeNull()
-    expect(
-      await longPoll(gateway.hub, { ...request, jobId: '0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11' }),
-    ).toBeNull()
-    const run = await gateway.run()
-    const after = (await gateway.engine.get(run.jobId))?.cursor ?? ''
-    const answer = longPoll(gateway.hub, { ...request, jobId: run.jobId, after })
-    await until(() => gateway.feed.watching === 1)
-    gateway.feed.disturb = () => {}
-    await run.settle({ kind: 'completed', result: null })
-    gateway.feed.disturb = (message, deliver) => deliver(message)
-    await gateway.engine.remove(run.jobId)
-    expect(await answer).toBeNull()
   })
 
   test('a draining process answers held polls, and later ones, with no events', async () => {

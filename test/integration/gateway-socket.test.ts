@@ -13,8 +13,6 @@ afterEach(async () => {
   expect(gateway.seen('failure')).toEqual([])
 })
 
-const UNKNOWN = '0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11'
-
 function jobOf(frame: Extract<Frame, { op: 'subscribed' }>): Job {
   if (frame.mode !== 'snapshot') throw new Error('the frame is no snapshot')
   return frame.job
@@ -80,59 +78,6 @@ describe('watching a job', () => {
     expect(client.frames.at(-1)).toEqual(end)
   })
 
-  test('a cursor resumes with exactly the events after it', async () => {
-    const run = await gateway.run()
-    await run.report({ kind: 'log', data: { level: 'info', line: 'one' } })
-    const cursor = (await gateway.engine.get(run.jobId))?.cursor ?? ''
-    await run.report({ kind: 'log', data: { level: 'info', line: 'two' } })
-    const client = await gateway.connect().opened()
-    const subscribed = await client.subscribe(run.jobId, { after: cursor })
-    expect(subscribed).toMatchObject({
-      mode: 'resume',
-      events: [{ kind: 'log', data: { level: 'info', line: 'two' } }],
-      cursor: (await gateway.engine.get(run.jobId))?.cursor,
-    })
-    await run.report({ kind: 'log', data: { level: 'info', line: 'three' } })
-    const event = await client.next('event')
-    expect(event.prev).toBe(event.seq - 1)
-  })
-
-  test.each([
-    ['an empty cursor', () => '', 'new'],
-    ['an unreadable cursor', () => 'garbage \n', 'epoch'],
-    ['a cursor of another history', () => 'elsewhere.1', 'epoch'],
-    ['a cursor beyond this history', (epoch: string) => `${epoch}.999`, 'ahead'],
-  ])('%s gets a snapshot that says why', async (_name, cursor, reason) => {
-    const jobId = await gateway.submit()
-    const client = await gateway.connect().opened()
-    const subscribed = await client.subscribe(jobId, { after: cursor(gateway.feed.epoch) })
-    expect(subscribed).toMatchObject({ mode: 'snapshot', reason })
-  })
-
-  test('a finished job gives subscribed and end at once, also at its last cursor', async () => {
-    const run = await gateway.run()
-    await run.settle({ kind: 'failed', error: 'broken', errorCode: 'unrecoverable' })
-    const client = await gateway.connect().opened()
-    await client.subscribe(run.jobId)
-    const end = await client.next('end')
-    expect(end.status).toBe('failed')
-    expect(await client.subscribe(run.jobId, { after: end.cursor })).toMatchObject({
-      mode: 'resume',
-      events: [],
-    })
-    expect(await client.next('end', 2)).toEqual(end)
-    await until(() => gateway.feed.watching <= 1 && gateway.hub.info().subscriptions === 0)
-  })
-
-  test('with history a snapshot carries the retained events, which are in the job already', async () => {
-    const run = await gateway.run()
-    await run.report({ kind: 'log', data: { level: 'warn', line: 'early' } })
-    const client = await gateway.connect().opened()
-    const subscribed = await client.subscribe(run.jobId, { history: true })
-    expect(subscribed.events?.map((event) => event.kind)).toEqual(['status', 'status', 'log'])
-    expect(subscribed.events?.at(-1)?.seq).toBe(Number(subscribed.cursor.split('.').at(-1)))
-  })
-
   test('subscribing on connect, with a cursor and history', async () => {
     const run = await gateway.run()
     const cursor = (await gateway.engine.get(run.jobId))?.cursor ?? ''
@@ -141,17 +86,6 @@ describe('watching a job', () => {
     expect(resumed.frames[0]?.op).toBe('hello')
     const whole = gateway.connect(`?job=${run.jobId}&history=1`)
     expect((await whole.next('subscribed')).events).toHaveLength(2)
-  })
-
-  test('an unknown job, or what is no job id at all, is not found', async () => {
-    const client = await gateway.connect(`?job=${UNKNOWN}`).opened()
-    expect(await client.next('error')).toMatchObject({ code: 'not_found', jobId: UNKNOWN, retry: false })
-    for (const jobId of ['nobody', '{x}:y', 'a\u0000b', '../..', UNKNOWN.toUpperCase()]) {
-      const before = client.all('error').length
-      client.send({ op: 'subscribe', jobId })
-      expect(await client.next('error', before + 1)).toMatchObject({ code: 'not_found', jobId })
-    }
-    expect(gateway.feed.reads).toHaveLength(1)
   })
 
   test('a second subscribe starts afresh and both are answered', async () => {
@@ -185,19 +119,6 @@ describe('watching a job', () => {
     expect(gateway.hub.info().subscriptions).toBe(0)
   })
 
-  test('a retried job is watched again from its last cursor', async () => {
-    const run = await gateway.run()
-    const client = await gateway.connect().opened()
-    await client.subscribe(run.jobId)
-    await run.settle({ kind: 'failed', error: 'no', errorCode: 'handler_error' })
-    const end = await client.next('end')
-    await gateway.engine.retry(run.jobId)
-    const again = await client.subscribe(run.jobId, { after: end.cursor })
-    expect(again).toMatchObject({ mode: 'resume', events: [{ kind: 'status', data: { status: 'queued' } }] })
-    await gateway.engine.cancel(run.jobId)
-    expect((await client.next('end', 2)).status).toBe('cancelled')
-  })
-
   test('two jobs on one connection keep their own chains', async () => {
     const [first, second] = [await gateway.run(), await gateway.run()]
     const client = await gateway.connect().opened()
@@ -216,36 +137,11 @@ describe('watching a job', () => {
     }
   })
 
-  test('a job that is deleted while it is watched is told apart from one that is not there', async () => {
-    const run = await gateway.run()
-    const client = await gateway.connect().opened()
-    await client.subscribe(run.jobId)
-    // Only a finished job can be deleted, and its watchers have left: unless the end did not reach them.
-    gateway.feed.disturb = () => {}
-    await run.settle({ kind: 'completed', result: null })
-    gateway.feed.disturb = (message, deliver) => deliver(message)
-    await gateway.engine.remove(run.jobId)
-    expect(await client.next('unsubscribed')).toMatchObject({ code: 'removed', retry: false })
-  })
-
   test('a JSON ping is answered, whoever watches nothing may send one', async () => {
     const client = await gateway.connect().opened()
     client.send({ op: 'ping' })
     client.send({ op: 'pong' })
     expect(await client.next('pong')).toEqual({ op: 'pong' })
-  })
-
-  test('a large event, which the feed only announces, is read', async () => {
-    const run = await gateway.run()
-    const client = await gateway.connect().opened()
-    await client.subscribe(run.jobId)
-    const result = 'x'.repeat(3_000_000)
-    await run.settle({ kind: 'completed', result })
-    await client.next('end')
-    expect(client.all('event').at(-1)).toMatchObject({
-      kind: 'status',
-      data: { status: 'completed', result },
-    })
   })
 })
 

@@ -103,7 +103,7 @@ describe('a machine that slept', () => {
     sleep(HOUR)
     await pass(5000)
     expect(requests[0]?.signal.aborted).toBe(true)
-    expect(request().url.search).toBe('?after=e1.2')
+    expect(request().url.search).toBe('?after=e1.2&place=0')
     request().stream().event('log', aLog(3), 'e1.3')
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { cursor: 'e1.3' } })
@@ -126,11 +126,11 @@ describe('a machine that slept', () => {
     await pass(0)
     request().json({ ...aJob(), mode: 'snapshot', reason: 'new', events: [] })
     await pass(1000)
-    expect(request().url.search).toBe('?after=e1.2&wait=20')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
     sleep(HOUR)
     await pass(5000)
     expect(requests).toHaveLength(3)
-    expect(request().url.search).toBe('?after=e1.2&wait=20')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
   })
 
   it('renews a token that has not expired yet', async () => {
@@ -309,13 +309,15 @@ describe('the next page of the same browser tab', () => {
     await pass(0)
     expect(sockets).toHaveLength(0)
     const stream = request().stream()
+    stream.event('ping', {})
+    await pass(1000)
     for (let n = 0; n < 29; n++) {
       stream.event('ping', {})
       await pass(10_000)
     }
     expect(sockets).toHaveLength(0)
     stream.event('ping', {})
-    await pass(10_000)
+    await pass(9000)
     expect(sockets).toHaveLength(1)
   })
 

@@ -123,6 +123,31 @@ describe('a job of a user interface', () => {
     again()
   })
 
+  it('shows its place in line while it is queued, and none after that', async () => {
+    const store = new JobStore(client, { jobId: 'j1' })
+    const leave = store.subscribe(nothing)
+    network.socket().hello()
+    answersSubscription('j1', { status: 'queued', cursor: 'e1.1' })
+    expect(store.getSnapshot()).toMatchObject({ status: 'queued', queue: null })
+    const startsAt = '2026-11-23T15:50:00.000Z'
+    network.socket().says({ op: 'place', jobId: 'j1', place: 3, startsAt })
+    expect(store.getSnapshot()).toMatchObject({ queue: { place: 3, startsAt }, job: { cursor: 'e1.1' } })
+    network.socket().ends()
+    expect(store.getSnapshot()).toMatchObject({ phase: 'reconnecting', queue: { place: 3 } })
+    await pass(1000)
+    network.socket().hello()
+    const replay = { op: 'subscribed', jobId: 'j1', mode: 'resume', cursor: 'e1.1', events: [] } as const
+    network.socket().says(replay)
+    network.socket().says({ op: 'place', jobId: 'j1', place: 1, startsAt: null })
+    expect(store.getSnapshot()).toMatchObject({ phase: 'live', queue: { place: 1, startsAt: null } })
+    const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
+    network.socket().says({ op: 'event', jobId: 'j1', prev: 1, ...claimed })
+    expect(store.getSnapshot()).toMatchObject({ status: 'processing', queue: null })
+    network.socket().says({ op: 'place', jobId: 'j1', place: 1, startsAt: null })
+    expect(store.getSnapshot().queue).toBeNull()
+    leave()
+  })
+
   it('is retried, and watched again with its cursor', async () => {
     const store = new JobStore(client, { jobId: 'j1' })
     const leave = store.subscribe(nothing)
@@ -217,6 +242,22 @@ describe('a list of jobs', () => {
     leave()
     await pass(2000)
     expect(client.connection.getSnapshot().phase).toBe('idle')
+  })
+
+  it('is not made anew by a place in line', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([aJob({ status: 'queued', cursor: 'e1.1' })])
+    await pass(0)
+    network.socket().hello()
+    answersSubscription('j1', { status: 'queued', cursor: 'e1.1' })
+    const before = store.getSnapshot()
+    network.socket().says({ op: 'place', jobId: 'j1', place: 2, startsAt: null })
+    expect(store.getSnapshot()).toBe(before)
+    const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
+    network.socket().says({ op: 'event', jobId: 'j1', prev: 1, ...claimed })
+    expect(store.getSnapshot().jobs[0]?.status).toBe('processing')
+    leave()
   })
 
   it('watches a job again that was retried by hand', async () => {

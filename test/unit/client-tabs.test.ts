@@ -142,7 +142,7 @@ describe('tabs that share', () => {
     const follower = openTab()
     const { watch, seen } = follower.watch('j1', { history: true })
     await pass(0)
-    expect(last(follower.requests).url.search).toBe('?after=&wait=0&history=1')
+    expect(last(follower.requests).url.search).toBe('?after=&wait=0&history=1&place=0')
     for (const seq of [3, 4, 5]) socket.says(logged(seq))
     await pass(0)
     expect(seen).toEqual([])
@@ -193,6 +193,31 @@ describe('tabs that share', () => {
     expect(followed.watch.getSnapshot().phase).toBe('live')
   })
 
+  it('are told the place in line of a job, who comes later as well', async () => {
+    const { leader, socket } = await leading()
+    const one = leader.watch('j2')
+    await pass(0)
+    const queued = aJob({ jobId: 'j2', status: 'queued', cursor: 'e1.1' })
+    socket.says({ ...subscribed('j2', 1), job: queued })
+    const startsAt = '2026-11-23T16:00:00.000Z'
+    socket.says({ op: 'place', jobId: 'j2', place: 3, startsAt })
+    const follower = openTab()
+    const other = follower.watch('j2')
+    await pass(0)
+    const queue = { place: 3, startsAt }
+    last(follower.requests).json({ ...queued, mode: 'snapshot', reason: 'new', events: [], queue })
+    await pass(0)
+    expect(one.watch.getSnapshot().queue).toEqual(queue)
+    expect(other.watch.getSnapshot().queue).toEqual(queue)
+    socket.says({ op: 'place', jobId: 'j2', place: 2, startsAt })
+    await pass(0)
+    expect(other.watch.getSnapshot().queue).toEqual({ place: 2, startsAt })
+    const data = { status: 'processing' } as const
+    socket.says({ op: 'event', jobId: 'j2', prev: 1, seq: 2, at: startsAt, kind: 'status', data })
+    await pass(0)
+    expect(other.watch.getSnapshot()).toMatchObject({ queue: null, job: { status: 'processing' } })
+  })
+
   it('give a snapshot of another history to all, and its past to those who want it', async () => {
     const { socket, watch } = await leading()
     const follower = openTab()
@@ -221,7 +246,7 @@ describe('tabs that share', () => {
     // Subscribed before anybody wanted a past, it may come without.
     socket.says({ ...snapshot, cursor: 'e3.7', job: aJob({ cursor: 'e3.7' }) })
     await pass(1000)
-    expect(last(follower.requests).url.search).toBe('?after=e2.7&wait=0&history=1')
+    expect(last(follower.requests).url.search).toBe('?after=e2.7&wait=0&history=1&place=0')
   })
 })
 
@@ -420,7 +445,7 @@ describe('a tab that follows', () => {
     followed.subscription.event(aLog(5), 4)
     socket.says({ op: 'event', jobId: 'j1', prev: 3, ...aLog(7) })
     await pass(0)
-    expect(last(follower.requests).url.search).toBe('?after=e1.5&wait=0')
+    expect(last(follower.requests).url.search).toBe('?after=e1.5&wait=0&place=0')
     answerRead(follower, 7, 5)
     await pass(0)
     expect(followed.seen).toEqual([3, 4, 5, 6, 7])

@@ -4,9 +4,9 @@ import type { Job } from '../../shared/job.ts'
 import type { JobStatus } from '../../shared/status.ts'
 import { breachesOfJob, breachesOfLog, isDoubled } from '../fault/harness/invariants.ts'
 import type { RunNote } from '../fault/harness/runs.ts'
-import { breachesOfOrder, type Sighting } from '../fault/harness/sightings.ts'
 import { renderTable } from '../fault/harness/table.ts'
 import { RespSplitter, wordsOf } from '../helpers/resp.ts'
+import { breachesOfOrder, type Sighting } from '../helpers/subscriber/sightings.ts'
 
 const AT = '2026-11-25T00:00:00.000Z'
 const job = (seq: number, status: JobStatus = 'queued', result: Job['result'] = null) =>

@@ -40,7 +40,7 @@ describe('docs/protocol.md', () => {
   test('shows an example of every frame and every kind of event', () => {
     const ops = examples().map(({ text }) => JSON.parse(text).op)
     for (const option of ClientFrame.options) expect(ops).toContain(option.shape.op.value)
-    for (const op of ['hello', 'subscribed', 'event', 'end', 'unsubscribed', 'error', 'drain'])
+    for (const op of ['hello', 'subscribed', 'event', 'place', 'end', 'unsubscribed', 'error', 'drain'])
       expect(ops).toContain(op)
     const kinds = examples()
       .filter(({ schema }) => schema === 'JobEvent')

@@ -103,6 +103,8 @@ describe('frames of the server', () => {
     },
     { op: 'subscribed', jobId: 'j', mode: 'resume', cursor: 'e.2', events: [event] },
     { op: 'event', jobId: 'j', prev: 1, ...event },
+    { op: 'place', jobId: 'j', place: 3, startsAt: AT },
+    { op: 'place', jobId: 'j', place: null, startsAt: null },
     { op: 'end', jobId: 'j', cursor: 'e.2', status: 'completed' },
     { op: 'unsubscribed', jobId: 'j', code: 'token_expired', retry: true },
     { op: 'error', jobId: 'j', code: 'not_found', message: 'no such job', retry: false },

@@ -51,6 +51,23 @@ export function formatTicking(ms: number): string {
   return value < MINUTE ? `${whole.format(Math.floor(value / SECOND))} s` : inTwoUnits(value)
 }
 
+/** A length of time that nobody knows exactly, in steps that say so: `9 s`, `25 s`, `3 min`, `2 h`. */
+export function formatRough(ms: number): string {
+  if (ms < 10 * SECOND) return `${whole.format(Math.ceil(ms / SECOND))} s`
+  if (ms < 57.5 * SECOND) return `${whole.format(Math.round(ms / (5 * SECOND)) * 5)} s`
+  if (ms < 59.5 * MINUTE) return `${whole.format(Math.round(ms / MINUTE))} min`
+  if (ms < DAY) return `${whole.format(Math.round(ms / HOUR))} h`
+  return `${whole.format(Math.round(ms / DAY))} d`
+}
+
+const ordinals = new Intl.PluralRules('en', { type: 'ordinal' })
+const ORDINAL_ENDINGS: Readonly<Record<string, string>> = { one: 'st', two: 'nd', few: 'rd', other: 'th' }
+
+/** 1st, 2nd, 3rd, 4th. */
+export function formatOrdinal(value: number): string {
+  return `${whole.format(value)}${ORDINAL_ENDINGS[ordinals.select(value)]}`
+}
+
 function inTwoUnits(ms: number): string {
   if (ms < HOUR) return pair(ms, MINUTE, 'min', SECOND, 's')
   if (ms < DAY) return pair(ms, HOUR, 'h', MINUTE, 'min')

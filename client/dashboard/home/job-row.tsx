@@ -1,7 +1,9 @@
+import { useInViewport } from '@mantine/hooks'
 import { IconChevronRight } from '@tabler/icons-react'
 import { memo } from 'react'
 import { Link } from 'wouter'
 import type { JobSummary } from '../../../shared/job.ts'
+import { useJob } from '../../react/index.ts'
 import { useNow } from '../common/clock.ts'
 import {
   between,
@@ -11,6 +13,7 @@ import {
   formatPercent,
   formatTicking,
 } from '../common/format.ts'
+import { placeText, startText } from '../common/line.ts'
 import { ProgressBar } from '../common/progress-bar.tsx'
 import { STATUS, StatusIcon } from '../common/status.tsx'
 import classes from './job-row.module.css'
@@ -67,7 +70,21 @@ function Line({ job }: { job: JobSummary }) {
       </span>
     )
   }
+  if (job.status === 'queued') return <InLine jobId={job.jobId} />
   return <span className={classes.line}>{STATUS[job.status].label}</span>
+}
+
+/** Watched only while it is to be seen: a list may be longer than what one connection can watch. */
+function InLine({ jobId }: { jobId: string }) {
+  const { ref, inViewport } = useInViewport<HTMLSpanElement>()
+  const { queue } = useJob(inViewport ? { jobId } : {})
+  const now = useNow()
+  const words = queue === null ? [STATUS.queued.label] : [placeText(queue), startText(queue, now)]
+  return (
+    <span ref={ref} className={classes.line}>
+      {words.filter((word) => word !== null).join(' · ')}
+    </span>
+  )
 }
 
 function RanFor({ job }: { job: JobSummary }) {

@@ -1,7 +1,7 @@
 import { IconCloudOff } from '@tabler/icons-react'
 import { useMemo } from 'react'
 import type { JobEvent } from '../../../shared/event.ts'
-import type { Job } from '../../../shared/job.ts'
+import type { Job, QueuePlace } from '../../../shared/job.ts'
 import { JsonView } from '../common/json-view.tsx'
 import { FoldedSection } from '../common/section.tsx'
 import { inOneLine, type Json } from '../common/shorten.ts'
@@ -21,6 +21,7 @@ const SHORT = 600
 
 interface JobDetailsProps {
   readonly job: Job
+  readonly queue: QueuePlace | null
   readonly events: readonly JobEvent[]
   readonly isReconnecting: boolean
   /** The server has forgotten the job while it was shown. */
@@ -29,7 +30,7 @@ interface JobDetailsProps {
   retry(): Promise<void>
 }
 
-export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry }: JobDetailsProps) {
+export function JobDetails({ job, queue, events, isReconnecting, isGone, cancel, retry }: JobDetailsProps) {
   const output = useMemo(() => outputOf(events), [events])
   const log = useMemo(() => logOf(events), [events])
   const hasPicture = job.status === 'completed' && job.result !== null
@@ -40,7 +41,7 @@ export function JobDetails({ job, events, isReconnecting, isGone, cancel, retry 
       {isGone && <Stale text="The server no longer has this job. This is the last that was seen of it." />}
       <div className={classes.columns}>
         <div className={classes.main}>
-          <JobProgress job={job} />
+          <JobProgress job={job} queue={queue} />
           <JobProblem job={job} />
           {hasPicture && <Result result={job.result} name={job.type} />}
           {!(hasPicture && job.type === 'render') && output.length > 0 && (

@@ -1,11 +1,12 @@
 import { useDocumentTitle, useThrottledValue } from '@mantine/hooks'
 import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
-import type { Job } from '../../../shared/job.ts'
+import type { Job, QueuePlace } from '../../../shared/job.ts'
 import { JobcastError } from '../../index.ts'
 import { useJob } from '../../react/index.ts'
 import { Failure } from '../common/failure.tsx'
 import { formatPercent } from '../common/format.ts'
+import { placeText } from '../common/line.ts'
 import { Notice } from '../common/notice.tsx'
 import { STATUS } from '../common/status.tsx'
 import { Waiting } from '../common/waiting.tsx'
@@ -29,14 +30,15 @@ export function JobPage({ jobId }: { jobId: string }) {
 }
 
 function WatchedJob({ jobId, startOver }: { jobId: string; startOver(): void }) {
-  const { job, events, phase, error, cancel, retry } = useJob({ jobId, history: true })
+  const { job, queue, events, phase, error, cancel, retry } = useJob({ jobId, history: true })
   const shownEvents = useThrottledValue(events, EVENTS_MS)
-  useDocumentTitle(job === null ? 'Job · Jobcast' : `${titleOf(job)} · Jobcast`)
+  useDocumentTitle(job === null ? 'Job · Jobcast' : `${titleOf(job, queue)} · Jobcast`)
 
   if (job !== null) {
     return (
       <JobDetails
         job={job}
+        queue={queue}
         events={shownEvents}
         isReconnecting={phase === 'reconnecting'}
         isGone={phase === 'refused' && error instanceof JobcastError}
@@ -67,7 +69,7 @@ function NoSuchJob() {
 }
 
 /** So that a tab in the background tells how far it is. */
-function titleOf({ type, status, progress }: Job): string {
+function titleOf({ type, status, progress }: Job, queue: QueuePlace | null): string {
   if (status === 'processing' && progress !== null) return `${formatPercent(progress.percent)} ${type}`
-  return `${STATUS[status].label}: ${type}`
+  return `${queue === null ? STATUS[status].label : placeText(queue)}: ${type}`
 }

@@ -1,15 +1,16 @@
 import { Text } from '@mantine/core'
-import type { Job } from '../../../shared/job.ts'
+import type { Job, QueuePlace } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import { Announce } from '../common/announce.tsx'
 import { useNow } from '../common/clock.ts'
 import { between, formatPercent, formatTicking } from '../common/format.ts'
+import { placeText, startText } from '../common/line.ts'
 import { ProgressBar } from '../common/progress-bar.tsx'
 import { STATUS } from '../common/status.tsx'
 import classes from './job-progress.module.css'
 
 /** How far a job is, in the largest letters of its page; gone once there is a result to look at. */
-export function JobProgress({ job }: { job: Job }) {
+export function JobProgress({ job, queue }: { job: Job; queue: QueuePlace | null }) {
   const { status, progress } = job
   return (
     <>
@@ -18,10 +19,10 @@ export function JobProgress({ job }: { job: Job }) {
         <div className={classes.card}>
           <div className={classes.words}>
             <span className={classes.percent}>
-              {progress === null ? WORDS[status] : formatPercent(progress.percent)}
+              {progress === null ? headline(status, queue) : formatPercent(progress.percent)}
             </span>
             <Text size="sm" c="dimmed" className={classes.note} title={progress?.note ?? ''}>
-              {progress?.note ?? <Waits job={job} />}
+              {progress?.note ?? <Waits job={job} queue={queue} />}
             </Text>
           </div>
           <ProgressBar
@@ -54,9 +55,13 @@ const TONES = {
   cancelled: 'still',
 } as const satisfies Record<JobStatus, string>
 
-function Waits({ job }: { job: Job }) {
+function headline(status: JobStatus, queue: QueuePlace | null): string {
+  return queue === null ? WORDS[status] : placeText(queue)
+}
+
+function Waits({ job, queue }: { job: Job; queue: QueuePlace | null }) {
   const now = useNow()
-  if (job.status === 'queued') return 'for a worker'
+  if (job.status === 'queued') return (queue && startText(queue, now)) ?? 'for a worker'
   if (job.status !== 'scheduled' || job.scheduledFor === null) return null
   const left = between(new Date(now).toISOString(), job.scheduledFor)
   return left > 0

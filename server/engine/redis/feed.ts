@@ -1,6 +1,15 @@
 import type { Job } from '../../../shared/job.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
-import type { Feed, FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine.ts'
+import type {
+  Feed,
+  FeedMessage,
+  PlaceAnswers,
+  PlaceQuestion,
+  Position,
+  ReadRequest,
+  ReadResult,
+  Unsubscribe,
+} from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
 import { Batcher } from './batcher.ts'
@@ -9,6 +18,7 @@ import { decodeMessage, JobRow } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { jobChannel, type Keyspace } from './keys.ts'
+import { readPlaces } from './places.ts'
 import { list, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
@@ -62,6 +72,10 @@ export class RedisFeed implements Feed {
       positions.push(...(await this.#positions(jobIds.slice(first, first + MOST_POSITIONS))))
     }
     return positions
+  }
+
+  places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers> {
+    return readPlaces(this.#commands, this.#keys.home, jobs)
   }
 
   onReset(listener: () => void): Unsubscribe {

@@ -31,6 +31,7 @@ export const SCRIPTS = {
   leave: load('leave'),
   list: load('list'),
   pause: load('pause'),
+  places: load('places'),
   positions: load('positions'),
   presences: load('presences'),
   promote: load('promote'),

@@ -71,6 +71,10 @@ export class Catalog {
     return this.#entries.get(type)?.counts[status] ?? 0
   }
 
+  isPaused(type: string): boolean {
+    return this.#entries.get(type)?.paused ?? false
+  }
+
   /** Jobs of this type that may be claimed. */
   claimable(type: string): number {
     const entry = this.#entries.get(type)

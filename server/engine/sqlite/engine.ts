@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Job } from '../../../shared/job.ts'
 import {
   type Change,
@@ -11,6 +12,9 @@ import {
   type LeaseRef,
   type ListQuery,
   MAX_CALL_JOBS,
+  type Place,
+  type PlaceAnswers,
+  type PlaceQuestion,
   type Presence,
   type Report,
   type SettleRequest,
@@ -23,6 +27,7 @@ import {
   type WaitRequest,
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
+import { isJobId } from '../job-id.ts'
 import { cancel, remove, retry } from './changes.ts'
 import { Claims, extend } from './claim.ts'
 import { DatabaseError } from './database.ts'
@@ -31,6 +36,7 @@ import { Health } from './health.ts'
 import { jobOf } from './job-row.ts'
 import { list } from './list.ts'
 import { guarded, Listeners } from './listeners.ts'
+import { places } from './places.ts'
 import { Presences } from './presences.ts'
 import { report, settle } from './settle.ts'
 import { Store } from './store.ts'
@@ -60,6 +66,8 @@ export function createSqliteEngine(options: SqliteEngineOptions): Engine {
 
 /** How long one call may prune, in ms; between its steps others have their turn. */
 const PRUNE_MS = 1000
+/** Jobs whose places are looked up in one go. */
+const MOST_PLACES = 500
 
 type State =
   | { readonly kind: 'closed' }
@@ -259,9 +267,22 @@ class SqliteEngine implements Engine {
         this.#read((store, now) => requests.map((request) => read(store, request, now))),
       positions: async (jobIds) =>
         this.#read((store, now) => jobIds.map((jobId) => position(store, jobId, now))),
+      places: (jobs) => this.#places(jobs),
       // In one process no message is lost, and the file's history never changes.
       onReset: () => () => {},
     }
+  }
+
+  /** Some at a time, so that others have their turn in between. */
+  async #places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers> {
+    const jobIds = jobs.map(({ jobId }) => jobId).filter(isJobId)
+    const found = new Map<string, Place>()
+    for (let first = 0; first < jobIds.length; first += MOST_PLACES) {
+      if (first > 0) await setImmediate()
+      const some = await this.#read((store) => places(store, jobIds.slice(first, first + MOST_PLACES)))
+      for (const [jobId, place] of some) found.set(jobId, place)
+    }
+    return { now: Date.now(), places: jobs.map(({ jobId }) => found.get(jobId) ?? null) }
   }
 
   #openStore(): Store {

@@ -217,8 +217,19 @@ export class Reference {
     return this.jobs.filter((job) => job !== null)
   }
 
+  /** Of each job its place, and whether it is held up there; null where it is not in line. */
+  places(): ({ place: number; paused: boolean } | null)[] {
+    return this.jobs.map((job, index) => {
+      if (job?.fields.status !== 'queued') return null
+      return { place: this.#line(job.type).indexOf(index) + 1, paused: this.paused.has(job.type) }
+    })
+  }
+
   #inLine(type: TypeName): number[] {
-    if (this.paused.has(type)) return []
+    return this.paused.has(type) ? [] : this.#line(type)
+  }
+
+  #line(type: TypeName): number[] {
     return this.jobs
       .flatMap((job, index) => (job?.type === type && job.fields.status === 'queued' ? [{ job, index }] : []))
       .sort((a, b) => b.job.priority - a.job.priority || a.job.place - b.job.place)

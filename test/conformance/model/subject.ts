@@ -112,6 +112,11 @@ export class Subject {
     return positions.map((position) => position && { seq: position.seq, status: position.status })
   }
 
+  async places(): Promise<unknown[]> {
+    const { places } = await this.engine.feed.places(this.#jobIds.map((jobId) => ({ jobId, type: null })))
+    return places.map((place) => place && { place: place.place, paused: place.paused })
+  }
+
   /** Every job as it is shown and replayed, without what differs from store to store. */
   async jobs(): Promise<unknown[]> {
     const reads = await this.engine.feed.read(

@@ -2,6 +2,7 @@ import { ListAnswer, PollAnswer } from '../../../shared/api.ts'
 import { parseCursor } from '../../../shared/cursor.ts'
 import { Job } from '../../../shared/job.ts'
 import { isTerminal, type JobStatus } from '../../../shared/status.ts'
+import { breachesOfOrder } from '../../helpers/subscriber/sightings.ts'
 import { until } from '../../helpers/until.ts'
 import { type Footprint, footprintOf, growth } from './footprint.ts'
 import { type Answer, call, manyCalls } from './http.ts'
@@ -9,7 +10,6 @@ import { breachesOfJob, breachesOfLog, isDoubled, type Outcome } from './invaria
 import type { Lab } from './lab.ts'
 import type { Node } from './node.ts'
 import { byJob, type RunNote } from './runs.ts'
-import { breachesOfOrder } from './sightings.ts'
 import type { Findings } from './trial.ts'
 
 /** For what was let go of to be closed: watched jobs and channels linger for some seconds. */

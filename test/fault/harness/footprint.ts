@@ -49,7 +49,7 @@ export function growth(before: Footprint, after: Footprint): string[] {
 }
 
 /** Reads the metrics of a process: the sum of all series whose name begins so. */
-async function metricsOf(node: Node): Promise<(name: string) => number> {
+export async function metricsOf(node: Node): Promise<(name: string) => number> {
   const { status, body } = await call(`${node.url}/metrics`, 'GET')
   if (status !== 200 || typeof body !== 'string') throw new Error(`/metrics answers ${status}`)
   const lines = body.split('\n')

@@ -15,6 +15,17 @@ async function steps({ steps = 3, stepMs = 20, quiet = false }, ctx) {
   return run.end()
 }
 
+/** Puts out pieces of `bytes` each. */
+async function pour({ pieces, bytes, everyMs }, ctx) {
+  const run = beginRun(ctx)
+  const text = 'x'.repeat(bytes)
+  for (let piece = 1; piece <= pieces; piece += 1) {
+    await pause(everyMs, undefined, { signal: ctx.signal })
+    ctx.chunk({ piece, text })
+  }
+  return run.end()
+}
+
 /** Kills its process in its first `deaths` runs: as it starts, or when it has returned and nobody knows yet. */
 async function deadly({ when, deaths }, ctx) {
   const kills = runsBefore(ctx) < deaths
@@ -47,6 +58,7 @@ const isolate = new URL('./isolated.mjs', import.meta.url)
 
 export default [
   { type: 'steps', run: steps },
+  { type: 'pour', run: pour },
   { type: 'deadly', run: deadly },
   { type: 'block', run: block },
   { type: 'endless', run: endless },

@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import type { ClientOptions } from '../../../client/index.ts'
 import { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Sentinels } from '../../helpers/sentinels.ts'
+import { Subscriber, type SubscriberOptions, type Watching } from '../../helpers/subscriber/subscriber.ts'
 import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
+import { ClientWatch } from './client-watch.ts'
 import { type Footprint, footprintOf } from './footprint.ts'
 import { type Answer, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
@@ -23,7 +26,6 @@ import {
   type SentinelStore,
   type Store,
 } from './store.ts'
-import { Subscriber } from './subscriber.ts'
 import type { Findings } from './trial.ts'
 
 export const LEASE_MS = 3000
@@ -49,7 +51,7 @@ export class Lab {
   readonly apis: Node[] = []
   readonly workers: Node[] = []
   readonly ledger = new Ledger()
-  readonly subscribers: Subscriber[] = []
+  readonly subscribers: Watching[] = []
   readonly #options: LabOptions
   readonly #aftermath: Aftermath
   readonly #runsFile: string
@@ -132,14 +134,24 @@ export class Lab {
     return jobIds
   }
 
-  /** Watches a job to its end, over one transport after the other. */
-  watch(jobId: string): Subscriber {
-    const transport = this.subscribers.length % 2 === 0 ? 'socket' : 'stream'
-    const subscriber = new Subscriber(jobId, transport, () =>
-      this.apis.filter(({ isAlive }) => isAlive).map(({ url }) => url),
-    )
+  /** Watches a job to its end, by turns over a WebSocket and server-sent events where nothing else is said. */
+  watch(jobId: string, options: Partial<SubscriberOptions> = {}): Subscriber {
+    const transport = this.subscribers.length % 2 === 0 ? 'websocket' : 'sse'
+    const subscriber = new Subscriber({
+      jobId,
+      transport: () => transport,
+      addresses: () => this.apis.filter(({ isAlive }) => isAlive).map(({ url }) => url),
+      ...options,
+    })
     this.subscribers.push(subscriber)
     return subscriber
+  }
+
+  /** Watches a job to its end with the client that ships, whatever carries it. */
+  watchWithClient(jobId: string, options: ClientOptions): ClientWatch {
+    const watch = new ClientWatch(jobId, options)
+    this.subscribers.push(watch)
+    return watch
   }
 
   /** Submits steadily, at every api in turn, until it is stopped; every fifth job is watched. */

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { type ServerProcess, startServer } from '../../helpers/server.ts'
 
 /** A process of Jobcast, which may die and be started again, at the same address. */
@@ -75,6 +75,12 @@ export class Node {
   /** Open files, sockets among them. */
   async openFiles(): Promise<number> {
     return (await readdir(`/proc/${this.pid}/fd`)).length
+  }
+
+  /** What it occupies of the machine's memory, in bytes. */
+  async memory(): Promise<number> {
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8')
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
   }
 
   async #restart(): Promise<void> {

@@ -5,6 +5,8 @@ import { isTerminal } from '../../../shared/status.ts'
 
 /** What a subscriber was told, in order, over all of its connections. */
 export type Sighting =
+  /** It began with a cursor. */
+  | { readonly saw: 'start'; readonly epoch: string; readonly seq: number }
   | { readonly saw: 'snapshot'; readonly reason: SnapshotReason; readonly epoch: string; readonly job: Job }
   /** `prev` where the transport says it: of live events on a WebSocket. */
   | { readonly saw: 'event'; readonly event: JobEvent; readonly prev: number | null }
@@ -46,7 +48,10 @@ export function breachesOfOrder(sightings: readonly Sighting[], history: History
 
   for (const sighting of sightings) {
     if (ended) breaches.push(`${sighting.saw} after the end`)
-    if (sighting.saw === 'snapshot') {
+    if (sighting.saw === 'start') {
+      epoch = sighting.epoch
+      seq = sighting.seq
+    } else if (sighting.saw === 'snapshot') {
       const { job, reason } = sighting
       if (reason === 'new' && epoch !== null) breaches.push('a snapshot without a reason')
       if (sighting.epoch === epoch && reason === 'epoch')

@@ -1,0 +1,33 @@
+-- Where queued jobs stand in line.
+--
+-- KEYS  1: prefix of the partition
+-- ARGV  of each group of jobs: their type, or '' where it is not known; number of jobs; ids
+-- Reply { now, … }, and of each group, or where the type was not known of each job, the type ('' where there is no such
+--       job), 1 where it is paused or 0, and the ranks in its queue (0 is next, '-' not queued), with spaces in between
+-- Events none
+--@include base
+local reply = { now_text }
+
+local function add(type, first, last)
+  local queue, ranks = prefix .. 'queue:' .. type, {}
+  for at = first, last do ranks[#ranks + 1] = call('ZRANK', queue, ARGV[at]) or '-' end
+  local route = call('HGET', prefix .. 'routes', type) or ''
+  reply[#reply + 1] = type
+  reply[#reply + 1] = string.sub(route, 1, 6) == 'paused' and 1 or 0
+  reply[#reply + 1] = table.concat(ranks, ' ')
+end
+
+local at = 1
+while at < #ARGV do
+  local type, first, last = ARGV[at], at + 2, at + 1 + ARGV[at + 1]
+  if type ~= '' then
+    add(type, first, last)
+  else
+    for one = first, last do
+      local kind = call('HGET', job_prefix .. ARGV[one], 'kind')
+      add(kind and string.match(kind, '^%S+') or '', one, one)
+    end
+  end
+  at = last + 1
+end
+return reply

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { pageTests, recordProgress, status } from '../helpers/page.ts'
+
+const { url, visit, submit } = pageTests()
+
+describe('the list', () => {
+  test('shows new jobs live and is narrowed through its address', async () => {
+    const page = await visit({ url: `${url()}/?type=countdown&status=processing` })
+    const jobId = await submit('countdown', { steps: 400, stepMs: 50 })
+    const row = page.locator(`a[href="/jobs/${jobId}"]`)
+    const progress = await recordProgress(page)
+    await row.waitFor()
+    await expect.poll(async () => (await progress()).length).toBeGreaterThan(2)
+    await page.getByRole('button', { name: /^Processing/, pressed: true }).click()
+    await page.waitForURL('**/?type=countdown')
+    await page.getByRole('button', { name: /^Failed/ }).click()
+    await page.waitForURL('**/?type=countdown&status=failed')
+    await row.waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'All', exact: true }).click()
+    await row.click()
+    await page.waitForURL(`**/jobs/${jobId}`)
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await status(page, 'Cancelled')
+  })
+
+  test('a job that does not exist, an address that does not', async () => {
+    const page = await visit({ url: `${url()}/jobs/0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11` })
+    await page.getByRole('heading', { name: 'There is no such job' }).waitFor()
+    await page.goto(`${url()}/nowhere`)
+    await page.getByRole('button', { name: 'To the jobs' }).click()
+    await page.getByRole('heading', { name: 'Jobs', exact: true }).waitFor()
+  })
+
+  test('says so while the server cannot be reached, and recovers', async () => {
+    const page = await visit({ callsMayFail: true })
+    await page.route('**/api/**', (route) => route.abort())
+    await page.reload()
+    await page.getByRole('heading', { name: 'The server cannot be reached' }).waitFor()
+    await page.unroute('**/api/**')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByRole('heading', { name: 'The server cannot be reached' }).waitFor({ state: 'hidden' })
+  })
+})
+
+test('the overview pauses and resumes a type', async () => {
+  const page = await visit({ url: `${url()}/overview` })
+  await page.getByText('on the embedded SQLite engine').waitFor()
+  const paused = page.getByRole('switch', { name: 'Start jobs of type thumbnails' })
+  await paused.click({ force: true })
+  await page.getByText('Paused').waitFor()
+  await paused.click({ force: true })
+  await page.getByText('Paused').waitFor({ state: 'hidden' })
+})

@@ -1,0 +1,155 @@
+import type { Page } from 'playwright-core'
+import { describe, expect, test } from 'vitest'
+import {
+  choose,
+  DONE_MS,
+  drop,
+  pageTests,
+  photo,
+  pictureWidths,
+  recordProgress,
+  status,
+  violations,
+} from '../helpers/page.ts'
+
+const { url, visit, submit } = pageTests()
+
+/** Replaces what is in a number's field by keyboard; the field moves the caret a moment after it was focused. */
+async function retype(page: Page, name: string, text: string): Promise<void> {
+  const field = page.getByRole('textbox', { name })
+  await field.focus()
+  const type = async () => {
+    await page.keyboard.press('ControlOrMeta+A')
+    await page.keyboard.type(text)
+    return field.inputValue()
+  }
+  await expect.poll(type).toBe(`${text} px`)
+}
+
+describe('submitting and watching', () => {
+  test('a photo that is dropped in becomes thumbnails, with live progress', async () => {
+    const page = await visit()
+    await drop(page, 'noise.jpg', await photo(1600, 1200))
+    await choose(page, 'Widths in pixels', '64')
+    await choose(page, 'Format', 'JPEG')
+    const progress = await recordProgress(page)
+    await page.getByRole('button', { name: 'Make thumbnails' }).click()
+    await page.waitForURL('**/jobs/*')
+    expect(await pictureWidths(page)).toEqual([128, 256, 512, 1024])
+    await status(page, 'Completed')
+    expect(await progress()).toSatisfy((seen: number[]) => seen.some((value) => value > 0))
+    await page.getByText('1024 × 768').waitFor()
+    expect(await page.title()).toBe('Completed: thumbnails · Jobcast')
+
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download thumbnails-128x96.jpg' }).click(),
+    ])
+    expect(download.suggestedFilename()).toBe('thumbnails-128x96.jpg')
+    expect(await violations(page)).toEqual([])
+  })
+
+  test('a prompt is painted tile by tile, by keyboard alone', async () => {
+    const page = await visit()
+    await page.getByRole('tab', { name: 'Thumbnails' }).focus()
+    await page.keyboard.press('ArrowRight')
+    await page.getByRole('tab', { name: 'Render', selected: true }).waitFor()
+    const prompt = page.getByRole('textbox', { name: 'Prompt' })
+    await prompt.waitFor()
+    await page.keyboard.press('Tab')
+    await expect.poll(() => prompt.evaluate((field) => field === document.activeElement)).toBe(true)
+    await page.keyboard.type('a red barn under snow')
+    await retype(page, 'Width', '320')
+    await retype(page, 'Height', '256')
+    await expect.poll(() => prompt.inputValue()).toBe('a red barn under snow')
+    await page.keyboard.press('Enter')
+    await page.waitForURL('**/jobs/*')
+
+    const canvas = page.locator('canvas')
+    await canvas.waitFor({ timeout: DONE_MS })
+    expect(await canvas.evaluate((it) => it instanceof HTMLCanvasElement && [it.width, it.height])).toEqual([
+      320, 256,
+    ])
+    expect(await pictureWidths(page)).toEqual([320])
+    await status(page, 'Completed')
+    await page.getByRole('group', { name: 'payload' }).getByText('a red barn under snow').waitFor()
+  })
+
+  test('a countdown shows steps, log and output; it can be cancelled, retried and deleted', async () => {
+    const page = await visit()
+    await page.getByRole('tab', { name: 'Countdown' }).click()
+    await page.getByLabel('Steps').fill('600')
+    await page.getByLabel('Each takes').fill('50')
+    await page.getByRole('button', { name: 'Start counting' }).click()
+    await page.waitForURL('**/jobs/*')
+    await status(page, 'Processing')
+    const log = page.getByRole('group', { name: 'Log lines' })
+    await log.getByText('step 3', { exact: true }).waitFor()
+    await page.getByRole('group', { name: 'Pieces of output' }).getByText('{"step":3}').waitFor()
+    await page.getByText(/step \d+ of 600/).waitFor()
+    await expect.poll(() => page.title()).toMatch(/^\d+ % countdown/)
+    await page.getByRole('status', { name: 'Live over WebSocket' }).waitFor()
+    expect(await violations(page)).toEqual([])
+
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await status(page, 'Cancelled')
+    await page.getByText('It was cancelled before it could finish.').waitFor()
+
+    await page.getByRole('button', { name: 'Retry' }).click()
+    await status(page, 'Processing')
+    await page.getByText('Retried by hand').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await status(page, 'Cancelled')
+
+    await page.getByRole('button', { name: 'Delete' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Delete this job?' })
+    await dialog.waitFor()
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await dialog.getByRole('button', { name: 'Delete' }).click()
+    await page.waitForURL(`${url()}/`)
+  })
+
+  test('a failed job says what happened and what it means', async () => {
+    const page = await visit({ url: `${url()}/` })
+    await page.getByRole('tab', { name: 'Countdown' }).click()
+    await page.getByLabel('Each takes').fill('10')
+    await page.getByLabel('Fail at step').fill('4')
+    await page.getByLabel('Fail for good').check()
+    await page.getByRole('button', { name: 'Start counting' }).click()
+    await status(page, 'Failed')
+    const problem = page.getByRole('region', { name: 'Error' })
+    await problem.getByText('unrecoverable', { exact: true }).waitFor()
+    await problem.getByText('trying again would not help').waitFor()
+    expect(await violations(page)).toEqual([])
+  })
+
+  test('what the server refuses is said at its field', async () => {
+    const page = await visit({ callsMayFail: true })
+    await page.getByRole('button', { name: 'Make thumbnails' }).click()
+    await page.getByText('Choose a picture first.').waitFor()
+    await page.getByRole('tab', { name: 'Render' }).click()
+    await page.getByRole('textbox', { name: 'Width' }).fill('4000')
+    await page.getByRole('button', { name: 'Paint it' }).click()
+    for (const name of ['Prompt', 'Width']) {
+      const field = page.getByRole('textbox', { name })
+      await expect.poll(() => field.getAttribute('aria-invalid')).toBe('true')
+    }
+    expect(await page.getByRole('textbox', { name: 'Height' }).getAttribute('aria-invalid')).not.toBe('true')
+    expect(await violations(page)).toEqual([])
+  })
+
+  test('hostile text stays text', async () => {
+    const hostile = '<img src=x onerror="document.title=1"><script>alert(1)</script>\u001b[31m'
+    const jobId = await submit(
+      'render',
+      { prompt: hostile, width: 64, height: 64 },
+      { tags: [hostile.slice(0, 64)] },
+    )
+    const page = await visit({ url: `${url()}/jobs/${jobId}` })
+    await status(page, 'Completed')
+    expect(await page.locator('img[src="x"]').count()).toBe(0)
+    expect(await page.getByText('<img src=x').count()).toBeGreaterThan(1)
+  })
+})

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Job } from '../../shared/job.ts'
+import { submit, untilTerminal } from './api.ts'
+
+/** For a server whose jobs are to be held; it should run one at a time. */
+export const HELD_JOBS = {
+  JOBCAST_JOBS: fileURLToPath(new URL('./held-jobs.mjs', import.meta.url)),
+  JOBCAST_CONCURRENCY: '1',
+}
+
+/** A line of jobs, of which each ends when it is told to, or when it was told before. */
+export interface Line {
+  readonly jobIds: readonly string[]
+  /** Lets the next job that was not let go yet end. */
+  next(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function queueUp(url: string, amount: number): Promise<Line> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-line-'))
+  const files = Array.from({ length: amount }, () => join(folder, randomUUID()))
+  const jobIds: string[] = []
+  for (const file of files) jobIds.push((await submit(url, { type: 'held', payload: { file } })).jobId)
+  return {
+    jobIds,
+    async next() {
+      const file = files.shift()
+      if (file !== undefined) await writeFile(file, '')
+    },
+    close: () => rm(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Runs one job of so many ms, so that it is known how long they take. */
+export async function runOne(url: string, ms: number): Promise<Job> {
+  const { jobId } = await submit(url, { type: 'held', payload: { file: '/', ms } })
+  return untilTerminal(url, jobId)
+}
