@@ -66,7 +66,10 @@ export class Connection implements LinkOwner {
   #memory: SessionMemory | null = null
   #probeTimer: ReturnType<typeof setTimeout> | undefined
   #lingerTimer: ReturnType<typeof setTimeout> | undefined
-  /** The way down began with something that had worked, or led past the last rung: an outage, it seems. */
+  /**
+   * The way down began with something that had worked, or led past the last rung, or the network has come back since: it
+   * was an outage, it seems.
+   */
   #outage = false
 
   constructor(options: ConnectionOptions) {
@@ -297,7 +300,18 @@ export class Connection implements LinkOwner {
     }
     this.#links().link?.revive()
     this.#spare?.revive()
-    if (event !== 'shown') this.#probe(this.#ladder[0])
+    if (event !== 'shown') this.#probeAnew()
+  }
+
+  /** The network may be another one. What is being tried just now was begun on the old one. */
+  #probeAnew(): void {
+    const state = this.#state
+    if (state.kind === 'probing') {
+      state.probe.close()
+      this.#become({ kind: 'settled', link: state.link })
+    }
+    if (state.kind === 'seeking' || state.kind === 'moving') this.#outage = true
+    else this.#probe(this.#ladder[0])
   }
 
   #scheduleProbe(link: Link): void {
@@ -352,5 +366,6 @@ export class Connection implements LinkOwner {
   #moved(link: Link, old: Link): void {
     this.#become({ kind: 'settled', link })
     old.close()
+    if (this.#outage) this.#scheduleProbe(link)
   }
 }

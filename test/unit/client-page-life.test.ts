@@ -280,6 +280,37 @@ describe('a browser that comes online', () => {
     expect(requests).toHaveLength(2)
   })
 
+  it('tries the better way anew, whatever it is trying just now', async () => {
+    const { sockets, socket, request } = setUp()
+    client.watch('j1')
+    await pass(5000)
+    const stream = request().stream()
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    await pass(1000)
+    stream.event('ping', {})
+    await pass(0)
+    page.onWindow('online')
+    expect(sockets).toHaveLength(2)
+    page.onWindow('online')
+    expect(sockets).toHaveLength(3)
+    expect(sockets[1]?.closedByClient).toBe(true)
+    socket().hello()
+    socket().says({ ...subscribed, mode: 'resume', events: [] })
+    expect(connection()).toEqual({ transport: 'websocket', phase: 'open' })
+  })
+
+  it('begins at the top once something works, where it was on its way down', async () => {
+    const { sockets, request } = setUp()
+    client.watch('j1')
+    await pass(5000)
+    expect(connection().transport).toBe('sse')
+    page.onWindow('online')
+    expect(sockets).toHaveLength(1)
+    request().stream().event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    await pass(0)
+    expect(sockets).toHaveLength(2)
+  })
+
   it('finds out whether its WebSocket is still one', async () => {
     const { socket, watch } = await onSocket()
     page.onWindow('online')
