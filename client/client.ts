@@ -8,6 +8,7 @@ import type {
 } from '../shared/api.ts'
 import type { Job } from '../shared/job.ts'
 import type { JobStatus } from '../shared/status.ts'
+import { type Carrier, openCarrier } from './carrier.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
@@ -31,6 +32,11 @@ export interface ClientOptions {
   readonly WebSocket?: SocketConstructor
   /** Gets a new token for a job whose token has expired; default: the server is asked for one. */
   readonly renewToken?: (jobId: string) => Promise<string> | string
+  /**
+   * One connection for all tabs of the browser that have the same server, credential and transports; each has its own
+   * where the browser has no Web Locks or `BroadcastChannel`. Default: in pages, unless `fetch` or `WebSocket` is given.
+   */
+  readonly share?: boolean
 }
 
 export interface Submission {
@@ -96,7 +102,7 @@ export function createClient(options: ClientOptions = {}): JobcastClient {
 class Client implements JobcastClient {
   readonly #options: ClientOptions
   readonly #http: Http
-  readonly #connection: Connection
+  readonly #connection: Carrier
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #tokens: Tokens
   #closed = false
@@ -113,10 +119,18 @@ class Client implements JobcastClient {
         if (subscription !== undefined) this.#connection.credentialChanged(subscription)
       },
     })
-    this.#connection = new Connection({
-      http: this.#http,
-      transports: options.transports ?? LADDER,
-      WebSocket: options.WebSocket ?? globalThis.WebSocket,
+    const { credential, transports = LADDER } = options
+    const http = this.#http
+    const connect = () =>
+      new Connection({ http, transports, WebSocket: options.WebSocket ?? globalThis.WebSocket })
+    this.#connection = openCarrier({
+      share: options.share,
+      isCustom: options.fetch !== undefined || options.WebSocket !== undefined,
+      connect,
+      openShared: async () => {
+        const { openTab } = await import('./sharing/open.ts')
+        return openTab({ http, credential, transports, connect })
+      },
     })
   }
 

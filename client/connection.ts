@@ -1,6 +1,8 @@
 import type { Replay } from '../shared/protocol.ts'
 import { JobcastError } from './errors.ts'
 import type { Http } from './http.ts'
+import { type PageEvent, PageLife } from './page-life.ts'
+import { SessionMemory } from './session-memory.ts'
 import { Store } from './store.ts'
 import type { Failure, Link, LinkOwner, Route, TransportName } from './transports/link.ts'
 import { openLink, type SocketConstructor } from './transports/open.ts'
@@ -21,6 +23,7 @@ export interface ConnectionOptions {
 
 type State =
   | { readonly kind: 'idle' }
+  | { readonly kind: 'paused' }
   | { readonly kind: 'seeking'; readonly link: Link }
   | { readonly kind: 'settled'; readonly link: Link }
   | { readonly kind: 'probing'; readonly link: Link; readonly probe: Link }
@@ -39,10 +42,12 @@ const LINGER_MS = 1000
  * last in this session, at first on the top of the ladder: `seeking`, until it works or fails (three quick failures
  * in a row, or one silence), which leads one rung down. When the last rung fails as well it is the server that is away,
  * not the transport: back to the top. A link that works makes it `settled`; it mends its own interruptions. Below the
- * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online, and at once when an
- * outage rather than the transport had led down. A probe that works takes the routes over (`moving`): it has
+ * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online or the machine wakes,
+ * and at once when an outage rather than the transport had led down. A probe that works takes the routes over (`moving`): it has
  * subscribed with their cursors already, and the old link loses a route only when the new one has answered for it, so
- * that nothing is missed and what comes twice is dropped by its seq. `closed` is final.
+ * that nothing is missed and what comes twice is dropped by its seq. `paused`: the page stands still (frozen, or kept
+ * for the back button) and must not hold a connection that nobody reads; it goes on from the cursors when it is back.
+ * `closed` is final.
  *
  * What a link has no room for is carried by a spare link, which polls.
  */
@@ -55,13 +60,16 @@ export class Connection implements LinkOwner {
   readonly #placed = new Map<Route, Link>()
   #state: State = { kind: 'idle' }
   #spare: Link | null = null
-  /** What has worked in this session, and the last of it. */
+  /** What has worked here. */
   readonly #proven = new Set<TransportName>()
-  #remembered: TransportName | null = null
-  #probeAt = 0
+  readonly #life = new PageLife((event) => this.#happened(event))
+  #memory: SessionMemory | null = null
   #probeTimer: ReturnType<typeof setTimeout> | undefined
   #lingerTimer: ReturnType<typeof setTimeout> | undefined
-  /** The way down began with something that had worked, or led past the last rung: an outage, it seems. */
+  /**
+   * The way down began with something that had worked, or led past the last rung, or the network has come back since: it
+   * was an outage, it seems.
+   */
   #outage = false
 
   constructor(options: ConnectionOptions) {
@@ -76,6 +84,7 @@ export class Connection implements LinkOwner {
     if (this.#state.kind === 'closed') return
     clearTimeout(this.#lingerTimer)
     this.#routes.add(route)
+    if (this.#state.kind === 'paused') return
     if (this.#state.kind === 'idle') {
       this.#wake()
       return
@@ -108,11 +117,10 @@ export class Connection implements LinkOwner {
 
   worked(link: Link): void {
     const state = this.#state
-    if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
+    if (link === this.#spare || !('link' in state)) return
     this.#proven.add(link.transport)
     if (state.kind === 'probing' && link === state.probe) this.#move(state.link, link)
     if (link !== state.link) return
-    this.#remembered = link.transport
     if (state.kind === 'seeking') {
       this.#become({ kind: 'settled', link })
       this.#scheduleProbe(link)
@@ -123,7 +131,7 @@ export class Connection implements LinkOwner {
 
   failed(link: Link, failure: Failure): void {
     const state = this.#state
-    if (link === this.#spare || state.kind === 'idle' || state.kind === 'closed') return
+    if (link === this.#spare || !('link' in state)) return
     const next = this.#below(link.transport)
     const { barred } = failure
     if (barred?.forGood) this.#forget(link.transport)
@@ -193,26 +201,27 @@ export class Connection implements LinkOwner {
   }
 
   #wake(): void {
-    const remembered = this.#ladder.find((transport) => transport === this.#remembered)
+    this.#memory ??= new SessionMemory(this.#options.http.url(''))
+    const remembered = this.#ladder.find((transport) => transport === this.#memory?.transport)
     const transport = remembered ?? this.#ladder[0]
     if (transport === undefined) {
       this.#giveUp()
       return
     }
-    globalThis.addEventListener?.('online', this.#online)
+    this.#life.start()
     this.#become({ kind: 'seeking', link: this.#open(transport) })
     this.#place()
   }
 
   /** Closes everything. */
-  #rest(kind: 'idle' | 'closed'): void {
+  #rest(kind: 'idle' | 'paused' | 'closed'): void {
     const { link, probe, old } = this.#links()
     const spare = this.#spare
     this.#spare = null
     this.#placed.clear()
     clearTimeout(this.#probeTimer)
     clearTimeout(this.#lingerTimer)
-    globalThis.removeEventListener?.('online', this.#online)
+    if (kind !== 'paused') this.#life.stop()
     this.#become({ kind })
     for (const carrier of [link, probe, old, spare]) carrier?.close()
   }
@@ -278,24 +287,47 @@ export class Connection implements LinkOwner {
     return this.#spare
   }
 
-  readonly #online = (): void => {
-    const { link } = this.#links()
-    link?.hurry()
-    this.#spare?.hurry()
-    this.#probe(this.#ladder[0])
+  #happened(event: PageEvent): void {
+    if (event === 'paused') {
+      this.#rest('paused')
+      for (const route of this.#routes) route.interrupted()
+      return
+    }
+    if (this.#state.kind === 'paused') {
+      if (this.#routes.size > 0) this.#wake()
+      else this.#rest('idle')
+      return
+    }
+    this.#links().link?.revive()
+    this.#spare?.revive()
+    if (event !== 'shown') this.#probeAnew()
+  }
+
+  /** The network may be another one. What is being tried just now was begun on the old one. */
+  #probeAnew(): void {
+    const state = this.#state
+    if (state.kind === 'probing') {
+      state.probe.close()
+      this.#become({ kind: 'settled', link: state.link })
+    }
+    if (state.kind === 'seeking' || state.kind === 'moving') this.#outage = true
+    else this.#probe(this.#ladder[0])
   }
 
   #scheduleProbe(link: Link): void {
-    if (link.transport === this.#ladder[0]) this.#outage = false
-    else if (this.#outage) {
+    if (link.transport === this.#ladder[0] || this.#outage) {
       this.#outage = false
+      this.#memory?.note(link.transport, null)
       this.#probe(this.#ladder[0])
-    } else this.#probeIn(this.#probeAt > performance.now() ? this.#probeAt - performance.now() : PROBE_MS)
+      return
+    }
+    const probeAt = this.#memory?.probeAt ?? Date.now() + PROBE_MS
+    this.#probeIn(Math.min(Math.max(0, probeAt - Date.now()), PROBE_MS))
   }
 
   #probeIn(delayMs: number): void {
     clearTimeout(this.#probeTimer)
-    this.#probeAt = performance.now() + delayMs
+    this.#memory?.note(this.#links().link?.transport ?? null, Date.now() + delayMs)
     this.#probeTimer = setTimeout(() => this.#probe(this.#ladder[0]), delayMs)
   }
 
@@ -310,7 +342,6 @@ export class Connection implements LinkOwner {
   }
 
   #move(old: Link, link: Link): void {
-    this.#remembered = link.transport
     const seated = this.#seated(link)
     const staying = new Set<Route>()
     for (const route of this.#routes) {
@@ -320,7 +351,8 @@ export class Connection implements LinkOwner {
     }
     this.#become({ kind: 'moving', link, old, staying })
     this.#place()
-    if (this.#ladder[0] !== link.transport) this.#probeIn(PROBE_MS)
+    if (this.#ladder[0] === link.transport) this.#memory?.note(link.transport, null)
+    else this.#probeIn(PROBE_MS)
     if (staying.size === 0) this.#moved(link, old)
   }
 
@@ -334,5 +366,6 @@ export class Connection implements LinkOwner {
   #moved(link: Link, old: Link): void {
     this.#become({ kind: 'settled', link })
     old.close()
+    if (this.#outage) this.#scheduleProbe(link)
   }
 }

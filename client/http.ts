@@ -1,5 +1,6 @@
 import type { Problem } from '../shared/api.ts'
 import { JobcastError } from './errors.ts'
+import { startTimeout } from './timeout.ts'
 
 export interface HttpOptions {
   /** Without a slash at the end; undefined: the page's own origin. */
@@ -42,9 +43,8 @@ export class Http {
     const abort = () => deadline.abort(call.signal?.reason)
     call.signal?.addEventListener('abort', abort)
     if (call.signal?.aborted) abort()
-    const timer = setTimeout(
-      () => deadline.abort(new JobcastError('timeout', 'the server did not answer in time')),
-      call.timeoutMs ?? CALL_TIMEOUT_MS,
+    const timer = startTimeout(call.timeoutMs ?? CALL_TIMEOUT_MS, (slept) =>
+      deadline.abort(new JobcastError(slept ? 'network' : 'timeout', 'the server did not answer in time')),
     )
     try {
       const response = await this.send(path, { ...call, signal: deadline.signal })

@@ -1,11 +1,12 @@
 import { parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
 import { fold } from '../shared/fold.ts'
-import type { Job, QueuePlace } from '../shared/job.ts'
+import type { QueuePlace } from '../shared/job.ts'
 import { RETAINED_EVENTS } from '../shared/limits.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
+import { isBehind, isSameHistory, later } from './position.ts'
 import { Store, type Unsubscribe } from './store.ts'
 import type { Route, TransportName } from './transports/link.ts'
 import type { WatchState } from './watch.ts'
@@ -114,11 +115,11 @@ export class Subscription implements Route {
       return
     }
     this.#afresh = false
-    if (job !== null && isBehind(replay, job)) {
+    if (job !== null && isBehind(replay, job.cursor)) {
       this.#become({ phase: 'live', transport })
       return
     }
-    const sameEpoch = job !== null && parseCursor(job.cursor).epoch === parseCursor(replay.cursor).epoch
+    const sameEpoch = job !== null && isSameHistory(job.cursor, replay.cursor)
     const past = replay.events ?? []
     // Events of a lost history mean nothing beside the new one's.
     const kept = replay.events === undefined && sameEpoch ? events : appended([], past)
@@ -183,18 +184,6 @@ export class Subscription implements Route {
   #deliver(events: readonly JobEvent[], cursor: string): void {
     for (const observer of [...this.#observers]) observer.delivered(events, cursor)
   }
-}
-
-/** A snapshot of this same history that is older than what was folded: from a link that lags behind another. */
-function isBehind(replay: Replay & { mode: 'snapshot' }, job: Job): boolean {
-  if (replay.reason === 'ahead' || replay.reason === 'epoch') return false
-  return later(job.cursor, replay.cursor) === job.cursor && job.cursor !== replay.cursor
-}
-
-/** The later one of two cursors of a job; the second where they are of different histories. */
-function later(one: string, other: string): string {
-  const [a, b] = [parseCursor(one), parseCursor(other)]
-  return a.epoch === b.epoch && a.seq >= b.seq ? one : other
 }
 
 /** Progress is merged to the latest between other events. The list is bounded: of what is not status, the oldest goes. */

@@ -1,5 +1,6 @@
 import { JobcastError, mayPass } from './errors.ts'
 import { type Http, isRecord, jobPath } from './http.ts'
+import type { Timer } from './timeout.ts'
 
 export interface TokensOptions {
   readonly http: Http
@@ -14,14 +15,15 @@ const KEPT = 1000
 /** How much of a token's life passes before a new one is asked for. */
 const RENEWED_AT = 0.8
 const RENEW_AGAIN_MS = 10_000
-/** Timers cannot be longer. */
-const LONGEST_MS = 2 ** 31 - 1
+/** How often it is looked whether it is time: a machine may have slept in between, and its timers with it. */
+const LOOK_MS = 10 * 60_000
 
 /** Job tokens: what `submit` returned or `watch` was given, renewed in time for the jobs that are watched. */
 export class Tokens {
   readonly #options: TokensOptions
   readonly #tokens = new Map<string, string>()
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>()
+  /** Of the jobs that are watched. */
+  readonly #timers = new Map<string, Timer>()
 
   constructor(options: TokensOptions) {
     this.#options = options
@@ -43,14 +45,9 @@ export class Tokens {
 
   /** The job is watched: its token must not expire. */
   watched(jobId: string): void {
-    this.unwatched(jobId)
-    const expiresAt = expiryOf(this.#tokens.get(jobId))
-    const delayMs = expiresAt === null ? LONGEST_MS : (expiresAt - Date.now()) * RENEWED_AT
-    const timer = setTimeout(
-      () => this.#renewAhead(jobId),
-      Math.min(Math.max(delayMs, RENEW_AGAIN_MS), LONGEST_MS),
-    )
-    this.#timers.set(jobId, timer)
+    const now = Date.now()
+    const expiresAt = expiryOf(this.#tokens.get(jobId)) ?? Number.POSITIVE_INFINITY
+    this.#wait(jobId, now + Math.max((expiresAt - now) * RENEWED_AT, RENEW_AGAIN_MS))
   }
 
   unwatched(jobId: string): void {
@@ -77,6 +74,12 @@ export class Tokens {
       if (error instanceof JobcastError && mayPass(error)) throw error
       return false
     }
+  }
+
+  #wait(jobId: string, renewAt: number): void {
+    clearTimeout(this.#timers.get(jobId))
+    const look = () => (Date.now() < renewAt ? this.#wait(jobId, renewAt) : this.#renewAhead(jobId))
+    this.#timers.set(jobId, setTimeout(look, Math.min(renewAt - Date.now(), LOOK_MS)))
   }
 
   async #renewAhead(jobId: string): Promise<void> {

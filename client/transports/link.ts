@@ -81,8 +81,11 @@ export interface Link {
   drop(route: Route): void
   /** The route has a new credential before the old one stopped working. */
   credentialChanged(route: Route): void
-  /** Do not wait for the next attempt. */
-  hurry(): void
+  /**
+   * The network, or the page, is back from something that connections may not have survived without a sign: do not wait
+   * for the next attempt, unless the server asked for that, and find out whether what seems open still is.
+   */
+  revive(): void
   close(): void
 }
 

@@ -2,22 +2,26 @@ import { CLOSE, mayReconnect } from '../../shared/codes.ts'
 import { HEARTBEAT_MS, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
-import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
+import { startTimeout, type Timer } from '../timeout.ts'
 import type { Link, LinkOptions, Route } from './link.ts'
-import type { SocketConstructor, SocketLike } from './socket-like.ts'
+import { discard, readFrame, type SocketConstructor, type SocketLike } from './socket-like.ts'
 
 export interface SocketOptions extends LinkOptions {
   readonly WebSocket: SocketConstructor
   readonly url: string
 }
 
-type Timer = ReturnType<typeof setTimeout>
-
 type State =
   | { readonly kind: 'waiting'; readonly timer: Timer }
   | { readonly kind: 'connecting'; readonly socket: SocketLike; readonly timer: Timer }
-  | { readonly kind: 'open'; readonly socket: SocketLike; readonly silenceMs: number; timer: Timer }
+  | {
+      readonly kind: 'open'
+      readonly socket: SocketLike
+      readonly silenceMs: number
+      timer: Timer
+      doubtedAt: number
+    }
   | { readonly kind: 'closed' }
 
 type JobFrame = Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>
@@ -32,6 +36,8 @@ type Carriage = {
 
 /** How long `hello` may take, from the beginning of the connection. */
 const HELLO_MS = 5000
+/** How long the answer to a ping may take where the connection is in doubt. */
+const PONG_MS = 3000
 /** Closes that speak of the server or of our slowness, not of the way to it. */
 const BLAMELESS: readonly number[] = [
   CLOSE.going_away,
@@ -58,8 +64,11 @@ export class SocketLink implements Link {
   /** When the last frame came, and the last that was no heartbeat. */
   #heardAt = 0
   #answeredAt = 0
-  /** How long the server asked to stay away after it closes, in ms. */
+  /** The former by the wall clock, which goes on while a machine sleeps. */
+  #heardOn = 0
+  /** How long the server asked to stay away after it closes, in ms, and until when. */
   #floorMs = 0
+  #awayUntil = 0
 
   constructor(options: SocketOptions) {
     this.#options = options
@@ -101,8 +110,17 @@ export class SocketLink implements Link {
     this.#send({ op: 'token', jobId: route.jobId, token: credential })
   }
 
-  hurry(): void {
-    if (this.#state.kind === 'waiting') this.#connect()
+  revive(): void {
+    const state = this.#state
+    if (state.kind === 'open') {
+      if (Date.now() - this.#heardOn < state.silenceMs) {
+        this.#doubt(state)
+        return
+      }
+      // By now the server has given up on it as well.
+      this.#lost({ counts: false })
+    }
+    if (this.#state.kind === 'waiting' && performance.now() >= this.#awayUntil) this.#connect()
   }
 
   close(): void {
@@ -141,7 +159,7 @@ export class SocketLink implements Link {
     socket.onclose = ({ code }: { code: number }) => {
       if (current()) this.#closed(code)
     }
-    const timer = setTimeout(() => this.#lost({ counts: true, silent: true }), HELLO_MS)
+    const timer = startTimeout(HELLO_MS, (slept) => this.#lost({ counts: !slept, silent: !slept }))
     this.#become({ kind: 'connecting', socket, timer })
   }
 
@@ -171,6 +189,7 @@ export class SocketLink implements Link {
     if (state.kind === 'closed') return
     if (state.kind !== 'waiting') discard(state.socket)
     const { delayMs, repeated } = this.#attempts.over({ counts, floorMs: this.#floorMs })
+    this.#awayUntil = performance.now() + this.#floorMs
     this.#floorMs = 0
     this.#interrupt()
     this.#become({ kind: 'waiting', timer: setTimeout(() => this.#connect(), delayMs) })
@@ -188,6 +207,7 @@ export class SocketLink implements Link {
   #hear(socket: SocketLike, data: string): void {
     const frame = readFrame(data)
     this.#heardAt = performance.now()
+    this.#heardOn = Date.now()
     if (frame === null) return
     if (frame.op !== 'ping' && frame.op !== 'pong') this.#answeredAt = this.#heardAt
     switch (frame.op) {
@@ -216,13 +236,25 @@ export class SocketLink implements Link {
     this.#capacity = Math.max(1, maxSubscriptions)
     this.#attempts.worked()
     const silenceMs = 1.5 * heartbeatMs
-    this.#become({ kind: 'open', socket, silenceMs, timer: setTimeout(() => this.#listen(), silenceMs) })
+    this.#become({ kind: 'open', socket, silenceMs, timer: this.#listenIn(silenceMs), doubtedAt: 0 })
     this.#options.owner.worked(this)
     for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
   }
 
+  #listenIn(ms: number): Timer {
+    return startTimeout(ms, (slept) => this.#listen(slept))
+  }
+
+  /** Asks for a sign of life. */
+  #doubt(state: State & { kind: 'open' }): void {
+    this.#send({ op: 'ping' })
+    state.doubtedAt = performance.now()
+    clearTimeout(state.timer)
+    state.timer = this.#listenIn(PONG_MS)
+  }
+
   /** Is the server still there, and does it answer? */
-  #listen(): void {
+  #listen(slept: boolean): void {
     const state = this.#state
     if (state.kind !== 'open') return
     const now = performance.now()
@@ -230,8 +262,10 @@ export class SocketLink implements Link {
     // Heartbeats alone are no answer to a subscription.
     const asked = [...this.#carriages.values()].some(({ phase }) => phase === 'asked')
     const unanswered = asked && now >= this.#answeredAt + state.silenceMs
-    if (now >= due || unanswered) this.#lost({ counts: true, silent: unanswered })
-    else state.timer = setTimeout(() => this.#listen(), due - now)
+    const dead = this.#heardAt < state.doubtedAt
+    if (now >= due || unanswered || dead)
+      this.#lost({ counts: !slept && !dead, silent: unanswered && !slept })
+    else state.timer = this.#listenIn(due - now)
   }
 
   #tell(carriage: Carriage, frame: JobFrame): void {
@@ -326,26 +360,5 @@ export class SocketLink implements Link {
 
   #send(frame: ClientFrame): void {
     if (this.#state.kind === 'open') this.#state.socket.send(JSON.stringify(frame))
-  }
-}
-
-/** The border: what the server sends is trusted to have the shape that its `op` promises. */
-function readFrame(data: string): ServerFrame | null {
-  try {
-    const frame: unknown = JSON.parse(data)
-    return isRecord(frame) && typeof frame.op === 'string' ? (frame as ServerFrame) : null
-  } catch {
-    return null
-  }
-}
-
-/** Closes a socket whose end is of no interest any more; one that is not open yet may complain about it. */
-function discard(socket: SocketLike): void {
-  socket.onmessage = () => {}
-  socket.onclose = () => {}
-  try {
-    socket.close(CLOSE.normal)
-  } catch {
-    // Nothing is left to close.
   }
 }

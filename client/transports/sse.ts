@@ -6,6 +6,7 @@ import { SSE_PING_MS } from '../../shared/limits.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
+import { startTimeout } from '../timeout.ts'
 import type { AttemptContext, Outcome } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
@@ -17,28 +18,40 @@ const LATER_MS = 500
 const SILENCE_MS = 1.5 * SSE_PING_MS
 
 /** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
-export async function sse({ http, route, signal, worked, replayed }: AttemptContext): Promise<Outcome> {
+export async function sse({
+  http,
+  route,
+  signal,
+  worked,
+  heard,
+  replayed,
+}: AttemptContext): Promise<Outcome> {
   const { jobId, cursor, credential, history } = route
   const stop = new AbortController()
   const abort = () => stop.abort()
   signal.addEventListener('abort', abort)
-  const silent = () => stop.abort(new JobcastError('timeout', 'the stream is silent'))
-  const held = () => {
-    outcome ??= { kind: 'unfit', message: 'what follows the first event of a stream is held back on the way' }
+  const silent = (slept: boolean) =>
+    stop.abort(new JobcastError(slept ? 'network' : 'timeout', 'the stream is silent'))
+  const held = (slept: boolean) => {
+    if (!slept) {
+      const message = 'what follows the first event of a stream is held back on the way'
+      outcome ??= { kind: 'unfit', message }
+    }
     stop.abort()
   }
-  let timer = setTimeout(silent, FIRST_MS)
-  let heardAt: number | null = null
+  let timer = startTimeout(FIRST_MS, silent)
+  let firstAt: number | null = null
   let floorMs = 0
   let outcome: Outcome | null = null
 
   const hear = (message: EventSourceMessage): void => {
     const now = performance.now()
-    const isFirst = heardAt === null
-    heardAt ??= now
-    if (isFirst || now - heardAt >= LATER_MS) {
+    const isFirst = firstAt === null
+    firstAt ??= now
+    heard()
+    if (isFirst || now - firstAt >= LATER_MS) {
       clearTimeout(timer)
-      timer = isFirst ? setTimeout(held, SECOND_MS) : setTimeout(silent, SILENCE_MS)
+      timer = isFirst ? startTimeout(SECOND_MS, held) : startTimeout(SILENCE_MS, silent)
     }
     if (isFirst) {
       worked()
@@ -107,7 +120,7 @@ export async function sse({ http, route, signal, worked, replayed }: AttemptCont
     }
     return outcome
   } catch (error) {
-    if (error instanceof JobcastError && heardAt === null) throw error
+    if (error instanceof JobcastError && firstAt === null) throw error
     if (outcome !== null) return outcome
     return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {

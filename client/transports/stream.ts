@@ -21,12 +21,14 @@ export type Attempt = (context: AttemptContext) => Promise<Outcome>
 export interface AttemptContext {
   readonly http: Http
   readonly route: Route
-  /** Fires when the route is dropped. */
+  /** Fires when the route is dropped, or the attempt is given up for another. */
   readonly signal: AbortSignal
   /** The first request of this link for this route. */
   readonly first: boolean
   /** The transport works. */
   worked(): void
+  /** Something came, if only a ping. */
+  heard(): void
   replayed(replay: Replay): void
 }
 
@@ -42,9 +44,18 @@ export interface StreamOptions extends LinkOptions {
 interface Stream {
   readonly abort: AbortController
   phase: Link['phase']
+  /** The attempt under way. */
+  current: AbortController | null
+  /** When it last heard something, in ms since 1970: that clock goes on while a machine sleeps. */
+  heardOn: number
   /** Ends the pause between two attempts. */
   wake: () => void
+  /** The server asked for the pause up to then. */
+  awayUntil: number
 }
+
+/** A stream that said something so recently is not doubted. */
+const FRESH_MS = 5000
 
 /**
  * Transports that make requests per job: server-sent events, long-poll, polling. Each route has a loop of its own:
@@ -70,7 +81,14 @@ export class StreamLink implements Link {
 
   carry(route: Route): void {
     this.drop(route)
-    const stream: Stream = { abort: new AbortController(), phase: 'connecting', wake: () => {} }
+    const stream: Stream = {
+      abort: new AbortController(),
+      phase: 'connecting',
+      current: null,
+      heardOn: 0,
+      wake: () => {},
+      awayUntil: 0,
+    }
     this.#streams.set(route, stream)
     // Begun after whoever called has finished, so that nothing is reported while it still arranges things.
     queueMicrotask(() => void this.#run(route, stream))
@@ -84,14 +102,18 @@ export class StreamLink implements Link {
     const stream = this.#streams.get(route)
     this.#streams.delete(route)
     stream?.abort.abort()
+    stream?.current?.abort()
     stream?.wake()
   }
 
   /** The next request takes it along. */
   credentialChanged(): void {}
 
-  hurry(): void {
-    for (const { wake } of this.#streams.values()) wake()
+  revive(): void {
+    for (const stream of this.#streams.values()) {
+      if (performance.now() >= stream.awayUntil) stream.wake()
+      if (Date.now() - stream.heardOn >= FRESH_MS) stream.current?.abort()
+    }
   }
 
   close(): void {
@@ -106,24 +128,32 @@ export class StreamLink implements Link {
     await pause(delayMs, stream)
     while (!signal.aborted) {
       if (stream.phase === 'waiting') this.#shift(stream, 'connecting')
+      const current = new AbortController()
+      stream.current = current
+      stream.heardOn = Date.now()
       const context: AttemptContext = {
         http,
         route,
-        signal,
+        signal: current.signal,
         first,
         worked: () => {
-          if (signal.aborted) return
+          if (current.signal.aborted) return
           attempts.worked()
           this.#shift(stream, 'open')
           owner.worked(this)
         },
+        heard: () => {
+          stream.heardOn = Date.now()
+        },
         replayed: (replay) => {
-          if (!signal.aborted) owner.replayed(this, route, replay)
+          if (!current.signal.aborted) owner.replayed(this, route, replay)
         },
       }
       const outcome = await attempt(context).catch((error: unknown) => this.#explain(error, route))
+      stream.current = null
       if (signal.aborted) return
       if (outcome.kind === 'done') return this.drop(route)
+      if (current.signal.aborted) continue
       if (outcome.kind === 'next') {
         first = false
         await pause(outcome.afterMs, stream)
@@ -131,6 +161,7 @@ export class StreamLink implements Link {
       }
       const isUnfit = outcome.kind === 'unfit'
       const { delayMs, repeated } = attempts.over(isUnfit ? {} : outcome)
+      stream.awayUntil = performance.now() + (isUnfit ? 0 : outcome.floorMs)
       this.#shift(stream, 'waiting')
       owner.interrupted(this, route)
       if (isUnfit) {

@@ -461,7 +461,7 @@ describe('the ladder', () => {
     expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
     await pass(1)
     expect(connection().transport).toBe('long-poll')
-    expect(request().url.search).toBe('?after=e1.2&wait=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=0&place=0')
     request().json({ ...aJob(), mode: 'resume', events: [] })
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'long-poll' })

@@ -1,0 +1,60 @@
+import { isOverslept } from './timeout.ts'
+
+/**
+ * `paused` the page stands still from now on: frozen, or put aside for the back button. `resumed` it is back from that.
+ * `shown` somebody looks at it again. `online` the browser has a network again. `woken` everything stood still for a
+ * while, such as on a laptop that slept.
+ */
+export type PageEvent = 'paused' | 'resumed' | 'shown' | 'online' | 'woken'
+
+/** How often it is looked whether time has passed unseen. */
+const TICK_MS = 5000
+
+/** What happens to the page, or the process, that connections may not survive without a sign. */
+export class PageLife {
+  readonly #happened: (event: PageEvent) => void
+  #timer: ReturnType<typeof setInterval> | undefined
+  #tickedAt = 0
+
+  constructor(happened: (event: PageEvent) => void) {
+    this.#happened = happened
+  }
+
+  start(): void {
+    this.stop()
+    this.#tickedAt = Date.now()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    for (const type of ['online', 'pagehide', 'pageshow'])
+      globalThis.addEventListener?.(type, this.#onWindowEvent)
+    for (const type of ['visibilitychange', 'freeze', 'resume'])
+      globalThis.document?.addEventListener(type, this.#onDocumentEvent)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    for (const type of ['online', 'pagehide', 'pageshow'])
+      globalThis.removeEventListener?.(type, this.#onWindowEvent)
+    for (const type of ['visibilitychange', 'freeze', 'resume'])
+      globalThis.document?.removeEventListener(type, this.#onDocumentEvent)
+  }
+
+  #tick(): void {
+    const now = Date.now()
+    const lateMs = now - this.#tickedAt - TICK_MS
+    this.#tickedAt = now
+    if (isOverslept(lateMs)) this.#happened('woken')
+  }
+
+  readonly #onWindowEvent = (event: Event): void => {
+    if (event.type === 'online') this.#happened('online')
+    else if (event.type === 'pagehide') this.#happened('paused')
+    // The first showing of a page is nothing to come back from.
+    else if ('persisted' in event && event.persisted === true) this.#happened('resumed')
+  }
+
+  readonly #onDocumentEvent = ({ type }: Event): void => {
+    if (type === 'freeze') this.#happened('paused')
+    else if (type === 'resume') this.#happened('resumed')
+    else if (document.visibilityState === 'visible') this.#happened('shown')
+  }
+}

@@ -1,0 +1,221 @@
+import { parseCursor } from '../../shared/cursor.ts'
+import type { Replay } from '../../shared/protocol.ts'
+import { JobcastError } from '../errors.ts'
+import type { Http } from '../http.ts'
+import { isSameHistory } from '../position.ts'
+import { reconnectDelayMs } from '../retry.ts'
+import type { Timer } from '../timeout.ts'
+import type { Link, LinkOwner, Route, TransportName } from '../transports/link.ts'
+import { poll } from '../transports/poll.ts'
+import { type Attempt, StreamLink } from '../transports/stream.ts'
+import type { Answer, JobAnswer, Request } from './messages.ts'
+
+type FlowAnswer = JobAnswer & { op: 'replayed' | 'event' | 'ended' }
+
+interface Seat {
+  readonly route: Route
+  start: number
+  state: SeatState
+  /** What carries it at the hub. */
+  transport: TransportName
+  /** Times in a row that it had to catch up without an event in between. */
+  repeats: number
+}
+
+type SeatState =
+  /** The hub's answer is awaited. */
+  | { readonly kind: 'asked' }
+  /** What came between its cursor and the flow is being read; the flow waits meanwhile. */
+  | { readonly kind: 'catching-up'; readonly waiting: FlowAnswer[]; readonly timer: Timer | undefined }
+  | { readonly kind: 'flowing' }
+
+/** Reads once what came after the cursor. */
+const readOnce: Attempt = async (context) => {
+  await poll(0)(context)
+  return { kind: 'done' }
+}
+
+/** This tab's routes at whichever hub carries them: its own, or that of the tab that leads. */
+export class Follower implements LinkOwner {
+  readonly #routes = new Map<string, Seat>()
+  readonly #reading: StreamLink
+  readonly #random: () => number
+  #ask: ((request: Request) => void) | null = null
+  #starts = 0
+
+  constructor({ http, random = Math.random }: { readonly http: Http; readonly random?: () => number }) {
+    this.#random = random
+    this.#reading = new StreamLink({
+      http,
+      owner: this,
+      transport: 'polling',
+      attempt: readOnce,
+      capacity: Number.POSITIVE_INFINITY,
+      last: true,
+      random,
+      n: 0,
+      delayMs: 0,
+    })
+  }
+
+  get isEmpty(): boolean {
+    return this.#routes.size === 0
+  }
+
+  /** Goes on at this hub, from the cursors. */
+  follow(ask: (request: Request) => void): void {
+    this.#ask = ask
+    for (const { route } of [...this.#routes.values()]) this.carry(route)
+  }
+
+  /** There is no hub now. */
+  pause(): void {
+    this.#ask = null
+    for (const seat of this.#routes.values()) {
+      this.#rest(seat, { kind: 'asked' })
+      seat.route.interrupted()
+    }
+  }
+
+  /** The page is back from something that what is being read may not have survived. */
+  revive(): void {
+    this.#reading.revive()
+  }
+
+  carry(route: Route): void {
+    const { jobId, cursor, history, credential } = route
+    const former = this.#routes.get(jobId)
+    if (former !== undefined) this.#rest(former, { kind: 'asked' })
+    this.#starts += 1
+    const start = this.#starts
+    const transport = former?.transport ?? 'websocket'
+    this.#routes.set(jobId, { route, start, state: { kind: 'asked' }, transport, repeats: 0 })
+    this.#ask?.({ op: 'subscribe', jobId, start, cursor, history, credential })
+  }
+
+  drop(route: Route): void {
+    const seat = this.#routes.get(route.jobId)
+    if (seat?.route !== route) return
+    this.#rest(seat, { kind: 'asked' })
+    this.#routes.delete(route.jobId)
+    this.#ask?.({ op: 'unsubscribe', jobId: route.jobId, start: seat.start })
+  }
+
+  credentialChanged({ jobId, credential }: Route): void {
+    const start = this.#routes.get(jobId)?.start
+    if (start !== undefined) this.#ask?.({ op: 'credential', jobId, start, credential })
+  }
+
+  hear(answer: Exclude<Answer, { op: 'state' }>): void {
+    const seat = this.#routes.get(answer.jobId)
+    if (seat === undefined || seat.start !== answer.start) return
+    switch (answer.op) {
+      case 'joined':
+        seat.transport = answer.transport
+        this.#catchUp(seat, [])
+        break
+      case 'placed':
+        seat.route.placed(answer.queue)
+        break
+      case 'interrupted':
+        seat.route.interrupted()
+        break
+      case 'renew':
+        this.#renew(seat)
+        break
+      case 'refused':
+        this.#rest(seat, { kind: 'asked' })
+        this.#routes.delete(answer.jobId)
+        seat.route.refused(new JobcastError(answer.code, answer.message, answer.details))
+        break
+      default:
+        this.#flowed(seat, answer)
+    }
+  }
+
+  replayed(_link: Link, route: Route, replay: Replay): void {
+    const seat = this.#routes.get(route.jobId)
+    if (seat?.route !== route || seat.state.kind !== 'catching-up') return
+    const { waiting } = seat.state
+    route.replayed(replay, seat.transport)
+    seat.state = { kind: 'flowing' }
+    for (const [index, answer] of waiting.entries()) {
+      if (apply(seat, answer)) continue
+      this.#catchUp(seat, waiting.slice(index))
+      return
+    }
+  }
+
+  interrupted(_link: Link, route: Route): void {
+    route.interrupted()
+  }
+
+  // It reads on by itself, or refuses the route.
+  worked(): void {}
+  failed(): void {}
+  changed(): void {}
+
+  #flowed(seat: Seat, answer: FlowAnswer): void {
+    const { state } = seat
+    if (answer.op === 'replayed') seat.transport = answer.transport
+    const isSnapshot = answer.op === 'replayed' && answer.replay.mode === 'snapshot'
+    if (state.kind === 'asked') {
+      if (answer.op !== 'replayed') return
+      seat.state = { kind: 'flowing' }
+      if (!apply(seat, answer)) this.#catchUp(seat, [])
+    } else if (state.kind === 'flowing') {
+      if (!apply(seat, answer)) this.#catchUp(seat, [answer])
+    } else if (isSnapshot) {
+      // It tells nothing of what came before it, which this tab may not have seen yet.
+      this.#catchUp(seat, [])
+    } else state.waiting.push(answer)
+  }
+
+  /** At once, and ever later where that does not help. */
+  #catchUp(seat: Seat, waiting: FlowAnswer[]): void {
+    seat.repeats += 1
+    const read = () => this.#reading.carry(seat.route)
+    const delayMs = reconnectDelayMs(seat.repeats - 2, this.#random)
+    const timer = seat.repeats === 1 ? undefined : setTimeout(read, delayMs)
+    this.#rest(seat, { kind: 'catching-up', waiting, timer })
+    if (timer === undefined) read()
+  }
+
+  #renew({ route, start }: Seat): void {
+    const { jobId } = route
+    const tell = (verdict: 'yes' | 'no' | 'later') => {
+      const { credential } = route
+      if (verdict === 'yes') this.#ask?.({ op: 'credential', jobId, start, credential })
+      this.#ask?.({ op: 'renewed', jobId, start, verdict })
+    }
+    route.renew().then(
+      (renewed) => tell(renewed ? 'yes' : 'no'),
+      () => tell('later'),
+    )
+  }
+
+  /** The one way out of a state in which something is under way. */
+  #rest(seat: Seat, next: SeatState): void {
+    if (seat.state.kind === 'catching-up') {
+      clearTimeout(seat.state.timer)
+      this.#reading.drop(seat.route)
+    }
+    seat.state = next
+  }
+}
+
+/** False: something is missing in between, or it is of another history. */
+function apply(seat: Seat, answer: FlowAnswer): boolean {
+  const { route } = seat
+  if (answer.op === 'ended') return route.ended(answer.cursor)
+  if (answer.op === 'replayed') {
+    const { replay, transport } = answer
+    const strange = replay.mode === 'resume' && !isSameHistory(replay.cursor, route.cursor ?? '')
+    if (!strange) route.replayed(replay, transport)
+    return !strange
+  }
+  if (!isSameHistory(answer.after, route.cursor ?? '')) return false
+  if (!route.event(answer.event, parseCursor(answer.after).seq)) return false
+  seat.repeats = 0
+  return true
+}
