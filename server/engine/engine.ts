@@ -286,6 +286,20 @@ export interface Feed {
   positions(jobIds: readonly string[]): Promise<(Position | null)[]>
   /** Calls back when messages may have been lost or history changed: everything watched must be read again. */
   onReset(listener: () => void): Unsubscribe
+  /** As `Engine.list`. */
+  list(query: ListQuery): Promise<JobPage>
+  /**
+   * Calls back soon after jobs were stored from when the promise resolves on, once for those of a call or of several, and
+   * possibly not at all: whoever keeps a list looks at it from time to time. Rejects with `Unavailable`.
+   */
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe>
+}
+
+/** What jobs that were stored have among them; which of them has what is not told. */
+export interface Submitted {
+  readonly types: readonly string[]
+  /** Null: too many to tell. */
+  readonly tags: readonly string[] | null
 }
 
 export type FeedMessage =

@@ -13,11 +13,14 @@ import type {
   Engine,
   Feed,
   FeedMessage,
+  JobPage,
   Json,
+  ListQuery,
   Outcome,
   ReadRequest,
   ReadResult,
   RunEvent,
+  Submitted,
 } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { openEngine } from '../../server/engine/open.ts'
@@ -25,6 +28,7 @@ import { createEvents, type Events, type ServerEvents } from '../../server/event
 import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
 import { attachSockets, type SocketOptions } from '../../server/gateway/socket.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { parseCursor } from '../../shared/cursor.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
 import { until } from './until.ts'
 
@@ -41,7 +45,11 @@ class FaultyFeed implements Feed {
   gate: Promise<void> = Promise.resolve()
   /** Each answer of a read, once made, waits for this. */
   answerGate: Promise<void> = Promise.resolve()
+  /** What is told of submissions is lost. */
+  deaf = false
   watching = 0
+  /** Calls of `list`. */
+  lists = 0
   readonly reads: ReadRequest[] = []
   /** Calls of `read`; each holds one or more requests. */
   calls = 0
@@ -110,6 +118,24 @@ class FaultyFeed implements Feed {
   onReset(listener: () => void) {
     this.#onReset.add(listener)
     return () => this.#onReset.delete(listener)
+  }
+
+  async list(query: ListQuery): Promise<JobPage> {
+    this.lists++
+    this.#check()
+    const { jobs, nextPage } = await this.#inner.list(query)
+    const translated = jobs.map((job) => {
+      const { seq } = parseCursor(job.cursor)
+      return { ...job, cursor: `${this.epoch}.${seq}` }
+    })
+    return { jobs: translated, nextPage }
+  }
+
+  async onSubmitted(listener: (submitted: Submitted) => void) {
+    this.#check()
+    return this.#inner.onSubmitted((submitted) => {
+      if (!this.deaf) listener(submitted)
+    })
   }
 
   #check(): void {

@@ -1,14 +1,26 @@
 import type { Job } from '../../../shared/job.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
-import type { Feed, FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine.ts'
+import type {
+  Feed,
+  FeedMessage,
+  JobPage,
+  ListQuery,
+  Position,
+  ReadRequest,
+  ReadResult,
+  Submitted,
+  Unsubscribe,
+} from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
+import { decodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
 import { decodeMessage, JobRow } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
-import { jobChannel, type Keyspace } from './keys.ts'
+import { jobChannel, type Keyspace, submittedChannel } from './keys.ts'
+import { listJobs } from './listing.ts'
 import { list, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
@@ -62,6 +74,26 @@ export class RedisFeed implements Feed {
       positions.push(...(await this.#positions(jobIds.slice(first, first + MOST_POSITIONS))))
     }
     return positions
+  }
+
+  list(query: ListQuery): Promise<JobPage> {
+    return listJobs(this.#commands, this.#keys, query)
+  }
+
+  async onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
+    const channels = this.#keys.all.map(submittedChannel)
+    const listening = await Promise.allSettled(
+      channels.map((channel) => this.#channels.listen(channel, (text) => listener(decodeSubmitted(text)))),
+    )
+    const stop = () => {
+      for (const one of listening) if (one.status === 'fulfilled') one.value()
+    }
+    for (const one of listening) {
+      if (one.status === 'fulfilled') continue
+      stop()
+      throw one.reason
+    }
+    return stop
   }
 
   onReset(listener: () => void): Unsubscribe {
