@@ -30,3 +30,7 @@ export type Job = z.infer<typeof Job>
 /** A job in a list: everything but what may be large. */
 export const JobSummary = Job.omit({ payload: true, result: true })
 export type JobSummary = z.infer<typeof JobSummary>
+
+export function summaryOf({ payload: _payload, result: _result, ...rest }: Job): JobSummary {
+  return rest
+}

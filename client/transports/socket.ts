@@ -20,7 +20,10 @@ type State =
   | { readonly kind: 'open'; readonly socket: SocketLike; readonly silenceMs: number; timer: Timer }
   | { readonly kind: 'closed' }
 
-type JobFrame = Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>
+type JobFrame = Exclude<
+  ServerFrame,
+  { op: 'hello' | 'drain' | 'ping' | 'pong' | 'list' | 'changes' | 'unwatched' }
+> & { readonly jobId: string }
 
 /** `asked`: the answer to `subscribe` is awaited, and what still comes of before is not wanted. */
 type Carriage = {
@@ -205,7 +208,8 @@ export class SocketLink implements Link {
         break
       }
       default: {
-        const carriage = frame.jobId === undefined ? undefined : this.#carriages.get(frame.jobId)
+        if (!isOfJob(frame)) break
+        const carriage = this.#carriages.get(frame.jobId)
         if (carriage !== undefined) this.#tell(carriage, frame)
       }
     }
@@ -345,4 +349,8 @@ function discard(socket: SocketLike): void {
   } catch {
     // Nothing is left to close.
   }
+}
+
+function isOfJob(frame: ServerFrame): frame is JobFrame {
+  return 'jobId' in frame && frame.jobId !== undefined
 }

@@ -1,4 +1,13 @@
-import type { Feed, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import type {
+  Feed,
+  JobPage,
+  ListQuery,
+  Position,
+  ReadRequest,
+  ReadResult,
+  Submitted,
+  Unsubscribe,
+} from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
@@ -142,6 +151,21 @@ export class Hub implements Source {
   async position(jobId: string): Promise<Position | null> {
     const [position] = await this.#feed.positions([jobId])
     return position ?? null
+  }
+
+  /** As `Feed.list`. Rejects with `Unavailable`. */
+  list(query: ListQuery): Promise<JobPage> {
+    return this.#feed.list(query)
+  }
+
+  /** As `Feed.onSubmitted`. Rejects with `Unavailable`. */
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
+    return this.#feed.onSubmitted(listener)
+  }
+
+  /** As `Feed.onReset`. */
+  onReset(listener: () => void): Unsubscribe {
+    return this.#feed.onReset(listener)
   }
 
   noteGap(jobId: string): void {

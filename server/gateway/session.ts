@@ -55,6 +55,8 @@ export interface SessionRequest {
   /** The last event that the reader has applied; null: none. */
   readonly after: Cursor | null
   readonly history: boolean
+  /** Goes on after a terminal status, until the job is gone: it may be retried by hand. */
+  readonly pastTerminal?: boolean
 }
 
 /** Messages kept while a read is under way; with more, it is simpler to read once more. */
@@ -194,8 +196,8 @@ export class Session implements Watcher {
   #deliver(event: JobEvent, at: Mark): void {
     at.seq = event.seq
     this.#sink.event(event)
-    if (event.kind === 'status' && event.data.status !== undefined && isTerminal(event.data.status)) {
-      this.#end({ kind: 'end', cursor: formatCursor(at.epoch, event.seq), status: event.data.status })
+    if (event.kind === 'status' && event.data.status !== undefined) {
+      this.#endIfTerminal(event.data.status, at)
     }
   }
 
@@ -226,7 +228,12 @@ export class Session implements Watcher {
     if (isStale) return
     if (at === null || result.mode === 'snapshot') this.#sink.replay(result)
     else if (result.events.length > 0) this.#sink.caughtUp(result.events)
-    if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
+    this.#endIfTerminal(status, { epoch, seq })
+  }
+
+  #endIfTerminal(status: JobStatus, { epoch, seq }: Mark): void {
+    if (!isTerminal(status) || this.#request.pastTerminal) return
+    this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
   }
 
   #release(buffer: readonly FeedMessage[]): void {

@@ -146,6 +146,8 @@ class FaultyFeed implements Feed {
 export interface GatewayOptions {
   /** Of a Redis to store in; left out: the embedded engine, in a folder of its own. */
   readonly redisUrl?: string
+  /** Left out: one of its own. */
+  readonly redisPrefix?: string
   readonly keys?: readonly ApiKey[]
   readonly tokenTtlMs?: number
   readonly hub?: Partial<Omit<HubOptions, 'feed' | 'events'>>
@@ -166,7 +168,7 @@ export interface Gateway {
   readonly sockets: { drain(): void; stop(): Promise<void> }
   /** What was emitted so far under a name. */
   seen<Name extends keyof ServerEvents>(name: Name): ServerEvents[Name][0][]
-  submit(options?: { type?: string; payload?: Json }): Promise<string>
+  submit(options?: { type?: string; payload?: Json; tags?: readonly string[] }): Promise<string>
   /** Claims the job's run; it must be the only one queued of its type. */
   claim(type?: string): Promise<Run>
   /** Submits a job of a type of its own and claims it. */
@@ -193,7 +195,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const engine = await openEngine(
     options.redisUrl === undefined
       ? { kind: 'sqlite', folder }
-      : { kind: 'redis', url: options.redisUrl, prefix: `gateway-${randomUUID()}` },
+      : { kind: 'redis', url: options.redisUrl, prefix: options.redisPrefix ?? `gateway-${randomUUID()}` },
   )
   await engine.start()
   const feed = new FaultyFeed(engine.feed)
@@ -223,9 +225,10 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     return runOf(engine, claimed)
   }
 
-  async function submit({ type = 'work', payload = null }: { type?: string; payload?: Json } = {}) {
+  async function submit(options: { type?: string; payload?: Json; tags?: readonly string[] } = {}) {
+    const { type = 'work', payload = null, tags = [] } = options
     const receipt = await engine.submit({
-      jobs: [{ type, payload, policy: DEFAULT_OPTIONS, tags: [], when: { delayMs: 0 } }],
+      jobs: [{ type, payload, policy: DEFAULT_OPTIONS, tags, when: { delayMs: 0 } }],
     })
     const jobId = receipt.jobs[0]?.jobId
     if (jobId === undefined) throw new Error('no job was stored')
@@ -306,6 +309,7 @@ function record(events: Events) {
 }
 
 export type Frame = ServerFrame
+type ListedJob = FrameOf<'changes'>['jobs'][number]
 type FrameOf<Op extends Frame['op']> = Extract<Frame, { op: Op }>
 
 /** A WebSocket client that checks every frame against the protocol and remembers it. */
@@ -350,6 +354,26 @@ export class TestSocket {
 
   send(frame: unknown): void {
     this.ws.send(JSON.stringify(frame))
+  }
+
+  /** Watches a list called `all`, unless it is called otherwise. */
+  async watch(rest: Record<string, unknown> = {}): Promise<FrameOf<'list'>> {
+    const before = this.all('list').length
+    this.send({ op: 'watch', list: 'all', ...rest })
+    return this.next('list', before + 1)
+  }
+
+  /** The list as this client has it: the last `list` frame of that name, and every change since. */
+  listed(name = 'all'): ListedJob[] {
+    const frames = this.frames.filter((frame) => 'list' in frame && frame.list === name)
+    const jobs = new Map<string, ListedJob>()
+    for (const frame of frames) {
+      if (frame.op === 'list') jobs.clear()
+      if (frame.op === 'list' || frame.op === 'changes')
+        for (const job of frame.jobs) jobs.set(job.jobId, job)
+      if (frame.op === 'changes') for (const jobId of frame.gone) jobs.delete(jobId)
+    }
+    return [...jobs.values()].sort((one, other) => (one.jobId < other.jobId ? 1 : -1))
   }
 
   async subscribe(jobId: string, rest: Record<string, unknown> = {}): Promise<FrameOf<'subscribed'>> {

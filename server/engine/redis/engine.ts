@@ -128,6 +128,7 @@ class RedisEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#waiting.endAll()
+    this.feed.stop()
     this.#connection.close()
     this.#channels.close()
   }

@@ -13,16 +13,16 @@ import type {
 } from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
-import { decodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
 import { decodeMessage, JobRow } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
-import { jobChannel, type Keyspace, submittedChannel } from './keys.ts'
+import { jobChannel, type Keyspace } from './keys.ts'
 import { listJobs } from './listing.ts'
 import { list, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
+import { Submissions } from './submissions.ts'
 
 const MOST_READS = 200
 const MOST_POSITIONS = 500
@@ -39,6 +39,7 @@ export class RedisFeed implements Feed {
   readonly #keys: Keyspace
   readonly #epoch: () => string
   readonly #reads: Batcher<ReadRequest, Read | 'missing'>
+  readonly #submissions: Submissions
   readonly #resetListeners = new Set<() => void>()
 
   constructor(commands: Commands, channels: Channels, keys: Keyspace, epoch: () => string) {
@@ -46,6 +47,7 @@ export class RedisFeed implements Feed {
     this.#channels = channels
     this.#keys = keys
     this.#epoch = epoch
+    this.#submissions = new Submissions(commands, channels, keys.all)
     this.#reads = new Batcher({
       send: (requests, deadlineMs) => this.#readAll(requests, deadlineMs),
       weigh: () => 1,
@@ -80,20 +82,8 @@ export class RedisFeed implements Feed {
     return listJobs(this.#commands, this.#keys, query)
   }
 
-  async onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
-    const channels = this.#keys.all.map(submittedChannel)
-    const listening = await Promise.allSettled(
-      channels.map((channel) => this.#channels.listen(channel, (text) => listener(decodeSubmitted(text)))),
-    )
-    const stop = () => {
-      for (const one of listening) if (one.status === 'fulfilled') one.value()
-    }
-    for (const one of listening) {
-      if (one.status === 'fulfilled') continue
-      stop()
-      throw one.reason
-    }
-    return stop
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
+    return this.#submissions.listen(listener)
   }
 
   onReset(listener: () => void): Unsubscribe {
@@ -104,7 +94,12 @@ export class RedisFeed implements Feed {
   }
 
   reset(): void {
+    this.#submissions.renew()
     for (const listener of [...this.#resetListeners]) listener()
+  }
+
+  stop(): void {
+    this.#submissions.stop()
   }
 
   async get(jobId: string): Promise<Job | null> {

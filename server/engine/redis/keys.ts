@@ -18,6 +18,7 @@
  * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what (lua/lib/pools.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
+ * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `presences` | hash: process -> until when, and what it says of itself |
  * | `secret:<name>` | string |
  *

@@ -13,7 +13,7 @@
 -- Reply `stored <now>` and the status of each group's jobs, with spaces in between
 --       `replayed <record>`: the key was used with this body before
 --       'mismatch': … with another body
--- Publishes one message a call on the channel `submitted`
+-- Publishes one message a call on the channel `submitted`, where somebody listens
 -- Events of each job: queued, and claimed where it is handed over, or scheduled (not published: nobody can know the job
 --       yet)
 --@include base
@@ -48,7 +48,10 @@ if again ~= '' then
 end
 
 local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 1))
---@include idle
+-- Asked for in one: mostly there is neither. A worker may be idle (lib/idle.lua); somebody may listen for new jobs.
+local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
+local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
+local is_anybody_idle = present == 2 or present == 1 and not is_listened
 local index, receipts = {}, {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued, and the first of them as a worker takes it.
 local queueing, first_queued = {}, {}
@@ -121,5 +124,5 @@ if is_anybody_idle then
 end
 --@include store_queued
 --@include store_counts
-call('PUBLISH', prefix .. 'submitted', arguments[2])
+if is_listened then call('PUBLISH', prefix .. 'submitted', arguments[2]) end
 return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')
