@@ -11,6 +11,7 @@ import type { JobStatus } from '../shared/status.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
+import { type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
 import { reconnectDelayMs } from './retry.ts'
 import type { Readable } from './store.ts'
 import { Subscription } from './subscription.ts'
@@ -81,6 +82,11 @@ export interface JobcastClient {
   resume(type: string): Promise<void>
   /** Throws (code `closed`) once the client is closed. */
   watch(jobId: string, options?: WatchOptions): JobWatch
+  /**
+   * Many jobs at once: by type and tag, or by id. Where auth is on, it takes an API key as the client's credential. Throws
+   * (code `closed`) once the client is closed.
+   */
+  watchList(query?: ListQuery): ListWatch
   readonly connection: Readable<ConnectionState>
   /** Ends every watch (`finished` rejects with code `closed`) and connection. */
   close(): void
@@ -99,6 +105,8 @@ class Client implements JobcastClient {
   readonly #connection: Connection
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #tokens: Tokens
+  readonly #lists = new Set<WatchedList>()
+  #listNumber = 0
   #closed = false
 
   constructor(options: ClientOptions) {
@@ -201,8 +209,27 @@ class Client implements JobcastClient {
     return watch
   }
 
+  watchList(query: ListQuery = {}): ListWatch {
+    if (this.#closed) throw closed()
+    this.#listNumber += 1
+    const list = new WatchedList({
+      name: `list-${this.#listNumber}`,
+      query,
+      credential: this.#options.credential,
+      released: (released) => {
+        this.#lists.delete(released)
+        this.#connection.dropList(released)
+      },
+    })
+    this.#lists.add(list)
+    this.#connection.carryList(list)
+    return list
+  }
+
   close(): void {
     this.#closed = true
+    for (const list of this.#lists) list.refused(closed())
+    this.#lists.clear()
     for (const subscription of [...this.#subscriptions.values()]) subscription.refused(closed())
     this.#connection.close()
   }

@@ -6,6 +6,7 @@ import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
 import type { Link, LinkOptions, Route } from './link.ts'
 import type { SocketConstructor, SocketLike } from './socket-like.ts'
+import { SocketLists } from './socket-lists.ts'
 
 export interface SocketOptions extends LinkOptions {
   readonly WebSocket: SocketConstructor
@@ -20,6 +21,7 @@ type State =
   | { readonly kind: 'open'; readonly socket: SocketLike; readonly silenceMs: number; timer: Timer }
   | { readonly kind: 'closed' }
 
+type ListFrame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
 type JobFrame = Exclude<
   ServerFrame,
   { op: 'hello' | 'drain' | 'ping' | 'pong' | 'list' | 'changes' | 'unwatched' }
@@ -53,6 +55,7 @@ const BLAMELESS: readonly number[] = [
  */
 export class SocketLink implements Link {
   readonly transport = 'websocket'
+  readonly lists: SocketLists
   readonly #options: SocketOptions
   readonly #attempts: Attempts
   readonly #carriages = new Map<string, Carriage>()
@@ -67,6 +70,7 @@ export class SocketLink implements Link {
   constructor(options: SocketOptions) {
     this.#options = options
     this.#attempts = new Attempts(options.random, options.n)
+    this.lists = new SocketLists((frame) => this.#send(frame), options.random)
     this.#state = { kind: 'waiting', timer: setTimeout(() => this.#connect(), options.delayMs) }
     if (options.delayMs === 0) this.#connect()
   }
@@ -76,7 +80,7 @@ export class SocketLink implements Link {
   }
 
   get capacity(): number {
-    return this.#capacity
+    return Math.max(1, this.#capacity - this.lists.size)
   }
 
   carry(route: Route): void {
@@ -114,6 +118,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'closed' })
     for (const carriage of this.#carriages.values()) this.#rouse(carriage)
     this.#carriages.clear()
+    this.lists.close()
     if (state.kind !== 'waiting') discard(state.socket)
   }
 
@@ -186,6 +191,7 @@ export class SocketLink implements Link {
       carriage.phase = 'pending'
       this.#options.owner.interrupted(this, carriage.route)
     }
+    this.lists.interrupted()
   }
 
   #hear(socket: SocketLike, data: string): void {
@@ -208,7 +214,10 @@ export class SocketLink implements Link {
         break
       }
       default: {
-        if (!isOfJob(frame)) break
+        if (!isOfJob(frame)) {
+          this.lists.hear(frame)
+          break
+        }
         const carriage = this.#carriages.get(frame.jobId)
         if (carriage !== undefined) this.#tell(carriage, frame)
       }
@@ -223,6 +232,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'open', socket, silenceMs, timer: setTimeout(() => this.#listen(), silenceMs) })
     this.#options.owner.worked(this)
     for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
+    this.lists.opened()
   }
 
   /** Is the server still there, and does it answer? */
@@ -351,6 +361,6 @@ function discard(socket: SocketLike): void {
   }
 }
 
-function isOfJob(frame: ServerFrame): frame is JobFrame {
+function isOfJob(frame: JobFrame | ListFrame): frame is JobFrame {
   return 'jobId' in frame && frame.jobId !== undefined
 }
