@@ -39,7 +39,7 @@ export interface Engine {
   submit(request: SubmitRequest): Promise<SubmitReceipt>
   /** Null for what is unknown, expired, or not shaped like a job id at all. */
   get(jobId: string): Promise<Job | null>
-  /** Newest first. Throws `BadPage` for a `page` that no list returned. */
+  /** Newest first. Throws `BadPage` for a `page` or `since` that no list returned. */
   list(query: ListQuery): Promise<JobPage>
 
   /**
@@ -145,12 +145,16 @@ export interface ListQuery {
   readonly tags: readonly string[]
   readonly limit: number
   readonly page: string | null
+  /** The `newest` of an earlier list: only what was submitted after it. */
+  readonly since?: string | null
 }
 
 /** A page may hold fewer than `limit` jobs and still not be the last one. */
 export interface JobPage {
   readonly jobs: Job[]
   readonly nextPage: string | null
+  /** Names the job that was submitted last, whether it matches or not; null where there is none. */
+  readonly newest: string | null
 }
 
 export interface ClaimRequest {

@@ -137,7 +137,7 @@ async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
   while (page.nextPage !== null && page.jobs.length < query.limit && performance.now() < until) {
     const limit = query.limit - page.jobs.length
     const more = await engine.list({ ...query, limit, page: page.nextPage })
-    page = { jobs: [...page.jobs, ...more.jobs], nextPage: more.nextPage }
+    page = { ...more, jobs: [...page.jobs, ...more.jobs] }
   }
   return page
 }

@@ -123,12 +123,12 @@ class FaultyFeed implements Feed {
   async list(query: ListQuery): Promise<JobPage> {
     this.lists++
     this.#check()
-    const { jobs, nextPage } = await this.#inner.list(query)
+    const { jobs, nextPage, newest } = await this.#inner.list(query)
     const translated = jobs.map((job) => {
       const { seq } = parseCursor(job.cursor)
       return { ...job, cursor: `${this.epoch}.${seq}` }
     })
-    return { jobs: translated, nextPage }
+    return { jobs: translated, nextPage, newest }
   }
 
   async onSubmitted(listener: (submitted: Submitted) => void) {

@@ -119,9 +119,11 @@ describe('reading the newest', () => {
     const list = async (query: ListQuery) => {
       queries.push(query)
       const from = amount - Number(query.page ?? 0)
-      const count = Math.min(query.limit, most, from)
+      const left = from - Number(query.since ?? 0)
+      const count = Math.min(query.limit, most, left)
       const jobs = Array.from({ length: count }, (_, index) => jobOf(from - index))
-      return { jobs, nextPage: from > count ? String(amount - from + count) : null }
+      const nextPage = left > count ? String(amount - from + count) : null
+      return { jobs, nextPage, newest: String(amount) }
     }
     return { queries, list }
   }
@@ -129,26 +131,28 @@ describe('reading the newest', () => {
 
   test('goes on until there are enough, or no more', async () => {
     const few = storeOf(30, 20)
-    expect(await readNewest(few.list, filter, { isKnown: null, withinMs: 1000 })).toHaveLength(30)
+    const all = await readNewest(few.list, filter, { since: null, withinMs: 1000 })
+    expect(all.jobs).toHaveLength(30)
+    expect(all.newest).toBe('30')
     const many = storeOf(500, 20)
-    const found = await readNewest(many.list, filter, { isKnown: null, withinMs: 1000 })
-    expect(found).toHaveLength(50)
-    expect(found[0]).not.toHaveProperty('payload')
+    const { jobs } = await readNewest(many.list, filter, { since: null, withinMs: 1000 })
+    expect(jobs).toHaveLength(50)
+    expect(jobs[0]).not.toHaveProperty('payload')
     expect(many.queries.map(({ limit }) => limit)).toEqual([50, 30, 10])
   })
 
-  test('stops at the first that is known, and asks for few where few are new', async () => {
+  test('takes only what came since the look before', async () => {
     const { queries, list } = storeOf(500)
-    const isKnown = (jobId: string) => Number(jobId.slice(4)) <= 499
-    const found = await readNewest(list, filter, { isKnown, withinMs: 1000 })
-    expect(found.map(({ jobId }) => jobId)).toEqual(['job-500'])
+    const { jobs, newest } = await readNewest(list, filter, { since: '498', withinMs: 1000 })
+    expect(jobs.map(({ jobId }) => jobId)).toEqual(['job-500', 'job-499'])
+    expect(newest).toBe('500')
     expect(queries).toHaveLength(1)
-    expect(queries[0]?.limit).toBeLessThan(10)
   })
 
   test('gives up when its time is over', async () => {
     const { list, queries } = storeOf(500, 1)
-    expect(await readNewest(list, filter, { isKnown: null, withinMs: 0 })).toHaveLength(1)
+    const { jobs } = await readNewest(list, filter, { since: null, withinMs: 0 })
+    expect(jobs).toHaveLength(1)
     expect(queries).toHaveLength(1)
   })
 })

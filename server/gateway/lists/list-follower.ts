@@ -1,6 +1,6 @@
 import type { JobSummary } from '../../../shared/job.ts'
 import type { SnapshotReason } from '../../../shared/protocol.ts'
-import type { Unsubscribe } from '../../engine/engine.ts'
+import type { ListQuery, Unsubscribe } from '../../engine/engine.ts'
 import { Unavailable } from '../../engine/errors.ts'
 import type { Hub } from '../hub.ts'
 import { Changes } from './changes.ts'
@@ -31,7 +31,7 @@ export interface ListReader {
 
 /** How long the store is asked for jobs where few match: at first, and later. */
 const FIRST_LOOK_MS = 200
-const LATER_LOOK_MS = 50
+const LATER_LOOK_MS = 100
 /** Whole jobs that are read at a time. */
 const READ_TOGETHER = 16
 
@@ -66,6 +66,8 @@ export class ListFollower implements FollowedJobOwner {
   /** The history that the jobs belong to. */
   #epoch = ''
   #look: 'none' | 'newest' | 'all' = 'none'
+  /** Up to which job the newest were looked at. */
+  #since: string | null = null
   #lookedAt = 0
   #state: State = { is: 'new' }
   #cleanups: Unsubscribe[] = []
@@ -195,8 +197,11 @@ export class ListFollower implements FollowedJobOwner {
   async #listNewest(look: 'newest' | 'all', withinMs: number): Promise<JobSummary[]> {
     if (this.#filter.kind !== 'newest') return []
     this.#lookedAt = performance.now()
-    const isKnown = look === 'all' ? null : (jobId: string) => this.#jobs.has(jobId)
-    return readNewest((query) => this.#hub.list(query), this.#filter, { isKnown, withinMs })
+    const since = look === 'all' ? null : this.#since
+    const list = (query: ListQuery) => this.#hub.list(query)
+    const { jobs, newest } = await readNewest(list, this.#filter, { since, withinMs })
+    this.#since = newest
+    return jobs
   }
 
   #reset(): void {
@@ -241,7 +246,7 @@ export class ListFollower implements FollowedJobOwner {
     } catch (error) {
       asUnavailable(this.#hub, error)
       // The next tick looks again.
-      if (this.#look === 'none') this.#look = look
+      if (this.#look === 'none' || look === 'all') this.#look = look
     }
     if (this.#state === state) this.#tell()
   }

@@ -2,33 +2,31 @@ import { type JobSummary, summaryOf } from '../../../shared/job.ts'
 import type { JobPage, ListQuery } from '../../engine/engine.ts'
 import type { NewestFilter } from './filter.ts'
 
-/** Where some are known already, few are asked for at first. */
-const FIRST_PAGE = 4
-const GROWTH = 4
+export interface NewestJobs {
+  readonly jobs: JobSummary[]
+  /** Where to go on the next time: the `since` of what comes later. */
+  readonly newest: string | null
+}
 
 /**
- * The newest jobs that match, down to the first that is known (exclusive), at most as many as the filter wants. A call of the store looks at
- * many and returns a few where few match: it is asked again for so many ms, so that this may be fewer than there are.
- * Rejects with `Unavailable`.
+ * The newest jobs that match, of those submitted since an earlier look, at most as many as the filter wants. A call of the
+ * store looks at many and returns a few where few match: it is asked again for so many ms, so that this may be fewer
+ * than there are. Rejects with `Unavailable`.
  */
 export async function readNewest(
   list: (query: ListQuery) => Promise<JobPage>,
   { types, tags, limit }: NewestFilter,
-  { isKnown, withinMs }: { isKnown: ((jobId: string) => boolean) | null; withinMs: number },
-): Promise<JobSummary[]> {
+  { since, withinMs }: { since: string | null; withinMs: number },
+): Promise<NewestJobs> {
   const until = performance.now() + withinMs
-  const found: JobSummary[] = []
-  let size = isKnown === null ? limit : FIRST_PAGE
-  let page: string | null = null
-  do {
-    const query = { types, statuses: [], tags, limit: Math.min(size, limit - found.length), page }
-    const answer = await list(query)
-    for (const job of answer.jobs) {
-      if (isKnown?.(job.jobId)) return found
-      found.push(summaryOf(job))
-    }
-    page = answer.nextPage
-    size *= GROWTH
-  } while (page !== null && found.length < limit && performance.now() < until)
-  return found
+  const query = { types, statuses: [], tags, since }
+  const first = await list({ ...query, limit, page: null })
+  const jobs = first.jobs.map(summaryOf)
+  let page = first.nextPage
+  while (page !== null && jobs.length < limit && performance.now() < until) {
+    const more = await list({ ...query, limit: limit - jobs.length, page })
+    jobs.push(...more.jobs.map(summaryOf))
+    page = more.nextPage
+  }
+  return { jobs, newest: first.newest }
 }
