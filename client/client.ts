@@ -12,6 +12,7 @@ import { type Carrier, openCarrier } from './carrier.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
+import { type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
 import { reconnectDelayMs } from './retry.ts'
 import type { Readable } from './store.ts'
 import { Subscription } from './subscription.ts'
@@ -87,6 +88,11 @@ export interface JobcastClient {
   resume(type: string): Promise<void>
   /** Throws (code `closed`) once the client is closed. */
   watch(jobId: string, options?: WatchOptions): JobWatch
+  /**
+   * Many jobs at once: by type and tag, or by id. Where auth is on, it takes an API key as the client's credential. Throws
+   * (code `closed`) once the client is closed.
+   */
+  watchList(query?: ListQuery): ListWatch
   readonly connection: Readable<ConnectionState>
   /** Ends every watch (`finished` rejects with code `closed`) and connection. */
   close(): void
@@ -102,9 +108,13 @@ export function createClient(options: ClientOptions = {}): JobcastClient {
 class Client implements JobcastClient {
   readonly #options: ClientOptions
   readonly #http: Http
+  /** Carries lists; and all else, where no other tabs share. Idle until it is needed. */
+  readonly #own: Connection
   readonly #connection: Carrier
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #tokens: Tokens
+  readonly #lists = new Set<WatchedList>()
+  #listNumber = 0
   #closed = false
 
   constructor(options: ClientOptions) {
@@ -123,10 +133,11 @@ class Client implements JobcastClient {
     const http = this.#http
     const connect = () =>
       new Connection({ http, transports, WebSocket: options.WebSocket ?? globalThis.WebSocket })
+    this.#own = connect()
     this.#connection = openCarrier({
       share: options.share,
       isCustom: options.fetch !== undefined || options.WebSocket !== undefined,
-      connect,
+      connect: () => this.#own,
       openShared: async () => {
         const { openTab } = await import('./sharing/open.ts')
         return openTab({ http, credential, transports, connect })
@@ -215,10 +226,30 @@ class Client implements JobcastClient {
     return watch
   }
 
+  watchList(query: ListQuery = {}): ListWatch {
+    if (this.#closed) throw closed()
+    this.#listNumber += 1
+    const list = new WatchedList({
+      name: `list-${this.#listNumber}`,
+      query,
+      credential: this.#options.credential,
+      released: (released) => {
+        this.#lists.delete(released)
+        this.#own.dropList(released)
+      },
+    })
+    this.#lists.add(list)
+    this.#own.carryList(list)
+    return list
+  }
+
   close(): void {
     this.#closed = true
+    for (const list of this.#lists) list.refused(closed())
+    this.#lists.clear()
     for (const subscription of [...this.#subscriptions.values()]) subscription.refused(closed())
     this.#connection.close()
+    this.#own.close()
   }
 
   #call<T>(path: string, call: Call): Promise<T> {

@@ -4,7 +4,7 @@ import type { Http } from './http.ts'
 import { type PageEvent, PageLife } from './page-life.ts'
 import { SessionMemory } from './session-memory.ts'
 import { Store } from './store.ts'
-import type { Failure, Link, LinkOwner, Route, TransportName } from './transports/link.ts'
+import type { Failure, Link, LinkOwner, ListRoute, Route, TransportName } from './transports/link.ts'
 import { openLink, type SocketConstructor } from './transports/open.ts'
 
 export interface ConnectionState {
@@ -57,6 +57,7 @@ export class Connection implements LinkOwner {
   /** What may be used here, best first. */
   readonly #ladder: TransportName[]
   readonly #routes = new Set<Route>()
+  readonly #lists = new Set<ListRoute>()
   readonly #placed = new Map<Route, Link>()
   #state: State = { kind: 'idle' }
   #spare: Link | null = null
@@ -103,7 +104,21 @@ export class Connection implements LinkOwner {
     this.#placed.delete(route)
     if (this.#spare !== null) this.#place()
     if (this.#state.kind === 'moving') this.#arrived(route)
-    if (this.#routes.size === 0) this.#lingerTimer = setTimeout(() => this.#rest('idle'), LINGER_MS)
+    this.#lingerIfUnused()
+  }
+
+  carryList(list: ListRoute): void {
+    if (this.#state.kind === 'closed') return
+    clearTimeout(this.#lingerTimer)
+    this.#lists.add(list)
+    if (this.#state.kind === 'idle') this.#wake()
+    this.#placeLists()
+  }
+
+  dropList(list: ListRoute): void {
+    if (!this.#lists.delete(list)) return
+    this.#links().link?.lists?.drop(list)
+    this.#lingerIfUnused()
   }
 
   credentialChanged(route: Route): void {
@@ -112,6 +127,7 @@ export class Connection implements LinkOwner {
 
   close(): void {
     this.#routes.clear()
+    this.#lists.clear()
     this.#rest('closed')
   }
 
@@ -144,6 +160,8 @@ export class Connection implements LinkOwner {
     }
     if (link !== state.link) return
     if (barred === null && !failure.silent && !failure.repeated) return
+    // Further down nothing carries lists: where there is nothing else, the link goes on trying.
+    if (barred === null && link.lists !== undefined && this.#routes.size === 0) return
     if (barred === null && (this.#proven.has(link.transport) || next === undefined)) this.#outage = true
     const target = next ?? this.#ladder[0]
     if (target === undefined) this.#giveUp(barred?.error)
@@ -180,7 +198,24 @@ export class Connection implements LinkOwner {
   /** The one place that changes the state. */
   #become(state: State): void {
     this.#state = state
+    this.#placeLists()
     this.#publish()
+  }
+
+  /** The link at work carries the lists, where it can. */
+  #placeLists(): void {
+    const { link } = this.#links()
+    if (link === null) return
+    for (const list of this.#lists) {
+      list.carried(link.lists !== undefined)
+      if (link.lists?.carries(list) === false) link.lists.carry(list)
+    }
+  }
+
+  #lingerIfUnused(): void {
+    if (this.#routes.size > 0 || this.#lists.size > 0) return
+    clearTimeout(this.#lingerTimer)
+    this.#lingerTimer = setTimeout(() => this.#rest('idle'), LINGER_MS)
   }
 
   #publish(): void {
@@ -230,9 +265,12 @@ export class Connection implements LinkOwner {
     error = new JobcastError('unsupported', 'none of the transports asked for can be used here'),
   ): void {
     const routes = [...this.#routes]
+    const lists = [...this.#lists]
     this.#routes.clear()
+    this.#lists.clear()
     this.#rest('idle')
     for (const route of routes) route.refused(error)
+    for (const list of lists) list.refused(error)
   }
 
   #open(transport: TransportName, from: { n: number; delayMs: number } = { n: 0, delayMs: 0 }): Link {

@@ -39,3 +39,7 @@ export type QueuePlace = z.infer<typeof QueuePlace>
 /** A job in a list: everything but what may be large. */
 export const JobSummary = Job.omit({ payload: true, result: true })
 export type JobSummary = z.infer<typeof JobSummary>
+
+export function summaryOf({ payload: _payload, result: _result, ...rest }: Job): JobSummary {
+  return rest
+}

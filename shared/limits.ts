@@ -26,5 +26,8 @@ export const HEARTBEAT_MS = 20_000
 export const SSE_PING_MS = 15_000
 /** Subscriptions a WebSocket connection may hold. */
 export const MAX_SUBSCRIPTIONS = 256
+/** Jobs of a list that a connection watches. */
+export const MAX_LIST = 200
+export const DEFAULT_LIST = 50
 /** Largest WebSocket frame that the server reads, in bytes. */
 export const MAX_FRAME_BYTES = 16 * 1024

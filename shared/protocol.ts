@@ -1,13 +1,23 @@
 import { z } from 'zod'
 import { FRAME_ERRORS, type FrameErrorCode, UNSUBSCRIBED_CODES, type UnsubscribedCode } from './codes.ts'
 import { JobEvent, JobStatus } from './event.ts'
-import { Job, QueuePlace } from './job.ts'
+import { Job, JobSummary, QueuePlace } from './job.ts'
+import { MAX_LIST } from './limits.ts'
 
 /** The WebSocket subprotocol that the server accepts; none is required. */
 export const SUBPROTOCOL = 'jobcast.v1'
 
 const jobId = z.string().min(1)
 const token = z.string().min(1).max(4096)
+/** What the client calls a list of its own. */
+const list = z.string().min(1).max(64)
+
+const MAX_TYPES = 50
+const MAX_TAGS = 10
+
+function oneOrMany(one: z.ZodString, most: number) {
+  return z.union([one, z.array(one).max(most)])
+}
 
 /** What a client may send. Unknown fields are an error. */
 export const ClientFrame = z.discriminatedUnion('op', [
@@ -22,6 +32,25 @@ export const ClientFrame = z.discriminatedUnion('op', [
   }),
   z.strictObject({ op: z.literal('unsubscribe'), jobId }),
   z.strictObject({ op: z.literal('token'), jobId, token }),
+  z
+    .strictObject({
+      op: z.literal('watch'),
+      list,
+      /** Any of them; left out or empty: all. */
+      type: oneOrMany(z.string().min(1).max(64), MAX_TYPES).optional(),
+      /** All of them. */
+      tag: oneOrMany(z.string().min(1).max(64), MAX_TAGS).optional(),
+      /** These jobs, instead of the newest ones that match. */
+      jobIds: z.array(jobId).min(1).max(MAX_LIST).optional(),
+      limit: z.int().min(1).max(MAX_LIST).optional(),
+      /** An API key. */
+      token: token.optional(),
+    })
+    .refine(({ jobIds, type, tag, limit }) => !jobIds || (type ?? tag ?? limit) === undefined, {
+      path: ['jobIds'],
+      error: 'cannot be combined with type, tag or limit',
+    }),
+  z.strictObject({ op: z.literal('unwatch'), list }),
   z.strictObject({ op: z.literal('ping') }),
   z.strictObject({ op: z.literal('pong') }),
 ])
@@ -67,8 +96,20 @@ export const ServerFrame = z.union([
   z.object({ op: z.literal('end'), jobId, cursor: z.string(), status: JobStatus }),
   z.object({ op: z.literal('unsubscribed'), jobId, code: z.enum(unsubscribedCodes), retry: z.boolean() }),
   z.object({
+    op: z.literal('list'),
+    list,
+    reason: SnapshotReason,
+    /** Newest first, or in the order in which they were asked for. */
+    jobs: z.array(JobSummary),
+    /** Of the jobs asked for, those that there are not. */
+    missing: z.array(jobId).optional(),
+  }),
+  z.object({ op: z.literal('changes'), list, jobs: z.array(JobSummary), gone: z.array(jobId) }),
+  z.object({ op: z.literal('unwatched'), list, code: z.enum(unsubscribedCodes), retry: z.boolean() }),
+  z.object({
     op: z.literal('error'),
     jobId: jobId.optional(),
+    list: list.optional(),
     code: z.enum(frameErrors),
     message: z.string(),
     retry: z.boolean(),

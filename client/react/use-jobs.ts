@@ -10,8 +10,9 @@ export interface UseJobs extends JobsState {
 }
 
 /**
- * A live list of jobs: unfinished ones are watched, new ones found every `refreshMs` (default 3,000) while the page is
- * visible. The query is compared by value.
+ * A live list of jobs: the server tells of new ones and of status changes over a WebSocket. Where it cannot (on another
+ * transport; with `status`, `page` or `full`), new ones are found every `refreshMs` (default 3,000) while the page is
+ * visible, and unfinished ones watched. The query is compared by value.
  */
 export function useJobs(query: JobsQuery = {}, { refreshMs = 3000 }: { refreshMs?: number } = {}): UseJobs {
   const client = useClient()

@@ -3,6 +3,7 @@ import { parseCursor } from '../../shared/cursor.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { JobcastClient, JobsQuery } from '../client.ts'
 import { JobcastError } from '../errors.ts'
+import type { ListWatch } from '../list-watch.ts'
 import { Store } from '../store.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
 import { VisibleTimer } from './visible-timer.ts'
@@ -33,14 +34,20 @@ const MAX_PAGE = 200
 const MAX_FULL_PAGE = 20
 
 /**
- * A list of jobs, kept live while somebody listens: it is read again every `refreshMs` while the page is visible, which
- * finds new jobs, and unfinished ones are watched in between. Jobs that stay in the list keep their watch.
+ * A list of jobs, kept live while somebody listens. Where the server tells of the newest jobs over a WebSocket, only those
+ * that run are watched beside it, for their progress. Where it does not, for whatever reason and however long, the list
+ * is read again every `refreshMs` while the page is visible, which finds new jobs, and all unfinished ones are watched in
+ * between, as are those of further pages at all times. Jobs that stay in the list keep their watch.
  */
 export class JobsStore extends Store<JobsState> {
   readonly #client: JobcastClient
   readonly #query: JobsQuery
   readonly #timer: VisibleTimer
   readonly #watched = new Map<string, Watched>()
+  /** The newest jobs, as the server tells of them. */
+  #live: { readonly list: ListWatch; readonly leave: () => void } | null = null
+  /** Jobs have left the end of the list since it was read: the next page begins too late. */
+  #pushedOut = false
   #listed: readonly ListedJob[] = []
   #nextPage: string | null = null
   #abort: AbortController | null = null
@@ -51,7 +58,7 @@ export class JobsStore extends Store<JobsState> {
     this.#query = query
     // A refresh that takes longer than the interval is not overtaken.
     this.#timer = new VisibleTimer(refreshMs, () => {
-      if (this.#abort === null) void this.refresh()
+      if (this.#abort === null && !this.#isLive()) void this.refresh()
     })
   }
 
@@ -63,12 +70,15 @@ export class JobsStore extends Store<JobsState> {
     return this.#read({ ...this.#query, limit }, (answer) => {
       const beyond = this.#beyond(answer)
       this.#listed = [...answer.jobs, ...beyond]
-      if (beyond.length === 0) this.#nextPage = answer.nextPage
+      if (beyond.length > 0) return
+      this.#nextPage = answer.nextPage
+      this.#pushedOut = false
     })
   }
 
   /** Appends the next page, if there is one. Never rejects. */
   readonly loadMore = async (): Promise<void> => {
+    if (this.#pushedOut) await this.refresh()
     const page = this.#nextPage
     if (page === null) return
     this.set({ ...this.getSnapshot(), loading: true })
@@ -82,10 +92,14 @@ export class JobsStore extends Store<JobsState> {
   protected override activated(): void {
     this.#timer.start()
     void this.refresh()
+    this.#follow()
   }
 
   protected override deactivated(): void {
     this.#timer.stop()
+    this.#live?.leave()
+    this.#live?.list.close()
+    this.#live = null
     this.#abort?.abort()
     this.#abort = null
     for (const jobId of [...this.#watched.keys()]) this.#unwatch(jobId)
@@ -118,8 +132,60 @@ export class JobsStore extends Store<JobsState> {
     return answer.jobs.length < this.#listed.length ? older : []
   }
 
+  #follow(): void {
+    const { type, tag, limit, status, page, full } = this.#query
+    if (isFilter(status) || page !== undefined || full === true) return
+    let list: ListWatch
+    try {
+      list = this.#client.watchList({
+        ...(isFilter(type) && { type }),
+        ...(isFilter(tag) && { tag }),
+        ...(limit !== undefined && { limit }),
+      })
+    } catch {
+      // The client is closed, which reading the list tells as well.
+      return
+    }
+    const leave = list.subscribe(() => this.#followed())
+    this.#live = { list, leave }
+    this.#followed()
+  }
+
+  #isLive(): boolean {
+    return this.#live?.list.getSnapshot().phase === 'live'
+  }
+
+  /** Takes over what the server tells of the newest jobs; those of further pages stay behind them. */
+  #followed(): void {
+    const live = this.#live?.list.getSnapshot()
+    const isUntold = live?.phase === 'refused' || live?.phase === 'unsupported'
+    if (isUntold && live.error?.code !== 'closed') this.#watchUnfinished()
+    // An interruption is mostly over before the list is read again, and what is unfinished watched with it.
+    if (live?.phase !== 'live') return
+    const known = new Set(live.jobs.map(({ jobId }) => jobId))
+    const last = live.jobs.at(-1)
+    const isFull = live.jobs.length >= (this.#query.limit ?? PAGE)
+    const older = this.#listed.filter(
+      ({ jobId, createdAt }) => !known.has(jobId) && last !== undefined && createdAt <= last.createdAt,
+    )
+    // While only the first page is shown, what newer jobs push out of it leaves.
+    const beyond = isFull && this.#listed.length > live.jobs.length ? older : []
+    if (isFull && older.length > beyond.length) this.#pushedOut = true
+    this.#listed = [...live.jobs, ...beyond]
+    this.#watchUnfinished()
+    this.#show({ loading: false, error: null })
+  }
+
   #watchUnfinished(): void {
-    const unfinished = this.#listed.filter(({ status }) => !isTerminal(status)).slice(0, WATCHED)
+    const live = this.#live?.list.getSnapshot()
+    // The server is about to tell.
+    if (live?.phase === 'connecting') return
+    const told = live?.phase === 'live' ? live.jobs : []
+    const isTold = new Set(told.map(({ jobId }) => jobId))
+    const unfinished = this.#listed
+      // Of those that run the server does not tell the progress.
+      .filter(({ jobId, status }) => (isTold.has(jobId) ? status === 'processing' : !isTerminal(status)))
+      .slice(0, WATCHED)
     const wanted = new Set(unfinished.map(({ jobId }) => jobId))
     for (const jobId of [...this.#watched.keys()]) if (!wanted.has(jobId)) this.#unwatch(jobId)
     for (const listed of unfinished) {
@@ -154,8 +220,14 @@ export class JobsStore extends Store<JobsState> {
       const watched = this.#watched.get(listed.jobId)
       return watched === undefined ? listed : current(listed, watched.watch.getSnapshot())
     })
-    this.set({ jobs, loading, error, nextPage: this.#nextPage, hasMore: this.#nextPage !== null })
+    const hasMore = this.#nextPage !== null || this.#pushedOut
+    this.set({ jobs, loading, error, nextPage: this.#nextPage, hasMore })
   }
+}
+
+/** An empty filter is none, as in a form. */
+function isFilter(filter: string | readonly string[] | undefined): filter is string | readonly string[] {
+  return filter !== undefined && filter.length > 0
 }
 
 /** Whichever is newer; a watch that is cut off may know less than the list. */

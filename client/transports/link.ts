@@ -1,6 +1,6 @@
 import type { JobEvent } from '../../shared/event.ts'
-import type { QueuePlace } from '../../shared/job.ts'
-import type { Replay } from '../../shared/protocol.ts'
+import type { JobSummary, QueuePlace } from '../../shared/job.ts'
+import type { ClientFrame, Replay } from '../../shared/protocol.ts'
 import type { JobcastError } from '../errors.ts'
 
 export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'polling'
@@ -42,6 +42,35 @@ export interface Route {
   renew(): Promise<boolean>
 }
 
+/** Which jobs a list has, as the frame says it. */
+export type ListFilter = Pick<Extract<ClientFrame, { op: 'watch' }>, 'type' | 'tag' | 'jobIds' | 'limit'>
+
+/** A list, as whatever carries it sees it. */
+export interface ListRoute {
+  /** Unique on a client. */
+  readonly name: string
+  readonly filter: ListFilter
+  /** API key. */
+  readonly credential: string | undefined
+
+  /** The whole list; replaces what was known of it. */
+  listed(jobs: readonly JobSummary[], missing: readonly string[]): void
+  changed(jobs: readonly JobSummary[], gone: readonly string[]): void
+  /** Nothing will ever come. */
+  refused(error: JobcastError): void
+  /** The link broke, or the server is busy; it is being mended. */
+  interrupted(): void
+  /** Whether the link at work can carry lists. */
+  carried(isSupported: boolean): void
+}
+
+export interface ListCarrier {
+  readonly size: number
+  carry(list: ListRoute): void
+  carries(list: ListRoute): boolean
+  drop(list: ListRoute): void
+}
+
 /** How an attempt to carry failed. */
 export interface Failure {
   /** It opened and said nothing, or never opened within its time. */
@@ -75,6 +104,8 @@ export interface Link {
   readonly phase: 'connecting' | 'open' | 'waiting'
   /** How many routes it can carry beside each other. */
   readonly capacity: number
+  /** Only a WebSocket carries lists. */
+  readonly lists?: ListCarrier
   /** Carries the route from its cursor on; one that it carries already, afresh. */
   carry(route: Route): void
   carries(route: Route): boolean

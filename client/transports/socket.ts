@@ -6,6 +6,7 @@ import { Attempts, reconnectDelayMs } from '../retry.ts'
 import { startTimeout, type Timer } from '../timeout.ts'
 import type { Link, LinkOptions, Route } from './link.ts'
 import { discard, readFrame, type SocketConstructor, type SocketLike } from './socket-like.ts'
+import { SocketLists } from './socket-lists.ts'
 
 export interface SocketOptions extends LinkOptions {
   readonly WebSocket: SocketConstructor
@@ -24,7 +25,11 @@ type State =
     }
   | { readonly kind: 'closed' }
 
-type JobFrame = Exclude<ServerFrame, { op: 'hello' | 'drain' | 'ping' | 'pong' }>
+type ListFrame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
+type JobFrame = Exclude<
+  ServerFrame,
+  { op: 'hello' | 'drain' | 'ping' | 'pong' | 'list' | 'changes' | 'unwatched' }
+> & { readonly jobId: string }
 
 /** `asked`: the answer to `subscribe` is awaited, and what still comes of before is not wanted. */
 type Carriage = {
@@ -56,6 +61,7 @@ const BLAMELESS: readonly number[] = [
  */
 export class SocketLink implements Link {
   readonly transport = 'websocket'
+  readonly lists: SocketLists
   readonly #options: SocketOptions
   readonly #attempts: Attempts
   readonly #carriages = new Map<string, Carriage>()
@@ -73,6 +79,7 @@ export class SocketLink implements Link {
   constructor(options: SocketOptions) {
     this.#options = options
     this.#attempts = new Attempts(options.random, options.n)
+    this.lists = new SocketLists((frame) => this.#send(frame), options.random)
     this.#state = { kind: 'waiting', timer: setTimeout(() => this.#connect(), options.delayMs) }
     if (options.delayMs === 0) this.#connect()
   }
@@ -82,7 +89,7 @@ export class SocketLink implements Link {
   }
 
   get capacity(): number {
-    return this.#capacity
+    return Math.max(1, this.#capacity - this.lists.size)
   }
 
   carry(route: Route): void {
@@ -129,6 +136,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'closed' })
     for (const carriage of this.#carriages.values()) this.#rouse(carriage)
     this.#carriages.clear()
+    this.lists.close()
     if (state.kind !== 'waiting') discard(state.socket)
   }
 
@@ -202,6 +210,7 @@ export class SocketLink implements Link {
       carriage.phase = 'pending'
       this.#options.owner.interrupted(this, carriage.route)
     }
+    this.lists.interrupted()
   }
 
   #hear(socket: SocketLike, data: string): void {
@@ -225,7 +234,11 @@ export class SocketLink implements Link {
         break
       }
       default: {
-        const carriage = frame.jobId === undefined ? undefined : this.#carriages.get(frame.jobId)
+        if (!isOfJob(frame)) {
+          this.lists.hear(frame)
+          break
+        }
+        const carriage = this.#carriages.get(frame.jobId)
         if (carriage !== undefined) this.#tell(carriage, frame)
       }
     }
@@ -239,6 +252,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'open', socket, silenceMs, timer: this.#listenIn(silenceMs), doubtedAt: 0 })
     this.#options.owner.worked(this)
     for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
+    this.lists.opened()
   }
 
   #listenIn(ms: number): Timer {
@@ -361,4 +375,8 @@ export class SocketLink implements Link {
   #send(frame: ClientFrame): void {
     if (this.#state.kind === 'open') this.#state.socket.send(JSON.stringify(frame))
   }
+}
+
+function isOfJob(frame: JobFrame | ListFrame): frame is JobFrame {
+  return 'jobId' in frame && frame.jobId !== undefined
 }

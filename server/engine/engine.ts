@@ -39,7 +39,7 @@ export interface Engine {
   submit(request: SubmitRequest): Promise<SubmitReceipt>
   /** Null for what is unknown, expired, or not shaped like a job id at all. */
   get(jobId: string): Promise<Job | null>
-  /** Newest first. Throws `BadPage` for a `page` that no list returned. */
+  /** Newest first. Throws `BadPage` for a `page` or `since` that no list returned. */
   list(query: ListQuery): Promise<JobPage>
 
   /**
@@ -145,12 +145,16 @@ export interface ListQuery {
   readonly tags: readonly string[]
   readonly limit: number
   readonly page: string | null
+  /** The `newest` of an earlier list: only what was submitted after it. */
+  readonly since?: string | null
 }
 
 /** A page may hold fewer than `limit` jobs and still not be the last one. */
 export interface JobPage {
   readonly jobs: Job[]
   readonly nextPage: string | null
+  /** Names the job that was submitted last, whether it matches or not; null where there is none. */
+  readonly newest: string | null
 }
 
 export interface ClaimRequest {
@@ -288,6 +292,20 @@ export interface Feed {
   places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers>
   /** Calls back when messages may have been lost or history changed: everything watched must be read again. */
   onReset(listener: () => void): Unsubscribe
+  /** As `Engine.list`. */
+  list(query: ListQuery): Promise<JobPage>
+  /**
+   * Calls back soon after jobs were stored from when the promise resolves on, once for those of a call or of several, and
+   * possibly not at all: whoever keeps a list looks at it from time to time. Rejects with `Unavailable`.
+   */
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe>
+}
+
+/** What jobs that were stored have among them; which of them has what is not told. */
+export interface Submitted {
+  readonly types: readonly string[]
+  /** Null: too many to tell. */
+  readonly tags: readonly string[] | null
 }
 
 export type FeedMessage =

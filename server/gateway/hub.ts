@@ -1,4 +1,14 @@
-import type { Feed, Position, Presence, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import type {
+  Feed,
+  JobPage,
+  ListQuery,
+  Position,
+  Presence,
+  ReadRequest,
+  ReadResult,
+  Submitted,
+  Unsubscribe,
+} from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import { Paces } from './paces.ts'
@@ -159,6 +169,21 @@ export class Hub implements Source {
 
   follow(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe {
     return this.places.follow(jobId, type, onStanding)
+  }
+
+  /** As `Feed.list`. Rejects with `Unavailable`. */
+  list(query: ListQuery): Promise<JobPage> {
+    return this.#feed.list(query)
+  }
+
+  /** As `Feed.onSubmitted`. Rejects with `Unavailable`. */
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
+    return this.#feed.onSubmitted(listener)
+  }
+
+  /** As `Feed.onReset`. */
+  onReset(listener: () => void): Unsubscribe {
+    return this.#feed.onReset(listener)
   }
 
   noteGap(jobId: string): void {

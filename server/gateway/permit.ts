@@ -1,4 +1,4 @@
-import { type Auth, type Caller, mayOnJob } from '../auth/auth.ts'
+import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 
 /** Whether a job may be watched, and until when: ms since the epoch, null for good. */
 export type Permit =
@@ -23,6 +23,19 @@ export async function permitWatching(
   if (expiresAt !== null && expiresAt <= Date.now()) return { ok: false, code: 'unauthorized' }
   const permission = mayOnJob(caller, 'read', jobId)
   return permission === 'allowed' ? { ok: true, expiresAt } : { ok: false, code: permission }
+}
+
+/** Judges a list of jobs, in the same way: it takes an API key, which does not expire. */
+export async function permitListing(
+  auth: Auth,
+  token: string | undefined,
+  opener: Caller | null,
+): Promise<Permit> {
+  if (!auth.enabled) return { ok: true, expiresAt: null }
+  const caller = token === undefined ? opener : await callerOf(auth, token)
+  if (caller === null) return { ok: false, code: 'unauthorized' }
+  const permission = mayOnStore(caller, 'read')
+  return permission === 'allowed' ? { ok: true, expiresAt: null } : { ok: false, code: permission }
 }
 
 async function callerOf(auth: Auth, token: string): Promise<Caller | null> {

@@ -63,6 +63,8 @@ export interface SessionRequest {
   readonly history: boolean
   /** The reader wants to know where the job stands while it is queued. */
   readonly places: boolean
+  /** Goes on after a terminal status, until the job is gone: it may be retried by hand. */
+  readonly pastTerminal?: boolean
 }
 
 /** Messages kept while a read is under way; with more, it is simpler to read once more. */
@@ -209,7 +211,7 @@ export class Session implements Watcher {
     this.#sink.event(event)
     if (status === undefined) return
     if (status === 'queued') this.#joinLine(null)
-    if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(at.epoch, event.seq), status })
+    this.#endIfTerminal(status, at)
   }
 
   /** Tells the reader where the job stands, from the start. */
@@ -257,7 +259,12 @@ export class Session implements Watcher {
     if (at === null || result.mode === 'snapshot') this.#sink.replay(result)
     else if (result.events.length > 0) this.#sink.caughtUp(result.events)
     if (status === 'queued') this.#joinLine(result.job?.type ?? null)
-    if (isTerminal(status)) this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
+    this.#endIfTerminal(status, { epoch, seq })
+  }
+
+  #endIfTerminal(status: JobStatus, { epoch, seq }: Mark): void {
+    if (!isTerminal(status) || this.#request.pastTerminal) return
+    this.#end({ kind: 'end', cursor: formatCursor(epoch, seq), status })
   }
 
   #release(buffer: readonly FeedMessage[]): void {

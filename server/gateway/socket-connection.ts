@@ -7,8 +7,12 @@ import type { Auth, Caller } from '../auth/auth.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { encodeFrame, errorFrame, parseFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
+import { filterOf } from './lists/filter.ts'
+import { listErrorFrame } from './lists/list-frames.ts'
+import { ListSubscription } from './lists/list-subscription.ts'
+import type { Lists } from './lists/lists.ts'
 import { Outbox } from './outbox.ts'
-import { permitWatching } from './permit.ts'
+import { permitListing, permitWatching } from './permit.ts'
 import { SocketPipe } from './socket-pipe.ts'
 import { Subscription } from './subscription.ts'
 
@@ -29,6 +33,7 @@ export interface ConnectionOptions {
   /** Under the WebSocket; it knows what was written and not yet taken. */
   readonly socket: Socket
   readonly hub: Hub
+  readonly lists: Lists
   readonly auth: Auth
   /** Who opened the connection, where the upgrade said so. */
   readonly opener: Caller | null
@@ -53,6 +58,8 @@ const CLOSE_PROTOCOL_ERROR = 1002
 const PING = encodeFrame({ op: 'ping' })
 const PONG = encodeFrame({ op: 'pong' })
 
+const TOO_MANY = `a connection may watch ${MAX_SUBSCRIPTIONS} jobs and lists`
+
 type Subscribe = Omit<Extract<ClientFrame, { op: 'subscribe' }>, 'op'>
 
 type State =
@@ -70,6 +77,7 @@ type State =
 export class Connection {
   readonly #ws: WebSocket
   readonly #hub: Hub
+  readonly #lists: Lists
   readonly #auth: Auth
   readonly #opener: Caller | null
   readonly #times: SocketTimes
@@ -79,6 +87,7 @@ export class Connection {
   /** Made at its first frame: most connections only listen. */
   #budget: FrameBudget | null = null
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #watchedLists = new Map<string, ListSubscription>()
   #state: State = { is: 'open' }
   /** What this side closed it with; the peer's answer may say otherwise, or never come. */
   #closeCode: number | null = null
@@ -89,6 +98,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#ws = options.ws
     this.#hub = options.hub
+    this.#lists = options.lists
     this.#auth = options.auth
     this.#opener = options.opener
     this.#times = options.times
@@ -109,9 +119,8 @@ export class Connection {
 
   subscribe({ jobId, after = '', history = false, token }: Subscribe): void {
     const known = this.#subscriptions.get(jobId)
-    if (known === undefined && this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
-      const message = `a connection may watch ${MAX_SUBSCRIPTIONS} jobs`
-      this.#outbox.frame(errorFrame('too_many_subscriptions', message, jobId))
+    if (known === undefined && this.#isFull()) {
+      this.#outbox.frame(errorFrame('too_many_subscriptions', TOO_MANY, jobId))
       return
     }
     const subscription = known ?? this.#subscriptionOf(jobId)
@@ -203,6 +212,12 @@ export class Connection {
       case 'token':
         this.#subscriptionOf(frame.jobId).renew(() => this.#permit(frame.jobId, frame.token))
         break
+      case 'watch':
+        this.#watch(frame)
+        break
+      case 'unwatch':
+        this.#listOf(frame.list).unwatch()
+        break
       case 'ping':
         this.#outbox.frame(PONG)
         break
@@ -222,6 +237,34 @@ export class Connection {
     })
     this.#subscriptions.set(jobId, subscription)
     return subscription
+  }
+
+  #watch(frame: Extract<ClientFrame, { op: 'watch' }>): void {
+    const { list, token } = frame
+    if (!this.#watchedLists.has(list) && this.#isFull()) {
+      this.#outbox.frame(listErrorFrame(list, 'too_many_subscriptions', TOO_MANY))
+      return
+    }
+    const permit = () => permitListing(this.#auth, token, this.#opener)
+    this.#listOf(list).watch(filterOf(frame), permit)
+  }
+
+  #listOf(list: string): ListSubscription {
+    const known = this.#watchedLists.get(list)
+    if (known !== undefined) return known
+    const subscription = new ListSubscription({
+      list,
+      lists: this.#lists,
+      hub: this.#hub,
+      outbox: this.#outbox,
+      onIdle: () => this.#watchedLists.delete(list),
+    })
+    this.#watchedLists.set(list, subscription)
+    return subscription
+  }
+
+  #isFull(): boolean {
+    return this.#subscriptions.size + this.#watchedLists.size >= MAX_SUBSCRIPTIONS
   }
 
   #permit(jobId: string, token: string | undefined) {
@@ -246,6 +289,7 @@ export class Connection {
 
   #isWatching(): boolean {
     for (const subscription of this.#subscriptions.values()) if (subscription.isLive) return true
+    for (const list of this.#watchedLists.values()) if (list.isLive) return true
     return false
   }
 
@@ -278,6 +322,8 @@ export class Connection {
     this.#state = next
     for (const subscription of this.#subscriptions.values()) subscription.dispose()
     this.#subscriptions.clear()
+    for (const list of this.#watchedLists.values()) list.dispose()
+    this.#watchedLists.clear()
     this.#outbox.close()
   }
 }

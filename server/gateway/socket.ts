@@ -10,6 +10,8 @@ import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
 import { encodeFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
+import type { ListTimes } from './lists/list-follower.ts'
+import { Lists } from './lists/lists.ts'
 import { STALL_MS } from './outbox.ts'
 import { Connection, type SocketTimes } from './socket-connection.ts'
 import { answerRefusal, type FirstSubscription, judgeUpgrade, type UpgradeRules } from './upgrade.ts'
@@ -27,6 +29,7 @@ export interface SocketOptions {
   /** Over how many ms a drain closes the connections. */
   readonly drainSpreadMs?: number
   readonly times?: Partial<SocketTimes>
+  readonly listTimes?: Partial<ListTimes>
 }
 
 const MAX_CONNECTIONS = 20_000
@@ -48,6 +51,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     maxSubscriptions: MAX_SUBSCRIPTIONS,
     maxFrameBytes: MAX_FRAME_BYTES,
   })
+  const lists = new Lists(hub, options.listTimes)
   const connections = new Set<Connection>()
   const maxConnections = options.maxConnections ?? MAX_CONNECTIONS
   let draining = false
@@ -105,7 +109,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
   }
 
   function open(ws: WebSocket, socket: Socket, opener: Caller | null, first: FirstSubscription | null): void {
-    const connection = new Connection({ ws, socket, hub, auth, opener, times, hello, onClosed })
+    const connection = new Connection({ ws, socket, hub, lists, auth, opener, times, hello, onClosed })
     connections.add(connection)
     if (first !== null) connection.subscribe(first)
     if (rules.isDraining()) connection.drain(0)

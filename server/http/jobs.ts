@@ -1,6 +1,7 @@
 import type { ProblemCode } from '../../shared/codes.ts'
 import { formatCursor } from '../../shared/cursor.ts'
-import type { Job, JobSummary } from '../../shared/job.ts'
+import { summaryOf } from '../../shared/job.ts'
+import { DEFAULT_LIST } from '../../shared/limits.ts'
 import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
@@ -19,7 +20,6 @@ interface JobDeps {
 
 /** How long a page is filled, in ms. */
 const FILL_MS = 200
-const DEFAULT_LIMIT = 50
 
 /** What a token is where none is asked for: any text will do, so that callers need not care. */
 const NO_TOKEN_NEEDED = 'not-required'
@@ -36,10 +36,10 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
           types: query.type ?? [],
           statuses: query.status ?? [],
           tags: query.tag ?? [],
-          limit: query.limit ?? (query.full ? FULL_LIMIT : DEFAULT_LIMIT),
+          limit: query.limit ?? (query.full ? FULL_LIMIT : DEFAULT_LIST),
           page: query.page || null,
         })
-        return json(200, { jobs: query.full ? jobs : jobs.map(summary), nextPage })
+        return json(200, { jobs: query.full ? jobs : jobs.map(summaryOf), nextPage })
       },
     }),
     route({
@@ -138,13 +138,9 @@ async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
   while (page.nextPage !== null && page.jobs.length < query.limit && performance.now() < until) {
     const limit = query.limit - page.jobs.length
     const more = await engine.list({ ...query, limit, page: page.nextPage })
-    page = { jobs: [...page.jobs, ...more.jobs], nextPage: more.nextPage }
+    page = { ...more, jobs: [...page.jobs, ...more.jobs] }
   }
   return page
-}
-
-function summary({ payload: _payload, result: _result, ...rest }: Job): JobSummary {
-  return rest
 }
 
 const REFUSALS = {

@@ -13,6 +13,7 @@ import { reportCases } from './cases/report.ts'
 import { retryCases } from './cases/retry.ts'
 import { settleCases } from './cases/settle.ts'
 import { submitCases } from './cases/submit.ts'
+import { submittedCases } from './cases/submitted.ts'
 import { upkeepCases } from './cases/upkeep.ts'
 import { waitCases } from './cases/wait.ts'
 import { watchCases } from './cases/watch.ts'
@@ -37,6 +38,7 @@ export function describeEngine(name: string, open: Open): void {
     feedCases(it)
     placeCases(it)
     watchCases(it)
+    submittedCases(it)
     dataCases(it)
     registryCases(it)
 

@@ -1,5 +1,15 @@
-import type { Feed, FeedMessage, PlaceQuestion, ReadRequest, ReadResult } from '../../server/engine/engine.ts'
+import type {
+  Feed,
+  FeedMessage,
+  JobPage,
+  ListQuery,
+  PlaceQuestion,
+  ReadRequest,
+  ReadResult,
+  Submitted,
+} from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
+import { formatCursor, parseCursor } from '../../shared/cursor.ts'
 
 /**
  * The feed of a real engine, with faults put between it and the gateway: messages dropped, repeated and delayed, a
@@ -14,7 +24,11 @@ export class FaultyFeed implements Feed {
   gate: Promise<void> = Promise.resolve()
   /** Each answer of a read, once made, waits for this. */
   answerGate: Promise<void> = Promise.resolve()
+  /** What is told of submissions is lost. */
+  deaf = false
   watching = 0
+  /** Calls of `list`. */
+  lists = 0
   readonly reads: ReadRequest[] = []
   /** Calls of `places`. */
   readonly placeQuestions: (readonly PlaceQuestion[])[] = []
@@ -86,6 +100,24 @@ export class FaultyFeed implements Feed {
     this.placeQuestions.push(jobs)
     this.#check()
     return this.#inner.places(jobs)
+  }
+
+  async list(query: ListQuery): Promise<JobPage> {
+    this.lists++
+    this.#check()
+    const page = await this.#inner.list(query)
+    const jobs = page.jobs.map((job) => ({
+      ...job,
+      cursor: formatCursor(this.epoch, parseCursor(job.cursor).seq),
+    }))
+    return { ...page, jobs }
+  }
+
+  async onSubmitted(listener: (submitted: Submitted) => void) {
+    this.#check()
+    return this.#inner.onSubmitted((submitted) => {
+      if (!this.deaf) listener(submitted)
+    })
   }
 
   onReset(listener: () => void) {

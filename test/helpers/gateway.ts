@@ -47,7 +47,12 @@ export interface Gateway {
   readonly sockets: { drain(): void; stop(): Promise<void> }
   /** What was emitted so far under a name. */
   seen<Name extends keyof ServerEvents>(name: Name): ServerEvents[Name][0][]
-  submit(options?: { type?: string; payload?: Json; retainMs?: number }): Promise<string>
+  submit(options?: {
+    type?: string
+    payload?: Json
+    retainMs?: number
+    tags?: readonly string[]
+  }): Promise<string>
   /** Claims the job's run; it must be the only one queued of its type. */
   claim(type?: string): Promise<Run>
   /** Submits a job of a type of its own and claims it. */
@@ -126,14 +131,16 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     type = 'work',
     payload = null,
     retainMs = DEFAULT_OPTIONS.retainMs,
+    tags = [],
   }: {
     type?: string
     payload?: Json
     retainMs?: number
+    tags?: readonly string[]
   } = {}) {
     const policy = { ...DEFAULT_OPTIONS, retainMs }
     const receipt = await engine.submit({
-      jobs: [{ type, payload, policy, tags: [], when: { delayMs: 0 } }],
+      jobs: [{ type, payload, policy, tags, when: { delayMs: 0 } }],
     })
     const jobId = receipt.jobs[0]?.jobId
     if (jobId === undefined) throw new Error('no job was stored')
@@ -216,6 +223,7 @@ function record(events: Events) {
 export type Frame = ServerFrame
 /** How long a frame may take, on a machine that is busy. */
 const FRAME_MS = 30_000
+type ListedJob = FrameOf<'changes'>['jobs'][number]
 type FrameOf<Op extends Frame['op']> = Extract<Frame, { op: Op }>
 
 /** A WebSocket client that checks every frame against the protocol and remembers it. */
@@ -267,6 +275,26 @@ export class TestSocket {
 
   send(frame: unknown): void {
     this.ws.send(JSON.stringify(frame))
+  }
+
+  /** Watches a list called `all`, unless it is called otherwise. */
+  async watch(rest: Record<string, unknown> = {}): Promise<FrameOf<'list'>> {
+    const before = this.all('list').length
+    this.send({ op: 'watch', list: 'all', ...rest })
+    return this.next('list', before + 1)
+  }
+
+  /** The list as this client has it: the last `list` frame of that name, and every change since. */
+  listed(name = 'all'): ListedJob[] {
+    const frames = this.frames.filter((frame) => 'list' in frame && frame.list === name)
+    const jobs = new Map<string, ListedJob>()
+    for (const frame of frames) {
+      if (frame.op === 'list') jobs.clear()
+      if (frame.op === 'list' || frame.op === 'changes')
+        for (const job of frame.jobs) jobs.set(job.jobId, job)
+      if (frame.op === 'changes') for (const jobId of frame.gone) jobs.delete(jobId)
+    }
+    return [...jobs.values()].sort((one, other) => (one.jobId < other.jobId ? 1 : -1))
   }
 
   async subscribe(jobId: string, rest: Record<string, unknown> = {}): Promise<FrameOf<'subscribed'>> {

@@ -216,7 +216,93 @@ describe('a list of jobs', () => {
   const page = (jobs: ReturnType<typeof aJob>[], nextPage: string | null = null) =>
     network.request().json({ jobs, nextPage })
   const ids = (store: JobsStore) => store.getSnapshot().jobs.map(({ jobId }) => jobId)
-  const subscriptions = () => frames().filter(({ op }) => op !== 'pong')
+  const subscriptions = () => frames().filter(({ op }) => op === 'subscribe' || op === 'unsubscribe')
+  /** A server from before there were lists greets, and does not know the first frame. */
+  const olderServerAnswers = () => {
+    network.socket().hello()
+    network.socket().says({ op: 'error', code: 'bad_frame', message: 'op: Invalid input', retry: false })
+  }
+  const tells = (op: 'list' | 'changes', rest: Record<string, unknown>) => {
+    const asked = frames().findLast((frame) => frame.op === 'watch')
+    network.socket().says({ op, list: asked?.list, ...rest })
+  }
+  const summary = (changes: Parameters<typeof aJob>[0]) => {
+    const { payload: _payload, result: _result, ...rest } = aJob(changes)
+    return rest
+  }
+
+  it('is told by the server, and reads nothing again', async () => {
+    const store = new JobsStore(client, { type: 'countdown', limit: 2 }, 3000)
+    const leave = store.subscribe(nothing)
+    const before = network.requests.length
+    page([aJob({ jobId: 'a', status: 'queued' })])
+    await pass(0)
+    network.socket().hello()
+    expect(frames()).toEqual([{ op: 'watch', list: 'list-1', type: ['countdown'], limit: 2 }])
+    const at = (ms: number) => new Date(ms).toISOString()
+    const [a, b, c] = ['a', 'b', 'c'].map((jobId, n) =>
+      summary({ jobId, status: 'queued', createdAt: at(1000 * n) }),
+    )
+    tells('list', { reason: 'new', jobs: [a] })
+    tells('changes', { jobs: [b], gone: [] })
+    expect(ids(store)).toEqual(['b', 'a'])
+    tells('changes', { jobs: [{ ...b, status: 'processing', cursor: 'e1.3' }], gone: [] })
+    expect(store.getSnapshot().jobs[0]?.status).toBe('processing')
+    expect(subscriptions()).toEqual([{ op: 'subscribe', jobId: 'b' }])
+    tells('changes', { jobs: [c], gone: ['a'] })
+    expect(ids(store)).toEqual(['c', 'b'])
+    await pass(10_000)
+    expect(network.requests).toHaveLength(before)
+    // What was pushed out is on the page after this one.
+    expect(store.getSnapshot().hasMore).toBe(true)
+    leave()
+    expect(frames().filter(({ op }) => op === 'unwatch')).toHaveLength(1)
+  })
+
+  it('is read again while the socket is away, and is told again once it is back', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([])
+    await pass(0)
+    network.socket().hello()
+    tells('list', { reason: 'new', jobs: [] })
+    const before = network.requests.length
+    await pass(4000)
+    expect(network.requests).toHaveLength(before)
+    network.socket().ends()
+    await pass(3000)
+    expect(network.requests).toHaveLength(before + 1)
+    page([aJob({ jobId: 'a', status: 'completed' })])
+    await pass(1000)
+    expect(ids(store)).toEqual(['a'])
+    network.socket().hello()
+    tells('list', { reason: 'new', jobs: [] })
+    expect(ids(store)).toEqual([])
+    leave()
+  })
+
+  it('stands still when the client is closed', async () => {
+    const store = new JobsStore(client, {}, 3000)
+    const leave = store.subscribe(nothing)
+    page([aJob({ jobId: 'a', status: 'queued' })])
+    await pass(0)
+    network.socket().hello()
+    tells('list', { reason: 'new', jobs: [summary({ jobId: 'a', status: 'queued' })] })
+    client.close()
+    expect(ids(store)).toEqual(['a'])
+    expect(subscriptions()).toEqual([])
+    leave()
+  })
+
+  it('cannot be told by status: it is read again', async () => {
+    const store = new JobsStore(client, { status: 'failed' }, 3000)
+    const leave = store.subscribe(nothing)
+    page([])
+    await pass(3000)
+    expect(network.requests).toHaveLength(2)
+    expect(network.sockets).toHaveLength(0)
+    leave()
+  })
 
   it('watches what is unfinished, and keeps the watches of what stays', async () => {
     const store = new JobsStore(client, { limit: 10 }, 3000)
@@ -225,7 +311,7 @@ describe('a list of jobs', () => {
     page([aJob({ jobId: 'b' }), aJob({ jobId: 'a', status: 'completed' })])
     await pass(0)
     expect(store.getSnapshot()).toMatchObject({ loading: false, error: null, hasMore: false })
-    network.socket().hello()
+    olderServerAnswers()
     expect(subscriptions()).toEqual([{ op: 'subscribe', jobId: 'b' }])
     answersSubscription('b')
     network.socket().says({ op: 'event', jobId: 'b', prev: 2, ...aLog(3) })
@@ -265,7 +351,7 @@ describe('a list of jobs', () => {
     const leave = store.subscribe(nothing)
     page([aJob()])
     await pass(0)
-    network.socket().hello()
+    olderServerAnswers()
     answersSubscription('j1', { status: 'failed', cursor: 'e1.4' })
     network.socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.4', status: 'failed' })
     expect(store.getSnapshot().jobs[0]?.status).toBe('failed')

@@ -29,7 +29,6 @@ import { Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { RedisFeed } from './feed.ts'
 import { Keyspace } from './keys.ts'
-import { listJobs } from './listing.ts'
 import { Pools } from './pools.ts'
 import { Registry } from './registry.ts'
 import { list, text, whole, word } from './reply.ts'
@@ -129,6 +128,7 @@ class RedisEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#waiting.endAll()
+    this.feed.stop()
     this.#connection.close()
     this.#channels.close()
   }
@@ -150,7 +150,7 @@ class RedisEngine implements Engine {
   }
 
   list(query: ListQuery): Promise<JobPage> {
-    return listJobs(this.#commands, this.#keys, query)
+    return this.feed.list(query)
   }
 
   async claim(request: ClaimRequest): Promise<Claim[]> {

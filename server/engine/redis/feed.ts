@@ -3,11 +3,14 @@ import { JOB_STATUSES } from '../../../shared/status.ts'
 import type {
   Feed,
   FeedMessage,
+  JobPage,
+  ListQuery,
   PlaceAnswers,
   PlaceQuestion,
   Position,
   ReadRequest,
   ReadResult,
+  Submitted,
   Unsubscribe,
 } from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
@@ -18,9 +21,11 @@ import { decodeMessage, JobRow } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { jobChannel, type Keyspace } from './keys.ts'
+import { listJobs } from './listing.ts'
 import { readPlaces } from './places.ts'
 import { list, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
+import { Submissions } from './submissions.ts'
 
 const MOST_READS = 200
 const MOST_POSITIONS = 500
@@ -37,6 +42,7 @@ export class RedisFeed implements Feed {
   readonly #keys: Keyspace
   readonly #epoch: () => string
   readonly #reads: Batcher<ReadRequest, Read | 'missing'>
+  readonly #submissions: Submissions
   readonly #resetListeners = new Set<() => void>()
 
   constructor(commands: Commands, channels: Channels, keys: Keyspace, epoch: () => string) {
@@ -44,6 +50,7 @@ export class RedisFeed implements Feed {
     this.#channels = channels
     this.#keys = keys
     this.#epoch = epoch
+    this.#submissions = new Submissions(commands, channels, keys.all)
     this.#reads = new Batcher({
       send: (requests, deadlineMs) => this.#readAll(requests, deadlineMs),
       weigh: () => 1,
@@ -78,6 +85,14 @@ export class RedisFeed implements Feed {
     return readPlaces(this.#commands, this.#keys.home, jobs)
   }
 
+  list(query: ListQuery): Promise<JobPage> {
+    return listJobs(this.#commands, this.#keys, query)
+  }
+
+  onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
+    return this.#submissions.listen(listener)
+  }
+
   onReset(listener: () => void): Unsubscribe {
     // A function of its own, so that the same listener may be given twice.
     const entry = () => listener()
@@ -86,7 +101,12 @@ export class RedisFeed implements Feed {
   }
 
   reset(): void {
+    this.#submissions.renew()
     for (const listener of [...this.#resetListeners]) listener()
+  }
+
+  stop(): void {
+    this.#submissions.stop()
   }
 
   async get(jobId: string): Promise<Job | null> {

@@ -18,11 +18,12 @@
  * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what (lua/lib/pools.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
+ * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `presences` | hash: process -> until when, and what it says of itself |
  * | `secret:<name>` | string |
  *
- * and publish on the channels `watch:<id>` (a job's events) and `worker:<worker>` (wake-ups, jobs handed
- * over and cancel requests).
+ * and publish on the channels `watch:<id>` (a job's events), `worker:<worker>` (wake-ups, jobs handed
+ * over and cancel requests) and `submitted` (types and tags of new jobs).
  */
 export interface Partition {
   /** What all of its keys and channels begin with: `{jobcast:0}:`. */
@@ -64,6 +65,10 @@ export class Keyspace {
 
 export function jobChannel(partition: Partition, jobId: string): string {
   return `${partition.prefix}watch:${jobId}`
+}
+
+export function submittedChannel(partition: Partition): string {
+  return `${partition.prefix}submitted`
 }
 
 /** A worker's name as it stands in keys, channels and leases: without white space or slashes. */

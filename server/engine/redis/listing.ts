@@ -8,15 +8,15 @@ import { list, text } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 const MOST_JOBS = 200
-/** A page is named by order and id of the last job looked at, in base64url. */
+/** A page is named by order and id of the last job looked at, in base64url, and the newest job by its own. */
 const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
 export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
   const { types, statuses, tags, limit } = query
-  const before = query.page === null ? ['', ''] : parsePage(query.page)
   const { reply, epoch } = await commands.read(SCRIPTS.list, keys.home, [
-    ...before,
+    ...boundary(query.page),
+    ...boundary(query.since ?? null),
     Math.min(limit, MOST_JOBS),
     types.length,
     ...types,
@@ -25,7 +25,7 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
     tags.length,
     ...tags.map((tag) => JSON.stringify(tag)),
   ])
-  const [next, rows] = list(reply)
+  const [next, rows, newest] = list(reply)
   const jobs: Job[] = []
   for (const entry of list(rows)) {
     const [jobId, row] = list(entry)
@@ -33,11 +33,19 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
     // The script looks for tags in their text, where `,` may be found between two others.
     if (tags.every((tag) => job.tags.includes(tag))) jobs.push(job)
   }
-  return { jobs, nextPage: next === '' ? null : formatPage(text(next)) }
+  return { jobs, nextPage: pageOf(next), newest: pageOf(newest) }
+}
+
+function pageOf(job: unknown): string | null {
+  return job === '' ? null : formatPage(text(job))
 }
 
 function formatPage(job: string): string {
   return Buffer.from(`before ${job}`).toString('base64url')
+}
+
+function boundary(page: string | null): [order: string, jobId: string] {
+  return page === null ? ['', ''] : parsePage(page)
 }
 
 function parsePage(page: string): [order: string, jobId: string] {

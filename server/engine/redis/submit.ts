@@ -6,6 +6,7 @@ import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engi
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
+import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
 import { encodeTags, iso } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
@@ -19,6 +20,7 @@ import { SCRIPTS } from './scripts.ts'
 interface EncodedJob {
   readonly type: string
   readonly kind: string
+  readonly tags: readonly string[]
   /** When it is to run, and its tags. */
   readonly extras: string
   /** JSON. */
@@ -112,8 +114,9 @@ export class Submitter {
     const partition = this.#keys.partitionForSubmission(record)
     giveIds(submissions)
     const { args, groups } = groupsOf(submissions)
+    const announcement = encodeSubmitted(submissions.flatMap(({ jobs }) => jobs))
     const answer = await this.#commands.repeat((left, again) => {
-      const all = [again ? 'again' : '', record ?? '', ...header, ...args]
+      const all = [again ? 'again' : '', announcement, record ?? '', ...header, ...args]
       return this.#commands.run(SCRIPTS.submit, partition, all, left)
     }, deadlineMs)
     return { ...answer, groups }
@@ -126,7 +129,7 @@ function encode(jobs: readonly NewJob[]): Submission {
     const json = JSON.stringify(payload)
     characters += json.length
     const extras = encodeWhen(when) + encodeTags(tags)
-    return { type, kind: encodeKind(type, policy), extras, payload: json }
+    return { type, kind: encodeKind(type, policy), tags, extras, payload: json }
   })
   return { jobs: encoded, ids: [], characters }
 }

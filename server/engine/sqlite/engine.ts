@@ -21,6 +21,7 @@ import {
   type SettleVerdict,
   type SubmitReceipt,
   type SubmitRequest,
+  type Submitted,
   type TypeRegistration,
   type TypeState,
   type Unsubscribe,
@@ -64,6 +65,8 @@ export function createSqliteEngine(options: SqliteEngineOptions): Engine {
   return new SqliteEngine(options)
 }
 
+/** Whoever listens to submissions hears of all. */
+const ALL = ''
 /** How long one call may prune, in ms; between its steps others have their turn. */
 const PRUNE_MS = 1000
 /** Jobs whose places are looked up in one go. */
@@ -79,6 +82,7 @@ class SqliteEngine implements Engine {
   readonly #options: SqliteEngineOptions
   readonly #watchers = new Listeners<FeedMessage>()
   readonly #cancels = new Listeners<LeaseRef>()
+  readonly #submissions = new Listeners<Submitted>()
   readonly #waiters = new Waiters()
   readonly #presences = new Presences()
   #claims = new Claims()
@@ -270,6 +274,11 @@ class SqliteEngine implements Engine {
       places: (jobs) => this.#places(jobs),
       // In one process no message is lost, and the file's history never changes.
       onReset: () => () => {},
+      list: (query) => this.list(query),
+      onSubmitted: async (listener) => {
+        this.#open()
+        return this.#submissions.add(ALL, listener)
+      },
     }
   }
 
@@ -319,9 +328,12 @@ class SqliteEngine implements Engine {
     return this.#open().writer.write(verb)
   }
 
-  #tell({ catalog }: Store, { messages, cancels, ready }: Effects): void {
+  #tell({ catalog }: Store, { messages, cancels, ready, submitted }: Effects): void {
     for (const { jobId, message } of messages) this.#watchers.emit(jobId, message)
     for (const { worker, lease } of cancels) this.#cancels.emit(worker, lease)
+    if (submitted.types.size > 0) {
+      this.#submissions.emit(ALL, { types: [...submitted.types], tags: [...submitted.tags] })
+    }
     for (const [type, jobs] of ready) {
       if (catalog.claimable(type) > 0) this.#waiters.wake(type, jobs)
     }

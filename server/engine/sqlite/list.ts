@@ -20,9 +20,12 @@ export function list(store: Store, query: ListQuery, now: number): JobPage {
   let examined = 0
   let characters = 0
   let last = query.page === null ? Number.MAX_SAFE_INTEGER : parsePage(query.page, store.epoch)
+  const since = query.since == null ? 0 : parsePage(query.since, store.epoch)
+  const newest = newestPage(store)
   for (const n of candidates(store, query, last)) {
+    if (n <= since) break
     if (jobs.length >= query.limit || examined >= MAX_EXAMINED || characters > MAX_PAGE_CHARACTERS) {
-      return { jobs, nextPage: formatPage(last, store.epoch) }
+      return { jobs, nextPage: formatPage(last, store.epoch), newest }
     }
     examined++
     last = n
@@ -32,7 +35,12 @@ export function list(store: Store, query: ListQuery, now: number): JobPage {
     characters += bodies.payload.length + (bodies.result?.length ?? 0)
     jobs.push(jobOf(row, bodies, store.epoch))
   }
-  return { jobs, nextPage: null }
+  return { jobs, nextPage: null, newest }
+}
+
+function newestPage(store: Store): string | null {
+  const [n] = store.get('SELECT max(n) FROM jobs', []) ?? []
+  return typeof n === 'number' ? formatPage(n, store.epoch) : null
 }
 
 function matches(row: JobRow, { types, statuses, tags }: ListQuery): boolean {

@@ -16,6 +16,8 @@ export interface Effects {
   /** Type -> jobs that became claimable. */
   readonly ready: Map<string, number>
   readonly cancels: { readonly worker: string; readonly lease: LeaseRef }[]
+  /** Of new jobs. */
+  readonly submitted: { readonly types: Set<string>; readonly tags: Set<string> }
 }
 
 /**
@@ -27,7 +29,12 @@ export class Transaction {
   readonly now: number = Date.now()
   /** `now` as everyone sees it. */
   readonly at: string = iso(this.now)
-  readonly effects: Effects = { messages: [], ready: new Map(), cancels: [] }
+  readonly effects: Effects = {
+    messages: [],
+    ready: new Map(),
+    cancels: [],
+    submitted: { types: new Set(), tags: new Set() },
+  }
   readonly #isWatched: (jobId: string) => boolean
   readonly #undo: (() => void)[] = []
   /** Jobs that were looked at or changed here, as they stand now; null: forgotten. */
@@ -100,6 +107,8 @@ export class Transaction {
     take(row, step, this.now)
     pending.submit(row)
     for (const tag of tagKeys(row)) pending.tags.add([row.n, tag])
+    this.effects.submitted.types.add(row.type)
+    for (const tag of tagsOf(row)) this.effects.submitted.tags.add(tag)
     if (row.status === 'queued') pending.enqueue(row, true)
     else pending.change(row)
     this.#count(row.type, null, row.status)

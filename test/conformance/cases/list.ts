@@ -27,7 +27,7 @@ async function oneOfEach(kit: Kit): Promise<void> {
 export function listCases(it: EngineTest): void {
   describe('list', () => {
     it('is empty at first', async ({ raw }) => {
-      expect(await raw.list({ ...everything, limit: 50 })).toEqual({ jobs: [], nextPage: null })
+      expect(await raw.list({ ...everything, limit: 50 })).toEqual({ jobs: [], nextPage: null, newest: null })
     })
 
     it('shows whole jobs, newest first', async (kit) => {
@@ -50,6 +50,29 @@ export function listCases(it: EngineTest): void {
       await kit.engine.cancel(second)
       await kit.engine.retry(second)
       expect(ids(await listAll(kit.raw))).toEqual([second, first])
+    })
+
+    it('ends at what an earlier list knew already, whatever the filter', async (kit) => {
+      const since = async (query: { tags?: string[]; limit?: number }, earlier: string | null) =>
+        kit.raw.list({ ...everything, limit: 50, ...query, since: earlier })
+      const { newest: none } = await since({}, null)
+      expect(none).toBeNull()
+      const first = await kit.submit({ tags: ['x'] })
+      const { newest: atFirst } = await since({ tags: ['y'] }, null)
+      expect(await since({}, atFirst)).toEqual({ jobs: [], nextPage: null, newest: atFirst })
+      await tick()
+      const { jobs: later } = await kit.raw.submit({
+        jobs: [newJob({ tags: ['x'] }), newJob({}), newJob({})],
+      })
+      const fresh = await since({}, atFirst)
+      expect(ids(fresh.jobs)).toEqual(later.map(({ jobId }) => jobId).reverse())
+      expect(fresh.nextPage).toBeNull()
+      expect(ids((await since({ tags: ['x'] }, atFirst)).jobs)).toEqual([later[0]?.jobId])
+      expect(ids((await since({ tags: ['x'] }, null)).jobs)).toEqual([later[0]?.jobId, first])
+      const short = await since({ limit: 1 }, atFirst)
+      expect(short.nextPage).not.toBeNull()
+      expect(short.newest).toBe(fresh.newest)
+      expect((await since({}, fresh.newest)).jobs).toEqual([])
     })
 
     it('filters by any type, any status and all tags', async (kit) => {

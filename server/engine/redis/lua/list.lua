@@ -2,9 +2,11 @@
 -- bytes, so a page may hold fewer than asked for.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  the job behind which to begin ('' at the newest): its order, its id; most jobs, number of types and types (any of them), number of
+-- ARGV  the job behind which to begin ('' at the newest): its order, its id; the job before which to end (''): its order,
+--       its id; most jobs, number of types and types (any of them), number of
 --       statuses and statuses (any), number of tags and tags as JSON (all; found in the text, so the reader checks again)
--- Reply { `<order> <id>` of the job behind which the next page begins or '', { { id, row (lib/read.lua) }, … } }
+-- Reply { `<order> <id>` of the job behind which the next page begins or '', { { id, row (lib/read.lua) }, … },
+--       `<order> <id>` of the newest job or '' }
 -- Events none
 --@include base
 --@include arguments
@@ -14,7 +16,8 @@
 local MOST_LOOKED_AT = 1000
 local LARGEST_REPLY = 4194304
 
-local before, before_id, limit = argument(), argument(), tonumber(argument())
+local before, before_id, since, since_id = argument(), argument(), argument(), argument()
+local limit = tonumber(argument())
 local function set_of_arguments()
   local amount, set = tonumber(argument()), {}
   for _ = 1, amount do set[argument()] = true end
@@ -38,6 +41,11 @@ local function matches(id)
 end
 
 local jobs = prefix .. 'jobs'
+local newest_id, newest_order = unpack(call('ZREVRANGE', jobs, 0, 0, 'WITHSCORES'))
+local newest = newest_id and newest_order .. ' ' .. newest_id or ''
+since = tonumber(since) or 0
+-- Orders begin anew where everything was deleted.
+if newest_order and tonumber(newest_order) < since then since = 0 end
 local first = 0
 if before ~= '' then
   local rank = call('ZREVRANK', jobs, before_id)
@@ -50,17 +58,20 @@ while looked_at < MOST_LOOKED_AT do
   local entries = call('ZREVRANGE', jobs, first + looked_at, first + looked_at + 99, 'WITHSCORES')
   for at = 1, #entries, 2 do
     local id, order = entries[at], entries[at + 1]
+    if tonumber(order) < since or tonumber(order) == since and id <= since_id then return { '', found, newest } end
     local is_earlier = order ~= before or id < before_id
     if is_earlier and matches(id) then
       -- Known only now that a further job exists: the page before it ends here.
-      if #found == limit or bytes > LARGEST_REPLY then return { page_order .. ' ' .. page_id, found } end
+      if #found == limit or bytes > LARGEST_REPLY then
+        return { page_order .. ' ' .. page_id, found, newest }
+      end
       local row = read_job(id)
       bytes = bytes + #row[2] + #row[3]
       found[#found + 1] = { id, row }
     end
     page_order, page_id = order, id
   end
-  if #entries < 200 then return { '', found } end
+  if #entries < 200 then return { '', found, newest } end
   looked_at = looked_at + 100
 end
-return { page_order .. ' ' .. page_id, found }
+return { page_order .. ' ' .. page_id, found, newest }

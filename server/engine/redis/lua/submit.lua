@@ -4,6 +4,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  'again' where this very call may have been carried out before, or '';
+--       what is published of the jobs (announcement.ts);
 --       key of the idempotency record or '', where there is one followed by digest of the body, epoch, life of the record
 --       in ms;
 --       then of each group of jobs that are alike: kind; number of its jobs, followed where there is any by when
@@ -12,22 +13,23 @@
 -- Reply `stored <now>` and the status of each group's jobs, with spaces in between
 --       `replayed <record>`: the key was used with this body before
 --       'mismatch': … with another body
+-- Publishes one message a call on the channel `submitted`, where somebody listens
 -- Events of each job: queued, and claimed where it is handed over, or scheduled (not published: nobody can know the job
 --       yet)
 --@include base
 --@include counts
 local LARGEST_FIELD = 64
 local arguments = ARGV
-local again, record_name = arguments[1], arguments[2]
-local at = 2
+local again, record_name = arguments[1], arguments[3]
+local at = 3
 if record_name ~= '' then
   local record = call('GET', prefix .. 'once:' .. record_name)
   if record then
-    local start = arguments[3] .. '\n'
+    local start = arguments[4] .. '\n'
     if string.sub(record, 1, #start) == start then return 'replayed ' .. record end
     return 'mismatch'
   end
-  at = 5
+  at = 6
 end
 
 local statuses = {}
@@ -46,7 +48,10 @@ if again ~= '' then
 end
 
 local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 1))
---@include idle
+-- Asked for in one: mostly there is neither. A worker may be idle (lib/idle.lua); somebody may listen for new jobs.
+local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
+local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
+local is_anybody_idle = present == 2 or present == 1 and not is_listened
 local index, receipts = {}, {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued, and the first of them as a worker takes it.
 local queueing, first_queued = {}, {}
@@ -110,8 +115,8 @@ end
 
 call('ZADD', prefix .. 'jobs', unpack(index))
 if record_name ~= '' then
-  local record = arguments[3] .. '\n' .. arguments[4] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
-  call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[5])
+  local record = arguments[4] .. '\n' .. arguments[5] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
+  call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[6])
 end
 if is_anybody_idle then
 --@include leases
@@ -119,4 +124,5 @@ if is_anybody_idle then
 end
 --@include store_queued
 --@include store_counts
+if is_listened then call('PUBLISH', prefix .. 'submitted', arguments[2]) end
 return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')

@@ -1,0 +1,120 @@
+import type { JobSummary } from '../shared/job.ts'
+import type { JobcastError } from './errors.ts'
+import { type Readable, Store, type Unsubscribe } from './store.ts'
+import type { ListFilter, ListRoute } from './transports/link.ts'
+
+/** The newest jobs of any of the types with all of the tags; or those of `jobIds`, which excludes the others. */
+export interface ListQuery {
+  readonly type?: string | readonly string[]
+  readonly tag?: string | readonly string[]
+  /** 1–200, default 50. */
+  readonly limit?: number
+  /** 1–200. */
+  readonly jobIds?: readonly string[]
+}
+
+export interface ListState {
+  /**
+   * `connecting` nothing arrived yet, and nothing has failed; `live`; `reconnecting` what is shown may be old; `unsupported` what carries the
+   * client at this moment cannot carry lists (only a WebSocket can), which may change; `refused` the server will not
+   * show this list, `error` says why.
+   */
+  readonly phase: 'connecting' | 'live' | 'reconnecting' | 'unsupported' | 'refused'
+  /** Newest first, or in the order of `jobIds`; without payload and result. */
+  readonly jobs: readonly JobSummary[]
+  /** Of `jobIds`, those that there are not. */
+  readonly missing: readonly string[]
+  readonly error: JobcastError | null
+}
+
+/** A list of jobs, told of status changes a few times a second until `close` is called. */
+export interface ListWatch extends Readable<ListState> {
+  close(): void
+}
+
+const EMPTY: ListState = { phase: 'connecting', jobs: [], missing: [], error: null }
+
+export class WatchedList implements ListWatch, ListRoute {
+  readonly name: string
+  readonly filter: ListFilter
+  readonly credential: string | undefined
+  readonly #released: (list: WatchedList) => void
+  readonly #order: ReadonlyMap<string, number> | null
+  readonly #state = new Store<ListState>(EMPTY)
+
+  constructor(options: {
+    readonly name: string
+    readonly query: ListQuery
+    readonly credential: string | undefined
+    readonly released: (list: WatchedList) => void
+  }) {
+    this.name = options.name
+    this.filter = filterOf(options.query)
+    this.credential = options.credential
+    this.#released = options.released
+    const { jobIds } = this.filter
+    this.#order = jobIds === undefined ? null : new Map(jobIds.map((jobId, index) => [jobId, index]))
+  }
+
+  readonly subscribe = (listener: () => void): Unsubscribe => this.#state.subscribe(listener)
+  readonly getSnapshot = (): ListState => this.#state.getSnapshot()
+
+  close(): void {
+    this.#released(this)
+  }
+
+  listed(jobs: readonly JobSummary[], missing: readonly string[]): void {
+    this.#state.set({ phase: 'live', jobs: this.#sorted(jobs), missing, error: null })
+  }
+
+  changed(jobs: readonly JobSummary[], gone: readonly string[]): void {
+    const state = this.getSnapshot()
+    const replaced = new Set([...gone, ...jobs.map(({ jobId }) => jobId)])
+    const kept = state.jobs.filter(({ jobId }) => !replaced.has(jobId))
+    this.#state.set({ ...state, jobs: this.#sorted([...kept, ...jobs]) })
+  }
+
+  refused(error: JobcastError): void {
+    this.#released(this)
+    this.#state.set({ ...this.getSnapshot(), phase: 'refused', error })
+  }
+
+  interrupted(): void {
+    const state = this.getSnapshot()
+    if (state.phase === 'live' || state.phase === 'connecting') {
+      this.#state.set({ ...state, phase: 'reconnecting' })
+    }
+  }
+
+  carried(isSupported: boolean): void {
+    const state = this.getSnapshot()
+    if (state.phase === 'refused') return
+    if (!isSupported) this.#state.set({ ...state, phase: 'unsupported' })
+    else if (state.phase === 'unsupported') this.#state.set({ ...state, phase: 'reconnecting' })
+  }
+
+  #sorted(jobs: readonly JobSummary[]): JobSummary[] {
+    const order = this.#order
+    if (order === null) return [...jobs].sort(newestFirst)
+    return [...jobs].sort((one, other) => (order.get(one.jobId) ?? 0) - (order.get(other.jobId) ?? 0))
+  }
+}
+
+function newestFirst(one: JobSummary, other: JobSummary): number {
+  if (one.createdAt !== other.createdAt) return one.createdAt < other.createdAt ? 1 : -1
+  return one.jobId < other.jobId ? 1 : -1
+}
+
+/** As the frame has it: what is undefined is left out. */
+function filterOf({ type, tag, limit, jobIds }: ListQuery): ListFilter {
+  if (jobIds !== undefined) return { jobIds: [...new Set(jobIds)] }
+  return {
+    ...(type !== undefined && { type: toList(type) }),
+    ...(tag !== undefined && { tag: toList(tag) }),
+    ...(limit !== undefined && { limit }),
+  }
+}
+
+function toList(names: string | readonly string[]): string[] {
+  return typeof names === 'string' ? [names] : [...names]
+}

@@ -1,0 +1,319 @@
+import type { JobSummary } from '../../../shared/job.ts'
+import type { SnapshotReason } from '../../../shared/protocol.ts'
+import type { ListQuery, Unsubscribe } from '../../engine/engine.ts'
+import { Unavailable } from '../../engine/errors.ts'
+import type { Hub } from '../hub.ts'
+import { Changes } from './changes.ts'
+import { type ListFilter, mayMatch } from './filter.ts'
+import { FollowedJob, type FollowedJobOwner } from './followed-job.ts'
+import { Pace } from './pace.ts'
+import { readNewest } from './read-newest.ts'
+
+/** All in ms. */
+export interface ListTimes {
+  /** Between two looks for new jobs, and between two reports of changes. */
+  readonly paceMs: number
+  /** After a look at the newest jobs the next one, though nothing was heard of new ones. */
+  readonly healMs: number
+}
+
+/** Three times a second. */
+export const LIST_TIMES: ListTimes = { paceMs: 334, healMs: 10_000 }
+
+/** Whoever shows the list to one client. */
+export interface ListReader {
+  /** What it had is worth nothing any more: the whole list is to be shown anew. */
+  replaced(reason: SnapshotReason): void
+  changed(changes: Changes): void
+  /** About once a second. */
+  tick(): void
+}
+
+/** How long the store is asked for jobs where few match: at first, and later. */
+const FIRST_LOOK_MS = 200
+const LATER_LOOK_MS = 100
+/** Whole jobs that are read at a time. */
+const READ_TOGETHER = 16
+
+const CLOSED = 'the list is no longer followed'
+
+type State =
+  | { readonly is: 'new' }
+  | { readonly is: 'opening'; readonly opened: Promise<void> }
+  | { readonly is: 'following' }
+  /** History changed, and the store could not be read since. */
+  | { readonly is: 'away' }
+  | { readonly is: 'closed' }
+
+/**
+ * The jobs of one filter, for all who watch it: a window of the newest that match, or a fixed set. Each is followed
+ * through the hub, and what changes is told at the pace of the list, merged to the latest of each job. Of new jobs
+ * the feed tells, as long as no message is lost; a look at the newest from time to time makes up for that.
+ *
+ * Modes: `new`; `opening` (the list is read, at first or because history has changed); `following`; `away` (it could
+ * not be read again, and soon will be); `closed`.
+ */
+export class ListFollower implements FollowedJobOwner {
+  readonly readers = new Set<ListReader>()
+  readonly #hub: Hub
+  readonly #filter: ListFilter
+  readonly #times: ListTimes
+  readonly #pace: Pace
+  readonly #jobs = new Map<string, FollowedJob>()
+  /** What changed since it was last told, gone or not. */
+  #changed = new Set<string>()
+  #missing: string[] = []
+  /** The history that the jobs belong to. */
+  #epoch = ''
+  #look: 'none' | 'newest' | 'all' = 'none'
+  /** Up to which job the newest were looked at. */
+  #since: string | null = null
+  #lookedAt = 0
+  #state: State = { is: 'new' }
+  #cleanups: Unsubscribe[] = []
+
+  constructor(hub: Hub, filter: ListFilter, times: ListTimes) {
+    this.#hub = hub
+    this.#filter = filter
+    this.#times = times
+    this.#pace = new Pace(times.paceMs, () => this.#step())
+  }
+
+  /** Resolves once the list can be shown. Rejects with `Unavailable`. */
+  async open(): Promise<void> {
+    const { is } = this.#state
+    if (is === 'closed') throw new Unavailable(CLOSED)
+    if (is === 'new') this.#become({ is: 'opening', opened: this.#openFirst() })
+    if (is === 'away') this.#become({ is: 'opening', opened: this.#openAgain() })
+    if (this.#state.is === 'opening') await this.#state.opened
+  }
+
+  get isClosed(): boolean {
+    return this.#state.is === 'closed'
+  }
+
+  /** Tolerates being called twice. */
+  close(): void {
+    this.#become({ is: 'closed' })
+    this.#pace.stop()
+    this.#forgetJobs()
+    for (const cleanup of this.#cleanups.splice(0)) cleanup()
+  }
+
+  /** The whole list as it is now. */
+  show(): { jobs: JobSummary[]; missing: readonly string[] | null } {
+    return { jobs: this.#summaries(), missing: this.#filter.kind === 'jobs' ? this.#missing : null }
+  }
+
+  /** What has become of some jobs. */
+  changesOf(jobIds: ReadonlySet<string>): Changes {
+    const jobs = this.#summaries().filter(({ jobId }) => jobIds.has(jobId))
+    const there = new Set(jobs.map(({ jobId }) => jobId))
+    return new Changes(
+      jobs,
+      [...jobIds].filter((jobId) => !there.has(jobId)),
+    )
+  }
+
+  changed(jobId: string): void {
+    if (this.#state.is !== 'following') return
+    this.#changed.add(jobId)
+    this.#pace.request()
+  }
+
+  gone(jobId: string): void {
+    if (this.#state.is !== 'following') return
+    const filter = this.#filter
+    // An older job takes the place that it leaves.
+    if (filter.kind === 'newest' && this.#jobs.size === filter.limit) this.#look = 'all'
+    this.#jobs.delete(jobId)
+    this.changed(jobId)
+  }
+
+  otherHistory(): void {
+    if (this.#state.is === 'following') void this.#reopen()
+  }
+
+  async #openFirst(): Promise<void> {
+    try {
+      await this.#listen()
+      await this.#readAll()
+    } catch (error) {
+      this.close()
+      throw asUnavailable(this.#hub, error)
+    }
+  }
+
+  async #openAgain(): Promise<void> {
+    try {
+      await this.#readAll()
+    } catch (error) {
+      this.#forgetJobs()
+      this.#become({ is: 'away' })
+      throw asUnavailable(this.#hub, error)
+    }
+    for (const reader of this.readers) reader.replaced('epoch')
+  }
+
+  /** Before the first read, so that nothing falls in between. */
+  async #listen(): Promise<void> {
+    const filter = this.#filter
+    this.#cleanups.push(this.#hub.onReset(() => this.#reset()))
+    this.#cleanups.push(this.#hub.onTick((now) => this.#tick(now)))
+    if (filter.kind !== 'newest') return
+    const off = await this.#hub.onSubmitted((submitted) => {
+      if (mayMatch(filter, submitted)) this.#lookFor('newest')
+    })
+    if (this.isClosed) off()
+    else this.#cleanups.push(off)
+  }
+
+  /** Until what was read is of one history. */
+  async #readAll(): Promise<void> {
+    do {
+      this.#epoch = this.#hub.epoch
+      this.#forgetJobs()
+      if (this.#filter.kind === 'jobs') await this.#readJobs(this.#filter.jobIds)
+      else await this.#readNewest()
+      if (this.isClosed) throw new Unavailable(CLOSED)
+    } while (this.#epoch !== this.#hub.epoch)
+    this.#become({ is: 'following' })
+    for (const job of this.#jobs.values()) this.#follow(job)
+  }
+
+  async #readJobs(jobIds: readonly string[]): Promise<void> {
+    for (let from = 0; from < jobIds.length && !this.isClosed; from += READ_TOGETHER) {
+      const some = jobIds.slice(from, from + READ_TOGETHER).map((jobId) => this.#add(jobId, null))
+      await Promise.all(some.map((job) => job.start()))
+    }
+    this.#missing = jobIds.filter((jobId) => this.#jobs.get(jobId)?.summary === null)
+    for (const jobId of this.#missing) this.#jobs.delete(jobId)
+  }
+
+  async #readNewest(): Promise<void> {
+    for (const summary of await this.#listNewest('all', FIRST_LOOK_MS)) this.#add(summary.jobId, summary)
+  }
+
+  async #listNewest(look: 'newest' | 'all', withinMs: number): Promise<JobSummary[]> {
+    if (this.#filter.kind !== 'newest') return []
+    this.#lookedAt = performance.now()
+    const since = look === 'all' ? null : this.#since
+    const list = (query: ListQuery) => this.#hub.list(query)
+    const { jobs, newest } = await readNewest(list, this.#filter, { since, withinMs })
+    this.#since = newest
+    return jobs
+  }
+
+  #reset(): void {
+    if (this.#state.is !== 'following') return
+    // Where history is the same, what was missed is found by the sessions, but for new jobs.
+    if (this.#epoch !== this.#hub.epoch) void this.#reopen()
+    else this.#lookFor('newest')
+  }
+
+  async #reopen(): Promise<void> {
+    this.#become({ is: 'away' })
+    this.#forgetJobs()
+    // Where that fails, the next tick tries again.
+    await this.open().catch(() => undefined)
+  }
+
+  #tick(now: number): void {
+    for (const reader of this.readers) reader.tick()
+    if (this.#state.is === 'away') void this.#reopen()
+    if (this.#state.is !== 'following') return
+    for (const job of this.#jobs.values()) if (!job.isFollowed) this.#follow(job)
+    if (now - this.#lookedAt >= this.#times.healMs) this.#lookFor('newest')
+    else if (this.#look !== 'none') this.#pace.request()
+  }
+
+  #lookFor(look: 'newest' | 'all'): void {
+    if (this.#filter.kind !== 'newest') return
+    if (this.#look !== 'all') this.#look = look
+    this.#pace.request()
+  }
+
+  /** At the pace of the list: looks for new jobs where there may be some, and tells what has changed. */
+  async #step(): Promise<void> {
+    if (this.#state.is !== 'following') return
+    const state = this.#state
+    const look = this.#look
+    this.#look = 'none'
+    try {
+      const listed = look === 'none' ? [] : await this.#listNewest(look, LATER_LOOK_MS)
+      if (this.#state !== state) return
+      this.#moveTo(listed)
+    } catch (error) {
+      asUnavailable(this.#hub, error)
+      // The next tick looks again.
+      if (this.#look === 'none' || look === 'all') this.#look = look
+    }
+    if (this.#state === state) this.#tell()
+  }
+
+  /** Takes listed jobs in, and leaves out what is no longer among the newest. */
+  #moveTo(listed: readonly JobSummary[]): void {
+    if (this.#filter.kind !== 'newest') return
+    const fresh = listed.filter(({ jobId }) => !this.#jobs.has(jobId))
+    const newest = [...this.#summaries(), ...fresh].sort(newestFirst).slice(0, this.#filter.limit)
+    const kept = new Set(newest.map(({ jobId }) => jobId))
+    for (const [jobId, job] of this.#jobs) {
+      if (kept.has(jobId)) continue
+      job.close()
+      this.#jobs.delete(jobId)
+      this.#changed.add(jobId)
+    }
+    for (const summary of fresh) {
+      if (!kept.has(summary.jobId)) continue
+      this.#changed.add(summary.jobId)
+      this.#follow(this.#add(summary.jobId, summary))
+    }
+  }
+
+  #tell(): void {
+    if (this.#changed.size === 0) return
+    const changes = this.changesOf(this.#changed)
+    this.#changed = new Set()
+    for (const reader of this.readers) reader.changed(changes)
+  }
+
+  #add(jobId: string, summary: JobSummary | null): FollowedJob {
+    const job = new FollowedJob(this.#hub, this, jobId, summary)
+    this.#jobs.set(jobId, job)
+    return job
+  }
+
+  /** What cannot be started now is at the next tick. */
+  #follow(job: FollowedJob): void {
+    job.start().catch((error: unknown) => asUnavailable(this.#hub, error))
+  }
+
+  #summaries(): JobSummary[] {
+    const all = [...this.#jobs.values()].flatMap(({ summary }) => summary ?? [])
+    return this.#filter.kind === 'newest' ? all.sort(newestFirst) : all
+  }
+
+  #forgetJobs(): void {
+    for (const job of this.#jobs.values()) job.close()
+    this.#jobs.clear()
+    this.#changed.clear()
+    this.#look = 'none'
+  }
+
+  #become(state: State): void {
+    if (this.#state.is !== 'closed') this.#state = state
+  }
+}
+
+/** Who asked is told that the store is away, whatever it was; what it was is noted. */
+function asUnavailable(hub: Hub, error: unknown): Unavailable {
+  if (error instanceof Unavailable) return error
+  hub.noteFailure('list', error)
+  return new Unavailable('the store gave an answer that cannot be used')
+}
+
+/** By the time of submission; of the same time, by id. */
+function newestFirst(one: JobSummary, other: JobSummary): number {
+  if (one.createdAt !== other.createdAt) return one.createdAt < other.createdAt ? 1 : -1
+  return one.jobId < other.jobId ? 1 : -1
+}
