@@ -256,6 +256,25 @@ describe('a list of jobs', () => {
     leave()
   })
 
+  it('is read again until it was read once, though the server tells', async () => {
+    const store = new JobsStore(client, { limit: 1 }, 3000)
+    const leave = store.subscribe(nothing)
+    network.request().problem(503, 'unavailable')
+    await pass(0)
+    network.socket().hello()
+    const jobs = [aJob({ jobId: 'b', status: 'completed' })]
+    tells('list', { reason: 'new', jobs: [summary({ jobId: 'b', status: 'completed' })] })
+    expect(store.getSnapshot()).toMatchObject({ loading: false, error: null, hasMore: false })
+    await pass(3000)
+    page(jobs, 'p2')
+    await pass(0)
+    expect(store.getSnapshot().hasMore).toBe(true)
+    const before = network.requests.length
+    await pass(5000)
+    expect(network.requests).toHaveLength(before)
+    leave()
+  })
+
   it('stands still when the client is closed', async () => {
     const store = new JobsStore(client, {}, 3000)
     const leave = store.subscribe(nothing)
