@@ -46,6 +46,8 @@ export class JobsStore extends Store<JobsState> {
   readonly #watched = new Map<string, Watched>()
   /** The newest jobs, as the server tells of them. */
   #live: { readonly list: ListWatch; readonly leave: () => void } | null = null
+  /** Only then it is known whether there are further pages. */
+  #wasRead = false
   /** Jobs have left the end of the list since it was read: the next page begins too late. */
   #pushedOut = false
   #listed: readonly ListedJob[] = []
@@ -58,7 +60,7 @@ export class JobsStore extends Store<JobsState> {
     this.#query = query
     // A refresh that takes longer than the interval is not overtaken.
     this.#timer = new VisibleTimer(refreshMs, () => {
-      if (this.#abort === null && !this.#isLive()) void this.refresh()
+      if (this.#abort === null && !(this.#isLive() && this.#wasRead)) void this.refresh()
     })
   }
 
@@ -68,6 +70,7 @@ export class JobsStore extends Store<JobsState> {
     const page = this.#query.limit ?? Math.min(PAGE, most)
     const limit = Math.min(most, Math.max(page, this.#listed.length))
     return this.#read({ ...this.#query, limit }, (answer) => {
+      this.#wasRead = true
       const beyond = this.#beyond(answer)
       this.#listed = [...answer.jobs, ...beyond]
       if (beyond.length > 0) return

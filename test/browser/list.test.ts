@@ -23,6 +23,31 @@ describe('the list', () => {
     await status(page, 'Cancelled')
   })
 
+  test('moves without asking the server again', async () => {
+    const page = await visit({ url: `${url()}/?type=countdown` })
+    await page.getByRole('region', { name: 'Jobs' }).waitFor()
+    const calls: string[] = []
+    page.on('request', (request) => {
+      const { pathname, search } = new URL(request.url())
+      if (pathname === '/api/jobs') calls.push(search)
+    })
+    const row = (jobId: string) => page.locator(`a[href="/jobs/${jobId}"]`)
+    // From the first one on, the server tells.
+    await row(await submit('countdown', { steps: 1, stepMs: 1 })).waitFor()
+    calls.length = 0
+    const beganAt = performance.now()
+    let last = ''
+    // Longer than the page would wait to ask again.
+    while (performance.now() - beganAt < 7000) {
+      last = await submit('countdown', { steps: 1, stepMs: 1 })
+      await row(last).waitFor()
+    }
+    await row(last).getByText('Completed').waitFor()
+    await fetch(`${url()}/api/jobs/${last}`, { method: 'DELETE' })
+    await row(last).waitFor({ state: 'hidden' })
+    expect(calls).toEqual([])
+  })
+
   test('a job that does not exist, an address that does not', async () => {
     const page = await visit({ url: `${url()}/jobs/0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11` })
     await page.getByRole('heading', { name: 'There is no such job' }).waitFor()
@@ -33,9 +58,15 @@ describe('the list', () => {
 
   test('says so while the server cannot be reached, and recovers', async () => {
     const page = await visit({ callsMayFail: true })
+    let isAway = true
+    await page.routeWebSocket('**/ws', (socket) => {
+      if (isAway) void socket.close()
+      else socket.connectToServer()
+    })
     await page.route('**/api/**', (route) => route.abort())
     await page.reload()
     await page.getByRole('heading', { name: 'The server cannot be reached' }).waitFor()
+    isAway = false
     await page.unroute('**/api/**')
     await page.getByRole('button', { name: 'Try again' }).click()
     await page.getByRole('heading', { name: 'The server cannot be reached' }).waitFor({ state: 'hidden' })

@@ -42,6 +42,27 @@ describe('with a server', () => {
     await data.remove()
   })
 
+  test('a list is told of a batch from its ids, and of new jobs by tag', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const tagged = client.watchList({ tag: 'told' })
+    await until(() => tagged.getSnapshot().phase === 'live')
+    const submission = { ...countdown({ steps: 2, stepMs: 10 }), options: { tags: ['told'] } }
+    const { jobs } = await client.submitBatch(Array.from({ length: 20 }, () => submission))
+    const jobIds = jobs.map(({ jobId }) => jobId)
+    const batch = client.watchList({ jobIds })
+    const isDone = () => {
+      const listed = batch.getSnapshot().jobs
+      return listed.length === 20 && listed.every(({ status }) => status === 'completed')
+    }
+    await until(isDone, { timeoutMs: 15_000, what: 'the batch to complete' })
+    expect(batch.getSnapshot().jobs.map(({ jobId }) => jobId)).toEqual(jobIds)
+    await until(() => tagged.getSnapshot().jobs.every(({ status }) => status === 'completed'))
+    const listed = await client.list({ tag: 'told' })
+    const byId = (one: { jobId: string }, other: { jobId: string }) => (one.jobId < other.jobId ? 1 : -1)
+    expect([...tagged.getSnapshot().jobs].sort(byId)).toEqual([...listed.jobs].sort(byId))
+    expect(client.connection.getSnapshot()).toEqual({ transport: 'websocket', phase: 'open' })
+  })
+
   test('a watch sees the same over each transport', async () => {
     const client = openClient({ baseUrl: server.url })
     const { jobId } = await client.submit(countdown({ steps: 8, stepMs: 60, logs: true, chunks: true }))

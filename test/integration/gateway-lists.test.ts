@@ -329,10 +329,12 @@ describe('what may go wrong', () => {
         await run.settle({ kind: 'retry', error: `${round}${error}`, errorCode: 'handler_error', delayMs: 0 })
       }
       await gateway.engine.promote({ limit: 200 })
-      await until(() => fast.listed().every((job) => job.error?.startsWith(`${round}`)))
+      await until(() => fast.listed().every((job) => job.error?.startsWith(`${round}`)), {
+        timeoutMs: 30_000,
+      })
     }
     slow.socket.resume()
-    await until(() => slow.listed().every((job) => job.error?.startsWith('5')))
+    await until(() => slow.listed().every((job) => job.error?.startsWith('5')), { timeoutMs: 30_000 })
     expect(slow.all('changes').length).toBeLessThan(fast.all('changes').length)
   })
 })

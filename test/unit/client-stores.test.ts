@@ -281,6 +281,25 @@ describe('a list of jobs', () => {
     leave()
   })
 
+  it('is read again until it was read once, though the server tells', async () => {
+    const store = new JobsStore(client, { limit: 1 }, 3000)
+    const leave = store.subscribe(nothing)
+    network.request().problem(503, 'unavailable')
+    await pass(0)
+    network.socket().hello()
+    const jobs = [aJob({ jobId: 'b', status: 'completed' })]
+    tells('list', { reason: 'new', jobs: [summary({ jobId: 'b', status: 'completed' })] })
+    expect(store.getSnapshot()).toMatchObject({ loading: false, error: null, hasMore: false })
+    await pass(3000)
+    page(jobs, 'p2')
+    await pass(0)
+    expect(store.getSnapshot().hasMore).toBe(true)
+    const before = network.requests.length
+    await pass(5000)
+    expect(network.requests).toHaveLength(before)
+    leave()
+  })
+
   it('stands still when the client is closed', async () => {
     const store = new JobsStore(client, {}, 3000)
     const leave = store.subscribe(nothing)
@@ -335,7 +354,7 @@ describe('a list of jobs', () => {
     const leave = store.subscribe(nothing)
     page([aJob({ status: 'queued', cursor: 'e1.1' })])
     await pass(0)
-    network.socket().hello()
+    olderServerAnswers()
     answersSubscription('j1', { status: 'queued', cursor: 'e1.1' })
     const before = store.getSnapshot()
     network.socket().says({ op: 'place', jobId: 'j1', place: 2, startsAt: null })
