@@ -132,6 +132,12 @@ describe('a list', () => {
     await gateway.engine.cancel(second)
     await gateway.engine.remove(second)
     await lists(client, [first])
+    // Whoever comes later and asks for the same is told of it as well.
+    const later = await gateway.connect().opened()
+    expect(await later.watch({ jobIds: [second, UNKNOWN, first, 'nonsense'] })).toMatchObject({
+      jobs: [{ jobId: first }],
+      missing: [second, UNKNOWN, 'nonsense'],
+    })
     expect(new Set(client.all('changes').flatMap(({ jobs }) => ids(jobs)))).not.toContain(third)
   })
 

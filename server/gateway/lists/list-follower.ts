@@ -62,7 +62,6 @@ export class ListFollower implements FollowedJobOwner {
   readonly #jobs = new Map<string, FollowedJob>()
   /** What changed since it was last told, gone or not. */
   #changed = new Set<string>()
-  #missing: string[] = []
   /** The history that the jobs belong to. */
   #epoch = ''
   #look: 'none' | 'newest' | 'all' = 'none'
@@ -102,7 +101,11 @@ export class ListFollower implements FollowedJobOwner {
 
   /** The whole list as it is now. */
   show(): { jobs: JobSummary[]; missing: readonly string[] | null } {
-    return { jobs: this.#summaries(), missing: this.#filter.kind === 'jobs' ? this.#missing : null }
+    const asked = this.#filter.kind === 'jobs' ? this.#filter.jobIds : null
+    return {
+      jobs: this.#summaries(),
+      missing: asked?.filter((jobId) => !this.#jobs.has(jobId)) ?? null,
+    }
   }
 
   /** What has become of some jobs. */
@@ -186,8 +189,7 @@ export class ListFollower implements FollowedJobOwner {
       const some = jobIds.slice(from, from + READ_TOGETHER).map((jobId) => this.#add(jobId, null))
       await Promise.all(some.map((job) => job.start()))
     }
-    this.#missing = jobIds.filter((jobId) => this.#jobs.get(jobId)?.summary === null)
-    for (const jobId of this.#missing) this.#jobs.delete(jobId)
+    for (const { jobId, summary } of [...this.#jobs.values()]) if (summary === null) this.#jobs.delete(jobId)
   }
 
   async #readNewest(): Promise<void> {
