@@ -12,6 +12,7 @@ const ANSWER_MS = 20_000
 export default {
   name: 'polls',
   order: 23,
+  rounds: 3,
   title: `${POLLS.toLocaleString('en')} held long-polls`,
   async setUp() {
     const redis = await startRedis()

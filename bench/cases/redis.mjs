@@ -12,6 +12,7 @@ const BENCHMARK = (process.env.REDIS_SERVER_BIN ?? 'redis-server').replace(/redi
 export default {
   name: 'redis',
   order: 9,
+  rounds: 3,
   title: 'Redis alone, asked by redis-benchmark, 50 clients',
   setUp: async () => {
     const redis = await startRedis()

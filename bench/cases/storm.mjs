@@ -21,6 +21,7 @@ const LOOK_EVERY_MS = 20
 export default {
   name: 'storm',
   order: 24,
+  rounds: 3,
   title: `kill -9 of a gateway with ${SUBSCRIBERS.toLocaleString('en')} subscribers, who come back to another one`,
   async setUp() {
     const redis = await startRedis()
