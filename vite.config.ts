@@ -15,7 +15,7 @@ export default defineConfig({
   },
   test: {
     root: '.',
-    testTimeout: 20_000,
+    testTimeout: 45_000,
     hookTimeout: 30_000,
     // On a shared machine a real process may be starved once; what fails twice is broken. Vitest reports both.
     retry: process.env.CI ? 1 : 0,
@@ -26,8 +26,8 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
           exclude: ['test/fault/**'],
-          // Most of them wait rather than compute, so that four files at once keep two cores busy.
-          maxWorkers: 4,
+          // Most of them wait rather than compute, so that three files at once keep two cores busy.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
