@@ -150,9 +150,7 @@ export class Subscription implements Sink {
   async #start({ after, history }: SubscribeRequest, expiresAt: number | null): Promise<void> {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
-    const session = new Session(this.#hub, this, {
-      ...{ jobId: this.#jobId, after: cursor, history, places: true },
-    })
+    const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history, places: true })
     const lane = new Lane(({ seq }, prev, text) => eventFrame(this.#jobId, seq, text, prev))
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)

@@ -7,30 +7,15 @@ import { Pace } from '../../server/gateway/lists/pace.ts'
 import { readNewest } from '../../server/gateway/lists/read-newest.ts'
 import type { Job } from '../../shared/job.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
+import { aJob } from '../helpers/scripted-network.ts'
 
+/** Of jobs with higher numbers, later ones. */
 function jobOf(n: number): Job {
-  return {
-    jobId: `job-${n}`,
-    type: 'work',
-    status: 'queued',
-    payload: { n },
-    progress: null,
-    result: null,
-    error: null,
-    errorCode: null,
-    attempt: 1,
-    maxAttempts: 3,
-    stalls: 0,
-    priority: 0,
-    tags: [],
+  return aJob({
+    ...{ jobId: `job-${n}`, status: 'queued', payload: { n }, startedAt: null },
     createdAt: new Date(n).toISOString(),
-    scheduledFor: null,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: null,
-    cancelRequested: false,
     cursor: 'e.1',
-  }
+  })
 }
 
 describe('pace', () => {
