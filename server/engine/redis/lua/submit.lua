@@ -1,6 +1,6 @@
--- Stores new jobs, all or none, in order. One that would be alone in its queue is handed to an idle worker where there is
--- one, and starts there without having been in line; it is answered as queued, which it was first. Refused when Redis is
--- out of memory, since its first write is refused.
+-- Stores new jobs, all or none, in order. One that is alone in the call, and would be so in its queue, is handed to an idle
+-- worker where there is one, and starts there without having been in line; it is answered as queued, which it was first.
+-- Refused when Redis is out of memory, since its first write is refused.
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  'again' where this very call may have been carried out before, or '';
@@ -53,8 +53,8 @@ local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
 local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
 local is_anybody_idle = present == 2 or present == 1 and not is_listened
 local index, receipts = {}, {}
--- Type -> { place, id, place, id, … } of the jobs to be queued, and the first of them as a worker takes it.
-local queueing, first_queued = {}, {}
+-- Type -> { place, id, place, id, … } of the jobs to be queued.
+local queueing = {}
 -- What was made before: by priority the place in line, and of it what an untagged job is born with.
 local place_of, born_at = {}, {}
 
@@ -74,15 +74,20 @@ while at < #arguments do
     if from then due, tags = tonumber(time) + (from == '+' and now or 0), rest end
   end
   local born = tags == '' and born_at[place] or born_at[place] .. tags
-  local status, state, due_text = 'queued', '1 queued', nil
+  local status, state = 'queued', '1 queued'
+  -- Where there is more to be told of the jobs than that they are queued: the event that says so.
+  local event_seq, event, due_text
   local entries = queueing[type]
   if due > now then
     due_text = digits(due)
-    status, state = 'scheduled', '1 scheduled ' .. due_text
+    status, state, event_seq, event = 'scheduled', '1 scheduled ' .. due_text, '1', now_text .. ' scheduled ' .. due_text
     count('scheduled', type, tonumber(amount))
     call('HSETNX', prefix .. 'types', type, '')
-  elseif is_anybody_idle and not entries then
-    first_queued[type] = { arguments[at + 1], kind, arguments[at + 2], born, '' }
+  elseif is_anybody_idle and #statuses == 0 and at + 2 == #arguments then
+--@include leases
+--@include hand_over
+    local lease = hand_over(type, arguments[at + 1], kind, arguments[at + 2], born)
+    if lease then state, event_seq, event = '2 processing ' .. lease, '2', now_text .. ' claimed' end
   end
   statuses[#statuses + 1] = status
 
@@ -91,15 +96,20 @@ while at < #arguments do
     at = at + 2
     local job = job_prefix .. id
     -- A small hash is searched from its beginning: what is asked for most often comes first.
-    if #payload <= LARGEST_FIELD then
+    local is_small = #payload <= LARGEST_FIELD
+    if is_small and event then
+      call('HSET', job, 'state', state, 'kind', kind, 'born', born, 'payload', payload, event_seq, event)
+    elseif is_small then
       call('HSET', job, 'state', state, 'kind', kind, 'born', born, 'payload', payload)
     else
       call('HSET', job, 'state', state, 'kind', kind, 'born', born)
+      if event then call('HSET', job, event_seq, event) end
       call('SET', prefix .. 'payload:' .. id, payload)
     end
     if due_text then
-      call('HSET', job, '1', now_text .. ' scheduled ' .. due_text)
       call('ZADD', prefix .. 'scheduled', due_text, id)
+    elseif event then
+      -- It has been handed over.
     elseif entries then
       entries[#entries + 1] = place
       entries[#entries + 1] = id
@@ -117,10 +127,6 @@ call('ZADD', prefix .. 'jobs', unpack(index))
 if record_name ~= '' then
   local record = arguments[4] .. '\n' .. arguments[5] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
   call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[6])
-end
-if is_anybody_idle then
---@include leases
---@include hand_over
 end
 --@include store_queued
 --@include store_counts

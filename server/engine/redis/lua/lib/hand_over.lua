@@ -1,43 +1,45 @@
 -- Hands a job that nobody has seen yet, and that would be alone in its queue, to a worker that waits for one: it is
 -- claimed in that worker's name and sent to it, `run <claim id> <token> <now>` and then the lines of a claim's reply
 -- (lib/claims.lua). Who does not get the message makes the claim that it waits under, and is answered from what a claim
--- leaves behind.
-local function hand_over(type, id, lines)
+-- leaves behind. Returns the lease, under which the job is then to be stored; nil where nobody took it.
+local function hand_over(type, id, kind, payload, born)
   local MOST_IDLE_LOOKED_AT = 32
-  local LARGEST_HAND_OVER = 65536
-  if call('EXISTS', prefix .. 'queue:' .. type) == 1 then return false end
+  local LARGEST_PAYLOAD = 65536
+  if #payload > LARGEST_PAYLOAD or call('EXISTS', prefix .. 'queue:' .. type) == 1 then return nil end
   local routes = prefix .. 'routes'
   local status, route = string.match(call('HGET', routes, type) or 'paused', '^(%a+)(.*)')
-  if status == 'paused' then return false end
+  if status == 'paused' then return nil end
   -- No other lease of this job will have the random digits of its id, and no other job has them.
   local token = string.sub(id, 20)
+  local message = token .. ' ' .. now_text .. '\n' .. id .. '\n' .. kind .. '\n' .. payload .. '\n' .. born .. '\n'
+  local lease
   for pool in string.gmatch(route, '%S+') do
     local idle = prefix .. 'idle:' .. pool
-    for _, entry in ipairs(call('ZRANGE', idle, 0, MOST_IDLE_LOOKED_AT - 1)) do
-      if not string.find(entry, ' ' .. type .. ' ', 1, true) then
-        local worker, claim_id, lease_ms = string.match(entry, '^(%S+) (%S+)/(%d+) ')
-        if not worker then break end
-        local lease = worker .. '/' .. token
-        local message = 'run ' .. claim_id .. ' ' .. token .. ' ' .. now_text .. '\n' .. lines
-        if #message > LARGEST_HAND_OVER then return false end
-        call('ZREM', idle, entry)
+    -- Those that this job is not for, to be put back where they were.
+    local others = {}
+    repeat
+      local entry, since = unpack(call('ZPOPMIN', idle))
+      if not entry then break end
+      local worker, claim_id, lease_ms = string.match(entry, '^(%S+) (%S+)/(%d+) ')
+      if not worker or string.find(entry, ' ' .. type .. ' ', 1, true) then
+        others[#others + 1] = since
+        others[#others + 1] = entry
         -- Nobody hears it where the worker has died: then the next one is asked, and nothing was stored.
-        if call('PUBLISH', prefix .. 'worker:' .. worker, message) > 0 then
-          call('HSET', job_prefix .. id, 'state', '2 processing ' .. lease, '2', now_text .. ' claimed')
-          local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
-          store_claim(memory, lease, lease_ms, { id }, { digits(now + lease_ms), id })
-          count('processing', type, 1)
-          if status == 'new' then
-            call('HSETNX', prefix .. 'types', type, '')
-            call('HSET', routes, type, 'open' .. route)
-          end
-          return true
-        end
+      elseif call('PUBLISH', prefix .. 'worker:' .. worker, 'run ' .. claim_id .. ' ' .. message) > 0 then
+        lease = worker .. '/' .. token
+        local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
+        store_claim(memory, lease, lease_ms, { id }, { digits(now + lease_ms), id })
       end
+    until lease or #others == 2 * MOST_IDLE_LOOKED_AT
+    if #others > 0 then call('ZADD', idle, unpack(others)) end
+    if lease then break end
+  end
+  if lease then
+    count('processing', type, 1)
+    if status == 'new' then
+      call('HSETNX', prefix .. 'types', type, '')
+      call('HSET', routes, type, 'open' .. route)
     end
   end
-  return false
-end
-for type, first in pairs(first_queued) do
-  if #queueing[type] == 2 and hand_over(type, first[1], table.concat(first, '\n')) then queueing[type] = nil end
+  return lease
 end
