@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { JobEvent } from '../../shared/event.ts'
 import type { Job } from '../../shared/job.ts'
 import type { JobStatus } from '../../shared/status.ts'
+import { type Footprint, growth } from '../fault/harness/footprint.ts'
 import { breachesOfJob, breachesOfLog, isDoubled } from '../fault/harness/invariants.ts'
 import type { RunNote } from '../fault/harness/runs.ts'
 import { renderTable } from '../fault/harness/table.ts'
@@ -155,4 +156,31 @@ test('a stream of Redis values is cut into whole ones, however it arrives', () =
     expect(cut).toEqual(values)
   }
   expect(wordsOf(Buffer.from(values[1] ?? ''))).toEqual(['message', 'c', '\r\n\r\n'])
+})
+
+describe('what may be left behind', () => {
+  const before: Footprint = {
+    heaps: [16e6, 17e6],
+    openFiles: [30, 30],
+    timers: [5, 5],
+    connections: 0,
+    subscriptions: 0,
+    leftovers: ['types'],
+  }
+
+  test('what there was before, and a little of what comes and goes', () => {
+    expect(growth(before, before)).toEqual([])
+    expect(growth(before, { ...before, heaps: [19e6, 12e6], openFiles: [32, 28] })).toEqual([])
+  })
+
+  test('no memory, files, connections, subscriptions or entries of the store', () => {
+    expect(growth(before, { ...before, heaps: [16e6, 23e6] })).toEqual([
+      'process 1 holds 23000000 bytes, more than 22000000',
+    ])
+    expect(growth(before, { ...before, openFiles: [34, 30] })).toEqual([
+      'process 0 has 34 open files, more than 33',
+    ])
+    expect(growth(before, { ...before, connections: 1, subscriptions: 2 })).toHaveLength(2)
+    expect(growth(before, { ...before, leftovers: ['types', 'job:1'] })).toEqual(['left in the store: job:1'])
+  })
 })

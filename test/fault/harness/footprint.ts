@@ -3,8 +3,10 @@ import type { Node } from './node.ts'
 import { isSoak } from './repetitions.ts'
 import type { Store } from './store.ts'
 
-/** What a deployment holds on to: open files, timers, watchers, and what is kept in the store. */
+/** What a deployment holds on to: memory, open files, timers, watchers, and what is kept in the store. */
 export interface Footprint {
+  /** In bytes. */
+  readonly heaps: readonly number[]
   readonly openFiles: readonly number[]
   readonly timers: readonly number[]
   readonly connections: number
@@ -16,6 +18,7 @@ export async function footprintOf(nodes: readonly Node[], store: Store): Promise
   const metrics = await Promise.all(nodes.map(metricsOf))
   const sum = (name: string) => metrics.reduce((total, of) => total + of(name), 0)
   return {
+    heaps: await Promise.all(nodes.map((node) => node.heap())),
     openFiles: await Promise.all(nodes.map((node) => node.openFiles())),
     timers: metrics.map((of) => of('nodejs_active_resources{type="Timeout"}')),
     connections: sum('jobcast_gateway_connections'),
@@ -26,10 +29,16 @@ export async function footprintOf(nodes: readonly Node[], store: Store): Promise
 
 /** Files and timers come and go by a few: a lookup, a connection that is being replaced, an announcement under way. */
 const SLACK = 3
+/** Code is loaded and compiled when a fault first leads there: up to 2.6 MB. */
+const HEAP_SLACK_BYTES = 5e6
 
 /** What has grown, in words. */
 export function growth(before: Footprint, after: Footprint): string[] {
   const grown: string[] = []
+  after.heaps.forEach((bytes, index) => {
+    const most = (before.heaps[index] ?? 0) + HEAP_SLACK_BYTES
+    if (bytes > most) grown.push(`process ${index} holds ${bytes} bytes, more than ${most}`)
+  })
   after.openFiles.forEach((files, index) => {
     const most = (before.openFiles[index] ?? 0) + SLACK
     if (files > most) grown.push(`process ${index} has ${files} open files, more than ${most}`)

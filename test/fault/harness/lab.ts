@@ -1,3 +1,4 @@
+import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,6 +56,7 @@ export class Lab {
   readonly #options: LabOptions
   readonly #aftermath: Aftermath
   readonly #runsFile: string
+  readonly #sockets = mkdtempSync(join(tmpdir(), 'jobcast-heap-'))
   readonly #started: Node[] = []
   #loads: (() => Promise<void>)[] = []
   #isSupervised = false
@@ -280,6 +282,7 @@ export class Lab {
     await Promise.all(this.#started.map((node) => node.kill()))
     await this.store.close()
     await rm(this.#runsFile, { force: true })
+    await rm(this.#sockets, { recursive: true, force: true })
   }
 
   async #start(options: StartOptions): Promise<void> {
@@ -310,6 +313,7 @@ export class Lab {
       JOBCAST_CANCEL_GRACE_MS: '500',
       JOBCAST_JOBS: JOBS_MODULE,
       JOBCAST_TEST_RUNS: this.#runsFile,
+      JOBCAST_TEST_HEAP: join(this.#sockets, '/'),
       ...this.store.env,
       ...env,
     })

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { BatchAnswer, SubmitAnswer } from '../../../shared/api.ts'
 import { type Answer, call, NoAnswer } from './http.ts'
 import type { Node } from './node.ts'
@@ -13,6 +14,9 @@ export interface Submission {
   readonly payload?: unknown
   readonly options?: Readonly<Record<string, unknown>>
 }
+
+/** By then it is known here that a process has ended. */
+const ENDING_MS = 1000
 
 /** Every submission of an experiment and what was answered: what the server has promised. */
 export class Ledger {
@@ -30,12 +34,15 @@ export class Ledger {
 
   /** The id where it was accepted, null where it was refused, or the process that was asked has died. */
   async submit(node: Node, submission: Submission): Promise<string | null> {
+    const { exited } = node
     let answer: Answer
     try {
       answer = await call(`${node.url}/api/jobs`, 'POST', { body: { payload: {}, ...submission } })
     } catch (error) {
       // A process that is gone answers nothing; one that lives does.
-      if (error instanceof NoAnswer || node.isAlive) this.breaches.push(`submit: ${String(error)}`)
+      const hasDied =
+        !node.isAlive || (await Promise.race([exited.then(() => true), pause(ENDING_MS, false)]))
+      if (error instanceof NoAnswer || !hasDied) this.breaches.push(`submit: ${String(error)}`)
       this.unanswered += 1
       return null
     }

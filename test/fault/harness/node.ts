@@ -1,5 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { type ServerProcess, startServer } from '../../helpers/server.ts'
+
+const HEAP_PROBE = fileURLToPath(new URL('./heap-probe.mjs', import.meta.url))
 
 /** A process of Jobcast, which may die and be started again, at the same address. */
 export class Node {
@@ -12,7 +17,13 @@ export class Node {
   #restarting: Promise<void> = Promise.resolve()
 
   static async start(role: Node['role'], env: Record<string, string>): Promise<Node> {
-    const whole = { ...env, JOBCAST_ROLE: role, JOBCAST_LOG: 'info' }
+    const { NODE_OPTIONS = '' } = env
+    const whole = {
+      ...env,
+      JOBCAST_ROLE: role,
+      JOBCAST_LOG: 'info',
+      NODE_OPTIONS: `--import ${HEAP_PROBE} ${NODE_OPTIONS}`,
+    }
     const process = await startServer(whole)
     // Others find an api where it was.
     const PORT = role === 'worker' ? '0' : String(process.port)
@@ -75,6 +86,11 @@ export class Node {
   /** Open files, sockets among them. */
   async openFiles(): Promise<number> {
     return (await readdir(`/proc/${this.pid}/fd`)).length
+  }
+
+  /** What its JavaScript and the buffers of that hold after a full collection, in bytes. */
+  async heap(): Promise<number> {
+    return Number(await text(connect(`${this.#env.JOBCAST_TEST_HEAP}${this.pid}`)))
   }
 
   /** What it occupies of the machine's memory, in bytes. */
