@@ -17,14 +17,14 @@ export class Claims {
 
   claim(tx: Transaction, request: ClaimRequest): Claim[] {
     const { claimId, workerId: worker, leaseMs } = request
-    this.#forgetOld(tx.now)
+    this.#forgetOld(tx.monotonicNow)
     const before = this.#recent.get(claimId)
     if (before !== undefined) return before.jobs.flatMap((jobId) => again(tx, jobId, before.token))
 
     const rows = this.#turns(tx, request)
     if (rows.length === 0) return []
     const token = randomBytes(16).toString('base64url')
-    const leasedUntil = tx.now + leaseMs
+    const leasedUntil = tx.monotonicNow + leaseMs
     for (const [index, row] of rows.entries()) {
       const lease = `${token}.${index}`
       tx.claim(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
@@ -81,7 +81,7 @@ export function extend(tx: Transaction, leases: readonly LeaseRef[], leaseMs: nu
     const held = heldRun(tx, lease)
     if (held === null) return 'stale'
     const { row, run } = held
-    row.run = { ...run, leasedUntil: tx.now + leaseMs }
+    row.run = { ...run, leasedUntil: tx.monotonicNow + leaseMs }
     return row.cancelRequested ? 'cancel_requested' : 'held'
   })
 }

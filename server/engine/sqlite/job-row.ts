@@ -78,6 +78,7 @@ export interface Run {
   readonly lease: string
   /** The id of the worker. */
   readonly worker: string
+  /** On `performance.now()`. */
   readonly leasedUntil: number
   /** The number of the last event that it has reported. */
   readonly reported: number

@@ -27,6 +27,8 @@ export interface Effects {
 export class Transaction {
   readonly store: Store
   readonly now: number = Date.now()
+  /** Now on the clock that nobody sets. Leases go by it: they live in this process alone, and end with it. */
+  readonly monotonicNow: number = performance.now()
   /** `now` as everyone sees it. */
   readonly at: string = iso(this.now)
   readonly effects: Effects = {
@@ -94,7 +96,7 @@ export class Transaction {
 
   /** Jobs whose runs are past their lease. */
   lapsed(): { row: JobRow; run: Run }[] {
-    const isLapsed = (row: JobRow | null) => row?.run != null && row.run.leasedUntil <= this.now
+    const isLapsed = (row: JobRow | null) => row?.run != null && row.run.leasedUntil <= this.monotonicNow
     return [...this.store.running.values()].filter(isLapsed).flatMap(({ id }) => {
       const row = this.find(id)
       return row?.run != null && isLapsed(row) ? [{ row, run: row.run }] : []
