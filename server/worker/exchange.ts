@@ -20,8 +20,9 @@ const WAIT_MS = 5000
  */
 const WAIT_LEASES = 1 / 3
 /**
- * A wait that took longer, in leases, has overstayed: this process stood still. What was handed over long ago must not
- * be taken for new, nor what is claimed now for old: so its claim asks for nothing new, and the next one does.
+ * A wait or an unanswered claim that is older, in leases, has overstayed: this process stood still, or the store was away.
+ * What it brought long ago must not be taken for new, nor what it would bring now for old: so it asks for nothing new
+ * any more, and the next claim does.
  */
 const OVERSTAYED_LEASES = 1 / 2
 /** A store that says again and again, this quickly (ms), that there is work where there is none, is asked less often. */
@@ -72,6 +73,11 @@ interface SentClaim {
 }
 
 const NO_ROOM: Room = { limit: 0, types: [] }
+
+/** The same claim, for what it has brought already. */
+function asksForNothing(claim: SentClaim): SentClaim {
+  return { ...claim, request: { ...claim.request, limit: 0 }, room: NO_ROOM }
+}
 
 /** Whether it is for all types that there is room for now, and no other. */
 function waitsFor({ types }: Wait, room: Room): boolean {
@@ -273,12 +279,15 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   }
 
   #nextUnanswered(now: number): SentClaim | null {
+    const { leaseMs, answered } = this.#options
     for (;;) {
       const claim = this.#unanswered.shift()
       if (claim === undefined) return null
+      const age = now - claim.sentAt
+      if (age < leaseMs * OVERSTAYED_LEASES) return claim
+      answered(claim.room)
       const isOpenWait = claim.wait !== null && this.#state.is === 'open'
-      if (isOpenWait || now - claim.sentAt < this.#options.leaseMs) return claim
-      this.#options.answered(claim.room)
+      if (isOpenWait || age < leaseMs) return asksForNothing(claim)
     }
   }
 

@@ -5,6 +5,7 @@ import { describe, expect } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
+import { LEASE_MS } from './harness/lab.ts'
 
 const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
 const aof = (fsync: string) => ['--appendonly', 'yes', '--appendfsync', fsync]
@@ -33,6 +34,28 @@ describe('a Redis that dies', () => {
         timeoutMs: 15_000,
         what: 'a snapshot with its reason',
       })
+    },
+  )
+
+  faultTest(
+    'redis-server away for longer than a lease, under workers that wait',
+    { on: ['redis'], redis: { args: aof('always') } },
+    async (lab) => {
+      await lab.start({ all: 2 })
+      await lab.post('/api/types/steps/pause')
+      const jobIds = await lab.submitMany(30, { type: 'steps', options: { maxStalls: 0 } })
+      await lab.redis.server.kill()
+      await pause(LEASE_MS + 500)
+      await lab.redis.server.restart()
+      lab.over()
+      await until(async () => (await lab.post('/api/types/steps/resume')).status < 300, {
+        timeoutMs: 15_000,
+        what: 'the type to be resumed',
+      })
+      // What is claimed for the first time after the outage has a whole lease.
+      for (const jobId of jobIds) {
+        expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+      }
     },
   )
 
