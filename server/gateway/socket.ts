@@ -10,6 +10,7 @@ import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
 import { encodeFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
+import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.ts'
 import type { ListTimes } from './lists/list-follower.ts'
 import { Lists } from './lists/lists.ts'
 import { STALL_MS } from './outbox.ts'
@@ -83,6 +84,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
   server.on('upgrade', onUpgrade)
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!asksForWebSocket(request)) return ignoreUpgrade(server, request, socket, head)
     // Until the WebSocket listens itself: a peer that resets now must not end the process.
     const onError = () => socket.destroy()
     socket.on('error', onError)
