@@ -84,7 +84,10 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
   server.on('upgrade', onUpgrade)
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (!asksForWebSocket(request)) return ignoreUpgrade(server, request, socket, head)
+    if (!asksForWebSocket(request)) {
+      ignoreUpgrade(server, request, socket, head)
+      return
+    }
     // Until the WebSocket listens itself: a peer that resets now must not end the process.
     const onError = () => socket.destroy()
     socket.on('error', onError)

@@ -1,3 +1,4 @@
+import { parseAccept } from 'hono/utils/accept'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { longPoll } from '../gateway/long-poll.ts'
@@ -84,6 +85,9 @@ function expiryOf(caller: Caller): number | null {
   return caller.kind === 'token' ? caller.expiresAt : null
 }
 
+/** A stream goes to whoever takes both as gladly, and to whoever names neither. */
 function prefersJson(accept = ''): boolean {
-  return accept.includes('application/json') && !accept.includes('text/event-stream')
+  const accepted = parseAccept(accept.toLowerCase())
+  const quality = (type: string) => accepted.find((one) => one.type === type)?.q ?? 0
+  return quality('application/json') > quality('text/event-stream')
 }

@@ -2,13 +2,18 @@ import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
+import { parseCursor } from '../../shared/cursor.ts'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
-import { LEASE_MS } from './harness/lab.ts'
+import { type Lab, LEASE_MS } from './harness/lab.ts'
 
 const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
 const aof = (fsync: string) => ['--appendonly', 'yes', '--appendfsync', fsync]
+
+async function epochOf(lab: Lab, jobId: string): Promise<string> {
+  return (parseCursor((await lab.job(jobId)).cursor) ?? { epoch: '' }).epoch
+}
 
 /** Learns from the store what workers can run: their types are lost with everything else. */
 const KNOWS_NO_TYPES = { JOBCAST_JOBS: '' }
@@ -122,10 +127,15 @@ describe('a Redis that dies', () => {
     const watched = lab.watch(running)
     await untilMore(lab, 'accepted', 20)
     await lab.untilBegun(running)
+    const before = await epochOf(lab, running)
     await lab.redis.operator.flushall()
     lab.over()
     await untilMore(lab, 'accepted', 20)
     await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+    await until(async () => (await epochOf(lab, await lab.submit({ type: 'steps' }))) !== before, {
+      timeoutMs: 15_000,
+      what: 'another epoch',
+    })
     // Whoever starts now learns the types from the store again.
     const late = await lab.startApi(KNOWS_NO_TYPES)
     await until(() => lab.ledger.submit(late, { type: 'steps' }), { timeoutMs: 15_000, what: 'the types' })

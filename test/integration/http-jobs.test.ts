@@ -223,9 +223,24 @@ describe('GET /api/jobs/:id/events', () => {
 
   test('answers a long-poll to whoever accepts JSON', async () => {
     const { links } = await finished()
-    const response = await app.fetch(links.events, { headers: { accept: 'application/json' } })
-    expect(PollAnswer.parse(await response.json())).toMatchObject({ mode: 'snapshot', status: 'completed' })
+    for (const accept of [
+      'application/json',
+      'Application/JSON',
+      'application/json, text/event-stream;q=0.5',
+    ]) {
+      const response = await app.fetch(links.events, { headers: { accept } })
+      expect(PollAnswer.parse(await response.json())).toMatchObject({ mode: 'snapshot', status: 'completed' })
+    }
   })
+
+  test.each(['*/*', 'text/event-stream, application/json', 'application/json;q=0'])(
+    'streams to whoever accepts %s',
+    async (accept) => {
+      const { links } = await finished()
+      const response = await app.fetch(links.events, { headers: { accept } })
+      expect(response.headers.get('content-type')).toBe('text/event-stream')
+    },
+  )
 
   test('opens no stream for HEAD', async () => {
     const { links } = await app.submit()

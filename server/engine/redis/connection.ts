@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../errors.ts'
 import type { RedisAddress } from './address.ts'
 import { dial } from './dial.ts'
 import type { Script } from './scripts.ts'
-import { describeServer, objectionTo, parseInfo, type ServerInfo } from './server-info.ts'
+import { describeServer, objectionTo, parseInfo, type ServerInfo, withMark } from './server-info.ts'
 
 /** Within this time of being sent, a command is answered or given up, so that HTTP can answer within two seconds. */
 export const ANSWER_MS = 1500
@@ -35,6 +36,9 @@ export interface ConnectionOptions {
   readonly address: RedisAddress
   /** Shown by CLIENT LIST. */
   readonly name: string
+  /** Key of a mark that is kept in the store, so that it is noticed when all data were wiped; left out: nobody looks. */
+  readonly markKey?: string
+  /** It can be used (again), or was wiped: the epoch tells. */
   readonly onReady: (server: ServerInfo) => void
   readonly onLost: (reason: string) => void
   readonly onMessage?: (channel: string, message: string) => void
@@ -101,7 +105,7 @@ export class Connection {
 
   open(): void {
     if (this.#state.kind !== 'closed') return
-    this.#probe = setInterval(() => this.#askForLife(), PROBE_EVERY_MS)
+    this.#probe = setInterval(() => void this.#askForLife(), PROBE_EVERY_MS)
     this.#connect()
   }
 
@@ -211,8 +215,10 @@ export class Connection {
   /** Learns from INFO which server this is, and whether it may be used. */
   async #inspect(link: Link): Promise<void> {
     let info: string
+    let mark: string
     try {
       info = await link.redis.info()
+      mark = await this.#leaveMark(link)
     } catch (error) {
       this.#lose(link, `cannot be used (${firstLine(error)})`)
       return
@@ -224,7 +230,7 @@ export class Connection {
       this.#lose(link, objection.reason, objection.hopeless)
       return
     }
-    const server = describeServer(fields)
+    const server = describeServer(fields, mark)
     clearTimeout(this.#state.timer)
     this.#tries = 0
     this.#enter({ kind: 'ready', link, server })
@@ -284,9 +290,30 @@ export class Connection {
     for (const wake of [...this.#waiters]) wake()
   }
 
-  #askForLife(): void {
-    // Only the deadline matters: it is what notices a connection that has died silently.
-    if (this.#state.kind === 'ready') this.send('ping', []).catch(() => undefined)
+  /** The mark that stands in the store, a new one where there was none. Rejects as ioredis does. */
+  async #leaveMark({ redis }: Link): Promise<string> {
+    const { markKey } = this.#options
+    if (markKey === undefined) return ''
+    // Refused by a replica, or a server that is full: one that may be used has a mark, or gets one another time.
+    await redis.setnx(markKey, randomUUID()).catch(() => undefined)
+    return (await redis.get(markKey)) ?? ''
+  }
+
+  async #askForLife(): Promise<void> {
+    const state = this.#state
+    if (state.kind !== 'ready') return
+    const { markKey } = this.#options
+    try {
+      // The deadline matters: it is what notices a connection that has died silently.
+      const { reply } = await (markKey === undefined ? this.send('ping', []) : this.send('get', [markKey]))
+      if (markKey === undefined || reply === state.server.mark) return
+      const server = withMark(state.server, await this.#leaveMark(state.link))
+      if (this.#state !== state) return
+      this.#enter({ ...state, server })
+      this.#options.onReady(server)
+    } catch {
+      // Whatever it was, the state of the connection tells.
+    }
   }
 
   #explain(error: Error): Error {

@@ -83,6 +83,7 @@ class RedisEngine implements Engine {
     this.#connection = new Connection({
       address,
       name: 'commands',
+      markKey: `${this.#keys.home.prefix}epoch`,
       onReady: ({ epoch, warnings }) => {
         const changed = this.#epoch !== '' && this.#epoch !== epoch
         this.#epoch = epoch

@@ -19,6 +19,7 @@
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
+ * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
  * | `presences` | hash: process -> until when, and what it says of itself |
  * | `secret:<name>` | string |
  *

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto'
 
 /** The server at the other end, as it was when the connection was made. */
 export interface ServerInfo {
-  /** A short name for one life of it, which ends when its process does. */
+  readonly runId: string
+  /** What stands in the store until it is wiped. */
+  readonly mark: string
+  /** A short name for one life of its data, which ends when its process does or when it is wiped. */
   readonly epoch: string
   /** What is at risk with it, each a sentence for whoever runs it. */
   readonly warnings: readonly string[]
@@ -10,8 +13,14 @@ export interface ServerInfo {
 
 const OLDEST_VERSION = [6, 2] as const
 
-export function describeServer(fields: ReadonlyMap<string, string>): ServerInfo {
-  return { epoch: epochOf(fields.get('run_id') ?? ''), warnings: warningsOf(fields) }
+export function describeServer(fields: ReadonlyMap<string, string>, mark: string): ServerInfo {
+  const runId = fields.get('run_id') ?? ''
+  return { runId, mark, epoch: epochOf(runId, mark), warnings: warningsOf(fields) }
+}
+
+/** The same server, once its data were wiped. */
+export function withMark(server: ServerInfo, mark: string): ServerInfo {
+  return { ...server, mark, epoch: epochOf(server.runId, mark) }
 }
 
 /** Why a server cannot be used, or null. Hopeless is what only a person can change. */
@@ -65,6 +74,6 @@ export function parseInfo(info: string): Map<string, string> {
   return fields
 }
 
-function epochOf(runId: string): string {
-  return createHash('sha256').update(runId).digest('base64url').slice(0, 8)
+function epochOf(runId: string, mark: string): string {
+  return createHash('sha256').update(`${runId} ${mark}`).digest('base64url').slice(0, 8)
 }
