@@ -39,7 +39,7 @@ export class Registry {
       const state = states.get(type)
       if (state !== undefined) Object.assign(state.counts, decodeRuns(stored))
     }
-    return [...states.values()]
+    return [...states.values()].sort((one, other) => (one.type < other.type ? -1 : 1))
   }
 
   async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
