@@ -26,8 +26,8 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
           exclude: ['test/fault/**'],
-          // Most of them wait rather than compute, so that three files at once keep two cores busy.
-          maxWorkers: 3,
+          // Most of them wait rather than compute, so that four files at once keep two cores busy.
+          maxWorkers: 4,
           // A process of its own for each file would cost more than most files do.
           isolate: false,
           sequence: { groupOrder: 0 },
