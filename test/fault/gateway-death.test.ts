@@ -4,20 +4,27 @@ import { TRANSPORTS, type Transport } from '../helpers/subscriber/wires.ts'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import type { Node } from './harness/node.ts'
+import { amountOf } from './harness/repetitions.ts'
 
 const ON_REDIS = { on: ['redis'] } as const
+const SUBSCRIBERS = amountOf(1000, 200)
 /** Goes on until it is cancelled. */
 const LIVELY = { type: 'steps', payload: { steps: 10_000, stepMs: 1000 } }
 
 describe('a gateway that goes', () => {
   faultTest(
-    'kill -9 a gateway with 1,000 subscribers',
+    `kill -9 a gateway with ${SUBSCRIBERS.toLocaleString('en')} subscribers`,
     { ...ON_REDIS, soak: 20, healMs: 30_000 },
     async (lab) => {
       await lab.start({ apis: 2 })
       const [victim, other] = [lab.api, lab.apis[1] ?? lab.api]
       const jobId = await lab.submit(LIVELY)
-      const mixed = mix({ websocket: 850, sse: 100, 'long-poll': 40, polling: 10 })
+      const mixed = mix({
+        websocket: 0.85 * SUBSCRIBERS,
+        sse: 0.1 * SUBSCRIBERS,
+        'long-poll': 0.04 * SUBSCRIBERS,
+        polling: 0.01 * SUBSCRIBERS,
+      })
       const subscribers = mixed.map((transport) =>
         lab.watch(jobId, {
           transport: () => transport,

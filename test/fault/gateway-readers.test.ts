@@ -5,8 +5,10 @@ import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { every } from './harness/faults.ts'
 import { metricsOf } from './harness/footprint.ts'
+import { amountOf } from './harness/repetitions.ts'
 
 const ON_REDIS = { on: ['redis'] } as const
+const FAST = amountOf(1000, 300)
 const MIB = 1024 * 1024
 const HEARTBEAT_MS = 20_000
 /** Who takes no byte for this long is cut off. */
@@ -14,7 +16,7 @@ const STALL_MS = 10_000
 
 describe('readers that do not read', () => {
   faultTest(
-    'a reader of 1 KB/s, and some that stop reading, beside 1,000 fast ones',
+    `a reader of 1 KB/s, and some that stop reading, beside ${FAST.toLocaleString('en')} fast ones`,
     { ...ON_REDIS, soak: 20 },
     async (lab) => {
       const slow = await startTcpLine(() => lab.api.url)
@@ -29,7 +31,7 @@ describe('readers that do not read', () => {
           Array.from({ length: count }, () =>
             lab.watch(small, { transport: () => 'websocket', addresses: () => [url] }),
           )
-        const fast = watchMany(1000, api.url)
+        const fast = watchMany(FAST, api.url)
         const elsewhere = watchMany(100, other.url)
         await until(() => [...fast, ...elsewhere].every(({ job }) => job !== null), {
           timeoutMs: 30_000,
@@ -51,7 +53,11 @@ describe('readers that do not read', () => {
           most = Math.max(most, await api.memory())
         })
         await lab.untilEnded(large)
-        await until(async () => (await closedAsSlow(lab.api)) >= 20, { timeoutMs: 15_000, what: 'verdicts' })
+        await until(async () => (await closedAsSlow(lab.api)) >= 20, {
+          timeoutMs: 30_000,
+          intervalMs: 200,
+          what: 'verdicts',
+        })
         await watching.stop()
         lab.over()
         slow.bytesPerSecond = null

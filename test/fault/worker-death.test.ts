@@ -1,7 +1,9 @@
 import { describe, expect } from 'vitest'
 import { faultTest } from './harness/fault-test.ts'
+import { amountOf } from './harness/repetitions.ts'
 
 const BOTH = ['redis', 'sqlite'] as const
+const QUEUED = amountOf(1000, 300)
 
 describe('a worker that dies', () => {
   faultTest('kill -9 a worker in mid-job', { on: BOTH }, async (lab) => {
@@ -26,13 +28,13 @@ describe('a worker that dies', () => {
   })
 
   faultTest(
-    'kill -9 every worker with 1,000 jobs queued, then start one',
+    `kill -9 every worker with ${QUEUED.toLocaleString('en')} jobs queued, then start one`,
     { on: BOTH, healMs: 60_000 },
     async (lab) => {
       await lab.start({ workers: 2 })
-      const [first = ''] = await lab.submitBatch(1000, {
+      const [first = ''] = await lab.submitBatch(QUEUED, {
         type: 'steps',
-        payload: { steps: 1, stepMs: 10, quiet: true },
+        payload: { steps: 1, stepMs: 40, quiet: true },
       })
       const survivor = await lab.workerOf(first)
       await Promise.all(lab.workers.map((worker) => worker.kill()))

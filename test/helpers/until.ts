@@ -1,9 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
+/** What takes long is looked at less often: the looks of many that wait would slow down what they wait for. */
+const LONGEST_INTERVAL_MS = 100
+const INTERVAL_SHARE = 1 / 20
+
 export interface UntilOptions {
   /** How long the condition may take to come true, in ms. */
   readonly timeoutMs?: number
-  /** Between two looks at the condition, in ms. */
+  /** Between two looks at the condition, in ms, until it has been waited for long. */
   readonly intervalMs?: number
   /** What is waited for, for the message: "the job to complete". */
   readonly what?: string
@@ -17,7 +21,7 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   { timeoutMs = 15_000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs
+  const began = performance.now()
   let last = 'it was not looked at'
   for (;;) {
     try {
@@ -27,9 +31,10 @@ export async function until<T>(
     } catch (error) {
       last = `it last threw ${error instanceof Error ? error.message : String(error)}`
     }
-    if (performance.now() >= deadline) {
+    const waitedMs = performance.now() - began
+    if (waitedMs >= timeoutMs) {
       throw new Error(`waited ${timeoutMs} ms in vain for ${what}: ${last}`)
     }
-    await pause(intervalMs)
+    await pause(Math.max(intervalMs, Math.min(INTERVAL_SHARE * waitedMs, LONGEST_INTERVAL_MS)))
   }
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { WebSocket } from 'ws'
 import {
   type ClientOptions,
@@ -13,9 +13,13 @@ import { until } from '../helpers/until.ts'
 
 const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
 
-function openClient(options: ClientOptions): JobcastClient {
+/** `of`: the test that it is for, where tests run at the same time. */
+function openClient(
+  options: ClientOptions,
+  of: Pick<TestContext, 'onTestFinished'> = { onTestFinished },
+): JobcastClient {
   const client = createClient({ WebSocket, ...options })
-  onTestFinished(() => client.close())
+  of.onTestFinished(() => client.close())
   return client
 }
 
@@ -158,14 +162,16 @@ describe('with a server', () => {
   })
 })
 
-test.each(TRANSPORTS)(
+// Together, each with servers of its own: they mostly wait.
+test.concurrent.for(TRANSPORTS)(
   '%s: a server killed and started again in the middle of a watch',
-  async (transport) => {
+  { timeout: 60_000 },
+  async (transport, context) => {
     const data = await dataFolder()
-    onTestFinished(() => data.remove())
+    context.onTestFinished(() => data.remove())
     let server = await startServer({ JOBCAST_DATA: data.path })
-    onTestFinished(() => server.kill())
-    const client = openClient({ baseUrl: server.url, transports: [transport] })
+    context.onTestFinished(() => server.kill())
+    const client = openClient({ baseUrl: server.url, transports: [transport] }, context)
     const { jobId } = await client.submit(countdown({ steps: 60, stepMs: 50, logs: true }))
     const events: JobEvent[] = []
     const watch = client.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
@@ -179,27 +185,28 @@ test.each(TRANSPORTS)(
     const retained = lasting(await history(client, jobId))
     expect(lasting(events)).toEqual(retained)
   },
-  40_000,
 )
 
-test('where keys are needed: tokens from submit, from the user, and none', async () => {
+test.concurrent('where keys are needed: tokens from submit, from the user, and none', {
+  timeout: 60_000,
+}, async (context) => {
   const data = await dataFolder()
-  onTestFinished(() => data.remove())
+  context.onTestFinished(() => data.remove())
   const server = await startServer({
     JOBCAST_DATA: data.path,
     JOBCAST_API_KEYS: 'app:submit:k1,eye:read:k2',
     JOBCAST_TOKEN_TTL_MS: '3000',
   })
-  onTestFinished(() => server.kill())
-  const app = openClient({ baseUrl: server.url, credential: 'k1' })
+  context.onTestFinished(() => server.kill())
+  const app = openClient({ baseUrl: server.url, credential: 'k1' }, context)
   const long = await app.submit(countdown({ steps: 60, stepMs: 100 }))
   const short = await app.submit(countdown({ steps: 1, stepMs: 0 }))
   for (const transport of TRANSPORTS) {
-    const stranger = openClient({ baseUrl: server.url, transports: [transport] })
+    const stranger = openClient({ baseUrl: server.url, transports: [transport] }, context)
     await expect(stranger.watch(short.jobId).finished).rejects.toMatchObject({ code: 'unauthorized' })
     const other = stranger.watch(long.jobId, { token: short.token ?? '' })
     await expect(other.finished).rejects.toMatchObject({ code: 'not_found' })
-    const eye = openClient({ baseUrl: server.url, transports: [transport], credential: 'k2' })
+    const eye = openClient({ baseUrl: server.url, transports: [transport], credential: 'k2' }, context)
     await expect(eye.watch(short.jobId).finished).resolves.toMatchObject({ status: 'completed' })
   }
   let asked = 0
@@ -213,14 +220,14 @@ test('where keys are needed: tokens from submit, from the user, and none', async
     const { token }: { token: string } = JSON.parse(await answer.text())
     return token
   }
-  const page = openClient({ baseUrl: server.url, renewToken })
+  const page = openClient({ baseUrl: server.url, renewToken }, context)
   const phases: string[] = []
   const watch = page.watch(long.jobId, { token: long.token ?? '' })
   watch.subscribe(() => phases.push(watch.getSnapshot().phase))
   await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
   expect(asked).toBeGreaterThan(0)
   expect(phases).not.toContain('refused')
-}, 30_000)
+})
 
 async function history(client: JobcastClient, jobId: string): Promise<JobEvent[]> {
   const events: JobEvent[] = []

@@ -131,14 +131,23 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
   })
   afterAll(() => redis.stop())
 
-  async function open(role: string): Promise<ServerProcess> {
-    const server = await startServer({ REDIS_URL: redis.url, JOBCAST_ROLE: role, ...HELD_JOBS })
+  async function open(role: string, prefix: string): Promise<ServerProcess> {
+    const server = await startServer({
+      REDIS_URL: redis.url,
+      JOBCAST_PREFIX: prefix,
+      JOBCAST_ROLE: role,
+      ...HELD_JOBS,
+    })
     onTestFinished(() => server.kill())
     return server
   }
 
   test('both tell the same places, with a time once a worker has run one', { timeout: TEST_MS }, async () => {
-    const [first, second] = await Promise.all([open('api'), open('api'), open('worker')])
+    const [first, second] = await Promise.all([
+      open('api', 'both'),
+      open('api', 'both'),
+      open('worker', 'both'),
+    ])
     await runOne(first.url, RUN_MS)
     const line = await openLine(first.url, 4)
     const last = line.jobIds.at(-1) ?? ''
@@ -149,7 +158,7 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
   })
 
   test('without a worker there is a place, and no time', { timeout: TEST_MS }, async () => {
-    const gateway = await open('api')
+    const gateway = await open('api', 'without')
     const { jobIds } = await openLine(gateway.url, 2)
     await allSee([record(openClient(gateway.url), jobIds[1] ?? '')], '2')
   })

@@ -14,6 +14,9 @@ import type { Findings } from './trial.ts'
 
 /** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
 const BASELINE_MS = 20_000
+/** Between two looks, in ms: a look costs every process some, and many experiments look at the same time. */
+const LOOK_MS = 150
+const BASELINE_LOOK_MS = 500
 
 export interface AftermathOptions {
   /** How long healing may take where it is more than making good: a backlog is worked off. */
@@ -45,12 +48,17 @@ export class Aftermath {
   /** I5: a job submitted now is done, every accepted one has ended, every process is ready, every watcher knows. */
   async heal(overAt: number, healMs: number): Promise<void> {
     if (this.#healMs !== null) return
-    const left = () => ({ timeoutMs: Math.max(0, healMs - (performance.now() - overAt)), intervalMs: 50 })
+    const left = () => ({
+      timeoutMs: Math.max(0, healMs - (performance.now() - overAt)),
+      intervalMs: LOOK_MS,
+    })
     const probe = await until(() => this.#lab.ledger.submit(this.#lab.api, { type: 'steps' }), {
       ...left(),
       what: 'a submission to be accepted again',
     })
-    await until(() => this.#hasEnded(), { ...left(), what: 'every job to end' })
+    await until(() => this.#haveEnded(), { ...left(), what: 'every job to end' }).catch((error: unknown) =>
+      this.#explain(error),
+    )
     await until(async () => isTerminal((await this.#lab.job(probe)).status), {
       ...left(),
       what: 'the probe to end',
@@ -133,7 +141,7 @@ export class Aftermath {
         if (grown.length > 0) throw new Error(grown.join('; '))
         return true
       },
-      { timeoutMs: BASELINE_MS, intervalMs: 200, what: 'everything to be as before' },
+      { timeoutMs: BASELINE_MS, intervalMs: BASELINE_LOOK_MS, what: 'everything to be as before' },
     )
   }
 
@@ -149,7 +157,7 @@ export class Aftermath {
     }
   }
 
-  async #hasEnded(): Promise<boolean> {
+  async #haveEnded(): Promise<boolean> {
     const { status, body } = await this.#lab.get('/api/types')
     if (status !== 200) throw new Error(`/api/types answers ${status}`)
     const { types } = body as { types: { counts: Record<JobStatus, number> }[] }
@@ -158,8 +166,13 @@ export class Aftermath {
       0,
     )
     if (waiting === 0) return true
-    const some = await this.#lab.get('/api/jobs?limit=3&status=scheduled&status=queued&status=processing')
-    throw new Error(`${waiting} have not ended: ${JSON.stringify(some.body)}; ${this.#lab.ledger.breaches}`)
+    throw new Error(`${waiting} have not ended`)
+  }
+
+  /** Says with an error which jobs have not ended, and what went wrong before. */
+  async #explain(cause: unknown): Promise<never> {
+    const { body } = await this.#lab.get('/api/jobs?limit=3&status=scheduled&status=queued&status=processing')
+    throw new Error(`${String(cause)}: ${JSON.stringify(body)}; ${this.#lab.ledger.breaches}`, { cause })
   }
 
   async #listAll(): Promise<string[]> {

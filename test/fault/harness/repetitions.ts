@@ -9,6 +9,11 @@ const REPETITIONS = 200
 
 export const isSoak = soak !== ''
 
+/** How many of something a row has: all of them in a soak run, otherwise fewer. */
+export function amountOf(all: number, fewer: number): number {
+  return isSoak ? all : fewer
+}
+
 export function repetitionsOf(wanted: number = REPETITIONS): number {
   if (!isSoak) return 1
   return soak === 'all' ? wanted : Math.min(wanted, Number(soak))

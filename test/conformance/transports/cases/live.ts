@@ -87,7 +87,7 @@ export function liveCases(it: TransportTest): void {
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
       await run.settle({ kind: 'completed', result: null })
-      await until(() => subscriber.isOver, { what: 'the end', timeoutMs: 10_000 })
+      await until(() => subscriber.isOver, { what: 'the end', timeoutMs: 30_000 })
       expect(subscriber.failure).toBeNull()
       expect(subscriber.legs.length).toBeGreaterThan(3)
       expect(breachesOfOrder(subscriber.sightings, await kit.history(run.jobId))).toEqual([])
