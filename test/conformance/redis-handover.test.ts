@@ -39,6 +39,11 @@ async function isIdle(workerId: string): Promise<boolean> {
   return idle.flat().some((entry) => entry.startsWith(`${workerName(workerId)} `))
 }
 
+/** Whether somebody listens to what is published for a worker. */
+async function isHeard(workerId: string): Promise<boolean> {
+  return (await client.pubsub('CHANNELS', `*worker:${workerName(workerId)}`)).length > 0
+}
+
 /** Waits under a claim: has entered, or is over already, when the promise resolves. */
 async function wait(
   engine: Engine,
@@ -165,10 +170,12 @@ describe('a job that is handed over', () => {
 
   it('goes to the next worker where nobody hears it, and in line where there is none', async (kit) => {
     const dead = present(await kit.store.peer?.(), 'peer')
-    await wait(dead)
-    await wait(dead)
+    const waiters = [await wait(dead), await wait(dead)]
     const alive = await wait(kit.raw)
     await dead.stop()
+    for (const { workerId } of waiters) {
+      await until(async () => !(await isHeard(workerId)), { what: 'Redis to notice' })
+    }
     const [jobId] = await submit(kit)
     expect(await handedTo(alive)).toMatchObject([{ jobId }])
     const next = await submit(kit)
