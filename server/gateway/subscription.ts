@@ -5,6 +5,7 @@ import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { onExpiry } from './expiry.ts'
 import {
+  type EventText,
   encodeFrame,
   errorFrame,
   eventFrame,
@@ -13,7 +14,7 @@ import {
   unsubscribedFrame,
 } from './frames.ts'
 import type { Hub } from './hub.ts'
-import { HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
+import { type Encoder, HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
 import type { Permit } from './permit.ts'
 import { type Ending, Session, type Sink } from './session.ts'
 import type { Standing } from './standing.ts'
@@ -52,7 +53,7 @@ type State =
  *
  * Modes: `none`; `watching`; `disposed` with its connection.
  */
-export class Subscription implements Sink {
+export class Subscription implements Sink, Encoder {
   readonly #jobId: string
   readonly #hub: Hub
   readonly #outbox: Outbox
@@ -105,6 +106,10 @@ export class Subscription implements Sink {
     this.#state = { is: 'disposed' }
   }
 
+  encode({ seq }: JobEvent, prev: number, text: EventText): Buffer {
+    return eventFrame(this.#jobId, seq, text, prev)
+  }
+
   turn(work: () => Promise<void>): Promise<void> {
     return this.#outbox.turn(work)
   }
@@ -151,7 +156,7 @@ export class Subscription implements Sink {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
     const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history, places: true })
-    const lane = new Lane(({ seq }, prev, text) => eventFrame(this.#jobId, seq, text, prev))
+    const lane = new Lane(this)
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)
     try {

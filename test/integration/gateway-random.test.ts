@@ -168,9 +168,9 @@ function sink(frames: { op: string; jobId: string }[]): Pipe {
   return {
     unsent: () => 0,
     taken: () => 0,
-    write: (chunk) => frames.push(JSON.parse(chunk.toString('utf8', chunk.indexOf('{')))),
-    cork() {},
-    uncork() {},
+    write: (chunks) => {
+      for (const chunk of chunks) frames.push(JSON.parse(chunk.toString('utf8', chunk.indexOf('{'))))
+    },
   }
 }
 
