@@ -8,6 +8,7 @@ import { formatCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { ClientFrame, type ServerFrame } from '../../shared/protocol.ts'
 import type { ReadResult } from '../engine/engine.ts'
+import { TextEvent } from '../engine/text-event.ts'
 import { type Standing, toQueuePlace } from './standing.ts'
 import { textFrame } from './text-frame.ts'
 
@@ -44,7 +45,7 @@ export function storedText(event: JobEvent): EventText {
 }
 
 function makeText(event: JobEvent): EventText {
-  const json = JSON.stringify(event)
+  const json = event instanceof TextEvent ? event.toText() : JSON.stringify(event)
   return { json, bytes: Buffer.byteLength(json), frame: null }
 }
 

@@ -14,7 +14,7 @@ import type { Lists } from './lists/lists.ts'
 import { Outbox } from './outbox.ts'
 import { permitListing, permitWatching } from './permit.ts'
 import { SocketPipe } from './socket-pipe.ts'
-import { Subscription } from './subscription.ts'
+import { Subscription, type SubscriptionOwner } from './subscription.ts'
 
 /** All in ms. */
 export interface SocketTimes {
@@ -74,7 +74,7 @@ type State =
  * Modes: `open`; `draining` (works on, and closes soon); `closing` (the close frame is sent, everything is released,
  * nothing is read or sent any more); `closed`.
  */
-export class Connection {
+export class Connection implements SubscriptionOwner {
   readonly #ws: WebSocket
   readonly #hub: Hub
   readonly #lists: Lists
@@ -125,6 +125,10 @@ export class Connection {
     }
     const subscription = known ?? this.#subscriptionOf(jobId)
     subscription.subscribe({ after, history, permit: () => this.#permit(jobId, token) })
+  }
+
+  idle(jobId: string): void {
+    this.#subscriptions.delete(jobId)
   }
 
   /** About once a second: heartbeats, and the verdicts that time brings. */
@@ -233,7 +237,7 @@ export class Connection {
       jobId,
       hub: this.#hub,
       outbox: this.#outbox,
-      onIdle: () => this.#subscriptions.delete(jobId),
+      owner: this,
     })
     this.#subscriptions.set(jobId, subscription)
     return subscription

@@ -27,6 +27,11 @@ const MESSAGES = {
 } as const satisfies Partial<Record<FrameErrorCode, string>>
 const NOT_SUBSCRIBED = 'this connection has no subscription to this job'
 
+export interface SubscriptionOwner {
+  /** Nothing of the job is watched and nothing is left to do. */
+  idle(jobId: string): void
+}
+
 export interface SubscribeRequest {
   /** As the client sent it; empty: none. */
   readonly after: string
@@ -57,18 +62,22 @@ export class Subscription implements Sink, Encoder {
   readonly #jobId: string
   readonly #hub: Hub
   readonly #outbox: Outbox
-  /** Nothing is watched and nothing is left to do. */
-  readonly #onIdle: () => void
+  readonly #owner: SubscriptionOwner
   #state: State = { is: 'none' }
-  #offExpiry: Unsubscribe = () => {}
+  #offExpiry: Unsubscribe | null = null
   #tail: Promise<void> = Promise.resolve()
   #unfinished = 0
 
-  constructor(options: { jobId: string; hub: Hub; outbox: Outbox; onIdle: () => void }) {
+  constructor(options: {
+    jobId: string
+    hub: Hub
+    outbox: Outbox
+    owner: SubscriptionOwner
+  }) {
     this.#jobId = options.jobId
     this.#hub = options.hub
     this.#outbox = options.outbox
-    this.#onIdle = options.onIdle
+    this.#owner = options.owner
   }
 
   /** Whether the client has been told `subscribed` and not yet that it is over. */
@@ -191,7 +200,8 @@ export class Subscription implements Sink, Encoder {
   }
 
   #leave(): void {
-    this.#offExpiry()
+    this.#offExpiry?.()
+    this.#offExpiry = null
     if (this.#state.is !== 'watching') return
     const { session, lane, joined } = this.#state
     this.#state = { is: 'none' }
@@ -201,7 +211,7 @@ export class Subscription implements Sink, Encoder {
   }
 
   #expireAt(time: number | null): void {
-    this.#offExpiry()
+    this.#offExpiry?.()
     this.#offExpiry = onExpiry(time, () => {
       this.#finish('token_expired')
       this.#settle()
@@ -220,6 +230,6 @@ export class Subscription implements Sink, Encoder {
   }
 
   #settle(): void {
-    if (this.#state.is === 'none' && this.#unfinished === 0) this.#onIdle()
+    if (this.#state.is === 'none' && this.#unfinished === 0) this.#owner.idle(this.#jobId)
   }
 }

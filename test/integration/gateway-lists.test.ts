@@ -321,6 +321,8 @@ describe('what may go wrong', () => {
   })
 
   test('a reader that does not read gets less, and is not closed for it', { timeout: 60_000 }, async () => {
+    await gateway.close()
+    await open({ sockets: { times: { stallMs: 60_000 } } })
     const types = Array.from({ length: 50 }, (_, n) => `t${n}`)
     for (const type of types) await gateway.submit({ type })
     const slow = await gateway.connect().opened()

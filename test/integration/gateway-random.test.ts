@@ -136,7 +136,7 @@ test('subscribe and unsubscribe in any order: every one is answered, the last on
         const frames: { op: string; jobId: string }[] = []
         const outbox = new Outbox({ pipe: sink(frames), onSlow: () => {}, onSent: () => {} })
         const subscriptions = runs.map(
-          ({ jobId }) => new Subscription({ jobId, hub: gateway.hub, outbox, onIdle: () => {} }),
+          ({ jobId }) => new Subscription({ jobId, hub: gateway.hub, outbox, owner: { idle: () => {} } }),
         )
         const permit = async () => ({ ok: true, expiresAt: null }) as const
         for (const { job, op, pause } of operations) {
