@@ -25,6 +25,8 @@ const MESSAGES = {
   not_found: 'there is no such job',
   unavailable: 'the store is away; try again soon',
 } as const satisfies Partial<Record<FrameErrorCode, string>>
+/** One for all: most subscriptions have nothing to do. */
+const DONE = Promise.resolve()
 const NOT_SUBSCRIBED = 'this connection has no subscription to this job'
 
 export interface SubscriptionOwner {
@@ -65,7 +67,7 @@ export class Subscription implements Sink, Encoder {
   readonly #owner: SubscriptionOwner
   #state: State = { is: 'none' }
   #offExpiry: Unsubscribe | null = null
-  #tail: Promise<void> = Promise.resolve()
+  #tail = DONE
   #unfinished = 0
 
   constructor(options: {
@@ -225,6 +227,7 @@ export class Subscription implements Sink, Encoder {
       .catch((error: unknown) => this.#hub.noteFailure('subscription', error))
       .then(() => {
         this.#unfinished--
+        if (this.#unfinished === 0) this.#tail = DONE
         this.#settle()
       })
   }

@@ -71,7 +71,8 @@ export class Channels {
     if (!this.#connection.isReady) throw new Unavailable(this.#connection.reason)
     const channel = this.#channel(name)
     clearTimeout(channel.linger)
-    channel.listeners = [...channel.listeners, listener]
+    // Not spread: that leaves room for many more.
+    channel.listeners = channel.listeners.concat(listener)
     const stop = () => {
       channel.listeners = channel.listeners.filter((one) => one !== listener)
       this.#abandon(name, channel)
