@@ -55,8 +55,9 @@ export function eventFrame(jobId: string, seq: number, text: EventText, prev: nu
   return text.frame
 }
 
+/** The id of a job that there is: nothing in it would have to be escaped. */
 function buildEventFrame(jobId: string, json: string, prev: number): Buffer {
-  return textFrame(`{"op":"event","jobId":${JSON.stringify(jobId)},"prev":${prev},${json.slice(1)}`)
+  return textFrame(`{"op":"event","jobId":"${jobId}","prev":${prev},${json.slice(1)}`)
 }
 
 /** Subscribers that share a read share its frame too; they are all given it before the next one. */
