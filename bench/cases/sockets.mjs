@@ -7,7 +7,7 @@ import { startRedis } from '../harness/redis.mjs'
 const SOCKETS = 10_000
 /** Of these: each a job of its own. */
 const WATCHING = 5000
-const WARM_UP = 2000
+const WARM_UP = 1000
 /** Until what was open for warming up is surely gone. */
 const CLOSING_MS = 500
 const BULK = 1000
