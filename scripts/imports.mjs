@@ -32,7 +32,7 @@ const LAYERS = [
 ]
 
 function engineContract() {
-  return ['server/engine/engine.ts', 'server/engine/errors.ts', 'server/engine/job-id.ts']
+  return ['engine', 'errors', 'job-id', 'text-event'].map((name) => `server/engine/${name}.ts`)
 }
 
 /** The only folders that import a library. */

@@ -29,5 +29,7 @@ export const MAX_SUBSCRIPTIONS = 256
 /** Jobs of a list that a connection watches. */
 export const MAX_LIST = 200
 export const DEFAULT_LIST = 50
+/** Jobs of all lists of a connection together: of each the most that it may have. */
+export const MAX_LISTED = 2000
 /** Largest WebSocket frame that the server reads, in bytes. */
 export const MAX_FRAME_BYTES = 16 * 1024

@@ -16,8 +16,9 @@
  * @property {string} unit
  * @property {readonly Target[]} [targets]
  *
- * A target is a ratio to another contender (or to another figure of Jobcast's: `toFigure`), or an absolute value.
- * @typedef {{ to?: string, toFigure?: string, atLeast?: number, atMost?: number }} Target
+ * A target is a ratio to another contender (or to another figure of Jobcast's: `toFigure`), with `atMostMore` how much
+ * more than the other it may be, or an absolute value.
+ * @typedef {{ to?: string, toFigure?: string, atLeast?: number, atMost?: number, atMostMore?: number }} Target
  */
 
 /** Runs all rounds of a case, the contenders in turn, in the opposite order every other round. */
@@ -68,22 +69,27 @@ function summarize({ name, title, figures }, samples) {
 }
 
 function verdict(target, id, own, samples) {
-  const { to, toFigure, atLeast, atMost } = target
+  const { to, toFigure, atLeast, atMost, atMostMore } = target
   const mine = samples[own]
+  const compare = atMostMore === undefined ? quotient : difference
   let value
-  if (to !== undefined) value = median(paired(mine, id, samples[to], toFigure ?? id))
-  else if (toFigure !== undefined) value = median(paired(mine, id, mine, toFigure))
+  if (to !== undefined) value = median(paired(mine, id, samples[to], toFigure ?? id, compare))
+  else if (toFigure !== undefined) value = median(paired(mine, id, mine, toFigure, compare))
   else value = median(mine.map((sample) => sample[id]))
-  const met = (atLeast === undefined || value >= atLeast) && (atMost === undefined || value <= atMost)
+  const most = atMost ?? atMostMore
+  const met = (atLeast === undefined || value >= atLeast) && (most === undefined || value <= most)
   return { ...target, value, met }
 }
 
-function paired(mine, id, theirs, otherId) {
+function paired(mine, id, theirs, otherId, compare = quotient) {
   return mine.flatMap((sample, round) => {
     const other = theirs[round]?.[otherId]
-    return sample[id] === undefined || other === undefined ? [] : [sample[id] / other]
+    return sample[id] === undefined || other === undefined ? [] : [compare(sample[id], other)]
   })
 }
+
+const quotient = (mine, theirs) => mine / theirs
+const difference = (mine, theirs) => mine - theirs
 
 function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }

@@ -27,7 +27,8 @@ function markdown(head, rows) {
   return [line(head), rule, ...rows.map(line)]
 }
 
-function targetText({ to, toFigure, atLeast, atMost }) {
+function targetText({ to, toFigure, atLeast, atMost, atMostMore }) {
+  if (atMostMore !== undefined) return `≤ ${to ?? toFigure} + ${number(atMostMore)}`
   const bound = atLeast === undefined ? `≤ ${number(atMost)}` : `≥ ${number(atLeast)}`
   const other = to ?? toFigure
   return other === undefined ? bound : `${bound}x ${other}`

@@ -147,6 +147,8 @@ export interface ListQuery {
   readonly page: string | null
   /** The `newest` of an earlier list: only what was submitted after it. */
   readonly since?: string | null
+  /** False: payloads and results are not read, and are null. */
+  readonly withBodies?: boolean
 }
 
 /** A page may hold fewer than `limit` jobs and still not be the last one. */

@@ -8,6 +8,7 @@ import { formatCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { ClientFrame, type ServerFrame } from '../../shared/protocol.ts'
 import type { ReadResult } from '../engine/engine.ts'
+import { TextEvent } from '../engine/text-event.ts'
 import { type Standing, toQueuePlace } from './standing.ts'
 import { textFrame } from './text-frame.ts'
 
@@ -44,7 +45,7 @@ export function storedText(event: JobEvent): EventText {
 }
 
 function makeText(event: JobEvent): EventText {
-  const json = JSON.stringify(event)
+  const json = event instanceof TextEvent ? event.toText() : JSON.stringify(event)
   return { json, bytes: Buffer.byteLength(json), frame: null }
 }
 
@@ -54,8 +55,9 @@ export function eventFrame(jobId: string, seq: number, text: EventText, prev: nu
   return text.frame
 }
 
+/** The id of a job that there is: nothing in it would have to be escaped. */
 function buildEventFrame(jobId: string, json: string, prev: number): Buffer {
-  return textFrame(`{"op":"event","jobId":${JSON.stringify(jobId)},"prev":${prev},${json.slice(1)}`)
+  return textFrame(`{"op":"event","jobId":"${jobId}","prev":${prev},${json.slice(1)}`)
 }
 
 /** Subscribers that share a read share its frame too; they are all given it before the next one. */

@@ -11,6 +11,7 @@ import type {
 } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
+import { type Crowd, joined, members, without } from './crowd.ts'
 import { Paces } from './paces.ts'
 import { type OnStanding, PlaceBoard } from './places.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
@@ -38,7 +39,7 @@ const TICK_MS = 1000
 /** One watched job: opened with its first watcher, closed some time after its last. */
 interface Topic {
   readonly jobId: string
-  readonly watchers: Set<Watcher>
+  watchers: Crowd<Watcher>
   state:
     | { readonly is: 'opening'; readonly opened: Promise<void> }
     | { readonly is: 'open'; readonly unwatch: Unsubscribe }
@@ -90,7 +91,7 @@ export class Hub implements Source {
       events: options.events,
       watched: {
         jobIds: () => this.#watchedJobs(),
-        watchersOf: (jobId) => [...(this.#topics.get(jobId)?.watchers ?? [])],
+        watchersOf: (jobId) => [...members(this.#topics.get(jobId)?.watchers ?? null)],
       },
       times: { ...CHECK_TIMES, ...options.check },
     })
@@ -144,17 +145,24 @@ export class Hub implements Source {
     return this.traffic.info()
   }
 
-  /** Calls back from when the promise resolves until unsubscribed. Rejects with `Unavailable`. */
-  async watch(jobId: string, watcher: Watcher): Promise<Unsubscribe> {
+  /** Calls back from when the promise resolves until `unwatch`. Rejects with `Unavailable`. */
+  async watch(jobId: string, watcher: Watcher): Promise<void> {
     if (this.#state.is !== 'running') throw new Unavailable('the gateway does not run')
     const topic = this.#topicOf(jobId)
-    topic.watchers.add(watcher)
+    topic.watchers = joined(topic.watchers, watcher)
     if (topic.state.is === 'lingering') {
       clearTimeout(topic.state.timer)
       topic.state = { is: 'open', unwatch: topic.state.unwatch }
     }
     if (topic.state.is === 'opening') await topic.state.opened
-    return () => this.#leave(topic, watcher)
+  }
+
+  /** Tolerates being called by who does not watch. */
+  unwatch(jobId: string, watcher: Watcher): void {
+    const topic = this.#topics.get(jobId)
+    if (topic === undefined || topic.watchers === null) return
+    topic.watchers = without(topic.watchers, watcher)
+    if (topic.watchers === null && topic.state.is === 'open') this.#linger(topic, topic.state.unwatch)
   }
 
   read(request: ReadRequest): Promise<ReadResult | null> {
@@ -220,14 +228,14 @@ export class Hub implements Source {
 
   #watchedJobs(): string[] {
     const jobIds: string[] = []
-    for (const { jobId, watchers } of this.#topics.values()) if (watchers.size > 0) jobIds.push(jobId)
+    for (const { jobId, watchers } of this.#topics.values()) if (watchers !== null) jobIds.push(jobId)
     return jobIds
   }
 
   #topicOf(jobId: string): Topic {
     const known = this.#topics.get(jobId)
     if (known !== undefined) return known
-    const topic: Topic = { jobId, watchers: new Set(), state: { is: 'closed' } }
+    const topic: Topic = { jobId, watchers: null, state: { is: 'closed' } }
     this.#topics.set(jobId, topic)
     topic.state = { is: 'opening', opened: Promise.resolve().then(() => this.#open(topic)) }
     return topic
@@ -236,20 +244,16 @@ export class Hub implements Source {
   async #open(topic: Topic): Promise<void> {
     try {
       const unwatch = await this.#feed.watch(topic.jobId, (message) => {
-        for (const watcher of topic.watchers) watcher.message(message)
+        for (const watcher of members(topic.watchers)) watcher.message(message)
       })
       topic.state = { is: 'open', unwatch }
+      if (topic.watchers === null) this.#linger(topic, unwatch)
     } catch (error) {
       topic.state = { is: 'closed' }
-      topic.watchers.clear()
+      topic.watchers = null
       this.#topics.delete(topic.jobId)
       throw error
     }
-  }
-
-  #leave(topic: Topic, watcher: Watcher): void {
-    topic.watchers.delete(watcher)
-    if (topic.watchers.size === 0 && topic.state.is === 'open') this.#linger(topic, topic.state.unwatch)
   }
 
   #linger(topic: Topic, unwatch: Unsubscribe): void {
@@ -261,7 +265,7 @@ export class Hub implements Source {
     if (topic.state.is === 'lingering') clearTimeout(topic.state.timer)
     if (topic.state.is === 'open' || topic.state.is === 'lingering') topic.state.unwatch()
     topic.state = { is: 'closed' }
-    topic.watchers.clear()
+    topic.watchers = null
     if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
   }
 }

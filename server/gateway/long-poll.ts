@@ -42,7 +42,7 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
   return heldPoll(hub, async () => {
     // From a held poll nothing is kept: jobs may be large and polls many. So it reads again when it answers.
     const wakeup = new Wakeup(() => true)
-    const unwatch = await hub.watch(jobId, wakeup)
+    await hub.watch(jobId, wakeup)
     try {
       const first = await read()
       if (first === null || !isQuiet(first)) return answerOf(hub, first, place)
@@ -54,7 +54,7 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
         standing === null ? () => {} : hub.places.follow(jobId, null, () => wakeup.interrupt(), standing)
       await hold(hub, wakeup, position(first), waitMs, signal).finally(unfollow)
     } finally {
-      unwatch()
+      hub.unwatch(jobId, wakeup)
     }
     return signal?.aborted ? null : answerOf(hub, await read(), place)
   })
@@ -74,11 +74,11 @@ export async function awaitTerminal(
   try {
     return await heldPoll(hub, async () => {
       const wakeup = new Wakeup(mayBeTerminal)
-      const unwatch = await hub.watch(jobId, wakeup)
+      await hub.watch(jobId, wakeup)
       try {
         return await terminalJob(hub, jobId, wakeup, deadline, signal)
       } finally {
-        unwatch()
+        hub.unwatch(jobId, wakeup)
       }
     })
   } catch (error) {

@@ -14,8 +14,6 @@ const MOMENT_BYTES = 256 * 1024
 const MAX_BURST_BYTES = 8 * 1024 * 1024
 /** No byte taken for this long while some wait: the reader is too slow. */
 export const STALL_MS = 10_000
-/** Entries that are gone are cleared away once there are so many, and not many others. */
-const MAX_GONE = 64
 /** What a transport puts around an event's own text, roughly. */
 const ENVELOPE_BYTES = 80
 
@@ -25,14 +23,14 @@ export interface Pipe {
   unsent(): number
   /** Changes whenever the other side takes something. */
   taken(): number
-  write(chunk: Buffer): void
-  /** All writes come between `cork` and `uncork`, and go out together. */
-  cork(): void
-  uncork(): void
+  /** One or more, which go out together. */
+  write(chunks: readonly Buffer[]): void
 }
 
-/** What is written of an event, given its text and the seq of the one before. */
-type Encode = (event: JobEvent, prev: number, text: EventText) => Buffer
+/** Makes what is written of an event, given its text and the seq of the one before. */
+export interface Encoder {
+  encode(event: JobEvent, prev: number, text: EventText): Buffer
+}
 
 /** The events of one job on their way to one reader. */
 export class Lane {
@@ -42,14 +40,20 @@ export class Lane {
   waitingProgress: EventEntry | null = null
   /** Bytes of live events that wait in the store. */
   laggingBytes = 0
-  readonly encode: Encode
+  readonly encoder: Encoder
 
-  constructor(encode: Encode) {
-    this.encode = encode
+  constructor(encoder: Encoder) {
+    this.encoder = encoder
   }
 }
 
-interface EventEntry {
+/** Entries wait in a list of their own making: nearly always there are none, or one for a moment. */
+interface Linked {
+  before: Entry | null
+  after: Entry | null
+}
+
+interface EventEntry extends Linked {
   readonly kind: 'event'
   readonly lane: Lane
   readonly event: JobEvent
@@ -57,11 +61,9 @@ interface EventEntry {
   readonly bytes: number
   /** Live events count towards the verdict; what was read from the store at this reader's pace does not. */
   readonly live: boolean
-  /** Merged into a later one, or no longer wanted. */
-  isGone: boolean
 }
 
-interface FrameEntry {
+interface FrameEntry extends Linked {
   readonly kind: 'frame'
   readonly lane: Lane | null
   readonly chunk: Buffer
@@ -97,9 +99,8 @@ export class Outbox {
   readonly #onSlow: () => void
   readonly #onSent: (events: number) => void
   #state: { is: 'open' } | { is: 'finishing'; done: () => void } | { is: 'closed' } = { is: 'open' }
-  /** In order. What is taken back stays in it, marked as gone, until there is too much of that. */
-  #waiting: Entry[] = []
-  #gone = 0
+  #first: Entry | null = null
+  #last: Entry | null = null
   #waitingBytes = 0
   #liveBytes = 0
   #laggingBytes = 0
@@ -132,17 +133,17 @@ export class Outbox {
 
   /** Anything but an event. With a lane: the lane stands at `seq` afterwards. */
   frame(chunk: Buffer, lane: Lane | null = null, seq: number | null = null): void {
-    this.#add({ kind: 'frame', chunk, bytes: chunk.length, lane, seq })
+    this.#add({ kind: 'frame', chunk, bytes: chunk.length, lane, seq, before: null, after: null })
   }
 
   event(lane: Lane, event: JobEvent, live = true): void {
     if (this.#state.is !== 'open') return
     const text = live ? liveText(event) : storedText(event)
     const bytes = text.bytes + ENVELOPE_BYTES
-    const entry: EventEntry = { kind: 'event', lane, event, text, bytes, live, isGone: false }
+    const entry: EventEntry = { kind: 'event', lane, event, text, bytes, live, before: null, after: null }
     if (event.kind === 'progress') {
       if (lane.waitingProgress !== null && this.unsent() > HIGH_WATER_BYTES)
-        this.#takeBack(lane.waitingProgress)
+        this.#remove(lane.waitingProgress)
       lane.waitingProgress = entry
     }
     this.#add(entry)
@@ -158,8 +159,11 @@ export class Outbox {
 
   /** Takes back the events of one job that wait. */
   drop(lane: Lane): void {
-    for (const entry of [...this.#waiting]) {
-      if (entry.kind === 'event' && entry.lane === lane && !entry.isGone) this.#takeBack(entry)
+    let entry = this.#first
+    while (entry !== null) {
+      const { after } = entry
+      if (entry.kind === 'event' && entry.lane === lane) this.#remove(entry)
+      entry = after
     }
   }
 
@@ -211,8 +215,8 @@ export class Outbox {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
     this.#endMoment()
-    this.#waiting = []
-    this.#gone = 0
+    this.#first = null
+    this.#last = null
     this.#waitingBytes = 0
     this.#liveBytes = 0
     if (this.#turns.length > 0) this.#failTurns(new Unavailable('the reader is gone'))
@@ -220,22 +224,21 @@ export class Outbox {
 
   #add(entry: Entry): void {
     if (this.#state.is !== 'open') return
-    this.#waiting.push(entry)
+    entry.before = this.#last
+    if (this.#last === null) this.#first = entry
+    else this.#last.after = entry
+    this.#last = entry
     this.#waitingBytes += entry.bytes
     if (entry.kind === 'event' && entry.live) this.#liveBytes += entry.bytes
     this.wake()
   }
 
-  #takeBack(entry: EventEntry): void {
-    entry.isGone = true
-    this.#gone++
-    this.#waitsNoMore(entry)
-    if (this.#gone < MAX_GONE || this.#gone * 2 < this.#waiting.length) return
-    this.#waiting = this.#waiting.filter((one) => !isGone(one))
-    this.#gone = 0
-  }
-
-  #waitsNoMore(entry: Entry): void {
+  /** Written, or not wanted any more. */
+  #remove(entry: Entry): void {
+    if (entry.before === null) this.#first = entry.after
+    else entry.before.after = entry.after
+    if (entry.after === null) this.#last = entry.before
+    else entry.after.before = entry.before
     this.#waitingBytes -= entry.bytes
     if (entry.kind !== 'event') return
     if (entry.live) this.#liveBytes -= entry.bytes
@@ -254,7 +257,7 @@ export class Outbox {
     if (!this.#isTooMuch()) this.#endMoment()
     else if (this.#moment === null) this.#beginMoment()
     if (this.#liveBytes > MAX_BURST_BYTES) this.#judgeSlow()
-    else if (this.#waiting.length === 0 && this.#state.is === 'finishing') this.#finished(this.#state.done)
+    else if (this.#first === null && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()
   }
 
@@ -262,36 +265,25 @@ export class Outbox {
   // long as the system takes each at once.
   #writeAll(): number {
     let events = 0
-    let done = 0
-    let room = HIGH_WATER_BYTES - this.#pipe.unsent()
-    while (done < this.#waiting.length && room > 0) {
-      this.#pipe.cork()
-      for (; done < this.#waiting.length && room > 0; done++) {
-        const entry = this.#waiting[done]
-        if (entry === undefined || isGone(entry)) continue
+    while (this.#first !== null) {
+      let room = HIGH_WATER_BYTES - this.#pipe.unsent()
+      if (room <= 0) break
+      const chunks: Buffer[] = []
+      for (let entry: Entry | null = this.#first; entry !== null && room > 0; entry = this.#first) {
         const chunk = this.#encode(entry)
-        this.#pipe.write(chunk)
+        chunks.push(chunk)
         room -= chunk.length
-        this.#waitsNoMore(entry)
+        this.#remove(entry)
         if (entry.kind === 'event') events++
       }
-      this.#pipe.uncork()
-      room = HIGH_WATER_BYTES - this.#pipe.unsent()
+      this.#pipe.write(chunks)
     }
-    this.#forget(done)
     return events
-  }
-
-  /** The first so many: written, or gone. */
-  #forget(amount: number): void {
-    if (amount === this.#waiting.length) this.#waiting = []
-    else for (const entry of this.#waiting.splice(0, amount)) if (isGone(entry)) this.#gone--
-    if (this.#waiting.length === 0) this.#gone = 0
   }
 
   #encode(entry: Entry): Buffer {
     if (entry.kind === 'event') {
-      const chunk = entry.lane.encode(entry.event, entry.lane.lastSeq, entry.text)
+      const chunk = entry.lane.encoder.encode(entry.event, entry.lane.lastSeq, entry.text)
       entry.lane.lastSeq = entry.event.seq
       return chunk
     }
@@ -300,7 +292,8 @@ export class Outbox {
   }
 
   #offerTurn(): void {
-    if (this.#turnRunning || this.#state.is !== 'open' || this.unsent() >= HIGH_WATER_BYTES) return
+    if (this.#turns.length === 0 || this.#turnRunning || this.#state.is !== 'open') return
+    if (this.unsent() >= HIGH_WATER_BYTES) return
     const turn = this.#turns.shift()
     if (turn === undefined) return
     this.#turnRunning = true
@@ -355,8 +348,4 @@ export class Outbox {
     this.close()
     this.#onSlow()
   }
-}
-
-function isGone(entry: Entry): boolean {
-  return entry.kind === 'event' && entry.isGone
 }

@@ -1,5 +1,6 @@
 import type { Feed, Place, PlaceAnswers, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
+import { type Crowd, joined, members, without } from './crowd.ts'
 import type { Paces } from './paces.ts'
 import { isNews, type Standing } from './standing.ts'
 
@@ -19,7 +20,7 @@ interface Entry {
   type: string | null
   /** Undefined: not asked yet. Null: not queued any more, as its followers will hear. */
   standing: Standing | null | undefined
-  readonly followers: Set<Follower>
+  followers: Crowd<Follower>
 }
 
 const EVERY_MS = 1000
@@ -71,11 +72,11 @@ export class PlaceBoard {
   ): Unsubscribe {
     const entry = this.#entryOf(jobId, type)
     const follower: Follower = { onStanding, told, toldAt: Number.NEGATIVE_INFINITY }
-    entry.followers.add(follower)
+    entry.followers = joined(entry.followers, follower)
     if (entry.standing) this.#tell(follower, entry.standing)
     return () => {
-      entry.followers.delete(follower)
-      if (entry.followers.size === 0 && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
+      entry.followers = without(entry.followers, follower)
+      if (entry.followers === null && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
     }
   }
 
@@ -111,7 +112,7 @@ export class PlaceBoard {
   }
 
   #askFresh(): void {
-    const wanted = [...this.#fresh].filter(({ followers }) => followers.size > 0)
+    const wanted = [...this.#fresh].filter(({ followers }) => followers !== null)
     this.#fresh = new Set()
     void this.#ask(wanted)
   }
@@ -149,7 +150,7 @@ export class PlaceBoard {
       entry.type ??= place?.type ?? null
       entry.standing = place === null ? null : this.#standing(place, now)
       if (entry.standing === null) continue
-      for (const follower of entry.followers) this.#tell(follower, entry.standing)
+      for (const follower of members(entry.followers)) this.#tell(follower, entry.standing)
     }
   }
 
@@ -168,5 +169,5 @@ export class PlaceBoard {
 }
 
 function newEntry(jobId: string, type: string | null): Entry {
-  return { jobId, type, standing: undefined, followers: new Set() }
+  return { jobId, type, standing: undefined, followers: null }
 }

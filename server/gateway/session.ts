@@ -23,7 +23,9 @@ export interface Source {
   /** The epoch that live messages belong to. */
   readonly epoch: string
   /** Rejects with `Unavailable`. */
-  watch(jobId: string, watcher: Watcher): Promise<Unsubscribe>
+  watch(jobId: string, watcher: Watcher): Promise<void>
+  /** Tolerates being called by who does not watch. */
+  unwatch(jobId: string, watcher: Watcher): void
   /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null>
   /** Tells where a queued job stands, from now on; of its type null where it is not known. */
@@ -99,7 +101,6 @@ export class Session implements Watcher {
   readonly #sink: Sink
   readonly #request: SessionRequest
   #state: State = { is: 'new' }
-  #unwatch: Unsubscribe | null = null
   /** While the job is queued. */
   #unfollow: Unsubscribe | null = null
   #laggingBytes = 0
@@ -121,9 +122,7 @@ export class Session implements Watcher {
     }
     this.#become({ is: 'waiting', at: null })
     try {
-      const unwatch = await this.#source.watch(this.#request.jobId, this)
-      if (this.#isOver()) unwatch()
-      else this.#unwatch = unwatch
+      await this.#source.watch(this.#request.jobId, this)
       let found = false
       await this.#sink.turn(async () => {
         found = await this.#read()
@@ -292,8 +291,7 @@ export class Session implements Watcher {
     if (this.#state.is === 'over') return
     this.#state = state
     if (state.is !== 'over') return
-    this.#unwatch?.()
-    this.#unwatch = null
+    this.#source.unwatch(this.#request.jobId, this)
     this.#leaveLine()
   }
 }

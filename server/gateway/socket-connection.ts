@@ -1,20 +1,20 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../../shared/codes.ts'
-import { MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import { MAX_LISTED, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame } from '../../shared/protocol.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { encodeFrame, errorFrame, parseFrame } from './frames.ts'
 import type { Hub } from './hub.ts'
-import { filterOf } from './lists/filter.ts'
+import { filterOf, sizeOf } from './lists/filter.ts'
 import { listErrorFrame } from './lists/list-frames.ts'
 import { ListSubscription } from './lists/list-subscription.ts'
 import type { Lists } from './lists/lists.ts'
 import { Outbox } from './outbox.ts'
 import { permitListing, permitWatching } from './permit.ts'
 import { SocketPipe } from './socket-pipe.ts'
-import { Subscription } from './subscription.ts'
+import { Subscription, type SubscriptionOwner } from './subscription.ts'
 
 /** All in ms. */
 export interface SocketTimes {
@@ -59,6 +59,7 @@ const PING = encodeFrame({ op: 'ping' })
 const PONG = encodeFrame({ op: 'pong' })
 
 const TOO_MANY = `a connection may watch ${MAX_SUBSCRIPTIONS} jobs and lists`
+const TOO_MANY_LISTED = `the lists of a connection may have ${MAX_LISTED} jobs together: ask for fewer`
 
 type Subscribe = Omit<Extract<ClientFrame, { op: 'subscribe' }>, 'op'>
 
@@ -74,7 +75,7 @@ type State =
  * Modes: `open`; `draining` (works on, and closes soon); `closing` (the close frame is sent, everything is released,
  * nothing is read or sent any more); `closed`.
  */
-export class Connection {
+export class Connection implements SubscriptionOwner {
   readonly #ws: WebSocket
   readonly #hub: Hub
   readonly #lists: Lists
@@ -125,6 +126,10 @@ export class Connection {
     }
     const subscription = known ?? this.#subscriptionOf(jobId)
     subscription.subscribe({ after, history, permit: () => this.#permit(jobId, token) })
+  }
+
+  idle(jobId: string): void {
+    this.#subscriptions.delete(jobId)
   }
 
   /** About once a second: heartbeats, and the verdicts that time brings. */
@@ -233,7 +238,7 @@ export class Connection {
       jobId,
       hub: this.#hub,
       outbox: this.#outbox,
-      onIdle: () => this.#subscriptions.delete(jobId),
+      owner: this,
     })
     this.#subscriptions.set(jobId, subscription)
     return subscription
@@ -241,12 +246,21 @@ export class Connection {
 
   #watch(frame: Extract<ClientFrame, { op: 'watch' }>): void {
     const { list, token } = frame
-    if (!this.#watchedLists.has(list) && this.#isFull()) {
-      this.#outbox.frame(listErrorFrame(list, 'too_many_subscriptions', TOO_MANY))
+    const filter = filterOf(frame)
+    const isOneTooMany = !this.#watchedLists.has(list) && this.#isFull()
+    if (isOneTooMany || this.#listedBeside(list) + sizeOf(filter) > MAX_LISTED) {
+      const message = isOneTooMany ? TOO_MANY : TOO_MANY_LISTED
+      this.#outbox.frame(listErrorFrame(list, 'too_many_subscriptions', message))
       return
     }
     const permit = () => permitListing(this.#auth, token, this.#opener)
-    this.#listOf(list).watch(filterOf(frame), permit)
+    this.#listOf(list).watch(filter, permit)
+  }
+
+  #listedBeside(list: string): number {
+    let jobs = 0
+    for (const [name, { size }] of this.#watchedLists) if (name !== list) jobs += size
+    return jobs
   }
 
   #listOf(list: string): ListSubscription {

@@ -14,8 +14,6 @@ let lastJoin: { readonly chunks: readonly Buffer[]; readonly joined: Buffer } | 
  */
 export class SocketPipe implements Pipe {
   readonly #socket: Socket
-  /** Since `cork`. */
-  #corked: Buffer[] = []
   /** Of the last frame, on the clock of `performance.now()`. */
   writtenAt = performance.now()
 
@@ -31,17 +29,9 @@ export class SocketPipe implements Pipe {
     return this.#socket.bytesWritten - this.#socket.writableLength - systemBacklog(this.#socket)
   }
 
-  write(chunk: Buffer): void {
-    this.#corked.push(chunk)
-  }
-
-  cork(): void {}
-
-  uncork(): void {
-    const chunks = this.#corked
+  write(chunks: readonly Buffer[]): void {
     const [first] = chunks
     if (first === undefined) return
-    this.#corked = []
     this.writtenAt = performance.now()
     if (chunks.length === 1) this.#socket.write(first)
     else if (bytesOf(chunks) <= MAX_JOINED_BYTES) this.#socket.write(join(chunks))

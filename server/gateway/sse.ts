@@ -7,7 +7,7 @@ import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { onExpiry } from './expiry.ts'
 import type { EventText } from './frames.ts'
 import type { Hub } from './hub.ts'
-import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
+import { type Encoder, HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from './outbox.ts'
 import { type Ending, Session, type Sink } from './session.ts'
 import { type Standing, toQueuePlace } from './standing.ts'
 
@@ -69,7 +69,7 @@ export async function openStream(hub: Hub, request: StreamRequest): Promise<Stre
  *
  * Modes: `open`; `ending` (the session is over, what waits still goes out); `closed`.
  */
-class EventStream implements Sink, Pipe {
+class EventStream implements Sink, Pipe, Encoder {
   readonly body: ReadableStream<Uint8Array>
   /** Whether there was nothing to tell: the job is terminal and the cursor at its end. */
   finishedBefore = false
@@ -85,9 +85,6 @@ class EventStream implements Sink, Pipe {
   #lane: Lane | null = null
   #epoch = ''
   #written = 0
-  /** Written since `cork`: small events share a piece of the body, as each piece costs its reader a round. */
-  #corked: Buffer[] = []
-  #corkedBytes = 0
   #nextPingAt = performance.now() + FIRST_PING_MS
 
   constructor(hub: Hub, request: StreamRequest) {
@@ -150,7 +147,7 @@ class EventStream implements Sink, Pipe {
   replay(result: ReadResult): void {
     const isFirst = this.#lane === null
     if (this.#lane === null) this.#hub.traffic.subscribed('sse', result.mode)
-    const lane = new Lane((event, _prev, text) => this.#encode(event, text))
+    const lane = new Lane(this)
     this.#lane = lane
     this.#epoch = result.epoch
     if (result.mode === 'snapshot') {
@@ -194,33 +191,24 @@ class EventStream implements Sink, Pipe {
   }
 
   unsent(): number {
-    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? 0) + this.#corkedBytes
+    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? 0)
   }
 
   taken(): number {
     return this.#written - this.unsent()
   }
 
-  write(chunk: Buffer): void {
-    this.#written += chunk.length
-    this.#corked.push(chunk)
-    this.#corkedBytes += chunk.length
-  }
-
-  cork(): void {}
-
-  uncork(): void {
-    const [first, ...rest] = this.#corked
-    if (first === undefined) return
-    const chunk = rest.length === 0 ? first : Buffer.concat(this.#corked)
-    this.#corked = []
-    this.#corkedBytes = 0
-    for (let from = 0; from < chunk.length; from += PIECE_BYTES) {
-      this.#controller?.enqueue(chunk.subarray(from, from + PIECE_BYTES))
+  // Small events share a piece of the body, as each piece costs its reader a round.
+  write(chunks: readonly Buffer[]): void {
+    const [first] = chunks
+    const joined = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
+    this.#written += joined.length
+    for (let from = 0; from < joined.length; from += PIECE_BYTES) {
+      this.#controller?.enqueue(joined.subarray(from, from + PIECE_BYTES))
     }
   }
 
-  #encode(event: JobEvent, { json }: EventText): Buffer {
+  encode(event: JobEvent, _prev: number, { json }: EventText): Buffer {
     const id = formatCursor(this.#epoch, event.seq)
     return Buffer.from(`id: ${id}\nevent: ${event.kind}\ndata: ${json}\n\n`)
   }

@@ -5,6 +5,7 @@ import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { onExpiry } from './expiry.ts'
 import {
+  type EventText,
   encodeFrame,
   errorFrame,
   eventFrame,
@@ -13,7 +14,7 @@ import {
   unsubscribedFrame,
 } from './frames.ts'
 import type { Hub } from './hub.ts'
-import { HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
+import { type Encoder, HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
 import type { Permit } from './permit.ts'
 import { type Ending, Session, type Sink } from './session.ts'
 import type { Standing } from './standing.ts'
@@ -24,7 +25,14 @@ const MESSAGES = {
   not_found: 'there is no such job',
   unavailable: 'the store is away; try again soon',
 } as const satisfies Partial<Record<FrameErrorCode, string>>
+/** One for all: most subscriptions have nothing to do. */
+const DONE = Promise.resolve()
 const NOT_SUBSCRIBED = 'this connection has no subscription to this job'
+
+export interface SubscriptionOwner {
+  /** Nothing of the job is watched and nothing is left to do. */
+  idle(jobId: string): void
+}
 
 export interface SubscribeRequest {
   /** As the client sent it; empty: none. */
@@ -52,22 +60,26 @@ type State =
  *
  * Modes: `none`; `watching`; `disposed` with its connection.
  */
-export class Subscription implements Sink {
+export class Subscription implements Sink, Encoder {
   readonly #jobId: string
   readonly #hub: Hub
   readonly #outbox: Outbox
-  /** Nothing is watched and nothing is left to do. */
-  readonly #onIdle: () => void
+  readonly #owner: SubscriptionOwner
   #state: State = { is: 'none' }
-  #offExpiry: Unsubscribe = () => {}
-  #tail: Promise<void> = Promise.resolve()
+  #offExpiry: Unsubscribe | null = null
+  #tail = DONE
   #unfinished = 0
 
-  constructor(options: { jobId: string; hub: Hub; outbox: Outbox; onIdle: () => void }) {
+  constructor(options: {
+    jobId: string
+    hub: Hub
+    outbox: Outbox
+    owner: SubscriptionOwner
+  }) {
     this.#jobId = options.jobId
     this.#hub = options.hub
     this.#outbox = options.outbox
-    this.#onIdle = options.onIdle
+    this.#owner = options.owner
   }
 
   /** Whether the client has been told `subscribed` and not yet that it is over. */
@@ -103,6 +115,10 @@ export class Subscription implements Sink {
   dispose(): void {
     this.#leave()
     this.#state = { is: 'disposed' }
+  }
+
+  encode({ seq }: JobEvent, prev: number, text: EventText): Buffer {
+    return eventFrame(this.#jobId, seq, text, prev)
   }
 
   turn(work: () => Promise<void>): Promise<void> {
@@ -151,7 +167,7 @@ export class Subscription implements Sink {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
     const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history, places: true })
-    const lane = new Lane(({ seq }, prev, text) => eventFrame(this.#jobId, seq, text, prev))
+    const lane = new Lane(this)
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)
     try {
@@ -186,7 +202,8 @@ export class Subscription implements Sink {
   }
 
   #leave(): void {
-    this.#offExpiry()
+    this.#offExpiry?.()
+    this.#offExpiry = null
     if (this.#state.is !== 'watching') return
     const { session, lane, joined } = this.#state
     this.#state = { is: 'none' }
@@ -196,7 +213,7 @@ export class Subscription implements Sink {
   }
 
   #expireAt(time: number | null): void {
-    this.#offExpiry()
+    this.#offExpiry?.()
     this.#offExpiry = onExpiry(time, () => {
       this.#finish('token_expired')
       this.#settle()
@@ -210,11 +227,12 @@ export class Subscription implements Sink {
       .catch((error: unknown) => this.#hub.noteFailure('subscription', error))
       .then(() => {
         this.#unfinished--
+        if (this.#unfinished === 0) this.#tail = DONE
         this.#settle()
       })
   }
 
   #settle(): void {
-    if (this.#state.is === 'none' && this.#unfinished === 0) this.#onIdle()
+    if (this.#state.is === 'none' && this.#unfinished === 0) this.#owner.idle(this.#jobId)
   }
 }

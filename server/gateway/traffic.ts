@@ -2,6 +2,7 @@ import type { Events, Transport } from '../events.ts'
 import { onTickEnd } from './tick-end.ts'
 
 const WINDOW_S = 60
+const TRANSPORTS = ['socket', 'sse', 'poll'] as const satisfies readonly Transport[]
 
 /** Who is connected and how much is sent: told to the process's events, and summed up for the overview. */
 export class Traffic {
@@ -9,7 +10,8 @@ export class Traffic {
   readonly #open: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
   #subscriptions = 0
   /** Since the tick began. */
-  readonly #sent = new Map<Transport, number>()
+  readonly #sent: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
+  #isTelling = false
   /** Events sent in each second of the last minute; a slot belongs to the second that it names. */
   readonly #seconds = Array.from({ length: WINDOW_S }, () => ({ second: -1, events: 0 }))
 
@@ -40,16 +42,21 @@ export class Traffic {
 
   /** Told on at the end of the tick, in one: one event of a job may go to thousands. */
   sent(transport: Transport, events: number): void {
-    if (this.#sent.size === 0) onTickEnd(this)
-    this.#sent.set(transport, (this.#sent.get(transport) ?? 0) + events)
+    this.#sent[transport] += events
+    if (this.#isTelling) return
+    this.#isTelling = true
+    onTickEnd(this)
   }
 
   tickEnd(): void {
-    for (const [transport, events] of this.#sent) {
+    this.#isTelling = false
+    for (const transport of TRANSPORTS) {
+      const events = this.#sent[transport]
+      if (events === 0) continue
+      this.#sent[transport] = 0
       this.#slot().events += events
       this.#events.emit('gateway.sent', { transport, events })
     }
-    this.#sent.clear()
   }
 
   #slot(): { events: number } {

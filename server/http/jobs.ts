@@ -37,6 +37,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
           statuses: query.status ?? [],
           tags: query.tag ?? [],
           limit: query.limit ?? (query.full ? FULL_LIMIT : DEFAULT_LIST),
+          withBodies: query.full === true,
           page: query.page || null,
         })
         return json(200, { jobs: query.full ? jobs : jobs.map(summaryOf), nextPage })

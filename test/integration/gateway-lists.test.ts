@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MAX_LIST, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import { MAX_LIST, MAX_LISTED, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import { type Gateway, type GatewayOptions, openGateway, type TestSocket } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
@@ -304,7 +304,7 @@ describe('what may go wrong', () => {
     const client = await gateway.connect().opened()
     const openedAt = performance.now()
     for (let n = 0; n < MAX_SUBSCRIPTIONS; n++) {
-      client.send({ op: 'watch', list: `${n}`, type: `t${n}` })
+      client.send({ op: 'watch', list: `${n}`, type: `t${n}`, limit: 5 })
       // Within the frames that a connection may send.
       if (n % 100 === 99) await client.next('list', n)
     }
@@ -318,6 +318,32 @@ describe('what may go wrong', () => {
     await client.next('pong')
     for (let n = 0; n < MAX_SUBSCRIPTIONS; n++) client.send({ op: 'unwatch', list: `${n}` })
     expect(await client.closed).toMatchObject({ code: 4501 })
+  })
+
+  test('the lists of a connection have a number of jobs together that bounds them', async () => {
+    const jobId = await gateway.submit()
+    const client = await gateway.connect().opened()
+    const watch = (list: string, limit: number) => client.send({ op: 'watch', list, type: list, limit })
+    const lists = MAX_LISTED / MAX_LIST
+    for (let n = 0; n < lists; n++) watch(`${n}`, MAX_LIST)
+    await client.next('list', lists)
+    watch('more', 1)
+    expect(await client.next('error')).toMatchObject({ code: 'too_many_subscriptions', list: 'more' })
+    client.send({ op: 'watch', list: 'jobs', jobIds: [jobId] })
+    expect(await client.next('error', 2)).toMatchObject({ code: 'too_many_subscriptions', list: 'jobs' })
+    // In place of what it was, a list has what that leaves.
+    watch('0', MAX_LIST)
+    await client.next('list', lists + 1)
+    watch('0', MAX_LIST - 1)
+    watch('more', 1)
+    await client.next('list', lists + 3)
+    watch('1', MAX_LIST)
+    watch('more', 2)
+    expect(await client.next('error', 3)).toMatchObject({ list: 'more' })
+    client.send({ op: 'unwatch', list: '1' })
+    client.send({ op: 'watch', list: 'jobs', jobIds: [jobId, jobId] })
+    expect((await client.next('list', lists + 5)).jobs).toMatchObject([{ jobId }])
+    expect(client.all('error')).toHaveLength(3)
   })
 
   test('a reader that does not read gets less, and is not closed for it', { timeout: 90_000 }, async () => {

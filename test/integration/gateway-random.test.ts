@@ -136,7 +136,7 @@ test('subscribe and unsubscribe in any order: every one is answered, the last on
         const frames: { op: string; jobId: string }[] = []
         const outbox = new Outbox({ pipe: sink(frames), onSlow: () => {}, onSent: () => {} })
         const subscriptions = runs.map(
-          ({ jobId }) => new Subscription({ jobId, hub: gateway.hub, outbox, onIdle: () => {} }),
+          ({ jobId }) => new Subscription({ jobId, hub: gateway.hub, outbox, owner: { idle: () => {} } }),
         )
         const permit = async () => ({ ok: true, expiresAt: null }) as const
         for (const { job, op, pause } of operations) {
@@ -168,9 +168,9 @@ function sink(frames: { op: string; jobId: string }[]): Pipe {
   return {
     unsent: () => 0,
     taken: () => 0,
-    write: (chunk) => frames.push(JSON.parse(chunk.toString('utf8', chunk.indexOf('{')))),
-    cork() {},
-    uncork() {},
+    write: (chunks) => {
+      for (const chunk of chunks) frames.push(JSON.parse(chunk.toString('utf8', chunk.indexOf('{'))))
+    },
   }
 }
 

@@ -11,7 +11,6 @@ class Valve implements Pipe {
   blocked = 0
   taking = true
   passed = 0
-  #round = 0
 
   unsent() {
     return this.blocked
@@ -21,18 +20,12 @@ class Valve implements Pipe {
     return this.passed
   }
 
-  write(chunk: Buffer) {
-    this.written.push(chunk.toString())
-    this.#round++
-    this.blocked += chunk.length
-  }
-
-  cork() {
-    this.#round = 0
-  }
-
-  uncork() {
-    this.rounds.push(this.#round)
+  write(chunks: readonly Buffer[]) {
+    this.rounds.push(chunks.length)
+    for (const chunk of chunks) {
+      this.written.push(chunk.toString())
+      this.blocked += chunk.length
+    }
     if (this.taking) this.take()
   }
 
@@ -59,9 +52,9 @@ function setUp() {
   const onSlow = vi.fn()
   const onSent = vi.fn()
   const outbox = new Outbox({ pipe: valve, onSlow, onSent })
-  const lane = new Lane((event, prev) =>
-    Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
-  )
+  const lane = new Lane({
+    encode: (event, prev) => Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
+  })
   return { valve, onSlow, onSent, outbox, lane }
 }
 
@@ -102,7 +95,7 @@ describe('outbox', () => {
 
   test('jobs on one connection merge their own progress only', async () => {
     const { valve, outbox, lane } = setUp()
-    const other = new Lane((event, prev) => Buffer.from(`other ${prev}>${event.seq}`))
+    const other = new Lane({ encode: (event, prev) => Buffer.from(`other ${prev}>${event.seq}`) })
     valve.blocked = HIGH_WATER_BYTES + 1
     outbox.event(lane, progress(1))
     outbox.event(other, progress(1))
@@ -176,7 +169,7 @@ describe('outbox', () => {
   test('live events that wait in the store count while the reader is behind, until they are read', async () => {
     const { valve, outbox, lane, onSlow } = setUp()
     open = outbox
-    const other = new Lane((event) => Buffer.from(`${event.seq}`))
+    const other = new Lane({ encode: (event) => Buffer.from(`${event.seq}`) })
     const anotherMoment = async () => {
       const start = performance.now()
       await until(() => performance.now() - start > 600)

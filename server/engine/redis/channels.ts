@@ -6,7 +6,8 @@ import { Connection } from './connection.ts'
 type Listener = (message: string) => void
 
 interface Channel {
-  readonly listeners: Set<Listener>
+  /** Few, mostly one: another array with every change, which costs less than a set. */
+  listeners: readonly Listener[]
   /** Resolves when the server has confirmed the subscription on the connection there is now. */
   confirmed: Promise<unknown>
   /** Runs while nobody listens. */
@@ -70,9 +71,11 @@ export class Channels {
     if (!this.#connection.isReady) throw new Unavailable(this.#connection.reason)
     const channel = this.#channel(name)
     clearTimeout(channel.linger)
-    channel.listeners.add(listener)
+    // Not spread: that leaves room for many more.
+    channel.listeners = channel.listeners.concat(listener)
     const stop = () => {
-      if (channel.listeners.delete(listener)) this.#abandon(name, channel)
+      channel.listeners = channel.listeners.filter((one) => one !== listener)
+      this.#abandon(name, channel)
     }
     try {
       await channel.confirmed
@@ -86,7 +89,7 @@ export class Channels {
   #channel(name: string): Channel {
     const known = this.#channels.get(name)
     if (known !== undefined) return known
-    const channel: Channel = { listeners: new Set(), confirmed: this.#subscribe(name), linger: undefined }
+    const channel: Channel = { listeners: [], confirmed: this.#subscribe(name), linger: undefined }
     // Whoever listens awaits it as well; a channel nobody waits for any more must not end the process.
     channel.confirmed.catch(() => this.#forget(name, channel))
     this.#channels.set(name, channel)
@@ -114,7 +117,7 @@ export class Channels {
   }
 
   #abandon(name: string, channel: Channel): void {
-    if (channel.listeners.size > 0 || this.#channels.get(name) !== channel) return
+    if (channel.listeners.length > 0 || this.#channels.get(name) !== channel) return
     clearTimeout(channel.linger)
     channel.linger = setTimeout(() => {
       this.#forget(name, channel)
@@ -143,7 +146,7 @@ export class Channels {
     this.#connections += 1
     const current = this.#connections
     for (const [name, channel] of this.#channels)
-      if (channel.listeners.size === 0) this.#forget(name, channel)
+      if (channel.listeners.length === 0) this.#forget(name, channel)
     const all = this.#subscribeAll([...this.#channels.keys()])
     for (const channel of this.#channels.values()) {
       channel.confirmed = all

@@ -4,6 +4,7 @@ import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
+import { TextEvent } from '../text-event.ts'
 import { decodeKind } from './kind.ts'
 import { list, text, word } from './reply.ts'
 
@@ -197,9 +198,20 @@ export function decodeMessage(message: string): FeedMessage {
     return { kind: 'gone', reason: message === 'gone removed' ? 'removed' : 'expired' }
   }
   const [seq, stored] = splitSeq(message)
-  const [, rest] = cut(stored)
-  if (rest.startsWith('advance ')) return { kind: 'advance', seq, bytes: Number(cut(rest)[1]) }
-  return { kind: 'event', event: decodeStored(seq, stored, () => null) }
+  const [time, rest] = cut(stored)
+  const [kind, details] = cut(rest)
+  switch (kind) {
+    case 'advance':
+      return { kind, seq, bytes: Number(details) }
+    case 'progress':
+      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, progressText(details)) }
+    case 'log':
+      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
+    case 'chunk':
+      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
+    default:
+      return { kind: 'event', event: decodeStored(seq, stored, () => null) }
+  }
 }
 
 function queuedEvent(created: string): JobEvent {
@@ -294,6 +306,12 @@ function statusChange(kind: string, at: string, details: string, result: () => J
 function decodeProgress(data: string): Progress {
   const [percent, note] = cut(data)
   return { percent: Number(percent), note: note === '' ? null : JSON.parse(note) }
+}
+
+/** The same as JSON. */
+function progressText(data: string): string {
+  const [percent, note] = cut(data)
+  return `{"percent":${percent},"note":${note === '' ? 'null' : note}}`
 }
 
 function decodeFailure(stored: string): { error: string; errorCode: JobErrorCode } {

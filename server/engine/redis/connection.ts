@@ -204,11 +204,7 @@ export class Connection {
     redis.on('end', () => this.#lose(link, 'closed the connection'))
     redis.on('ready', () => void this.#inspect(link))
     const { onMessage } = this.#options
-    if (onMessage !== undefined) {
-      redis.on('message', (channel: string, message: string) => {
-        if (this.#isCurrent(link)) onMessage(channel, message)
-      })
-    }
+    if (onMessage !== undefined) redis.on('message', onMessage)
     redis.connect().catch((error: Error) => this.#lose(link, `cannot be reached (${firstLine(error)})`))
   }
 
@@ -280,6 +276,7 @@ export class Connection {
     const { redis, pending } = state.link
     for (const giveUp of pending) giveUp(new AnswerLost(`the connection was lost: ${this.reason}`))
     pending.clear()
+    redis.removeAllListeners('message')
     redis.disconnect()
     // Half-open connections would take their time to close.
     redis.stream?.destroy()

@@ -13,11 +13,12 @@ const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
 export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
-  const { types, statuses, tags, limit } = query
+  const { types, statuses, tags, limit, withBodies = true } = query
   const { reply, epoch } = await commands.read(SCRIPTS.list, keys.home, [
     ...boundary(query.page),
     ...boundary(query.since ?? null),
     Math.min(limit, MOST_JOBS),
+    withBodies ? 'bodies' : '',
     types.length,
     ...types,
     statuses.length,
@@ -31,7 +32,8 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
     const [jobId, row] = list(entry)
     const job = new JobRow(row).job(text(jobId), epoch)
     // The script looks for tags in their text, where `,` may be found between two others.
-    if (tags.every((tag) => job.tags.includes(tag))) jobs.push(job)
+    if (!tags.every((tag) => job.tags.includes(tag))) continue
+    jobs.push(withBodies ? job : { ...job, payload: null, result: null })
   }
   return { jobs, nextPage: pageOf(next), newest: pageOf(newest) }
 }

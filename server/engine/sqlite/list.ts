@@ -4,7 +4,7 @@ import { BadPage } from '../errors.ts'
 import type { Value } from './database.ts'
 import { isExpired, type JobRow, jobOf, tagsOf } from './job-row.ts'
 import { STATUS_CODES } from './statuses.ts'
-import type { Store } from './store.ts'
+import type { Bodies, Store } from './store.ts'
 import { tagKey } from './transaction.ts'
 
 /** Jobs that one page looks at, for what no index answers. */
@@ -13,6 +13,8 @@ const MAX_EXAMINED = 2000
 const MAX_PAGE_CHARACTERS = 16 * 1024 * 1024
 /** Jobs that are read from an index at a time. */
 const BLOCK = 64
+
+const NO_BODIES: Bodies = { payload: 'null', result: null }
 
 /** Newest first. Throws `BadPage`. */
 export function list(store: Store, query: ListQuery, now: number): JobPage {
@@ -31,7 +33,7 @@ export function list(store: Store, query: ListQuery, now: number): JobPage {
     last = n
     const row = store.jobByNumber(n)
     if (row === null || isExpired(row, now) || !matches(row, query)) continue
-    const bodies = store.bodies(row)
+    const bodies = query.withBodies === false ? NO_BODIES : store.bodies(row)
     characters += bodies.payload.length + (bodies.result?.length ?? 0)
     jobs.push(jobOf(row, bodies, store.epoch))
   }

@@ -25,6 +25,11 @@ export function filterOf(frame: Extract<ClientFrame, { op: 'watch' }>): ListFilt
   return { kind: 'newest', types: sorted(type), tags: sorted(tag), limit }
 }
 
+/** The most jobs that the list may have. */
+export function sizeOf(filter: ListFilter): number {
+  return filter.kind === 'jobs' ? filter.jobIds.length : filter.limit
+}
+
 /** Equal filters have equal keys. */
 export function keyOf(filter: ListFilter): string {
   return JSON.stringify(filter)

@@ -5,7 +5,7 @@ import type { Hub } from '../hub.ts'
 import { HIGH_WATER_BYTES, type Outbox } from '../outbox.ts'
 import type { Permit } from '../permit.ts'
 import type { Changes } from './changes.ts'
-import type { ListFilter } from './filter.ts'
+import { type ListFilter, sizeOf } from './filter.ts'
 import type { ListReader } from './list-follower.ts'
 import { listErrorFrame, listFrame, unwatchedFrame } from './list-frames.ts'
 import type { Lists, Membership } from './lists.ts'
@@ -45,6 +45,7 @@ export class ListSubscription implements ListReader {
   /** Nothing is watched and nothing is left to do. */
   readonly #onIdle: () => void
   #state: State = { is: 'none' }
+  #size = 0
   #tail: Promise<void> = Promise.resolve()
   #unfinished = 0
 
@@ -61,7 +62,13 @@ export class ListSubscription implements ListReader {
     return this.#state.is === 'watching' && this.#state.joined
   }
 
+  /** The most jobs that the list which was asked for last may have. */
+  get size(): number {
+    return this.#size
+  }
+
   watch(filter: ListFilter, permit: () => Promise<Permit>): void {
+    this.#size = sizeOf(filter)
     this.#enqueue(async () => {
       const permitted = await permit()
       if (this.#state.is === 'disposed') return
@@ -72,6 +79,7 @@ export class ListSubscription implements ListReader {
   }
 
   unwatch(): void {
+    this.#size = 0
     this.#enqueue(() => {
       if (this.#state.is === 'disposed') return
       this.#leave()

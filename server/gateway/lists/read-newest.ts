@@ -19,7 +19,7 @@ export async function readNewest(
   { since, withinMs }: { since: string | null; withinMs: number },
 ): Promise<NewestJobs> {
   const until = performance.now() + withinMs
-  const query = { types, statuses: [], tags, since }
+  const query = { types, statuses: [], tags, since, withBodies: false }
   const first = await list({ ...query, limit, page: null })
   const jobs = first.jobs.map(summaryOf)
   let page = first.nextPage

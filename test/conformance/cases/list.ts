@@ -42,6 +42,17 @@ export function listCases(it: EngineTest): void {
       for (const job of jobs) expect(job).toEqual(await kit.raw.get(job.jobId))
     })
 
+    it('leaves out payloads and results, small or large, where they are not wanted', async (kit) => {
+      for (const size of [1, 1000]) {
+        await kit.submit({ payload: 'p'.repeat(size) })
+        await kit.settle(await kit.claimOne(), { kind: 'completed', result: 'r'.repeat(size) })
+      }
+      const { jobs } = await kit.raw.list({ ...everything, limit: 50 })
+      const { jobs: without } = await kit.raw.list({ ...everything, limit: 50, withBodies: false })
+      expect(jobs.map(({ payload, result }) => [payload, result])).not.toContainEqual([null, null])
+      expect(without).toEqual(jobs.map((job) => ({ ...job, payload: null, result: null })))
+    })
+
     it('keeps its order whatever happens to the jobs', async (kit) => {
       const first = await kit.submit({ policy: { priority: 9 } })
       await tick()

@@ -45,7 +45,7 @@ class Watcher {
     const events: JobEvent[] = []
     for (const message of this.messages) {
       const last = events.at(-1)?.seq ?? 0
-      if (message.kind === 'event' && message.event.seq > last) events.push(message.event)
+      if (message.kind === 'event' && message.event.seq > last) events.push(plain(message.event))
       if (message.kind !== 'advance') continue
       const [read] = await this.#feed.read([
         { jobId: this.#jobId, after: { epoch: this.#feed.epoch, seq: last }, history: false, withJob: false },
@@ -54,6 +54,11 @@ class Watcher {
     }
     return events
   }
+}
+
+/** As it is sent: data that is read only when it is asked for would not be compared. */
+function plain(event: JobEvent): JobEvent {
+  return JSON.parse(JSON.stringify(event))
 }
 
 async function peerOf(kit: Kit): Promise<Engine> {

@@ -3,7 +3,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  the job behind which to begin ('' at the newest): its order, its id; the job before which to end (''): its order,
---       its id; most jobs, number of types and types (any of them), number of
+--       its id; most jobs; 'bodies' or '' (payloads and results are not wanted); number of types and types (any of them), number of
 --       statuses and statuses (any), number of tags and tags as JSON (all; found in the text, so the reader checks again)
 -- Reply { `<order> <id>` of the job behind which the next page begins or '', { { id, row (lib/read.lua) }, … },
 --       `<order> <id>` of the newest job or '' }
@@ -17,7 +17,7 @@ local MOST_LOOKED_AT = 1000
 local LARGEST_REPLY = 4194304
 
 local before, before_id, since, since_id = argument(), argument(), argument(), argument()
-local limit = tonumber(argument())
+local limit, without_bodies = tonumber(argument()), argument() == ''
 local function set_of_arguments()
   local amount, set = tonumber(argument()), {}
   for _ = 1, amount do set[argument()] = true end
@@ -65,7 +65,7 @@ while looked_at < MOST_LOOKED_AT do
       if #found == limit or bytes > LARGEST_REPLY then
         return { page_order .. ' ' .. page_id, found, newest }
       end
-      local row = read_job(id)
+      local row = read_job(id, without_bodies)
       bytes = bytes + #row[2] + #row[3]
       found[#found + 1] = { id, row }
     end

@@ -1,5 +1,6 @@
 -- Rows that describe jobs to readers: { { field, value, … }, payload or '', result or '' }, the latter two where
--- they are kept apart from the hash (codec.ts). A terminal job past its time is as good as gone.
+-- they are kept apart from the hash (codec.ts), and are not read where they are not wanted. A terminal job past its
+-- time is as good as gone.
 local TERMINAL = { completed = true, failed = true, cancelled = true }
 
 local function is_gone(status, detail)
@@ -13,15 +14,15 @@ local function live_state(state)
   if not is_gone(status, detail) then return seq, status, detail end
 end
 
-local function read_job(id)
+local function read_job(id, without_bodies)
   local fields = call('HGETALL', job_prefix .. id)
   local has = {}
   for at = 1, #fields, 2 do has[fields[at]] = fields[at + 1] end
   local seq, status = live_state(has.state)
   if not seq then return false end
-  local payload = has.payload and '' or call('GET', prefix .. 'payload:' .. id) or ''
+  local payload = has.payload and '' or without_bodies and 'null' or call('GET', prefix .. 'payload:' .. id) or ''
   local result = ''
-  if status == 'completed' and not has.result then
+  if status == 'completed' and not has.result and not without_bodies then
     result = call('GET', prefix .. 'result:' .. id) or ''
   end
   return { fields, payload, result }, has, seq, status

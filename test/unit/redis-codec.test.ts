@@ -1,0 +1,28 @@
+import { describe, expect, test } from 'vitest'
+import type { RunEvent } from '../../server/engine/engine.ts'
+import { decodeMessage, encodeRunEvent } from '../../server/engine/redis/codec.ts'
+import { TextEvent } from '../../server/engine/text-event.ts'
+import { JobEvent } from '../../shared/event.ts'
+
+const TIME = Date.parse('2026-11-23T15:49:00.007Z')
+const REPORTED: RunEvent[] = [
+  { kind: 'progress', data: { percent: 42, note: '3 of 7 "sizes"' } },
+  { kind: 'progress', data: { percent: 0.1, note: null } },
+  { kind: 'log', data: { level: 'warn', line: 'é\u0000💥 \ud800 \\ "' } },
+  { kind: 'chunk', data: { text: ' a  b ', list: [1, null, { x: 1e-7 }] } },
+  { kind: 'chunk', data: 'text' },
+  { kind: 'chunk', data: null },
+]
+
+describe('what a run reports', () => {
+  test.each(REPORTED)('comes from the feed as text that need not be parsed: %j', (reported) => {
+    const [kind, data] = encodeRunEvent(reported)
+    const message = decodeMessage(`7 ${TIME} ${kind} ${data}`)
+    if (message.kind !== 'event' || !(message.event instanceof TextEvent)) throw new Error('no text')
+    const event = { seq: 7, at: '2026-11-23T15:49:00.007Z', ...reported }
+    expect(message.event.toText()).toBe(JSON.stringify(event))
+    expect(JSON.stringify(message.event)).toBe(JSON.stringify(event))
+    expect(message.event.data).toEqual(reported.data)
+    expect(JobEvent.parse(JSON.parse(message.event.toText()))).toEqual(event)
+  })
+})
