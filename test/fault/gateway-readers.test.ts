@@ -21,10 +21,9 @@ describe('readers that do not read', () => {
     async (lab) => {
       const slow = await startTcpLine(() => lab.api.url)
       const stuck = await startTcpLine(() => lab.api.url)
-      slow.bytesPerSecond = 1024
-      stuck.bytesPerSecond = 0
       try {
         await lab.start({ apis: 2 })
+        await lab.post('/api/types/pour/pause')
         const [api, other] = [lab.api, lab.apis[1] ?? lab.api]
         const small = await lab.submit({ type: 'steps', payload: { steps: 16, stepMs: 750 } })
         const watchMany = (count: number, url: string) =>
@@ -47,6 +46,14 @@ describe('readers that do not read', () => {
           lab.watch(large, { transport: () => transport, addresses: () => [line.url] })
         const late = [behind('websocket', slow), behind('sse', slow)]
         for (let count = 0; count < 28; count++) late.push(behind(count % 2 ? 'websocket' : 'sse', stuck))
+        // All of it is on its way to each of them: none comes late to what is poured out.
+        await until(() => late.every(({ job }) => job !== null), {
+          timeoutMs: 30_000,
+          what: 'the late ones to watch',
+        })
+        slow.bytesPerSecond = 1024
+        stuck.bytesPerSecond = 0
+        await lab.post('/api/types/pour/resume')
         const before = await api.memory()
         let most = before
         const watching = every(50, async () => {

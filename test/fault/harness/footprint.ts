@@ -3,10 +3,8 @@ import type { Node } from './node.ts'
 import { isSoak } from './repetitions.ts'
 import type { Store } from './store.ts'
 
-/** What a deployment holds on to: memory, open files, timers, watchers, and what is kept in the store. */
+/** What a deployment holds on to: open files, timers, watchers, and what is kept in the store. */
 export interface Footprint {
-  /** In bytes. */
-  readonly heaps: readonly number[]
   readonly openFiles: readonly number[]
   readonly timers: readonly number[]
   readonly connections: number
@@ -18,13 +16,17 @@ export async function footprintOf(nodes: readonly Node[], store: Store): Promise
   const metrics = await Promise.all(nodes.map(metricsOf))
   const sum = (name: string) => metrics.reduce((total, of) => total + of(name), 0)
   return {
-    heaps: await Promise.all(nodes.map((node) => node.heap())),
     openFiles: await Promise.all(nodes.map((node) => node.openFiles())),
     timers: metrics.map((of) => of('nodejs_active_resources{type="Timeout"}')),
     connections: sum('jobcast_gateway_connections'),
     subscriptions: sum('jobcast_gateway_subscriptions'),
     leftovers: await store.leftovers(),
   }
+}
+
+/** In bytes. They take full collections, so they are looked at once all else is as it was. */
+export function heapsOf(nodes: readonly Node[]): Promise<number[]> {
+  return Promise.all(nodes.map((node) => node.heap()))
 }
 
 /** Files and timers come and go by a few: a lookup, a connection that is being replaced, an announcement under way. */
@@ -35,10 +37,6 @@ const HEAP_SLACK_BYTES = 8e6
 /** What has grown, in words. */
 export function growth(before: Footprint, after: Footprint): string[] {
   const grown: string[] = []
-  after.heaps.forEach((bytes, index) => {
-    const most = (before.heaps[index] ?? 0) + HEAP_SLACK_BYTES
-    if (bytes > most) grown.push(`process ${index} holds ${bytes} bytes, more than ${most}`)
-  })
   after.openFiles.forEach((files, index) => {
     const most = (before.openFiles[index] ?? 0) + SLACK
     if (files > most) grown.push(`process ${index} has ${files} open files, more than ${most}`)
@@ -55,6 +53,13 @@ export function growth(before: Footprint, after: Footprint): string[] {
   const left = after.leftovers.filter((name) => !before.leftovers.includes(name))
   if (left.length > 0) grown.push(`left in the store: ${left.slice(0, 5).join(', ')}`)
   return grown
+}
+
+export function heapGrowth(before: readonly number[], after: readonly number[]): string[] {
+  return after.flatMap((bytes, index) => {
+    const most = (before[index] ?? 0) + HEAP_SLACK_BYTES
+    return bytes > most ? [`process ${index} holds ${bytes} bytes, more than ${most}`] : []
+  })
 }
 
 /** Reads the metrics of a process: the sum of all series whose name begins so. */

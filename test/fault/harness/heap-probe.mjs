@@ -13,7 +13,7 @@ const collectGarbage = runInNewContext('gc')
 async function listen() {
   const server = createServer(async (socket) => {
     // What the first collection sets free may hold more.
-    for (let times = 0; times < 3; times += 1) {
+    for (let times = 0; times < 2; times += 1) {
       collectGarbage()
       await nextTurn()
     }

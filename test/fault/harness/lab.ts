@@ -13,7 +13,7 @@ import { Subscriber, type SubscriberOptions, type Watching } from '../../helpers
 import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
 import { ClientWatch } from './client-watch.ts'
-import { type Footprint, footprintOf } from './footprint.ts'
+import { type Footprint, footprintOf, heapsOf } from './footprint.ts'
 import { type Answer, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
 import { Node } from './node.ts'
@@ -60,7 +60,7 @@ export class Lab {
   readonly #started: Node[] = []
   #loads: (() => Promise<void>)[] = []
   #isSupervised = false
-  #before: Footprint | null = null
+  #before: { readonly footprint: Footprint; readonly heaps: readonly number[] } | null = null
   #overAt: number | null = null
 
   static async open(engine: EngineName, options: LabOptions = {}): Promise<Lab> {
@@ -267,7 +267,8 @@ export class Lab {
     await this.#aftermath.adoptStrays()
     await this.#aftermath.collect()
     expect(this.#aftermath.breaches(this.#started)).toEqual([])
-    if (this.#before !== null) await this.#aftermath.returnToBaseline(this.#before)
+    if (this.#before !== null)
+      await this.#aftermath.returnToBaseline(this.#before.footprint, this.#before.heaps)
     await this.#stopAll()
   }
 
@@ -303,7 +304,10 @@ export class Lab {
       this.workers.push(...workerNodes)
     }
     await this.#warmUp()
-    this.#before = await footprintOf(this.nodes, this.store)
+    this.#before = {
+      footprint: await footprintOf(this.nodes, this.store),
+      heaps: await heapsOf(this.nodes),
+    }
   }
 
   async #startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
