@@ -58,7 +58,12 @@ export default {
     },
   },
   figures: [
-    { id: 'idle', what: 'memory of an open connection', unit: 'KB', targets: [{ to: 'ws', atMostMore: 2 }] },
+    {
+      id: 'idle',
+      what: 'memory of an open connection',
+      unit: 'KB',
+      targets: [{ atMost: 7 }, { to: 'ws', atMostMore: 2 }],
+    },
     { id: 'private', what: 'private memory of the process, each', unit: 'KB' },
     { id: 'watching', what: 'memory of one that watches a job of its own', unit: 'KB' },
     { id: 'rate', what: 'handshakes', unit: '1/s', targets: [{ to: 'socket.io', atLeast: 2 }] },

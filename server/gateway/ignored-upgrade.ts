@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /** Of `Connection`: what belongs to the wish for another protocol. */
@@ -22,8 +22,26 @@ export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: 
     if (value !== null) lines.push(`${name}: ${value}`)
   }
   // As it came: Node reads headers as bytes of Latin-1.
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  server.emit('connection', socket)
+  const text = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head])
+  onceAnswered(socket, () => {
+    socket.unshift(text)
+    server.emit('connection', socket)
+  })
+}
+
+/** Requests may come before the earlier ones on their connection are answered; a new start would lose those answers. */
+function onceAnswered(socket: Duplex & { _httpMessage?: ServerResponse | null }, listener: () => void): void {
+  const { _httpMessage: answering } = socket
+  if (!answering) {
+    listener()
+    return
+  }
+  const onError = () => socket.destroy()
+  socket.on('error', onError)
+  answering.once('close', () => {
+    socket.removeListener('error', onError)
+    if (!socket.destroyed) onceAnswered(socket, listener)
+  })
 }
 
 /** Null for a header that is left out. */

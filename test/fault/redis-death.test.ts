@@ -23,7 +23,7 @@ async function isAccepted(lab: Lab, api: Node): Promise<boolean> {
 }
 
 async function epochOf(lab: Lab, jobId: string): Promise<string> {
-  return (parseCursor((await lab.job(jobId)).cursor) ?? { epoch: '' }).epoch
+  return parseCursor((await lab.job(jobId)).cursor).epoch
 }
 
 /** Learns from the store what workers can run: their types are lost with everything else. */

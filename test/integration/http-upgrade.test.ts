@@ -16,6 +16,7 @@ afterAll(async () => {
 })
 
 const WISH = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n'
+const SLOW = '{"type":"countdown","payload":{"steps":9,"stepMs":999}}'
 const BODY = '{"type":"countdown","payload":{"steps":1}}'
 
 /** Sends pieces, each once the one before was answered so often; all that came back. */
@@ -38,8 +39,9 @@ async function talk(...pieces: readonly (readonly [text: string, answers: number
 }
 
 const get = (path: string, extra = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${extra}\r\n`
-const post = (extra: string, body: string) =>
-  `POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${extra}Content-Length: ${BODY.length}\r\n\r\n${body}`
+/** `body` may be the beginning of the whole one. */
+const post = (extra: string, body: string, whole = body) =>
+  `POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${extra}Content-Length: ${whole.length}\r\n\r\n${body}`
 
 describe('a wish for a protocol that is not spoken is ignored', () => {
   test.each(['h2c', 'foo/2', 'TLS/1.0'])('%s', async (protocol) => {
@@ -51,7 +53,9 @@ describe('a wish for a protocol that is not spoken is ignored', () => {
 
   test('a body comes with it, and behind it', async () => {
     expect(await talk([post(WISH, BODY), 1])).toMatch(/^HTTP\/1\.1 202 /)
-    expect(await talk([post(WISH, BODY.slice(0, 10)), 0], [BODY.slice(10), 1])).toMatch(/^HTTP\/1\.1 202 /)
+    expect(await talk([post(WISH, BODY.slice(0, 10), BODY), 0], [BODY.slice(10), 1])).toMatch(
+      /^HTTP\/1\.1 202 /,
+    )
   })
 
   test('what is wrong with the request is told all the same', async () => {
@@ -63,6 +67,16 @@ describe('a wish for a protocol that is not spoken is ignored', () => {
   test('again and again on one connection', async () => {
     const rounds = Array.from({ length: 20 }, (_, n) => [get('/healthz', WISH), n + 1] as const)
     expect((await talk(...rounds)).match(/HTTP\/1\.1 200 /g)).toHaveLength(20)
+  })
+
+  test('behind a request that is still to be answered, and before another', async () => {
+    const held = await talk([
+      post('Prefer: wait=1\r\n', SLOW) + get('/nowhere') + get('/healthz', WISH) + get('/healthz'),
+      4,
+    ])
+    expect(held.match(/HTTP\/1\.1 \d+/g)).toEqual(
+      ['202', '404', '200', '200'].map((status) => `HTTP/1.1 ${status}`),
+    )
   })
 
   test('a WebSocket elsewhere is still refused', async () => {

@@ -210,23 +210,20 @@ export class Connection {
 
   /** Learns from INFO which server this is, and whether it may be used. */
   async #inspect(link: Link): Promise<void> {
-    let info: string
-    let mark: string
+    let server: ServerInfo
     try {
-      info = await link.redis.info()
-      mark = await this.#leaveMark(link)
+      const fields = parseInfo(await link.redis.info())
+      const objection = objectionTo(fields)
+      if (objection !== null) {
+        this.#lose(link, objection.reason, objection.hopeless)
+        return
+      }
+      server = describeServer(fields, await this.#leaveMark(link))
     } catch (error) {
       this.#lose(link, `cannot be used (${firstLine(error)})`)
       return
     }
     if (this.#state.kind !== 'connecting' || this.#state.link !== link) return
-    const fields = parseInfo(info)
-    const objection = objectionTo(fields)
-    if (objection !== null) {
-      this.#lose(link, objection.reason, objection.hopeless)
-      return
-    }
-    const server = describeServer(fields, mark)
     clearTimeout(this.#state.timer)
     this.#tries = 0
     this.#enter({ kind: 'ready', link, server })
@@ -291,7 +288,7 @@ export class Connection {
   async #leaveMark({ redis }: Link): Promise<string> {
     const { markKey } = this.#options
     if (markKey === undefined) return ''
-    // Refused by a replica, or a server that is full: one that may be used has a mark, or gets one another time.
+    // A server that is full refuses it: it has a mark already, or gets one once there is room.
     await redis.setnx(markKey, randomUUID()).catch(() => undefined)
     return (await redis.get(markKey)) ?? ''
   }
@@ -304,8 +301,9 @@ export class Connection {
       // The deadline matters: it is what notices a connection that has died silently.
       const { reply } = await (markKey === undefined ? this.send('ping', []) : this.send('get', [markKey]))
       if (markKey === undefined || reply === state.server.mark) return
-      const server = withMark(state.server, await this.#leaveMark(state.link))
-      if (this.#state !== state) return
+      const mark = await this.#leaveMark(state.link)
+      if (mark === state.server.mark || this.#state !== state) return
+      const server = withMark(state.server, mark)
       this.#enter({ ...state, server })
       this.#options.onReady(server)
     } catch {

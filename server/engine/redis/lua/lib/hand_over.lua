@@ -24,7 +24,7 @@ local function hand_over(type, id, kind, payload, born)
       if not worker or string.find(entry, ' ' .. type .. ' ', 1, true) then
         others[#others + 1] = since
         others[#others + 1] = entry
-        -- Nobody hears it where the worker has died: then the next one is asked, and nothing was stored.
+      -- Nobody hears it where the worker has died: then the next one is asked, and nothing was stored.
       elseif call('PUBLISH', prefix .. 'worker:' .. worker, 'run ' .. claim_id .. ' ' .. message) > 0 then
         lease = worker .. '/' .. token
         local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
