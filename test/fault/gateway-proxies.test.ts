@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, vi } from 'vitest'
 import type { TransportName } from '../../client/index.ts'
@@ -13,16 +14,27 @@ const LIVELY = { type: 'steps', payload: { steps: 10_000, stepMs: 100 } }
 /** For each step down. */
 const NEXT_MS = 10_000
 
-/** The browser's own word that there is a network again, which makes a client try what is better. */
-const browser = new EventTarget()
+/**
+ * Of each row, since they run at the same time: its browser's own word that there is a network again, which makes a client
+ * try what is better.
+ */
+const browsers = new AsyncLocalStorage<EventTarget>()
 beforeAll(() => {
-  vi.stubGlobal('addEventListener', browser.addEventListener.bind(browser))
-  vi.stubGlobal('removeEventListener', browser.removeEventListener.bind(browser))
+  const listen = (...listener: Parameters<EventTarget['addEventListener']>) =>
+    browsers.getStore()?.addEventListener(...listener)
+  const leave = (...listener: Parameters<EventTarget['removeEventListener']>) =>
+    browsers.getStore()?.removeEventListener(...listener)
+  vi.stubGlobal('addEventListener', listen)
+  vi.stubGlobal('removeEventListener', leave)
 })
 afterAll(() => void vi.unstubAllGlobals())
 
 /** A client behind a proxy that goes from one gateway to the other. */
-async function behindProxy(
+function behindProxy(...row: Parameters<typeof tryProxy>): Promise<void> {
+  return browsers.run(new EventTarget(), tryProxy, ...row)
+}
+
+async function tryProxy(
   lab: Lab,
   treat: Partial<HostileProxy['treat']>,
   act: (proxy: HostileProxy, watch: ClientWatch) => Promise<void>,
@@ -51,7 +63,7 @@ async function untilCarriedBy(watch: ClientWatch, transport: TransportName, step
 /** The proxy treats WebSockets well again: the client goes back to them. */
 async function untilBackUp(proxy: HostileProxy, watch: ClientWatch): Promise<void> {
   Object.assign(proxy.treat, { socket: 'pass', stream: 'pass', hold: 'pass' })
-  browser.dispatchEvent(new Event('online'))
+  browsers.getStore()?.dispatchEvent(new Event('online'))
   await untilCarriedBy(watch, 'websocket')
 }
 
