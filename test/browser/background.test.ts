@@ -15,7 +15,8 @@ let sdk: string
 beforeAll(async () => {
   const data = await dataFolder()
   const [opened, files, started] = await Promise.all([
-    openBrowser(),
+    // Tabs in the background are what only a whole browser has.
+    openBrowser({ whole: true }),
     bundleSdk({ whole: true }),
     startServer({ JOBCAST_DATA: data.path }),
   ])
