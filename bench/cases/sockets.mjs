@@ -16,7 +16,6 @@ const BULK = 1000
 export default {
   name: 'sockets',
   order: 22,
-  rounds: 3,
   title: `${SOCKETS.toLocaleString('en')} WebSocket connections to one process`,
   async setUp() {
     const redis = await startRedis()
