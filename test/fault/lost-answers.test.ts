@@ -37,10 +37,11 @@ describe('an answer of Redis that is lost with its connection', () => {
 
   faultTest('the answer to a submission is lost', ON_REDIS, async (lab) => {
     await lab.start({ all: 1 })
+    const key = crypto.randomUUID()
     const submit = () =>
       call(`${lab.api.url}/api/jobs`, 'POST', {
         body: { type: 'steps', payload: {} },
-        headers: { 'Idempotency-Key': 'the-one' },
+        headers: { 'Idempotency-Key': key },
       })
     const lost = lab.redis.proxy.loseAnswerTo(callOf('submit'))
     const first = await submit()

@@ -1,14 +1,15 @@
-import { cp, rm } from 'node:fs/promises'
+import { cp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { SubmitAnswer } from '../../shared/api.ts'
 import { parseCursor } from '../../shared/cursor.ts'
 import { until } from '../helpers/until.ts'
+import { LEASE_MS } from './harness/deployment.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.ts'
 import { call } from './harness/http.ts'
-import { type Lab, LEASE_MS } from './harness/lab.ts'
+import type { Lab } from './harness/lab.ts'
 import type { Node } from './harness/node.ts'
 
 const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
@@ -92,7 +93,7 @@ describe('a Redis that dies', () => {
       await server.kill()
       const killedAt = performance.now()
       await rm(files, { recursive: true })
-      await cp(`${files}-durable`, files, { recursive: true })
+      await rename(`${files}-durable`, files)
       await untilMore(lab, 'refusals')
       await server.restart()
       lab.over()

@@ -9,7 +9,13 @@ const LONG = { type: 'steps', payload: { steps: 1200, stepMs: 50 } }
 
 describe('a Redis with a replica, under sentinels', () => {
   // A replica lags behind its master: what it had not got when the master died is lost, and must be found to be.
-  const options = { on: ['redis'], openStore: openSentinelStore, losesHistory: true } as const
+  const options = {
+    on: ['redis'],
+    openStore: openSentinelStore,
+    losesHistory: true,
+    // Sentinels wait before they fail over again.
+    isFinal: true,
+  } as const
 
   faultTest('its master is killed under load, and comes back as a replica', options, async (lab) => {
     await lab.start({ apis: 2, workers: 2 })

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { until } from '../helpers/until.ts'
+import { LEASE_MS } from './harness/deployment.ts'
 import { faultTest } from './harness/fault-test.ts'
-import { LEASE_MS } from './harness/lab.ts'
 
 const BOTH = ['redis', 'sqlite'] as const
 const CLOCK = new URL('./harness/clock.mjs', import.meta.url).href

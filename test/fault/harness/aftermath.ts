@@ -4,7 +4,8 @@ import { Job } from '../../../shared/job.ts'
 import { isTerminal, type JobStatus } from '../../../shared/status.ts'
 import { breachesOfOrder } from '../../helpers/subscriber/sightings.ts'
 import { until } from '../../helpers/until.ts'
-import { type Footprint, footprintOf, growth, heapGrowth, heapsOf } from './footprint.ts'
+import type { Baseline } from './deployment.ts'
+import { footprintOf, growth, heapGrowth, heapsOf } from './footprint.ts'
 import { type Answer, call, manyCalls } from './http.ts'
 import { breachesOfJob, breachesOfLog, isDoubled, type Outcome } from './invariants.ts'
 import type { Lab } from './lab.ts'
@@ -131,7 +132,7 @@ export class Aftermath {
   }
 
   /** I6: once every job is removed, nothing is left but what there was before. */
-  async returnToBaseline(before: Footprint, heapsBefore: readonly number[]): Promise<void> {
+  async returnToBaseline({ footprint, heaps }: Baseline): Promise<void> {
     await this.#forEachJob('DELETE', '', (jobId, { status }) => {
       if (status !== 204 && status !== 404) throw new Error(`removing ${jobId}: ${status}`)
     })
@@ -145,8 +146,8 @@ export class Aftermath {
         { timeoutMs: BASELINE_MS, intervalMs: BASELINE_LOOK_MS, what: 'everything to be as before' },
       )
     const { nodes, store } = this.#lab
-    await untilNothing(async () => growth(before, await footprintOf(nodes, store)))
-    await untilNothing(async () => heapGrowth(heapsBefore, await heapsOf(nodes)))
+    await untilNothing(async () => growth(footprint, await footprintOf(nodes, store)))
+    await untilNothing(async () => heapGrowth(heaps, await heapsOf(nodes)))
   }
 
   findings(): Findings {

@@ -1,10 +1,12 @@
-// Preloaded (NODE_OPTIONS=--import=…): a clock that is wrong by so many ms, from the start or from SIGUSR2 on.
-const wrongBy = Number(process.env.JOBCAST_TEST_CLOCK_MS)
+// Preloaded (NODE_OPTIONS=--import=…): a clock that is wrong by so many ms from the start, or by so many more at each SIGUSR2.
+const jumpMs = Number(process.env.JOBCAST_TEST_CLOCK_MS)
+let wrongByMs = 0
 const RealDate = Date
 const realNow = Date.now
 
 function jump() {
-  Date.now = () => realNow() + wrongBy
+  wrongByMs += jumpMs
+  Date.now = () => realNow() + wrongByMs
   globalThis.Date = new Proxy(RealDate, {
     construct: (target, args, newTarget) =>
       Reflect.construct(target, args.length === 0 ? [Date.now()] : args, newTarget),
@@ -12,4 +14,4 @@ function jump() {
 }
 
 if (process.env.JOBCAST_TEST_CLOCK_AT === 'start') jump()
-else process.once('SIGUSR2', jump)
+else process.on('SIGUSR2', jump)

@@ -1,9 +1,4 @@
-import { mkdtempSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { ClientOptions } from '../../../client/index.ts'
 import { Job } from '../../../shared/job.ts'
@@ -13,66 +8,41 @@ import { Subscriber, type SubscriberOptions, type Watching } from '../../helpers
 import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
 import { ClientWatch } from './client-watch.ts'
-import { type Footprint, footprintOf, heapsOf } from './footprint.ts'
+import { type Deployment, LEASE_MS, type StartOptions } from './deployment.ts'
 import { type Answer, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
-import { Node } from './node.ts'
-import { type RunNote, readRuns } from './runs.ts'
-import {
-  type EngineName,
-  openRedisStore,
-  openSqliteStore,
-  type RedisStore,
-  type RedisStoreOptions,
-  type SentinelStore,
-  type Store,
-} from './store.ts'
+import type { Node } from './node.ts'
+import type { RunNote } from './runs.ts'
+import type { EngineName, RedisStore, SentinelStore, Store } from './store.ts'
 import type { Findings } from './trial.ts'
 
-export const LEASE_MS = 3000
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
 const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
 
-const JOBS_MODULE = fileURLToPath(new URL('./jobs.mjs', import.meta.url))
-
-export interface LabOptions extends AftermathOptions {
-  readonly redis?: RedisStoreOptions
-  /** A store that exists already, instead of a new one. */
-  readonly openStore?: () => Promise<Store>
-}
-
-let startsBefore: Promise<void> = Promise.resolve()
-
 /**
- * One experiment: a store of its own, processes on it, jobs and subscribers, and at the end the proof that every
+ * One experiment: jobs and subscribers on a deployment, what is done to it, and at the end the proof that every
  * invariant holds. On the embedded engine one process is api and worker in one.
  */
 export class Lab {
-  readonly store: Store
   readonly apis: Node[] = []
   readonly workers: Node[] = []
   readonly ledger = new Ledger()
   readonly subscribers: Watching[] = []
-  readonly #options: LabOptions
+  readonly #deployment: Deployment
+  readonly #options: AftermathOptions
   readonly #aftermath: Aftermath
-  readonly #runsFile: string
-  readonly #sockets = mkdtempSync(join(tmpdir(), 'jobcast-heap-'))
-  readonly #started: Node[] = []
   #loads: (() => Promise<void>)[] = []
   #isSupervised = false
-  #before: { readonly footprint: Footprint; readonly heaps: readonly number[] } | null = null
   #overAt: number | null = null
 
-  static async open(engine: EngineName, options: LabOptions = {}): Promise<Lab> {
-    const open = engine === 'redis' ? () => openRedisStore(options.redis) : () => openSqliteStore()
-    return new Lab(await (options.openStore ?? open)(), options)
-  }
-
-  private constructor(store: Store, options: LabOptions) {
-    this.store = store
+  constructor(deployment: Deployment, options: AftermathOptions) {
+    this.#deployment = deployment
     this.#options = options
     this.#aftermath = new Aftermath(this, options)
-    this.#runsFile = join(tmpdir(), `jobcast-runs-${crypto.randomUUID()}`)
+  }
+
+  get store(): Store {
+    return this.#deployment.store
   }
 
   get engine(): EngineName {
@@ -102,16 +72,17 @@ export class Lab {
   }
 
   /** Starts processes, has each run or watch something, and notes what they hold on to. */
-  start(options: StartOptions = {}): Promise<void> {
-    // One after the other: many processes that start at once would starve each other for seconds.
-    const started = startsBefore.then(() => this.#start(options))
-    startsBefore = started.catch(() => {})
-    return started
+  async start(options: StartOptions = {}): Promise<void> {
+    await this.#deployment.start(options)
+    this.apis.push(...this.#deployment.apis)
+    this.workers.push(...this.#deployment.workers)
+    await this.#warmUp()
+    await this.#deployment.measure()
   }
 
   /** One more api, later than the others. */
   startApi(env: Record<string, string>): Promise<Node> {
-    return this.#startNode('api', env)
+    return this.#deployment.startGuest(env)
   }
 
   /** Submits a job, again where it is refused for a moment, and watches it. */
@@ -218,7 +189,7 @@ export class Lab {
 
   /** What runs wrote down so far: of one job, or of all. */
   async runs(jobId?: string): Promise<RunNote[]> {
-    const runs = await readRuns(this.#runsFile)
+    const runs = await this.#deployment.runs()
     return jobId === undefined ? runs : runs.filter((note) => note.jobId === jobId)
   }
 
@@ -266,10 +237,10 @@ export class Lab {
     await this.#heal()
     await this.#aftermath.adoptStrays()
     await this.#aftermath.collect()
-    expect(this.#aftermath.breaches(this.#started)).toEqual([])
-    if (this.#before !== null)
-      await this.#aftermath.returnToBaseline(this.#before.footprint, this.#before.heaps)
-    await this.#stopAll()
+    expect(this.#aftermath.breaches(this.#deployment.nodes)).toEqual([])
+    const baseline = this.#deployment.baselineOf(this.nodes)
+    if (baseline !== null) await this.#aftermath.returnToBaseline(baseline)
+    this.#isSupervised = false
   }
 
   findings(): Findings {
@@ -280,49 +251,6 @@ export class Lab {
     this.#isSupervised = false
     await this.#stopLoads()
     for (const subscriber of this.subscribers) subscriber.stop()
-    await Promise.all(this.#started.map((node) => node.kill()))
-    await this.store.close()
-    await rm(this.#runsFile, { force: true })
-    await rm(this.#sockets, { recursive: true, force: true })
-  }
-
-  async #start(options: StartOptions): Promise<void> {
-    const { all = 0, apis = 1, workers = 1, env = {}, apiEnv = {}, workerEnv = () => ({}) } = options
-    const times = (count: number) => Array.from({ length: count }, (_, index) => index)
-    if (this.engine === 'sqlite' || all > 0) {
-      const nodes = await Promise.all(times(Math.max(1, all)).map(() => this.#startNode('all', env)))
-      this.apis.push(...nodes)
-      this.workers.push(...nodes)
-    } else {
-      const [apiNodes, workerNodes] = await Promise.all([
-        Promise.all(times(apis).map(() => this.#startNode('api', { ...env, ...apiEnv }))),
-        Promise.all(
-          times(workers).map((index) => this.#startNode('worker', { ...env, ...workerEnv(index) })),
-        ),
-      ])
-      this.apis.push(...apiNodes)
-      this.workers.push(...workerNodes)
-    }
-    await this.#warmUp()
-    this.#before = {
-      footprint: await footprintOf(this.nodes, this.store),
-      heaps: await heapsOf(this.nodes),
-    }
-  }
-
-  async #startNode(role: Node['role'], env: Record<string, string> = {}): Promise<Node> {
-    const node = await Node.start(role, {
-      JOBCAST_LEASE_MS: String(LEASE_MS),
-      JOBCAST_DRAIN_MS: '500',
-      JOBCAST_CANCEL_GRACE_MS: '500',
-      JOBCAST_JOBS: JOBS_MODULE,
-      JOBCAST_TEST_RUNS: this.#runsFile,
-      JOBCAST_TEST_HEAP: join(this.#sockets, '/'),
-      ...this.store.env,
-      ...env,
-    })
-    this.#started.push(node)
-    return node
   }
 
   async #stopLoads(): Promise<void> {
@@ -338,24 +266,4 @@ export class Lab {
     this.over()
     return this.#aftermath.heal(this.#overAt ?? performance.now(), this.#options.healMs ?? HEAL_MS)
   }
-
-  /** I7: every process that lives ends as it should. */
-  async #stopAll(): Promise<void> {
-    this.#isSupervised = false
-    const alive = this.#started.filter(({ isAlive }) => isAlive)
-    expect(await Promise.all(alive.map((node) => node.stop()))).toEqual(alive.map(() => 0))
-    this.store.checkIntegrity()
-  }
-}
-
-export interface StartOptions {
-  /** Processes that are api and worker in one; where it is given, there are no others. */
-  readonly all?: number
-  /** Processes a role; on the embedded engine there is one of both in one. */
-  readonly apis?: number
-  readonly workers?: number
-  readonly env?: Record<string, string>
-  readonly apiEnv?: Record<string, string>
-  /** Of one worker, counted from 0. */
-  readonly workerEnv?: (index: number) => Record<string, string>
 }

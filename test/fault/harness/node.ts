@@ -9,7 +9,7 @@ const HEAP_PROBE = fileURLToPath(new URL('./heap-probe.mjs', import.meta.url))
 /** A process of Jobcast, which may die and be started again, at the same address. */
 export class Node {
   readonly role: 'all' | 'api' | 'worker'
-  /** What every one of its processes wrote to standard error. */
+  /** What every one of its processes wrote to standard error, since `forgetLogs` was called. */
   readonly logs: { readonly stderr: string }[] = []
   readonly #env: Readonly<Record<string, string>>
   #process: ServerProcess
@@ -97,6 +97,17 @@ export class Node {
   async memory(): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8')
     return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
+  }
+
+  forgetLogs(): void {
+    const { output } = this.#process
+    const from = output.stderr.length
+    const since = {
+      get stderr() {
+        return output.stderr.slice(from)
+      },
+    }
+    this.logs.splice(0, this.logs.length, since)
   }
 
   async #restart(): Promise<void> {

@@ -15,6 +15,8 @@ export interface Store {
   readonly env: Readonly<Record<string, string>>
   /** Names of what is kept besides jobs and what belongs to live processes, to be compared before and after. */
   leftovers(): Promise<string[]>
+  /** Undoes what an experiment has done to it and left so. */
+  rest(): void
   /** Throws where what is on disk is damaged. No process may run. */
   checkIntegrity(): void
   close(): Promise<void>
@@ -61,6 +63,9 @@ export async function openRedisStore({
     operator,
     env: { REDIS_URL: proxied ? proxy.url : server.url },
     leftovers: () => lastingKeys(operator),
+    rest() {
+      proxy.disturb = (_message, deliver) => deliver()
+    },
     checkIntegrity() {},
     async close() {
       operator.disconnect()
@@ -84,6 +89,7 @@ export async function openSentinelStore(args: readonly string[] = []): Promise<S
         operator.disconnect()
       }
     },
+    rest() {},
     checkIntegrity() {},
     close: () => sentinels.stop(),
   }
@@ -125,6 +131,7 @@ export async function openSqliteStore(folder?: string): Promise<SqliteStore> {
     folder: path,
     env: { JOBCAST_DATA: path },
     leftovers: async () => [],
+    rest() {},
     checkIntegrity() {
       const database = openDatabase(join(path, 'jobcast.db'))
       try {
