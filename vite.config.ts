@@ -52,7 +52,8 @@ export default defineConfig({
           include: ['test/fault/**/*.test.ts'],
           // They mostly wait, so that twelve at once are no burden; alone, since they starve others for moments.
           maxWorkers: 3,
-          maxConcurrency: 4,
+          // A soak run may take its time.
+          maxConcurrency: process.env.JOBCAST_SOAK ? 8 : 4,
           isolate: false,
           sequence: { groupOrder: 2 },
         },

@@ -43,7 +43,6 @@ describe('the embedded engine', () => {
     'the disk is full',
     {
       ...ON_SQLITE,
-      soak: 20,
       skip: disk === null,
       openStore: async () => (await disk?.open()) ?? openSqliteStore(),
     },

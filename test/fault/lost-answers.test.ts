@@ -10,19 +10,23 @@ const LONG = { type: 'steps', payload: { steps: 20, stepMs: 50 } }
 
 describe('an answer of Redis that is lost with its connection', () => {
   for (const verb of ['settle', 'extend', 'report'] as const) {
-    faultTest(`the answer to ${verb === 'settle' ? 'a settle' : verb} is lost`, ON_REDIS, async (lab) => {
-      await lab.start({ all: 1 })
-      const lost = lab.redis.proxy.loseAnswerTo(callOf(verb))
-      const jobId = await lab.submit(LONG)
-      await lost
-      lab.over()
-      expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
-      expect((await lab.runs(jobId)).map(({ what }) => what)).toEqual(['begun', 'returned'])
-    })
+    faultTest(
+      `the answer to ${verb === 'settle' ? 'a settle' : verb} is lost`,
+      verb === 'settle' ? ON_REDIS : { ...ON_REDIS, soak: 50 },
+      async (lab) => {
+        await lab.start({ all: 1 })
+        const lost = lab.redis.proxy.loseAnswerTo(callOf(verb))
+        const jobId = await lab.submit(LONG)
+        await lost
+        lab.over()
+        expect(await lab.untilEnded(jobId)).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+        expect((await lab.runs(jobId)).map(({ what }) => what)).toEqual(['begun', 'returned'])
+      },
+    )
   }
 
   for (const verb of ['claim', 'wait'] as const) {
-    faultTest(`the answer to a ${verb} is lost`, ON_REDIS, async (lab) => {
+    faultTest(`the answer to a ${verb} is lost`, { ...ON_REDIS, soak: 50 }, async (lab) => {
       await lab.start({ all: 1 })
       const lost = lab.redis.proxy.loseAnswerTo(callOf(verb))
       // More than are handed over to who waits: some have to be claimed.
@@ -35,7 +39,7 @@ describe('an answer of Redis that is lost with its connection', () => {
     })
   }
 
-  faultTest('the answer to a submission is lost', ON_REDIS, async (lab) => {
+  faultTest('the answer to a submission is lost', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 1 })
     const key = crypto.randomUUID()
     const submit = () =>

@@ -18,7 +18,7 @@ describe('a network between Jobcast and Redis', () => {
     await until(() => watched.sightings.length > seen, { timeoutMs: 15_000, what: 'it to be noticed' })
   })
 
-  faultTest('every connection is half-open', ON_REDIS, async (lab) => {
+  faultTest('every connection is half-open', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 2 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
@@ -29,7 +29,7 @@ describe('a network between Jobcast and Redis', () => {
     expectQuickRefusals(lab)
   })
 
-  faultTest('every connection is reset, and refused for 3 s', ON_REDIS, async (lab) => {
+  faultTest('every connection is reset, and refused for 3 s', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 2 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
@@ -44,7 +44,7 @@ describe('a network between Jobcast and Redis', () => {
     expectQuickRefusals(lab)
   })
 
-  faultTest('the network takes 200 ms each way', ON_REDIS, async (lab) => {
+  faultTest('the network takes 200 ms each way', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 2 })
     lab.redis.proxy.delayMs = 200
     lab.load({ everyMs: 50 })
@@ -56,15 +56,19 @@ describe('a network between Jobcast and Redis', () => {
     expect(stalled).toEqual([])
   })
 
-  faultTest('the network takes 1 s each way, longer than there is time for', ON_REDIS, async (lab) => {
-    await lab.start({ all: 2 })
-    lab.load({ everyMs: 100 })
-    await untilMore(lab, 'accepted')
-    lab.redis.proxy.delayMs = 1000
-    await untilMore(lab, 'refusals')
-    lab.redis.proxy.delayMs = 0
-    lab.over()
-    await untilMore(lab, 'accepted')
-    expectQuickRefusals(lab)
-  })
+  faultTest(
+    'the network takes 1 s each way, longer than there is time for',
+    { ...ON_REDIS, soak: 50 },
+    async (lab) => {
+      await lab.start({ all: 2 })
+      lab.load({ everyMs: 100 })
+      await untilMore(lab, 'accepted')
+      lab.redis.proxy.delayMs = 1000
+      await untilMore(lab, 'refusals')
+      lab.redis.proxy.delayMs = 0
+      lab.over()
+      await untilMore(lab, 'accepted')
+      expectQuickRefusals(lab)
+    },
+  )
 })

@@ -56,7 +56,7 @@ describe('a Redis that dies', () => {
 
   faultTest(
     'redis-server away for longer than a lease, under workers that wait',
-    { on: ['redis'], redis: { args: aof('always') } },
+    { on: ['redis'], soak: 50, redis: { args: aof('always') } },
     async (lab) => {
       await lab.start({ all: 2 })
       await lab.post('/api/types/steps/pause')

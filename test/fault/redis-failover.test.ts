@@ -13,6 +13,7 @@ describe('a Redis with a replica, under sentinels', () => {
     on: ['redis'],
     openStore: openSentinelStore,
     losesHistory: true,
+    soak: 50,
     // Sentinels wait before they fail over again.
     isFinal: true,
   } as const

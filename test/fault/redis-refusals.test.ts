@@ -23,7 +23,7 @@ describe('a Redis that answers badly', () => {
     expect(lab.ledger.refusals).toEqual([])
   })
 
-  faultTest('CLIENT KILL TYPE normal and pubsub every 200 ms', { ...ON_REDIS, soak: 5 }, async (lab) => {
+  faultTest('CLIENT KILL TYPE normal and pubsub every 200 ms', { ...ON_REDIS, soak: 20 }, async (lab) => {
     await lab.start({ all: 2 })
     const { operator } = lab.redis
     lab.load()
@@ -42,7 +42,7 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
-  faultTest('CLIENT PAUSE 10000 ALL', { ...ON_REDIS, soak: 20 }, async (lab) => {
+  faultTest('CLIENT PAUSE 10000 ALL', ON_REDIS, async (lab) => {
     await lab.start({ all: 1 })
     lab.load({ everyMs: 100 })
     await untilMore(lab, 'accepted')
@@ -58,7 +58,7 @@ describe('a Redis that answers badly', () => {
 
   faultTest(
     'DEBUG SLEEP 5',
-    { ...ON_REDIS, soak: 40, redis: { args: ['--enable-debug-command', 'yes'] } },
+    { ...ON_REDIS, redis: { args: ['--enable-debug-command', 'yes'] } },
     async (lab) => {
       await lab.start({ all: 1 })
       lab.load({ everyMs: 100 })
@@ -88,7 +88,7 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
-  faultTest('REPLICAOF: a read-only replica for 3 s', ON_REDIS, async (lab) => {
+  faultTest('REPLICAOF: a read-only replica for 3 s', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 1 })
     const { operator } = lab.redis
     lab.load({ everyMs: 100 })
@@ -105,7 +105,7 @@ describe('a Redis that answers badly', () => {
 
   faultTest(
     'MISCONF: Redis cannot save, and takes no writes',
-    { ...ON_REDIS, redis: { args: ['--enable-protected-configs', 'yes'] } },
+    { ...ON_REDIS, soak: 50, redis: { args: ['--enable-protected-configs', 'yes'] } },
     async (lab) => {
       await lab.start({ all: 1 })
       const { operator, server } = lab.redis
@@ -124,7 +124,7 @@ describe('a Redis that answers badly', () => {
     },
   )
 
-  faultTest('maxclients reached while every connection is lost', ON_REDIS, async (lab) => {
+  faultTest('maxclients reached while every connection is lost', { ...ON_REDIS, soak: 50 }, async (lab) => {
     await lab.start({ all: 1 })
     const { operator } = lab.redis
     lab.load({ everyMs: 100 })

@@ -44,7 +44,7 @@ describe('a worker that dies', () => {
     },
   )
 
-  faultTest('a job that kills every worker it meets', { on: BOTH, soak: 20 }, async (lab) => {
+  faultTest('a job that kills every worker it meets', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 1 })
     lab.supervise()
     const jobId = await lab.submit({
@@ -75,7 +75,7 @@ describe('a worker that dies', () => {
     expect(await begun(long)).toHaveLength(2)
   })
 
-  faultTest('a rolling restart under load', { on: ['redis'] }, async (lab) => {
+  faultTest('a rolling restart under load', { on: ['redis'], soak: 50 }, async (lab) => {
     await lab.start({ all: 2 })
     lab.load()
     await lab.submitMany(4, { type: 'steps', payload: { steps: 100, stepMs: 50 } })

@@ -17,7 +17,7 @@ import type { Findings } from './trial.ts'
 const BASELINE_MS = 20_000
 /** Between two looks, in ms: a look costs every process some, and many experiments look at the same time. */
 const LOOK_MS = 150
-const BASELINE_LOOK_MS = 500
+const BASELINE_LOOK_MS = 1000
 
 export interface AftermathOptions {
   /** How long healing may take where it is more than making good: a backlog is worked off. */
@@ -131,8 +131,8 @@ export class Aftermath {
     return breaches
   }
 
-  /** I6: once every job is removed, nothing is left but what there was before. */
-  async returnToBaseline({ footprint, heaps }: Baseline): Promise<void> {
+  /** I6: once every job is removed, nothing is left but what there was before; `heaps` are looked at as well. */
+  async returnToBaseline({ footprint, heaps }: Baseline, options: { heaps: boolean }): Promise<void> {
     await this.#forEachJob('DELETE', '', (jobId, { status }) => {
       if (status !== 204 && status !== 404) throw new Error(`removing ${jobId}: ${status}`)
     })
@@ -147,7 +147,7 @@ export class Aftermath {
       )
     const { nodes, store } = this.#lab
     await untilNothing(async () => growth(footprint, await footprintOf(nodes, store)))
-    await untilNothing(async () => heapGrowth(heaps, await heapsOf(nodes)))
+    if (options.heaps) await untilNothing(async () => heapGrowth(heaps, await heapsOf(nodes)))
   }
 
   findings(): Findings {

@@ -70,6 +70,11 @@ export class Deployment {
     return [...new Set([...this.apis, ...this.workers, ...this.#guests])]
   }
 
+  /** Whether an experiment has warmed it up. */
+  get isWarm(): boolean {
+    return this.#baseline !== null
+  }
+
   /** Of the first experiment; what many leave behind, each a little, shows as well. Null where none began. */
   baselineOf(nodes: readonly Node[]): Baseline | null {
     if (this.#baseline === null) return null
@@ -95,10 +100,10 @@ export class Deployment {
     return node
   }
 
-  /** Called when it is warm: what it holds on to then is what it is held to, for good. */
+  /** Called once it is warm: what it holds on to then is what it is held to, for good. */
   async measure(): Promise<void> {
     const nodes = this.nodes
-    this.#baseline ??= { footprint: await footprintOf(nodes, this.store), heaps: await heapsOf(nodes) }
+    this.#baseline = { footprint: await footprintOf(nodes, this.store), heaps: await heapsOf(nodes) }
   }
 
   /** What runs wrote down since the experiment began. */

@@ -4,7 +4,7 @@ import { Deployment, type DeploymentOptions } from './deployment.ts'
 import { Lab } from './lab.ts'
 import { repetitionsOf } from './repetitions.ts'
 import type { EngineName } from './store.ts'
-import type { Findings, Trial } from './trial.ts'
+import { type Findings, noteTrial } from './trial.ts'
 
 export interface FaultOptions extends DeploymentOptions, AftermathOptions {
   readonly on: readonly EngineName[]
@@ -29,17 +29,15 @@ const EXPERIMENTS = 20
  */
 export function faultTest(fault: string, options: FaultOptions, inject: (lab: Lab) => Promise<void>): void {
   const { times = 1 } = options
-  const repetitions = repetitionsOf(options.soak)
   for (const engine of options.on) {
+    const repetitions = repetitionsOf(fault, engine, options.soak)
     test
-      .skipIf(options.skip === true)
+      .skipIf(options.skip === true || repetitions === 0)
       .concurrent(
         `${fault} (${engine})`,
         { timeout: TRIAL_MS * repetitions * Math.ceil(times / 10) },
-        async ({ task }) => {
-          const trials: Trial[] = []
+        async () => {
           const failures: unknown[] = []
-          task.meta.trials = trials
           let deployment: Deployment | null = null
           for (let repetition = 1; repetition <= repetitions; repetition += 1) {
             deployment ??= await Deployment.open(engine, options)
@@ -47,7 +45,7 @@ export function faultTest(fault: string, options: FaultOptions, inject: (lab: La
               options.isFinal === true || repetition === repetitions || repetition % EXPERIMENTS === 0
             const { failure, findings } = await experiment(deployment, options, inject, isLast)
             const passed = failure === null
-            trials.push({ fault, engine, times, passed, ...findings })
+            noteTrial({ fault, engine, times, passed, ...findings })
             if (!passed) failures.push(failure.error)
             if (passed && !isLast) continue
             await deployment.close()
@@ -70,7 +68,7 @@ async function experiment(
   let failure: { readonly error: unknown } | null = null
   try {
     await inject(lab)
-    await lab.verify()
+    await lab.verify({ last: isLast })
     await (isLast ? deployment.stop() : deployment.rest())
   } catch (error) {
     failure = { error }

@@ -76,6 +76,7 @@ export class Lab {
     await this.#deployment.start(options)
     this.apis.push(...this.#deployment.apis)
     this.workers.push(...this.#deployment.workers)
+    if (this.#deployment.isWarm) return
     await this.#warmUp()
     await this.#deployment.measure()
   }
@@ -231,15 +232,18 @@ export class Lab {
     return this.#aftermath.lost
   }
 
-  /** Waits until everything has healed, and holds what happened to every invariant. */
-  async verify(): Promise<void> {
+  /**
+   * Waits until everything has healed, and holds what happened to every invariant; the heaps of processes (a full
+   * collection each) where this is the `last` experiment on them.
+   */
+  async verify({ last }: { last: boolean }): Promise<void> {
     await this.#stopLoads()
     await this.#heal()
     await this.#aftermath.adoptStrays()
     await this.#aftermath.collect()
     expect(this.#aftermath.breaches(this.#deployment.nodes)).toEqual([])
     const baseline = this.#deployment.baselineOf(this.nodes)
-    if (baseline !== null) await this.#aftermath.returnToBaseline(baseline)
+    if (baseline !== null) await this.#aftermath.returnToBaseline(baseline, { heaps: last })
     this.#isSupervised = false
   }
 

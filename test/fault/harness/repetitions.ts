@@ -1,3 +1,6 @@
+import type { EngineName } from './store.ts'
+import { readTrials } from './trial.ts'
+
 /**
  * `JOBCAST_SOAK`, set by `npm run test:soak`: `all` repeats every row as often as it says, a number that often at most;
  * unset, once.
@@ -14,7 +17,10 @@ export function amountOf(all: number, fewer: number): number {
   return isSoak ? all : fewer
 }
 
-export function repetitionsOf(wanted: number = REPETITIONS): number {
+/** How often a row is still to be tried: a soak run goes on where the one before was cut short. */
+export function repetitionsOf(fault: string, engine: EngineName, wanted: number = REPETITIONS): number {
   if (!isSoak) return 1
-  return soak === 'all' ? wanted : Math.min(wanted, Number(soak))
+  const most = soak === 'all' ? wanted : Math.min(wanted, Number(soak))
+  const done = readTrials().filter((trial) => trial.fault === fault && trial.engine === engine)
+  return Math.max(0, most - done.length)
 }

@@ -1,3 +1,4 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import type { EngineName } from './store.ts'
 
 /** What an experiment came to. */
@@ -22,8 +23,16 @@ export interface Trial extends Findings {
   readonly passed: boolean
 }
 
-declare module 'vitest' {
-  interface TaskMeta {
-    trials?: Trial[]
-  }
+/** `JOBCAST_SOAK_FILE`, set by `npm run test:soak`: a line of JSON a trial, kept when the run is cut short. */
+const file = process.env.JOBCAST_SOAK_FILE ?? ''
+
+export function noteTrial(trial: Trial): void {
+  if (file !== '') appendFileSync(file, `${JSON.stringify(trial)}\n`)
+}
+
+/** Those of this soak run, and of the run that it goes on with. */
+export function readTrials(): Trial[] {
+  if (file === '' || !existsSync(file)) return []
+  const lines = readFileSync(file, 'utf8').split('\n')
+  return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Trial)
 }
