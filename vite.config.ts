@@ -53,7 +53,7 @@ export default defineConfig({
           // They mostly wait, so that twelve at once are no burden; alone, since they starve others for moments.
           maxWorkers: 3,
           // A soak run may take its time.
-          maxConcurrency: process.env.JOBCAST_SOAK ? 8 : 4,
+          maxConcurrency: process.env.JOBCAST_SOAK ? 6 : 4,
           isolate: false,
           sequence: { groupOrder: 2 },
         },

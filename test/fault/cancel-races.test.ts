@@ -139,12 +139,12 @@ function row(of: 'verbs' | 'worker', engine: EngineName, prove: () => Promise<vo
   const fault = `cancel against finish, expiry and timeout (${of})`
   const isDone = repetitionsOf(fault, engine, 1) === 0
   test.skipIf(isDone)(TITLES[of], { timeout: TIMEOUT_MS }, async () => {
-    const note = (passed: boolean) =>
+    const note = (failure: string | null) =>
       noteTrial({
         fault,
         engine,
         times: SEEDS,
-        passed,
+        failure,
         jobs: SEEDS,
         lost: 0,
         doubled: 0,
@@ -154,10 +154,10 @@ function row(of: 'verbs' | 'worker', engine: EngineName, prove: () => Promise<vo
     try {
       await prove()
     } catch (error) {
-      note(false)
+      note(String(error))
       throw error
     }
-    note(true)
+    note(null)
   })
 }
 

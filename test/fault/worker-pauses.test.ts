@@ -46,13 +46,17 @@ describe('a worker that stands still', () => {
     const jobId = await lab.submit({ type: 'block', payload: { ms: LEASE_MS + 900 } })
     await lab.untilBegun(jobId)
     const returned = async () => (await lab.runs(jobId)).filter(({ what }) => what === 'returned').length
-    // On Redis the job goes to another worker meanwhile, and what the blocked one returns is refused; on the embedded
-    // engine everything stands still with it, and nobody has taken its job when it returns.
-    const runs = lab.engine === 'redis' ? 2 : 1
-    await until(async () => (await returned()) === runs, { timeoutMs: 10_000, what: 'both runs to return' })
-    lab.over()
     const job = await lab.untilEnded(jobId)
-    expect(job).toMatchObject({ status: 'completed', attempt: 1, stalls: runs - 1 })
+    lab.over()
+    // On Redis the job goes to another worker meanwhile, and what the blocked one returns is refused. On the embedded
+    // engine everything stands still with it: whether its settlement or the look at leases comes first is chance.
+    if (lab.engine === 'redis') expect(job.stalls).toBe(1)
+    else expect(job.stalls).toBeLessThanOrEqual(1)
+    expect(job).toMatchObject({ status: 'completed', attempt: 1 })
+    await until(async () => (await returned()) === 1 + job.stalls, {
+      timeoutMs: 10_000,
+      what: 'every run to return',
+    })
   })
 })
 

@@ -125,10 +125,10 @@ describe('what may become of a job', () => {
 })
 
 test('the table of a soak run adds up its trials', () => {
-  const trial = { fault: 'a fault', engine: 'redis', times: 1, passed: true, doubled: 0 } as const
+  const trial = { fault: 'a fault', engine: 'redis', times: 1, failure: null, doubled: 0 } as const
   const table = renderTable([
     { ...trial, jobs: 10, lost: 0, again: 1, healMs: 1000 },
-    { ...trial, jobs: 20, lost: 1, again: 0, healMs: 3040, passed: false },
+    { ...trial, jobs: 20, lost: 1, again: 0, healMs: 3040, failure: 'it hung' },
     { ...trial, engine: 'sqlite', jobs: 5, lost: 0, again: 0, healMs: null },
   ])
   expect(table.split('\n').slice(2)).toEqual([

@@ -44,10 +44,9 @@ export function faultTest(fault: string, options: FaultOptions, inject: (lab: La
             const isLast =
               options.isFinal === true || repetition === repetitions || repetition % EXPERIMENTS === 0
             const { failure, findings } = await experiment(deployment, options, inject, isLast)
-            const passed = failure === null
-            noteTrial({ fault, engine, times, passed, ...findings })
-            if (!passed) failures.push(failure.error)
-            if (passed && !isLast) continue
+            noteTrial({ fault, engine, times, failure: failure && String(failure.error), ...findings })
+            if (failure !== null) failures.push(failure.error)
+            else if (!isLast) continue
             await deployment.close()
             deployment = null
           }

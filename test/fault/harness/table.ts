@@ -21,7 +21,7 @@ function cellsOf(trials: readonly Trial[]): (string | number)[] {
   const healed = trials.flatMap(({ healMs }) => (healMs === null ? [] : [healMs])).sort((a, b) => a - b)
   return [
     sum(({ times }) => times),
-    sum(({ passed }) => (passed ? 0 : 1)),
+    sum(({ failure }) => (failure === null ? 0 : 1)),
     sum(({ jobs }) => jobs),
     sum(({ lost }) => lost),
     sum(({ doubled }) => doubled),

@@ -20,7 +20,8 @@ export interface Trial extends Findings {
   readonly engine: EngineName
   /** How often the fault was brought about in it. */
   readonly times: number
-  readonly passed: boolean
+  /** Why it failed; null where it passed. */
+  readonly failure: string | null
 }
 
 /** `JOBCAST_SOAK_FILE`, set by `npm run test:soak`: a line of JSON a trial, kept when the run is cut short. */
