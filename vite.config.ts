@@ -51,8 +51,8 @@ export default defineConfig({
           name: 'faults',
           include: ['test/fault/**/*.test.ts'],
           // They mostly wait, so that twelve at once are no burden; alone, since they starve others for moments.
-          maxWorkers: process.env.JOBCAST_SOAK ? 5 : 3,
-          maxConcurrency: process.env.JOBCAST_SOAK ? 5 : 4,
+          maxWorkers: process.env.JOBCAST_SOAK ? 4 : 3,
+          maxConcurrency: 4,
           isolate: false,
           sequence: { groupOrder: 2 },
         },
