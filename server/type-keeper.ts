@@ -17,6 +17,7 @@ export class TypeKeeper {
   readonly #engine: TypeStore
   readonly #events: Events
   readonly #registrations: readonly TypeRegistration[]
+  readonly #look = () => void this.check()
   #state: State = { is: 'stopped' }
 
   constructor(options: { engine: TypeStore; events: Events; registrations: readonly TypeRegistration[] }) {
@@ -27,11 +28,14 @@ export class TypeKeeper {
 
   start(): void {
     if (this.#state.is === 'running') return
-    this.#state = { is: 'running', timer: setInterval(() => void this.check(), EVERY_MS) }
+    this.#state = { is: 'running', timer: setInterval(this.#look, EVERY_MS) }
+    // A store that was away may have come back empty.
+    this.#events.on('store.up', this.#look)
   }
 
   stop(): void {
     if (this.#state.is === 'running') clearInterval(this.#state.timer)
+    this.#events.off('store.up', this.#look)
     this.#state = { is: 'stopped' }
   }
 

@@ -33,6 +33,27 @@ test('what the store has forgotten is registered again, and what it knows is lef
   expect(registered).toEqual([['used', 'lost']])
 })
 
+test('a store that comes back is looked at at once, until the keeper stops', async () => {
+  let looked = 0
+  const events = createEvents()
+  const types = async () => {
+    looked += 1
+    return []
+  }
+  const keeper = new TypeKeeper({
+    engine: { types, registerTypes: async () => {} },
+    events,
+    registrations: [],
+  })
+  const comesBack = () => events.emit('store.up', { epoch: 'another', warnings: [] })
+  keeper.start()
+  comesBack()
+  expect(looked).toBe(1)
+  keeper.stop()
+  comesBack()
+  expect(looked).toBe(1)
+})
+
 test('a store that is away is no failure; anything else is', async () => {
   const failures: unknown[] = []
   const events = createEvents().on('failure', ({ error }) => failures.push(error))
