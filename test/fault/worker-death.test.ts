@@ -61,7 +61,7 @@ describe('a worker that dies', () => {
   faultTest('SIGTERM with running jobs', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 1 })
     const short = await lab.submit({ type: 'steps', payload: { steps: 4, stepMs: 50 } })
-    const long = await lab.submit({ type: 'steps', payload: { steps: 100, stepMs: 50 } })
+    const long = await lab.submit({ type: 'steps', payload: { steps: 60, stepMs: 50 } })
     const worker = await lab.workerOf(short)
     await lab.untilBegun(long)
     expect(await worker.stop()).toBe(0)

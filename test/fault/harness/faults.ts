@@ -22,8 +22,13 @@ export function every(ms: number, act: () => Promise<unknown>): { stop(): Promis
 
 /** Waits until so many more submissions of the load are accepted, or refused. */
 export async function untilMore(lab: Lab, what: 'accepted' | 'refusals', count = 10): Promise<void> {
-  const before = lab.ledger[what].length
-  const isEnough = () => lab.ledger[what].length >= before + count
+  const { ledger } = lab
+  const before = ledger[what].length
+  const isEnough = () => {
+    if (ledger[what].length >= before + count) return true
+    const last = JSON.stringify([ledger.refusals.at(-1), ledger.breaches.at(-1)])
+    throw new Error(`${ledger.accepted.length} accepted, ${ledger.refusals.length} refused: ${last}`)
+  }
   await until(isEnough, { timeoutMs: 15_000, what: `${count} more ${what}` })
 }
 
