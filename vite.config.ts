@@ -1,5 +1,6 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/helpers/longest-first.ts'
 
 /** They count timers on a clock of their own: what an earlier file left behind in their process would be among them. */
 const WITH_A_CLOCK = ['test/unit/client-*.test.ts', 'test/unit/worker-prefetch.test.ts']
@@ -22,6 +23,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     // On a shared machine a real process may be starved once; what fails twice is broken. Vitest reports both.
     retry: process.env.CI ? 1 : 0,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
