@@ -44,7 +44,7 @@ export default defineConfig({
           maxWorkers: 4,
           // A process of its own for each file would cost more than most files do.
           isolate: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -56,7 +56,7 @@ export default defineConfig({
           maxWorkers: process.env.JOBCAST_SOAK ? 4 : 3,
           maxConcurrency: 4,
           isolate: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
     ],
