@@ -53,7 +53,7 @@ async function open(
 ): Promise<Page> {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 900 },
-    // Painting what moves, sixty times a second, would take half of a core from everyone else.
+    // Painting what moves, sixty times a second, takes processor time from every other test.
     reducedMotion: 'reduce',
     ...options,
   })
