@@ -31,7 +31,6 @@ export default defineConfig({
           name: 'clock',
           include: WITH_A_CLOCK,
           maxWorkers: 4,
-          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -44,7 +43,6 @@ export default defineConfig({
           maxWorkers: 4,
           // A process of its own for each file would cost more than most files do.
           isolate: false,
-          sequence: { groupOrder: 0 },
         },
       },
       {

@@ -21,7 +21,7 @@ describe('looks', () => {
     ['dark', 390],
   ] as const)('%s at %d px: accessible, and nothing sticks out', async (colorScheme, width) => {
     const jobId = await submit('countdown', { steps: 3, stepMs: 10, logs: true, chunks: true })
-    const page = await visit({ colorScheme, viewport: { width, height: 800 }, reducedMotion: 'reduce' })
+    const page = await visit({ colorScheme, viewport: { width, height: 800 } })
     for (const [path, shown] of [
       ['/', `a[href="/jobs/${jobId}"]`],
       ['/overview', 'table'],
