@@ -9,8 +9,16 @@ export interface JobContext {
   readonly type: string
   /** Counted from 1. */
   readonly attempt: number
-  /** Fires when the run is cancelled, timed out, or lost its lease; `signal.reason` says which. */
+  /**
+   * Fires when the run is cancelled, timed out, lost its lease, or is given back since its worker stops;
+   * `signal.reason.reason` says which: `cancelled`, `timeout`, `lost`, `released`.
+   */
   readonly signal: AbortSignal
+  /**
+   * Fires as soon as the worker begins to drain. The run may still end, report and return: it is given back, and
+   * `signal` fires, only when the drain's time (`JOBCAST_DRAIN_MS`) is over.
+   */
+  readonly draining: AbortSignal
   /** Percent, 0–100; cheap enough to be called in a loop. */
   progress(percent: number, note?: string): void
   /** One line, at most 8 KiB; longer ones are cut. */

@@ -1,19 +1,22 @@
 /** Why a run was told to stop. */
 export type StopReason = 'cancelled' | 'timeout' | 'lost' | 'released'
+/** Why a run is told anything: it is to stop, or may go on for a while. */
+export type AbortReason = StopReason | 'draining'
 
-const MESSAGES: Record<StopReason, string> = {
+const MESSAGES: Record<AbortReason, string> = {
   cancelled: 'the job was cancelled',
   timeout: 'the attempt took longer than its timeout',
   lost: 'the lease was lost: another worker may run this job now',
   released: 'the worker is stopping and gives the job back',
+  draining: 'the worker is stopping: what does not end soon is given back',
 }
 
-/** `signal.reason` of a run that was told to stop; named like what aborted calls of Node itself throw. */
+/** `reason` of the signals of a run that was told to stop or to hurry; named like what aborted calls of Node itself throw. */
 export class RunAborted extends Error {
   override readonly name = 'AbortError'
-  readonly reason: StopReason
+  readonly reason: AbortReason
 
-  constructor(reason: StopReason) {
+  constructor(reason: AbortReason) {
     super(MESSAGES[reason])
     this.reason = reason
   }

@@ -1,6 +1,6 @@
 import type { Claim, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
-import { RunAborted, type StopReason } from './aborted.ts'
+import { type AbortReason, RunAborted, type StopReason } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
 import { afterFailure, checkPayload, checkResult, classifyThrown, type Failure, timedOut } from './steps.ts'
 
@@ -51,6 +51,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   #hasEnded = false
   #timer: NodeJS.Timeout | null = null
   #signal: LazySignal | null = null
+  #draining: LazySignal | null = null
   #kill: LazySignal | null = null
 
   constructor(run: Run, runnable: Runnable, host: AttemptHost<Run>) {
@@ -74,6 +75,11 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   get signal(): AbortSignal {
     this.#signal ??= new LazySignal()
     return this.#signal.signal
+  }
+
+  get draining(): AbortSignal {
+    this.#draining ??= new LazySignal()
+    return this.#draining.signal
   }
 
   get killed(): AbortSignal {
@@ -132,6 +138,13 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     )
     this.#state = { is: 'cancelling', grace }
     this.#abort('cancelled')
+  }
+
+  /** The worker is about to stop: the handler is told, and what it reports and returns from now on counts as before. */
+  drain(): void {
+    if (this.#state.is === 'decided') return
+    this.#draining ??= new LazySignal()
+    this.#draining.abort('draining')
   }
 
   /** The worker stops: the job goes back to its queue. */
@@ -201,7 +214,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 }
 
-/** Most handlers never look at their signal, so it is made when one does. */
+/** Most handlers never look at their signals, so each is made when one does. */
 class LazySignal {
   #controller: AbortController | null = null
   #aborted: RunAborted | null = null
@@ -213,7 +226,7 @@ class LazySignal {
   }
 
   /** The first reason counts. */
-  abort(reason: StopReason): void {
+  abort(reason: AbortReason): void {
     if (this.#aborted !== null) return
     this.#aborted = new RunAborted(reason)
     this.#controller?.abort(this.#aborted)

@@ -21,6 +21,7 @@ const LEVELS: readonly string[] = LogLevel.options
 /** A run as its handler's `ctx` reaches it. */
 export interface ContextSource extends RunIdentity {
   readonly signal: AbortSignal
+  readonly draining: AbortSignal
   readonly emit: Emit
 }
 
@@ -35,6 +36,9 @@ export function createContext(source: ContextSource): JobContext {
     attempt: source.attempt,
     get signal() {
       return source.signal
+    },
+    get draining() {
+      return source.draining
     },
     progress(percent, note) {
       if (typeof percent !== 'number' || Number.isNaN(percent)) {

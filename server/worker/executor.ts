@@ -6,6 +6,8 @@ import { createContext, type RunIdentity } from './context.ts'
 export interface Execution extends RunIdentity {
   /** Fires when the run is to stop; `reason` is a `RunAborted`. Made when first asked for. */
   readonly signal: AbortSignal
+  /** Fires when the worker begins to drain; `reason` is a `RunAborted`. Made when first asked for. */
+  readonly draining: AbortSignal
   /** Fires when the handler must end now, where a handler can be ended. */
   readonly killed: AbortSignal
   emit(event: RunEvent, bytes: number): void

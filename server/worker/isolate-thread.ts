@@ -4,7 +4,12 @@ import { RunAborted } from './aborted.ts'
 import { createContext, type Emit } from './context.ts'
 import { checkJson } from './json.ts'
 import { classifyThrown } from './steps.ts'
-import { MAX_UNREAD_BYTES, type StopMessage, type ThreadMessage, type ThreadTask } from './thread-protocol.ts'
+import {
+  type AbortMessage,
+  MAX_UNREAD_BYTES,
+  type ThreadMessage,
+  type ThreadTask,
+} from './thread-protocol.ts'
 
 /**
  * Runs one isolated job: what piscina calls in a worker thread. How the run ended goes over the run's own port, behind
@@ -18,6 +23,7 @@ export default async function runTask({
   unread,
 }: ThreadTask): Promise<void> {
   const stop = new AbortController()
+  const draining = new AbortController()
   const send = (message: ThreadMessage) => port.postMessage(message)
   const emit: Emit = (event, bytes) => {
     const weight = bytes + 64
@@ -25,10 +31,17 @@ export default async function runTask({
     send({ kind: 'event', event, bytes })
     waitForReader(unread)
   }
-  port.on('message', ({ stop: reason }: StopMessage) => stop.abort(new RunAborted(reason)))
+  port.on('message', ({ reason }: AbortMessage) =>
+    (reason === 'draining' ? draining : stop).abort(new RunAborted(reason)),
+  )
   try {
     const handler = await load(module)
-    const context = createContext({ ...identity, signal: stop.signal, emit })
+    const context = createContext({
+      ...identity,
+      signal: stop.signal,
+      draining: draining.signal,
+      emit,
+    })
     send({ kind: 'started' })
     send(ending(await handler(payload, context)))
   } catch (thrown) {

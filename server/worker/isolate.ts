@@ -8,7 +8,7 @@ import { RunAborted } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
 import { InvalidResult } from './steps.ts'
 import { describeThrown } from './text.ts'
-import type { StopMessage, ThreadMessage, ThreadTask } from './thread-protocol.ts'
+import type { AbortMessage, ThreadMessage, ThreadTask } from './thread-protocol.ts'
 
 /** How long a thread without work is kept, in ms. */
 const IDLE_MS = 10_000
@@ -85,11 +85,12 @@ class ThreadReading {
   readonly #port: MessagePort
   readonly #unread: Int32Array<SharedArrayBuffer>
   readonly #execution: Execution
-  readonly #stop = () => {
-    const { reason } = this.#execution.signal
-    const message: StopMessage = { stop: reason instanceof RunAborted ? reason.reason : 'cancelled' }
+  /** What is told of it when a signal of the run fires. */
+  readonly #pass = ({ reason }: AbortSignal) => {
+    const message: AbortMessage = { reason: reason instanceof RunAborted ? reason.reason : 'cancelled' }
     this.#port.postMessage(message)
   }
+  readonly #unlisten: (() => void)[]
   #ending: Extract<ThreadMessage, { kind: 'returned' | 'invalid' | 'threw' }> | null = null
 
   constructor(port: MessagePort, unread: Int32Array<SharedArrayBuffer>, execution: Execution) {
@@ -97,8 +98,12 @@ class ThreadReading {
     this.#unread = unread
     this.#execution = execution
     port.on('message', (message: ThreadMessage) => this.#read(message))
-    if (execution.signal.aborted) this.#stop()
-    else execution.signal.addEventListener('abort', this.#stop, { once: true })
+    this.#unlisten = [execution.draining, execution.signal].map((signal) => {
+      const pass = () => this.#pass(signal)
+      if (signal.aborted) pass()
+      else signal.addEventListener('abort', pass, { once: true })
+      return () => signal.removeEventListener('abort', pass)
+    })
   }
 
   /** The thread's answer to the pool may overtake what it said before on this port. */
@@ -121,7 +126,7 @@ class ThreadReading {
 
   close(): void {
     this.drain()
-    this.#execution.signal.removeEventListener('abort', this.#stop)
+    for (const unlisten of this.#unlisten) unlisten()
     this.#port.close()
   }
 

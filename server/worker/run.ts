@@ -13,7 +13,7 @@ export class Run implements Leased, Reporting {
   #reports: RunReports | null = null
   deadline: number
   /** What is done with it: an attempt, or waiting for one. None where the job is only given back. */
-  attempt: Pick<Attempt<Run>, 'cancel' | 'release' | 'lose'> | null = null
+  attempt: Pick<Attempt<Run>, 'cancel' | 'drain' | 'release' | 'lose'> | null = null
   /** The attempt is over and its outcome on its way to the store, whose answer to it is the last word. */
   isDecided = false
 

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { RunEvent } from '../engine/engine.ts'
-import type { StopReason } from './aborted.ts'
+import type { AbortReason } from './aborted.ts'
 import type { RunIdentity } from './context.ts'
 
 /** What a thread is asked to run. The port is the run's own: its messages come in order and end with the run. */
@@ -25,7 +25,7 @@ export type ThreadMessage =
   | { readonly kind: 'invalid'; readonly problem: string }
   | { readonly kind: 'threw'; readonly message: string; readonly unrecoverable: boolean }
 
-/** The other way there is one message: the run is to stop. */
-export interface StopMessage {
-  readonly stop: StopReason
+/** The other way there is one message: why one of the run's signals fires. */
+export interface AbortMessage {
+  readonly reason: AbortReason
 }

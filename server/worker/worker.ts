@@ -51,8 +51,8 @@ export interface Worker {
   /** Starts to claim; also while the store is away, which it then waits for. */
   start(): Promise<void>
   /**
-   * Claims nothing more. Running jobs get `timeoutMs` to end; those that do not are told so through their signal and
-   * given back, unspent. Resolves when every outcome is with the store, or its lease is over.
+   * Claims nothing more. Running jobs are told (`ctx.draining`) and get `timeoutMs` to end; those that do not are told
+   * so through their signal and given back, unspent. Resolves when every outcome is with the store, or its lease is over.
    */
   drain(timeoutMs: number): Promise<void>
   /** Ends everything; a worker that was not drained gives its jobs back at once. It cannot be started again. */
@@ -208,6 +208,7 @@ class JobWorker implements Worker {
   async #drain(timeoutMs: number): Promise<void> {
     this.#exchange.close()
     this.#prefetch.clear()
+    for (const run of this.#runs.values()) run.attempt?.drain()
     if (timeoutMs > 0) await this.#emptyWithin(timeoutMs)
     for (const run of this.#runs.values()) run.attempt?.release()
     await this.#empty()
@@ -267,7 +268,7 @@ class JobWorker implements Worker {
       this.#slots.give(run.claim.type)
       this.#finish(run, null, null)
     }
-    run.attempt = { cancel: giveBack, release: giveBack, lose }
+    run.attempt = { cancel: giveBack, drain: giveBack, release: giveBack, lose }
     this.#prefetch.add({ run, runnable })
   }
 

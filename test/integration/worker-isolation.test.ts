@@ -148,6 +148,25 @@ describe('an isolated handler', () => {
     expect(bench.emitted.filter(({ name }) => name === 'run.overstayed')).toHaveLength(1)
   })
 
+  test('hears at once that its worker drains, and may still report and return', async () => {
+    const worker = await bench.work([
+      isolated(
+        'heeds',
+        `ctx.log('on')
+         await new Promise((go) => ctx.draining.addEventListener('abort', go))
+         ctx.log(ctx.draining.reason.reason + ', to stop: ' + ctx.signal.aborted)
+         return 'put away'`,
+      ),
+    ])
+    const jobId = await bench.submit('heeds')
+    await until(async () => (await bench.history(jobId)).some(({ kind }) => kind === 'log'))
+    await worker.drain(10_000)
+    expect(await bench.job(jobId)).toMatchObject({ status: 'completed', result: 'put away' })
+    expect(await bench.history(jobId)).toContainEqual(
+      expect.objectContaining({ data: { level: 'info', line: 'draining, to stop: false' } }),
+    )
+  })
+
   test('that logs without end waits for its reader instead of filling the memory', async () => {
     await bench.work([isolated('chatter', "for (let i = 1; i <= 50000; i += 1) ctx.log('line ' + i)")])
     const jobId = await bench.submit('chatter')

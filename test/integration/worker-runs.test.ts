@@ -356,6 +356,50 @@ function describeRuns(name: string, open: () => OpenEngine): void {
       await worker.stop()
     })
 
+    test('a handler hears at once that its worker drains, and what it reports and returns then counts', async () => {
+      const started = [gate(), gate()]
+      const heard: string[] = []
+      const definitions = [
+        defineJob({
+          type: 'heeds',
+          async run(_payload, { draining, signal, log, progress }) {
+            started[0]?.open()
+            await once(draining, 'abort')
+            log(`told: ${draining.reason.reason}, to stop: ${signal.aborted}`)
+            progress(90, 'putting away')
+            await pause(20)
+            return 'put away'
+          },
+        }),
+        defineJob({
+          type: 'goes-on',
+          async run(_payload, ctx) {
+            started[1]?.open()
+            // Asked for only when it has fired.
+            while (!ctx.draining.aborted) await pause(5)
+            heard.push(`draining, to stop: ${ctx.signal.aborted}`)
+            await once(ctx.signal, 'abort')
+            heard.push(ctx.signal.reason.reason)
+          },
+        }),
+      ]
+      const worker = await bench.work(definitions)
+      const heeds = await bench.submit('heeds')
+      const goesOn = await bench.submit('goes-on')
+      await Promise.all(started.map(({ opened }) => opened))
+      await worker.drain(500)
+      expect(await bench.job(heeds)).toMatchObject({
+        status: 'completed',
+        result: 'put away',
+        progress: { percent: 90, note: 'putting away' },
+      })
+      expect(
+        (await bench.history(heeds)).flatMap((event) => (event.kind === 'log' ? [event.data] : [])),
+      ).toEqual([{ level: 'info', line: 'told: draining, to stop: false' }])
+      expect(await bench.job(goesOn)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
+      expect(heard).toEqual(['draining, to stop: false', 'released'])
+    })
+
     test('the worker tells how busy it is', async () => {
       const worker = await bench.work([defineJob({ type: 'work', run: () => 1 })], { workerId: 'w-one' })
       expect(worker.info()).toMatchObject({

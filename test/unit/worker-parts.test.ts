@@ -170,7 +170,7 @@ describe('the context', () => {
     const emitted: RunEvent[] = []
     const { signal } = new AbortController()
     const emit = (event: RunEvent) => emitted.push(event)
-    const context = createContext({ jobId: 'j', type: 't', attempt: 1, signal, emit })
+    const context = createContext({ jobId: 'j', type: 't', attempt: 1, signal, draining: signal, emit })
     return { emitted, ...context }
   }
 
