@@ -10,7 +10,8 @@ export interface JobcastProviderProps {
 
 /** Hands the client to the hooks below. Whoever made the client closes it. */
 export function JobcastProvider({ client, children }: JobcastProviderProps): ReactNode {
-  return createElement(ClientContext, { value: client }, children)
+  // Not the context itself, which is a provider only since React 19.
+  return createElement(ClientContext.Provider, { value: client }, children)
 }
 
 /** The client of the nearest provider; throws where there is none. */

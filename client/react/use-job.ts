@@ -1,6 +1,7 @@
-import { useMemo, useSyncExternalStore } from 'react'
+import { useMemo } from 'react'
 import { type JobState, JobStore, type StartOptions } from '../stores/job-store.ts'
 import { useClient } from './provider.ts'
+import { useStore } from './use-store.ts'
 
 export interface UseJobOptions {
   /** Type of what `startJob` submits, unless it says another. */
@@ -29,8 +30,8 @@ export function useJob<Payload = unknown, Result = unknown>(
 ): UseJob<Payload, Result> {
   const client = useClient()
   const { type, jobId, history } = options
-  const store = useMemo(() => new JobStore(client, { type, jobId, history }), [client, type, jobId, history])
-  const state = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot)
+  const inputs = [client, type, jobId, history]
+  const { store, state } = useStore(() => new JobStore(client, { type, jobId, history }), inputs)
   return useMemo(() => {
     const { startJob, cancel, retry, reset } = store
     // The caller vouches for the type of its result.

@@ -1,7 +1,8 @@
-import { useMemo, useSyncExternalStore } from 'react'
+import { useMemo } from 'react'
 import type { JobsQuery } from '../client.ts'
 import { type JobsState, JobsStore } from '../stores/jobs-store.ts'
 import { useClient } from './provider.ts'
+import { useStore } from './use-store.ts'
 
 export interface UseJobs extends JobsState {
   /** Reads the first page again, now. */
@@ -16,10 +17,8 @@ export interface UseJobs extends JobsState {
  */
 export function useJobs(query: JobsQuery = {}, { refreshMs = 3000 }: { refreshMs?: number } = {}): UseJobs {
   const client = useClient()
-  const key = JSON.stringify(query)
-  // The key stands for the query, which is often another object at every render.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
-  const store = useMemo(() => new JobsStore(client, query, refreshMs), [client, key, refreshMs])
-  const state = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot)
+  // The query is often another object at every render, so that its text stands for it.
+  const inputs = [client, JSON.stringify(query), refreshMs]
+  const { store, state } = useStore(() => new JobsStore(client, query, refreshMs), inputs)
   return useMemo(() => ({ ...state, refresh: store.refresh, loadMore: store.loadMore }), [store, state])
 }

@@ -1,8 +1,10 @@
 import { useMemo, useSyncExternalStore } from 'react'
 import type { OverviewAnswer, TypesAnswer } from '../../shared/api.ts'
+import type { JobcastClient } from '../client.ts'
 import type { ConnectionState } from '../connection.ts'
 import { type ResourceState, ResourceStore } from '../stores/resource-store.ts'
 import { useClient } from './provider.ts'
+import { useStore } from './use-store.ts'
 
 export interface UseResource<T> extends ResourceState<T> {
   /** Reads it again, now. */
@@ -15,22 +17,12 @@ interface RefreshOptions {
 
 /** The job types with their counts, read again every `refreshMs` (default 3,000) while the page is visible. */
 export function useTypes({ refreshMs = 3000 }: RefreshOptions = {}): UseResource<TypesAnswer> {
-  const client = useClient()
-  const store = useMemo(
-    () => new ResourceStore(refreshMs, (signal) => client.types({ signal })),
-    [client, refreshMs],
-  )
-  return useResource(store)
+  return useResource(refreshMs, (client, signal) => client.types({ signal }))
 }
 
 /** Workers, gateways and counts, read again every `refreshMs` (default 3,000) while the page is visible. */
 export function useOverview({ refreshMs = 3000 }: RefreshOptions = {}): UseResource<OverviewAnswer> {
-  const client = useClient()
-  const store = useMemo(
-    () => new ResourceStore(refreshMs, (signal) => client.overview({ signal })),
-    [client, refreshMs],
-  )
-  return useResource(store)
+  return useResource(refreshMs, (client, signal) => client.overview({ signal }))
 }
 
 /** How the client is connected. */
@@ -39,7 +31,14 @@ export function useConnection(): ConnectionState {
   return useSyncExternalStore(connection.subscribe, connection.getSnapshot, connection.getSnapshot)
 }
 
-function useResource<T>(store: ResourceStore<T>): UseResource<T> {
-  const state = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot)
+function useResource<T>(
+  refreshMs: number,
+  read: (client: JobcastClient, signal: AbortSignal) => Promise<T>,
+): UseResource<T> {
+  const client = useClient()
+  const { store, state } = useStore(
+    () => new ResourceStore(refreshMs, (signal) => read(client, signal)),
+    [client, refreshMs],
+  )
   return useMemo(() => ({ ...state, refresh: store.refresh }), [store, state])
 }

@@ -1,0 +1,130 @@
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import react from '@vitejs/plugin-react'
+import type { Browser, Page } from 'playwright-core'
+import { createServer } from 'vite'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { openBrowser } from '../helpers/browser.ts'
+import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+/** An app of a user's own: it starts a job when it is asked to, and shows it beside lists of what there is. */
+const APP = {
+  'index.html': '<div id="root"></div><script type="module" src="/main.jsx"></script>',
+  'main.jsx': `
+    import { createRoot } from 'react-dom/client'
+    import { createClient } from 'jobcast/client'
+    import { JobcastProvider } from 'jobcast/react'
+    import { App } from './app.jsx'
+    createRoot(document.getElementById('root')).render(
+      <JobcastProvider client={createClient()}><App /></JobcastProvider>,
+    )`,
+  'app.jsx': `
+    import { version } from 'react'
+    import { useJob, useJobs, useTypes } from 'jobcast/react'
+    export function App() {
+      const { startJob, jobId, status, progress } = useJob({ type: 'countdown' })
+      const { jobs } = useJobs()
+      const { data } = useTypes()
+      return (
+        <main data-react={version} data-listed={jobs.length} data-types={data?.types.length ?? 0}>
+          <h1>First look</h1>
+          <button onClick={() => startJob({ steps: 1000, stepMs: 20 })}>Start</button>
+          <output>{status}</output>
+          <b>{jobId}</b>
+          <meter value={progress?.percent ?? 0} max={100} />
+        </main>
+      )
+    }`,
+}
+
+let browser: Browser
+let server: ServerProcess
+
+beforeAll(async () => {
+  const data = await dataFolder()
+  ;[browser, server] = await Promise.all([openBrowser(), startServer({ JOBCAST_DATA: data.path })])
+  return async () => {
+    await server.stop()
+    await data.remove()
+  }
+})
+
+afterAll(async () => {
+  await browser?.close()
+})
+
+/** The app under Vite's dev server, with hot reload; its React is the one that can be found from `from`. */
+async function serveApp(from: string): Promise<{ readonly url: string; readonly folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-app-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await symlink(resolve(from, 'node_modules'), join(folder, 'node_modules'))
+  for (const [name, text] of Object.entries(APP)) await writeFile(join(folder, name), text)
+  const vite = await createServer({
+    configFile: false,
+    logLevel: 'error',
+    root: folder,
+    cacheDir: join(folder, '.vite'),
+    plugins: [react()],
+    resolve: {
+      dedupe: ['react', 'react-dom'],
+      alias: {
+        'jobcast/client': resolve('client/index.ts'),
+        'jobcast/react': resolve('client/react/index.ts'),
+      },
+    },
+    server: {
+      port: 0,
+      fs: { strict: false },
+      proxy: {
+        '/api': { target: server.url, changeOrigin: false },
+        '/ws': { target: server.url, ws: true },
+      },
+    },
+  })
+  onTestFinished(() => vite.close())
+  await vite.listen()
+  const [url] = vite.resolvedUrls?.local ?? []
+  if (url === undefined) throw new Error('Vite listens nowhere')
+  return { url, folder }
+}
+
+async function openApp(url: string): Promise<{ readonly page: Page; readonly problems: string[] }> {
+  const page = await browser.newPage()
+  onTestFinished(() => page.close())
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
+  await page.goto(url)
+  return { page, problems }
+}
+
+test.each([
+  { version: '18', from: 'test/react-18' },
+  { version: '19', from: '.' },
+])(
+  'the hooks work with React $version, and a job that was started goes on when its component is edited',
+  async ({ version, from }) => {
+    const { url, folder } = await serveApp(from)
+    const { page, problems } = await openApp(url)
+    const main = page.locator('main')
+    await main.waitFor()
+    expect(await main.getAttribute('data-react')).toMatch(new RegExp(`^${version}\\.`))
+
+    await page.getByRole('button').click()
+    await page.getByText('processing').waitFor()
+    const jobId = await page.locator('b').innerText()
+    await page.locator('main:not([data-listed="0"]):not([data-types="0"])').waitFor()
+
+    const file = join(folder, 'app.jsx')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('First look', 'Second look'))
+    await page.getByText('Second look').waitFor()
+    expect(await page.locator('output').innerText()).toBe('processing')
+    expect(await page.locator('b').innerText()).toBe(jobId)
+    const percent = Number(await page.locator('meter').getAttribute('value'))
+    await page.waitForFunction((before) => (document.querySelector('meter')?.value ?? 0) > before, percent)
+    expect(problems).toEqual([])
+  },
+)
