@@ -10,8 +10,11 @@ import { openLink, type SocketConstructor } from './transports/open.ts'
 export interface ConnectionState {
   /** In use, or being tried. */
   readonly transport: TransportName | null
-  /** `idle` nothing is watched; `waiting` between two attempts. */
-  readonly phase: 'idle' | 'connecting' | 'open' | 'waiting'
+  /**
+   * `idle` nothing is watched; `unavailable` connected, but the server cannot reach its store: what was told last may be
+   * old; `waiting` between two attempts.
+   */
+  readonly phase: 'idle' | 'connecting' | 'open' | 'unavailable' | 'waiting'
 }
 
 export interface ConnectionOptions {
@@ -181,6 +184,10 @@ export class Connection implements LinkOwner {
     if (this.#placed.get(route) !== link) return
     if (state.kind === 'moving' && link === state.link && state.staying.has(route)) return
     route.interrupted()
+  }
+
+  restored(link: Link, route: Route): void {
+    if (this.#placed.get(route) === link) route.restored()
   }
 
   replayed(link: Link, route: Route, replay: Replay): void {

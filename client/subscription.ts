@@ -166,6 +166,10 @@ export class Subscription implements Route {
     this.#become({ phase: job === null ? 'connecting' : 'reconnecting' })
   }
 
+  restored(): void {
+    if (this.state.getSnapshot().phase === 'reconnecting') this.#become({ phase: 'live' })
+  }
+
   async renew(): Promise<boolean> {
     // A credential fetched anew and refused again will not get better.
     if (this.#renewed) return false

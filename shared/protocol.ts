@@ -114,7 +114,11 @@ export const ServerFrame = z.union([
     message: z.string(),
     retry: z.boolean(),
   }),
-  z.object({ op: z.literal('ping') }),
+  z.object({
+    op: z.literal('ping'),
+    /** The server cannot reach its store: what it told last may be old. Gone with the first ping after that. */
+    unavailable: z.literal(true).optional(),
+  }),
   z.object({ op: z.literal('pong') }),
   z.object({ op: z.literal('drain'), reconnectMs: z.tuple([z.int(), z.int()]) }),
 ])

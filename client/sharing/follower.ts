@@ -120,6 +120,10 @@ export class Follower implements LinkOwner {
       case 'interrupted':
         seat.route.interrupted()
         break
+      case 'restored':
+        // One that is catching up is told by what it reads.
+        if (seat.state.kind === 'flowing') seat.route.restored()
+        break
       case 'renew':
         this.#renew(seat)
         break
@@ -148,6 +152,10 @@ export class Follower implements LinkOwner {
 
   interrupted(_link: Link, route: Route): void {
     route.interrupted()
+  }
+
+  restored(_link: Link, route: Route): void {
+    route.restored()
   }
 
   // It reads on by itself, or refuses the route.

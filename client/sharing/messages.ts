@@ -47,6 +47,7 @@ export type JobAnswer =
   | { readonly op: 'placed'; readonly queue: QueuePlace | null }
   | { readonly op: 'ended'; readonly cursor: string }
   | { readonly op: 'interrupted' }
+  | { readonly op: 'restored' }
   /** The credential was not accepted. */
   | { readonly op: 'renew' }
   | {

@@ -179,6 +179,10 @@ export class SharedRoute implements Route {
     this.#tellAll({ op: 'interrupted' })
   }
 
+  restored(): void {
+    this.#tellAll({ op: 'restored' })
+  }
+
   /** Asks the founder. */
   async renew(): Promise<boolean> {
     this.#renewal?.resolve(false)

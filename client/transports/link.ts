@@ -33,8 +33,10 @@ export interface Route {
   ended(cursor: string): boolean
   /** Nothing will ever come. */
   refused(error: JobcastError): void
-  /** The link broke; it is being mended. */
+  /** The link broke, or the server lost its store; it is being mended. */
   interrupted(): void
+  /** The server has its store again, and nothing was missed meanwhile. */
+  restored(): void
   /**
    * The credential was not accepted: gets another one. False: there is none to be had. Rejects when that could not
    * be found out now.
@@ -94,6 +96,8 @@ export interface LinkOwner {
   changed(link: Link): void
   /** The route is cut off for now. */
   interrupted(link: Link, route: Route): void
+  /** It is no longer, and stands as it stood. */
+  restored(link: Link, route: Route): void
   /** The server answered for a route; to be handed on to it. */
   replayed(link: Link, route: Route, replay: Replay): void
 }
@@ -101,7 +105,8 @@ export interface LinkOwner {
 /** A transport at work: carries routes, and mends itself by reconnecting with their cursors. */
 export interface Link {
   readonly transport: TransportName
-  readonly phase: 'connecting' | 'open' | 'waiting'
+  /** `unavailable`: open, but the server cannot reach its store. */
+  readonly phase: 'connecting' | 'open' | 'unavailable' | 'waiting'
   /** How many routes it can carry beside each other. */
   readonly capacity: number
   /** Only a WebSocket carries lists. */

@@ -22,6 +22,7 @@ type State =
       readonly silenceMs: number
       timer: Timer
       doubtedAt: number
+      isUnavailable: boolean
     }
   | { readonly kind: 'closed' }
 
@@ -85,7 +86,9 @@ export class SocketLink implements Link {
   }
 
   get phase(): Link['phase'] {
-    return this.#state.kind === 'closed' ? 'waiting' : this.#state.kind
+    const state = this.#state
+    if (state.kind === 'open') return state.isUnavailable ? 'unavailable' : 'open'
+    return state.kind === 'closed' ? 'waiting' : state.kind
   }
 
   get capacity(): number {
@@ -222,6 +225,7 @@ export class SocketLink implements Link {
     switch (frame.op) {
       case 'ping':
         this.#send({ op: 'pong' })
+        this.#noteStore(frame.unavailable === true)
         break
       case 'pong':
         break
@@ -249,10 +253,27 @@ export class SocketLink implements Link {
     this.#capacity = Math.max(1, maxSubscriptions)
     this.#attempts.worked()
     const silenceMs = 1.5 * heartbeatMs
-    this.#become({ kind: 'open', socket, silenceMs, timer: this.#listenIn(silenceMs), doubtedAt: 0 })
+    const timer = this.#listenIn(silenceMs)
+    this.#become({ kind: 'open', socket, silenceMs, timer, doubtedAt: 0, isUnavailable: false })
     this.#options.owner.worked(this)
     for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
     this.lists.opened()
+  }
+
+  /** The server has lost its store, or has it again. What is subscribed stays so. */
+  #noteStore(isUnavailable: boolean): void {
+    const state = this.#state
+    if (state.kind !== 'open' || state.isUnavailable === isUnavailable) return
+    state.isUnavailable = isUnavailable
+    const { owner } = this.#options
+    for (const { route, phase } of this.#carriages.values()) {
+      if (phase !== 'live') continue
+      if (isUnavailable) owner.interrupted(this, route)
+      else owner.restored(this, route)
+    }
+    if (isUnavailable) this.lists.interrupted()
+    else this.lists.opened()
+    owner.changed(this)
   }
 
   #listenIn(ms: number): Timer {

@@ -25,6 +25,7 @@ export async function sse({
   worked,
   heard,
   replayed,
+  available,
 }: AttemptContext): Promise<Outcome> {
   const { jobId, cursor, credential, history } = route
   const stop = new AbortController()
@@ -87,6 +88,9 @@ export async function sse({
         if (foreign || !route.event(JSON.parse(data) as JobEvent, null)) return broken(0)
         return null
       }
+      case 'ping':
+        available((JSON.parse(data) as { unavailable?: boolean }).unavailable !== true)
+        return null
       default:
         return null
     }

@@ -30,6 +30,8 @@ export interface AttemptContext {
   /** Something came, if only a ping. */
   heard(): void
   replayed(replay: Replay): void
+  /** Whether the server can reach its store. */
+  available(isAvailable: boolean): void
 }
 
 export interface StreamOptions extends LinkOptions {
@@ -76,6 +78,7 @@ export class StreamLink implements Link {
   get phase(): Link['phase'] {
     const phases = [...this.#streams.values()].map(({ phase }) => phase)
     if (phases.includes('open')) return 'open'
+    if (phases.includes('unavailable')) return 'unavailable'
     return phases.includes('waiting') && !phases.includes('connecting') ? 'waiting' : 'connecting'
   }
 
@@ -147,6 +150,13 @@ export class StreamLink implements Link {
         },
         replayed: (replay) => {
           if (!current.signal.aborted) owner.replayed(this, route, replay)
+        },
+        available: (isAvailable) => {
+          const phase = isAvailable ? 'open' : 'unavailable'
+          if (current.signal.aborted || stream.phase === phase) return
+          this.#shift(stream, phase)
+          if (isAvailable) owner.restored(this, route)
+          else owner.interrupted(this, route)
         },
       }
       const outcome = await attempt(context).catch((error: unknown) => this.#explain(error, route))

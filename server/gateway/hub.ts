@@ -72,6 +72,13 @@ export class Hub implements Source {
   readonly #onDrain = new Set<() => void>()
   #state: State = { is: 'new' }
   #draining = false
+  #unavailable = false
+  readonly #onDown = () => {
+    this.#unavailable = true
+  }
+  readonly #onUp = () => {
+    this.#unavailable = false
+  }
 
   constructor(options: HubOptions) {
     this.#feed = options.feed
@@ -79,6 +86,7 @@ export class Hub implements Source {
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)
+    options.events.on('store.down', this.#onDown).on('store.up', this.#onUp)
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
     this.places = new PlaceBoard({
       feed: options.feed,
@@ -103,6 +111,11 @@ export class Hub implements Source {
 
   get draining(): boolean {
     return this.#draining
+  }
+
+  /** The store cannot be reached: what watchers were told last may be old. */
+  get unavailable(): boolean {
+    return this.#unavailable
   }
 
   start(): void {
@@ -133,6 +146,7 @@ export class Hub implements Source {
     }
     this.#state = { is: 'stopped' }
     this.#check.stop()
+    this.#events.off('store.down', this.#onDown).off('store.up', this.#onUp)
     const opening = [...this.#topics.values()].map((topic) =>
       topic.state.is === 'opening' ? topic.state.opened : undefined,
     )

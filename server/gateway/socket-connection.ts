@@ -56,6 +56,7 @@ const VIOLATIONS: Readonly<Record<string, number>> = {
 const CLOSE_PROTOCOL_ERROR = 1002
 
 const PING = encodeFrame({ op: 'ping' })
+const UNAVAILABLE = encodeFrame({ op: 'ping', unavailable: true })
 const PONG = encodeFrame({ op: 'pong' })
 
 const TOO_MANY = `a connection may watch ${MAX_SUBSCRIPTIONS} jobs and lists`
@@ -95,6 +96,8 @@ export class Connection implements SubscriptionOwner {
   #heardAt = performance.now()
   #pingedAt = this.#heardAt
   #watchedAt = this.#heardAt
+  /** What the peer was told last. */
+  #isUnavailable = false
 
   constructor(options: ConnectionOptions) {
     this.#ws = options.ws
@@ -177,7 +180,11 @@ export class Connection implements SubscriptionOwner {
       this.#ws.ping()
     }
     // Pages never see ping frames. Behind what waits, another frame would tell nothing.
-    if (now - this.#pipe.writtenAt >= heartbeatMs && this.#outbox.unsent() === 0) this.#outbox.frame(PING)
+    const isQuiet = now - this.#pipe.writtenAt >= heartbeatMs && this.#outbox.unsent() === 0
+    const { unavailable } = this.#hub
+    if (!isQuiet && unavailable === this.#isUnavailable) return
+    this.#isUnavailable = unavailable
+    this.#outbox.frame(unavailable ? UNAVAILABLE : PING)
   }
 
   #listen(): void {

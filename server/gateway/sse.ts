@@ -86,6 +86,8 @@ class EventStream implements Sink, Pipe, Encoder {
   #epoch = ''
   #written = 0
   #nextPingAt = performance.now() + FIRST_PING_MS
+  /** What the reader was told last. */
+  #isUnavailable = false
 
   constructor(hub: Hub, request: StreamRequest) {
     this.#hub = hub
@@ -221,10 +223,14 @@ class EventStream implements Sink, Pipe, Encoder {
 
   #tick(now: number): void {
     this.#outbox.check(now)
-    if (this.#state !== 'open' || now < this.#nextPingAt) return
+    const { unavailable } = this.#hub
+    const isNews = unavailable !== this.#isUnavailable
+    if (this.#state !== 'open' || (now < this.#nextPingAt && !isNews)) return
     this.#nextPingAt = now + this.#pingMs
     // Behind what waits, a ping would tell nothing.
-    if (this.#lane !== null && this.#outbox.unsent() < HIGH_WATER_BYTES) this.#send('ping', {})
+    if (this.#lane === null || this.#outbox.unsent() >= HIGH_WATER_BYTES) return
+    this.#isUnavailable = unavailable
+    this.#send('ping', unavailable ? { unavailable } : {})
   }
 
   #drain(): void {

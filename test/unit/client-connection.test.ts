@@ -204,6 +204,24 @@ describe('over a WebSocket', () => {
     expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.2' })
   })
 
+  it('says so while the server cannot reach its store, and keeps what it has subscribed', async () => {
+    const { socket, watch } = await open()
+    const list = client.watchList({ type: 'a' })
+    const asked = () => socket().sent.filter(({ op }) => op === 'watch').length
+    socket().says({ op: 'ping', unavailable: true })
+    expect(connection()).toEqual({ transport: 'websocket', phase: 'unavailable' })
+    expect(watch.getSnapshot().phase).toBe('reconnecting')
+    socket().says({ op: 'ping', unavailable: true })
+    expect(asked()).toBe(1)
+    socket().says({ op: 'ping' })
+    expect(connection()).toEqual({ transport: 'websocket', phase: 'open' })
+    expect(watch.getSnapshot().phase).toBe('live')
+    expect(takes(socket())).toHaveLength(1)
+    // A list has no cursor: what it missed, if anything, is told anew.
+    expect(asked()).toBe(2)
+    list.close()
+  })
+
   it('takes heartbeats for no answer to a subscription', async () => {
     const { socket } = setUp()
     client.watch('j1')
@@ -611,6 +629,20 @@ describe('over SSE', () => {
     request().stream().event('status', aCompletion(4), 'e1.4')
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'completed' } })
+  })
+
+  it('says so while the server cannot reach its store, and keeps its stream', async () => {
+    const { stream, watch, requests } = await fallen()
+    stream.event('ping', { unavailable: true })
+    await pass(0)
+    expect(connection()).toEqual({ transport: 'sse', phase: 'unavailable' })
+    expect(watch.getSnapshot().phase).toBe('reconnecting')
+    const made = requests.length
+    stream.event('ping', {})
+    await pass(0)
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+    expect(watch.getSnapshot().phase).toBe('live')
+    expect(requests).toHaveLength(made)
   })
 
   it('ends at `end`, and at 204 where the cursor was terminal', async () => {

@@ -193,6 +193,21 @@ describe('tabs that share', () => {
     expect(followed.watch.getSnapshot().phase).toBe('live')
   })
 
+  it('are all told while the server cannot reach its store', async () => {
+    const { socket, watch, follower, followed } = await following()
+    const phases = () => [
+      watch.getSnapshot().phase,
+      followed.watch.getSnapshot().phase,
+      follower.tab.state.getSnapshot().phase,
+    ]
+    socket.says({ op: 'ping', unavailable: true })
+    await pass(0)
+    expect(phases()).toEqual(['reconnecting', 'reconnecting', 'unavailable'])
+    socket.says({ op: 'ping' })
+    await pass(0)
+    expect(phases()).toEqual(['live', 'live', 'open'])
+  })
+
   it('are told the place in line of a job, who comes later as well', async () => {
     const { leader, socket } = await leading()
     const one = leader.watch('j2')

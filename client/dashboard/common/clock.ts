@@ -1,4 +1,5 @@
-import { useSyncExternalStore } from 'react'
+import { createContext, useContext, useRef, useSyncExternalStore } from 'react'
+import { useConnection } from '../../react/index.ts'
 
 const TICK_MS = 1000
 
@@ -29,4 +30,17 @@ function tick(): void {
 /** The time in ms, once a second. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now)
+}
+
+/** Whether what is shown around here could not be read again. */
+export const StaleContext = createContext(false)
+
+/** The time in ms, once a second; it stands still while nobody can tell whether what runs still does. */
+export function useKnownTime(): number {
+  const now = useNow()
+  const { phase } = useConnection()
+  const isStale = useContext(StaleContext)
+  const known = useRef(now)
+  if (!isStale && (phase === 'open' || phase === 'idle')) known.current = now
+  return known.current
 }

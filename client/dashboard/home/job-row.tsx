@@ -4,7 +4,7 @@ import { memo } from 'react'
 import { Link } from 'wouter'
 import type { JobSummary } from '../../../shared/job.ts'
 import { useJob } from '../../react/index.ts'
-import { useNow } from '../common/clock.ts'
+import { useKnownTime, useNow } from '../common/clock.ts'
 import {
   between,
   formatAge,
@@ -94,7 +94,7 @@ function RanFor({ job }: { job: JobSummary }) {
 }
 
 function Running({ since }: { since: string }) {
-  return <span>{formatTicking(between(since, useNow()))}</span>
+  return <span>{formatTicking(between(since, useKnownTime()))}</span>
 }
 
 function Age({ at }: { at: string }) {

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 import type { Job } from '../../../shared/job.ts'
-import { useNow } from '../common/clock.ts'
+import { useKnownTime } from '../common/clock.ts'
 import { between, formatDateTime, formatDuration, formatTicking } from '../common/format.ts'
 import { Section } from '../common/section.tsx'
 import classes from './facts.module.css'
@@ -66,5 +66,5 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 function Ticking({ since }: { since: string }) {
-  return formatTicking(between(since, useNow()))
+  return formatTicking(between(since, useKnownTime()))
 }

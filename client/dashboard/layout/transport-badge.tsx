@@ -30,6 +30,10 @@ function describe({ phase, transport }: ConnectionState) {
     return { label: name, tone: 'live', text: `Live over ${name}` }
   }
   if (phase === 'idle') return { label: 'Idle', tone: 'idle', text: 'Nothing is being watched' }
+  if (phase === 'unavailable') {
+    const text = 'The server cannot reach its store: what you see may be out of date'
+    return { label: 'Store away', tone: 'trying', text }
+  }
   if (name === null) return { label: 'Connecting', tone: 'trying', text: 'Connecting' }
   return { label: 'Reconnecting', tone: 'trying', text: `Reconnecting over ${name}` }
 }

@@ -2,6 +2,7 @@ import { Text, Title } from '@mantine/core'
 import { useDocumentTitle } from '@mantine/hooks'
 import type { OverviewAnswer } from '../../../shared/api.ts'
 import { useOverview, useTypes } from '../../react/index.ts'
+import { StaleContext } from '../common/clock.ts'
 import { Failure } from '../common/failure.tsx'
 import { StaleNotice } from '../common/stale-notice.tsx'
 import { Waiting } from '../common/waiting.tsx'
@@ -40,10 +41,12 @@ export function OverviewPage() {
       ) : (
         <div className={classes.stack}>
           {error !== null && <StaleNotice error={error} retry={retry} />}
-          <Counts counts={overview.data.counts} />
-          <TypesTable types={types.data?.types ?? []} onChanged={types.refresh} />
-          <WorkersTable workers={overview.data.workers} />
-          <GatewaysTable gateways={overview.data.gateways} />
+          <StaleContext value={error !== null}>
+            <Counts counts={overview.data.counts} />
+            <TypesTable types={types.data?.types ?? []} onChanged={types.refresh} />
+            <WorkersTable workers={overview.data.workers} />
+            <GatewaysTable gateways={overview.data.gateways} />
+          </StaleContext>
         </div>
       )}
     </>
