@@ -36,7 +36,8 @@ export async function poll(
 
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
-  'cache-control': 'no-store',
+  // What compresses an answer gathers it: Express's compression() and whoever uses it would hold events back to the end.
+  'cache-control': 'no-store, no-transform',
   // Asks nginx and its kin not to gather events into bigger answers.
   'x-accel-buffering': 'no',
   'x-content-type-options': 'nosniff',

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ListAnswer, OverviewAnswer, PollAnswer, SubmitAnswer, TypesAnswer } from '../../shared/api.ts'
 import { Job, JobSummary } from '../../shared/job.ts'
+import { startCompressingProxy } from '../helpers/compressing-proxy.ts'
 import { HttpApp, problemIn } from '../helpers/http-app.ts'
+import { StreamReader } from '../helpers/stream-reader.ts'
 import { until } from '../helpers/until.ts'
 
 let app: HttpApp
@@ -185,12 +187,33 @@ describe('long-polling', () => {
 })
 
 describe('GET /api/jobs/:id/events', () => {
+  test('comes as it happens through a proxy that compresses, and is compressed where it is no stream', async () => {
+    const proxy = await startCompressingProxy(app.url)
+    try {
+      const { submitted, claim } = await running()
+      const response = await fetch(proxy.url + submitted.links.events)
+      expect(response.headers.get('content-encoding')).toBe(null)
+      const reader = new StreamReader(response.body ?? new ReadableStream())
+      await reader.next('snapshot')
+      const events = [{ kind: 'log', data: { level: 'info', line: 'now' } }] as const
+      await app.engine.report([{ jobId: claim.jobId, lease: claim.lease, events }])
+      await reader.next('log')
+      await app.settle(claim)
+      await reader.ended
+      const job = await fetch(proxy.url + submitted.links.self)
+      expect(job.headers.get('content-encoding')).not.toBe(null)
+      expect(await job.json()).toMatchObject({ status: 'completed' })
+    } finally {
+      await proxy.close()
+    }
+  })
+
   test('streams what happens and ends with the job', async () => {
     const { submitted, claim } = await running()
     const response = await app.fetch(`${submitted.links.events}?history=1`)
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toBe('text/event-stream')
-    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(response.headers.get('cache-control')).toBe('no-store, no-transform')
     expect(response.headers.get('x-accel-buffering')).toBe('no')
     await app.settle(claim)
     const text = await response.text()

@@ -54,6 +54,22 @@ describe('If-None-Match', () => {
     ['a.1', false],
     ['', false],
     ['"a.1', false],
+    // What proxies that compress make of it.
+    ['"a.1-gzip"', true],
+    ['W/"a.1-gzip"', true],
+    ['"a.1-br"', true],
+    ['"a.1-zstd"', true],
+    ['"a.1-deflate"', true],
+    ['"a.1--gzip"', true],
+    ['"a.1;gzip"', true],
+    ['"a.1-x-gzip"', true],
+    ['"a.1"-gzip', true],
+    ['"b.2-gzip", "a.1-gzip"', true],
+    ['"a.2-gzip"', false],
+    ['"a.1-gzip-gzip"', false],
+    ['"a.1-other"', false],
+    ['"a.1gzip"', false],
+    ['"-gzip"', false],
   ])('%s', (header, matches) => {
     expect(matchesEtag(header, '"a.1"')).toBe(matches)
   })
