@@ -1,13 +1,19 @@
 import { type Logger, pino } from 'pino'
+import type { JobErrorCode } from '../shared/codes.ts'
 import type { Config } from './config.ts'
 import type { Events } from './events.ts'
+import { loggedError } from './logged-error.ts'
 
-/** Logs go to standard error: JSON lines, or coloured text where it is a terminal. */
+/** Errors with these codes are worded by a schema, which may quote the value that it refuses: the job alone has them. */
+const QUOTING = new Set<JobErrorCode | null>(['invalid_payload', 'invalid_result'])
+
+/** Logs go to standard error: JSON lines, or coloured text where it is a terminal. No payload, result or key is in them. */
 export async function createLog(level: Config['logLevel']): Promise<Logger> {
-  if (!process.stderr.isTTY) return pino({ level }, pino.destination({ dest: 2, sync: true }))
+  const options = { level, serializers: { err: (error: unknown) => loggedError(error) } }
+  if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }))
   const { default: pretty } = await import('pino-pretty')
   return pino(
-    { level },
+    options,
     pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }),
   )
 }
@@ -17,7 +23,8 @@ export function logEvents(events: Events, log: Logger): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
   events.on('run.settled', (run) => {
     const failed = run.status === 'failed' || run.status === 'scheduled'
-    log[failed ? 'warn' : 'debug'](run, failed ? 'run failed' : 'run settled')
+    const told = QUOTING.has(run.errorCode) ? { ...run, error: 'the job says what its schema refused' } : run
+    log[failed ? 'warn' : 'debug'](told, failed ? 'run failed' : 'run settled')
   })
   events.on('run.lost', (run) =>
     log.warn(run, 'lease lost: the run was told to stop, its outcome is discarded'),

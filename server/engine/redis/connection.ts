@@ -21,6 +21,11 @@ const SILENCE_MS = 3000
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 2000
 
+/** The server refused a command that is wrong, or a script came to no end. Its arguments are not told: they may be payloads. */
+class CommandFailed extends Error {
+  override readonly name = 'CommandFailed'
+}
+
 /** A command was sent, and its answer did not come: it may or may not have been carried out. */
 export class AnswerLost extends Error {
   override readonly name = 'AnswerLost'
@@ -167,7 +172,7 @@ export class Connection {
         },
         (error: Error) => {
           finish()
-          reject(this.#explain(error))
+          reject(this.#explain(error, command))
           // It was the master once: whoever is it now is found by connecting anew.
           if (error.message.startsWith('READONLY')) this.#lose(link, 'is a read-only replica')
         },
@@ -311,10 +316,11 @@ export class Connection {
     }
   }
 
-  #explain(error: Error): Error {
+  #explain(error: Error, command: string): Error {
     const refusal = REFUSALS.find(([code]) => error.message.includes(code))
     if (refusal !== undefined) return new Unavailable(`Redis at ${this.#options.address.name} ${refusal[1]}`)
-    if (error.name === 'ReplyError') return error
+    // Not the error of ioredis itself: the command hangs on it, with all its arguments.
+    if (error.name === 'ReplyError') return new CommandFailed(`${command}: ${firstLine(error)}`)
     if (error.message.startsWith("Stream isn't writeable")) return new Unavailable(this.reason)
     return new AnswerLost(
       `the connection to Redis at ${this.#options.address.name} was lost (${firstLine(error)})`,
@@ -342,5 +348,6 @@ const REFUSALS = [
 function firstLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const text = error.message === '' && 'code' in error ? String(error.code) : error.message
-  return text.split('\n')[0] ?? ''
+  // Redis repeats the arguments of a command that it does not know.
+  return text.split(/\n|,? with args beginning with:/)[0] ?? ''
 }
