@@ -87,10 +87,25 @@ const leaveOut = {
   load: (id) => (id.startsWith('\0unused:') ? UNUSED[id.slice('\0unused:'.length)].instead : null),
 }
 
+/** Every thread of an isolated handler begins with these modules, so they come into a file without the rest. */
+const threadModules = new Set()
+
+const findThreadModules = {
+  name: 'find-thread-modules',
+  buildEnd() {
+    const add = (id) => {
+      if (threadModules.has(id)) return
+      threadModules.add(id)
+      for (const imported of this.getModuleInfo(id)?.importedIds ?? []) add(imported)
+    }
+    add(resolve('server', 'worker', 'isolate-thread.ts'))
+  },
+}
+
 await build({
   configFile: false,
   logLevel: 'warn',
-  plugins: [leaveOut, inlineScripts, keepAddresses],
+  plugins: [leaveOut, inlineScripts, keepAddresses, findThreadModules],
   build: {
     ssr: true,
     target: 'node20',
@@ -107,8 +122,13 @@ await build({
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: 'chunks/[name].js',
-        // What entries have in common comes into one file: each costs a start more to find than to read.
-        codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+        // What else entries have in common comes into one file: each costs a start more to find than to read.
+        codeSplitting: {
+          groups: [
+            { name: 'thread', minShareCount: 2, priority: 1, test: (id) => threadModules.has(id) },
+            { name: 'shared', minShareCount: 2 },
+          ],
+        },
       },
     },
   },

@@ -55,8 +55,12 @@ const OWNERS = {
 /** Shared modules that the browser may bundle; the rest of `shared/` brings zod along, so only its types. */
 const BUNDLED = ['codes', 'cursor', 'status', 'fold', 'limits'].map((name) => `shared/${name}.ts`)
 
+/** Every run of an isolated handler begins a thread with it: a library would cost each more than the thread itself. */
+const THREAD = 'server/worker/isolate-thread.ts'
+
 const breaches = []
 const graph = new Map()
+const libraries = new Map()
 
 for (const file of ['shared', 'client', 'server'].flatMap(sources)) {
   const imports = importsOf(file)
@@ -64,10 +68,18 @@ for (const file of ['shared', 'client', 'server'].flatMap(sources)) {
     file,
     imports.filter((one) => !one.typeOnly && one.path).map((one) => one.path),
   )
+  libraries.set(
+    file,
+    imports.filter((one) => !one.typeOnly && !one.path && !one.specifier.startsWith('node:')),
+  )
   for (const one of imports) check(file, one)
   if (file !== 'server/config.ts' && /\bprocess\.env\b/.test(readFileSync(join(root, file), 'utf8'))) {
     breaches.push(`${file}: only server/config.ts reads process.env`)
   }
+}
+for (const file of reachableFrom(THREAD)) {
+  for (const { specifier } of libraries.get(file) ?? [])
+    breaches.push(`${file}: is loaded by every thread and may not bring ${specifier} along`)
 }
 for (const cycle of cycles()) breaches.push(`cycle: ${cycle.join(' -> ')}`)
 
@@ -128,6 +140,13 @@ function importsOf(file) {
       : null
     return { specifier, path, typeOnly: match[1] !== undefined || onlyTypes }
   })
+}
+
+function reachableFrom(file, seen = new Set()) {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  for (const next of graph.get(file) ?? []) reachableFrom(next, seen)
+  return seen
 }
 
 function cycles() {

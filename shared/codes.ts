@@ -45,6 +45,9 @@ export const JOB_ERROR_CODES = [
 
 export type JobErrorCode = (typeof JOB_ERROR_CODES)[number]
 
+/** `level` of a job's log line. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
 /** `code` of a WebSocket `error` frame -> whether the same frame may work later. */
 export const FRAME_ERRORS = {
   bad_frame: false,

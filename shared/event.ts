@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { JOB_ERROR_CODES } from './codes.ts'
+import { JOB_ERROR_CODES, LOG_LEVELS } from './codes.ts'
 import { JOB_STATUSES } from './status.ts'
 
 export const JobStatus = z.enum(JOB_STATUSES)
@@ -35,7 +35,7 @@ export const StatusChange = z
   .partial()
 export type StatusChange = z.infer<typeof StatusChange>
 
-export const LogLevel = z.enum(['debug', 'info', 'warn', 'error'])
+export const LogLevel = z.enum(LOG_LEVELS)
 export type LogLevel = z.infer<typeof LogLevel>
 
 export const LogLine = z.object({ level: LogLevel, line: z.string() })

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
-import type { Awaitable } from '../jobs/define-job.ts'
+import type { Awaitable } from '../jobs/check-value.ts'
 import { notFound, ProblemError } from './problem.ts'
 import type { Access, HttpContext, Route } from './route.ts'
 

@@ -3,7 +3,7 @@ import { type RunPolicy, SubmitOptions } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
-import type { Awaitable, Issue } from '../jobs/define-job.ts'
+import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import type { KnownType, TypeRegistry } from '../jobs/registry.ts'
 import { explain, type FieldError, ProblemError } from './problem.ts'
 

@@ -1,14 +1,7 @@
 import { type RunPolicy, TypeName } from '../../shared/api.ts'
 import type { Engine, Json, TypeRegistration } from '../engine/engine.ts'
-import {
-  type Awaitable,
-  type CheckedValue,
-  checkValue,
-  type Issue,
-  type JobDefinition,
-  payloadSchemaOf,
-  policyOf,
-} from './define-job.ts'
+import { type Awaitable, type CheckedValue, checkValue, type Issue } from './check-value.ts'
+import { type JobDefinition, payloadSchemaOf, policyOf } from './define-job.ts'
 
 /** A job type as a submission needs it. */
 export interface KnownType {

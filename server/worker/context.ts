@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { LogLevel } from '../../shared/event.ts'
+import { LOG_LEVELS } from '../../shared/codes.ts'
 import { MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '../../shared/limits.ts'
 import type { RunEvent } from '../engine/engine.ts'
 import type { JobContext } from '../jobs/define-job.ts'
@@ -16,7 +16,7 @@ export interface RunIdentity {
 /** Takes an event of a run; `bytes` is about what it weighs in memory and on the wire. */
 export type Emit = (event: RunEvent, bytes: number) => void
 
-const LEVELS: readonly string[] = LogLevel.options
+const LEVELS: readonly string[] = LOG_LEVELS
 
 /** A run as its handler's `ctx` reaches it. */
 export interface ContextSource extends RunIdentity {

@@ -1,6 +1,8 @@
 import type { JobErrorCode } from '../../shared/codes.ts'
 import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/engine.ts'
-import { checkValue, type Issue, type JobDefinition, UnrecoverableError } from '../jobs/define-job.ts'
+import { checkValue, type Issue } from '../jobs/check-value.ts'
+import type { JobDefinition } from '../jobs/define-job.ts'
+import { UnrecoverableError } from '../jobs/errors.ts'
 import { checkJson } from './json.ts'
 import { cutText, describeThrown, MAX_ERROR_BYTES } from './text.ts'
 

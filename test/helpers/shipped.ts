@@ -1,4 +1,5 @@
-import { checkValue, type JobDefinition } from '../../server/jobs/define-job.ts'
+import { checkValue } from '../../server/jobs/check-value.ts'
+import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { shippedJobs } from '../../server/jobs/index.ts'
 
 /** The job type of this name that comes with Jobcast. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { checkValue } from '../../server/jobs/define-job.ts'
+import { checkValue } from '../../server/jobs/check-value.ts'
 import { problems, shipped } from '../helpers/shipped.ts'
 import { until } from '../helpers/until.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
