@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, ROLES } from './auth/auth.ts'
 import { isLoopback } from './auth/loopback.ts'
+import { normalOrigin } from './auth/origin.ts'
 import { parseRedisAddress } from './engine/redis/address.ts'
 
 /** Everything that can be set from outside. Times in ms, sizes in bytes. */
@@ -70,7 +71,7 @@ const list = z.string().transform((text) =>
     .filter((part) => part !== ''),
 )
 
-const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, {
+const origin = z.string().refine((text) => normalOrigin(text) !== null, {
   error: 'every entry must be an origin such as https://example.com',
 })
 

@@ -42,6 +42,8 @@ export interface ServerEvents {
   'store.down': [{ reason: string }]
   /** It can be used; the warnings say what is at risk with it. */
   'store.up': [{ epoch: string; warnings: readonly string[] }]
+  /** A page of another origin, or a call by a foreign name, was refused; the remedy is for whoever meant to allow it. */
+  'origin.refused': [{ origin: string | undefined; host: string | undefined; remedy: string }]
   'http.answered': [{ method: string; route: string; status: number; ms: number }]
   /** Something failed that no caller can be told about. */
   failure: [{ where: string; error: unknown }]

@@ -47,6 +47,37 @@ export function logEvents(events: Events, log: Logger): void {
     log.info({ epoch }, 'store available')
     for (const warning of warnings) log.warn({ epoch }, warning)
   })
+  const refusals = new Seldom()
+  events.on('origin.refused', ({ origin, host, remedy }) => {
+    if (!refusals.allows(remedy)) return
+    const refused = { origin: printable(origin), host: printable(host), remedy }
+    log.warn(refused, 'refused by its Origin or Host; the remedy would let it in')
+  })
   events.on('http.answered', (answer) => log[answer.status >= 500 ? 'warn' : 'debug'](answer, 'answered'))
   events.on('failure', ({ where, error }) => log.error({ where, err: error }, 'failure'))
+}
+
+/** A terminal does what control characters say, wherever they come from. */
+function printable(header: string | undefined): string | undefined {
+  return header?.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
+}
+
+const MINUTE_MS = 60_000
+const MOST_KEYS = 10
+
+/** What anybody can bring about must not fill the log: each key once a minute, and ten keys at most. */
+class Seldom {
+  readonly #seen = new Set<string>()
+  #since = Number.NEGATIVE_INFINITY
+
+  allows(key: string): boolean {
+    const now = performance.now()
+    if (now - this.#since >= MINUTE_MS) {
+      this.#seen.clear()
+      this.#since = now
+    }
+    if (this.#seen.has(key) || this.#seen.size >= MOST_KEYS) return false
+    this.#seen.add(key)
+    return true
+  }
 }

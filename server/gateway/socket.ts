@@ -75,6 +75,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     path: options.path ?? '/ws',
     auth,
     origins,
+    events,
     isDraining: () => draining || hub.draining || options.isDraining?.() === true,
     isFull: () => connections.size >= maxConnections,
   }

@@ -4,6 +4,7 @@ import type { Problem } from '../../shared/api.ts'
 import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
+import type { Events } from '../events.ts'
 
 /** What `/ws?job=…` asks for: a subscription from the start. */
 export interface FirstSubscription {
@@ -35,6 +36,7 @@ export interface UpgradeRules {
   readonly path: string
   readonly auth: Auth
   readonly origins: OriginPolicy
+  readonly events: Events
   readonly isDraining: () => boolean
   readonly isFull: () => boolean
 }
@@ -60,9 +62,11 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
   const { pathname, query } = splitTarget(request.url ?? '')
   if (pathname !== rules.path) return refuse('not_found', `WebSockets are served at ${rules.path}`)
   const { host, origin, authorization } = request.headers
-  if (!rules.origins.allowsHost(host)) return refuse('forbidden', 'this Host is not one of this server')
-  if (!rules.origins.allowsOrigin(origin, host))
-    return refuse('forbidden', 'pages of this Origin may not connect')
+  const refusal = rules.origins.refusal(request.headers, false)
+  if (refusal !== null) {
+    rules.events.emit('origin.refused', { origin, host, remedy: refusal.remedy })
+    return refuse('forbidden', refusal.detail)
+  }
   if (request.method !== 'GET') {
     return refuse('method_not_allowed', 'a WebSocket is opened with GET', { headers: { Allow: 'GET' } })
   }

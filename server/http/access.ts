@@ -2,37 +2,26 @@ import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
+<<<<<<< HEAD
 import type { Awaitable } from '../jobs/check-value.ts'
+=======
+import type { Events } from '../events.ts'
+import type { Awaitable } from '../jobs/define-job.ts'
+>>>>>>> f7774ff (x)
 import { notFound, ProblemError } from './problem.ts'
 import type { Access, HttpContext, Route } from './route.ts'
 
-/**
- * Against pages of other origins: they may read nothing that CORS does not let them, so a GET is harmless, and
- * may do nothing else; and no foreign name may be pointed at a server that asks for no key. Throws `forbidden`.
- */
-export function checkOrigin({ method, headers }: IncomingMessage, origins: OriginPolicy): void {
-  if (!origins.allowsHost(headers.host)) {
-    throw new ProblemError('forbidden', 'without API keys this server answers to localhost only')
-  }
+/** Against pages of other origins, and foreign names that are pointed at a server that asks for no key. Throws `forbidden`. */
+export function checkOrigin(
+  { method, headers }: IncomingMessage,
+  origins: OriginPolicy,
+  events: Events,
+): void {
   const reads = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-  if (!reads && !origins.allowsOrigin(headers.origin, headers.host)) {
-    throw new ProblemError(
-      'forbidden',
-      'pages of this origin may not call this server: see JOBCAST_ALLOWED_ORIGINS',
-    )
-  }
-}
-
-/** Remembers the verdict on the last Host: nearly every request has the same one, and reading it is not free. */
-export function rememberHost(origins: OriginPolicy): OriginPolicy {
-  let last: { readonly host: string | undefined; readonly allowed: boolean } | undefined
-  return {
-    allowsOrigin: origins.allowsOrigin,
-    allowsHost(host) {
-      if (last === undefined || last.host !== host) last = { host, allowed: origins.allowsHost(host) }
-      return last.allowed
-    },
-  }
+  const refusal = origins.refusal(headers, reads)
+  if (refusal === null) return
+  events.emit('origin.refused', { origin: headers.origin, host: headers.host, remedy: refusal.remedy })
+  throw new ProblemError('forbidden', refusal.detail)
 }
 
 const ANYONE: Caller = { kind: 'anyone' }

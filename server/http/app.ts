@@ -1,7 +1,6 @@
 import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
-import { rememberHost } from './access.ts'
 import { type App, dispatch } from './dispatch.ts'
 import { type HealthDeps, healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
@@ -33,14 +32,8 @@ export function createApp(deps: AppDeps): App {
     ...openApiRoutes(deps),
     ...socketRoutes(),
   ]
-  const { auth, events } = deps
-  return dispatch({
-    routes,
-    auth,
-    origins: rememberHost(deps.origins),
-    events,
-    page: loadPage(deps.pageFolder),
-  })
+  const { auth, origins, events, pageFolder } = deps
+  return dispatch({ routes, auth, origins, events, page: loadPage(pageFolder) })
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */

@@ -55,7 +55,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     const { method } = context.req.raw
     let response: Response
     try {
-      if (origins !== null) checkOrigin(incoming, origins)
+      if (origins !== null) checkOrigin(incoming, origins, events)
       response = await run(context)
     } catch (error) {
       response = refuse(`${method} ${route}`, error)

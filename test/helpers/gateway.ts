@@ -208,6 +208,7 @@ function record(events: Events) {
     'gateway.sent',
     'feed.gap',
     'feed.missed',
+    'origin.refused',
     'feed.reset',
     'failure',
   ]

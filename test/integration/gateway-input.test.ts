@@ -35,6 +35,14 @@ describe('origins', () => {
       await until(() => gateway.hub.info().sockets === 1)
     },
   )
+
+  test('without keys, a WebSocket to a foreign name is refused, though its page is of that name', async () => {
+    gateway = await openGateway()
+    const headers = { host: 'evil.example', origin: 'http://evil.example', 'sec-fetch-site': 'same-origin' }
+    const answer = await refusal(gateway.connect('', { headers }))
+    expect(answer).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+    expect(gateway.seen('origin.refused')).toMatchObject([{ host: 'evil.example' }])
+  })
 })
 
 describe('frames that break the WebSocket protocol', () => {

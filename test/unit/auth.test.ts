@@ -116,22 +116,115 @@ describe('OriginPolicy', () => {
     ['null', 'localhost:3000', false],
     ['', 'localhost:3000', false],
     ['http://localhost:3000', undefined, false],
+    ['http://undefined', undefined, false],
+    ['http://localhost:3000, http://localhost:3000', 'localhost:3000', false],
+    ['http://evil.example@localhost:3000', 'localhost:3000', false],
+    ['http://localhost:3000', 'evil.example@localhost:3000', false],
+    ['http://localhost:3000', 'localhost:3000/evil', false],
+    ['https://app.example:444', 'localhost:3000', false],
+    ['http://app.example', 'localhost:3000', false],
   ])('origin %j to host %j: %j', (origin, host, allowed) => {
     expect(open.allowsOrigin(origin, host)).toBe(allowed)
+  })
+
+  test.each([
+    ['https://jobs.example', 'jobs.example:443'],
+    ['https://jobs.example', 'jobs.example:80'],
+    ['http://jobs.example', 'jobs.example:80'],
+    ['http://jobs.example:80', 'jobs.example'],
+    ['https://jobs.example.', 'jobs.example'],
+    ['https://jobs.example', 'jobs.example.:443'],
+    ['https://jobs.example', 'Jobs.EXAMPLE'],
+    ['HTTPS://JOBS.example', 'jobs.example'],
+    ['http://[::1]:3000', '[0:0:0:0:0:0:0:1]:3000'],
+    ['https://[2001:db8::1]', '[2001:0DB8:0::0001]:443'],
+    ['http://127.0.0.1:3000', '127.1:3000'],
+    ['https://b\u00fccher.example', 'xn--bcher-kva.example'],
+    ['https://app.example.', 'elsewhere.example'],
+    ['https://app.example:443', 'elsewhere.example'],
+    ['https://APP.example', 'elsewhere.example'],
+  ])('origin %j to host %j means the same', (origin, host) => {
+    expect(open.allowsOrigin(origin, host)).toBe(true)
+  })
+
+  test('an origin of an app may be allowed in whatever way it is spelled', () => {
+    const policy = createOriginPolicy({
+      allowedOrigins: ['HTTPS://App.example:443', 'capacitor://localhost'],
+      keysRequired: true,
+    })
+    expect(policy.allowsOrigin('https://app.example', 'jobs.example')).toBe(true)
+    expect(policy.allowsOrigin('capacitor://localhost', 'jobs.example')).toBe(true)
+    expect(policy.allowsOrigin('tauri://localhost', 'localhost')).toBe(false)
   })
 
   test.each([
     ['localhost:3000', true],
     ['127.0.0.1:3000', true],
     ['127.0.0.1', true],
+    ['127.1', true],
     ['[::1]:3000', true],
+    ['[0:0:0:0:0:0:0:1]:3000', true],
+    ['[::ffff:127.0.0.1]:3000', true],
     ['LOCALHOST', true],
+    ['localhost.:3000', true],
+    ['localhost:443', true],
     ['evil.example', false],
     ['127.0.0.1.evil.example', false],
+    ['evil.example@localhost', false],
+    ['localhost:3000/evil', false],
+    ['localhost,evil.example', false],
+    ['[::ffff:192.168.0.1]', false],
+    ['0.0.0.0', false],
     [undefined, false],
     ['', false],
   ])('host %j without keys: %j', (host, allowed) => {
-    expect(open.allowsHost(host)).toBe(allowed)
-    expect(keyed.allowsHost(host)).toBe(true)
+    expect(open.refusal({ host }, true) === null).toBe(allowed)
+    expect(keyed.refusal({ host }, true)).toBeNull()
+  })
+
+  describe('behind a proxy that changes Host and keeps Origin', () => {
+    const host = '127.0.0.1:3000'
+    const origin = 'http://localhost:5173'
+    const allows = (headers: Record<string, string>) => open.refusal(headers, false) === null
+
+    test.each([
+      ['a page of its own', { 'sec-fetch-site': 'same-origin' }, true],
+      ['the address bar, an extension', { 'sec-fetch-site': 'none' }, true],
+      ['a page of another port', { 'sec-fetch-site': 'same-site' }, false],
+      ['a page from elsewhere', { 'sec-fetch-site': 'cross-site' }, false],
+      ['two words', { 'sec-fetch-site': 'same-origin, cross-site' }, false],
+      ['no word', {}, false],
+      ['the name is forwarded', { 'x-forwarded-host': 'localhost:5173' }, true],
+      ['through two proxies', { 'x-forwarded-host': 'localhost:5173, inner:80' }, true],
+      ['another name is forwarded', { 'x-forwarded-host': 'localhost:8080' }, false],
+      ['the port is forwarded', { 'x-forwarded-port': '5173' }, true],
+      ['another port is forwarded', { 'x-forwarded-port': '8080' }, false],
+      ['a port of a foreign name', { 'x-forwarded-port': '5173', origin: 'http://evil.example:5173' }, false],
+      ['no origin at all', { 'x-forwarded-host': '', origin: 'null' }, false],
+    ])('%s', (_name, headers, allowed) => {
+      expect(allows({ host, origin, ...headers })).toBe(allowed)
+    })
+
+    test('a foreign name that is pointed here is not answered, whatever else comes along', () => {
+      const evil = { host: 'evil.example:3000', origin: 'http://evil.example:3000' }
+      expect(allows({ ...evil, 'sec-fetch-site': 'same-origin' })).toBe(false)
+      // The proxy of a developer changes the name to ours, but says under which it was called itself.
+      const pointedAtProxy = {
+        host,
+        origin: 'http://evil.example:5173',
+        'x-forwarded-host': 'evil.example:5173',
+      }
+      expect(allows(pointedAtProxy)).toBe(false)
+      expect(keyed.refusal(pointedAtProxy, false)).toBeNull()
+    })
+  })
+
+  test('a refusal says what would let the page in, beside what is allowed already', () => {
+    const remedy = (origin: string) => open.refusal({ host: 'localhost:3000', origin }, false)?.remedy
+    expect(remedy('http://localhost:5173')).toBe(
+      'JOBCAST_ALLOWED_ORIGINS=https://app.example,http://localhost:5173',
+    )
+    expect(remedy('null')).toMatch(/^none: /)
+    expect(open.refusal({ host: 'jobs.example' }, true)?.remedy).toMatch(/^JOBCAST_API_KEYS/)
   })
 })
