@@ -2,12 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
-<<<<<<< HEAD
-import type { Awaitable } from '../jobs/check-value.ts'
-=======
 import type { Events } from '../events.ts'
-import type { Awaitable } from '../jobs/define-job.ts'
->>>>>>> f7774ff (x)
+import type { Awaitable } from '../jobs/check-value.ts'
 import { notFound, ProblemError } from './problem.ts'
 import type { Access, HttpContext, Route } from './route.ts'
 
