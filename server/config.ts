@@ -22,6 +22,8 @@ export interface Config {
   readonly concurrency: number
   readonly leaseMs: number
   readonly drainMs: number
+  /** How long the handlers of all slots may hang before the process ends; null: for ever. */
+  readonly hungExitMs: number | null
   readonly retainMs: number
   readonly cancelGraceMs: number
   readonly apiKeys: readonly ApiKey[]
@@ -96,6 +98,7 @@ const Environment = z.object({
   JOBCAST_CONCURRENCY: whole(1, 10_000).default(10),
   JOBCAST_LEASE_MS: whole(1000, DAY_MS).default(15_000),
   JOBCAST_DRAIN_MS: whole(0, DAY_MS).default(10_000),
+  JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
   JOBCAST_RETAIN_MS: whole(1000, YEAR_MS).default(DAY_MS),
   JOBCAST_API_KEYS: list
     .pipe(z.array(apiKey))
@@ -150,6 +153,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     concurrency: env.JOBCAST_CONCURRENCY,
     leaseMs: env.JOBCAST_LEASE_MS,
     drainMs: env.JOBCAST_DRAIN_MS,
+    hungExitMs: env.JOBCAST_HUNG_EXIT_MS ?? null,
     retainMs: env.JOBCAST_RETAIN_MS,
     cancelGraceMs: env.JOBCAST_CANCEL_GRACE_MS,
     apiKeys: env.JOBCAST_API_KEYS,

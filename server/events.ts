@@ -26,6 +26,14 @@ export interface ServerEvents {
   'run.lost': [{ jobId: string; type: string; attempt: number }]
   /** A handler went on after its timeout or cancellation, or its isolated thread had to be killed. */
   'run.overstayed': [{ jobId: string; type: string; attempt: number; killed: boolean }]
+  /** A handler that had overstayed has ended, so long after it was told to stop: its slot is free. */
+  'run.returned': [{ jobId: string; type: string; attempt: number; lateMs: number }]
+  /** A job was not begun here since the handler of an earlier attempt still hangs here; nothing is counted. */
+  'run.put_off': [{ jobId: string; type: string; attempt: number; delayMs: number }]
+  /** The handlers of all slots hang: nothing runs here any more, until one of them ends or the process is started again. */
+  'worker.stuck': [{ slots: number; types: readonly { type: string; runs: number }[] }]
+  /** One of them has ended. */
+  'worker.unstuck': []
   'jobs.promoted': [{ jobs: number }]
   'jobs.rescued': [{ jobs: number }]
   'jobs.pruned': [{ jobs: number }]

@@ -35,6 +35,19 @@ export function logEvents(events: Events, log: Logger): void {
       run.killed ? 'isolated handler killed' : 'handler goes on after it was told to stop; it holds its slot',
     ),
   )
+  events.on('run.returned', (run) =>
+    log.info(run, 'handler that went on after it was told to stop has ended; its slot is free'),
+  )
+  events.on('run.put_off', (run) =>
+    log.debug(run, 'job put off: the handler of an earlier attempt still goes on in this process'),
+  )
+  events.on('worker.stuck', (what) =>
+    log.error(
+      what,
+      'nothing runs in this process any more: every slot is held by a handler that goes on after it was told to stop; start the process again, or set JOBCAST_HUNG_EXIT_MS to have it end by itself',
+    ),
+  )
+  events.on('worker.unstuck', () => log.info('a slot is free again: jobs run'))
   events.on('jobs.rescued', (batch) => log.warn(batch, 'took back jobs whose lease had run out'))
   events.on('jobs.promoted', (batch) => log.debug(batch, 'scheduled jobs queued'))
   events.on('jobs.pruned', (batch) => log.debug(batch, 'finished jobs forgotten'))

@@ -42,7 +42,7 @@ export function createMetrics({
   ) => new Histogram({ name: `jobcast_${name}`, help, labelNames, buckets, registers })
 
   gauge('build_info', 'Always 1; the version is a label', ['version']).set({ version: VERSION }, 1)
-  countJobs(events, counter, histogram)
+  countJobs(events, counter, gauge, histogram)
   countGateway(events, counter, gauge)
   countStoreAndHttp(events, counter, gauge, histogram)
 
@@ -84,7 +84,7 @@ type MakeHistogram = <L extends string>(
   buckets: number[],
 ) => Histogram<L>
 
-function countJobs(events: Events, counter: MakeCounter, histogram: MakeHistogram): void {
+function countJobs(events: Events, counter: MakeCounter, gauge: MakeGauge, histogram: MakeHistogram): void {
   const submitted = counter('jobs_submitted_total', 'Jobs stored for a caller', ['type'])
   const replayed = counter('submissions_replayed_total', 'Jobs answered again for an Idempotency-Key', [
     'type',
@@ -122,7 +122,24 @@ function countJobs(events: Events, counter: MakeCounter, histogram: MakeHistogra
     'type',
     'killed',
   ])
-  events.on('run.overstayed', ({ type, killed }) => overstayed.inc({ type, killed: String(killed) }))
+  const hung = gauge(
+    'worker_hung_runs',
+    'Handlers that go on after they were told to stop: each holds a slot',
+    ['type'],
+  )
+  events.on('run.overstayed', ({ type, killed }) => {
+    overstayed.inc({ type, killed: String(killed) })
+    if (!killed) hung.inc({ type })
+  })
+  events.on('run.returned', ({ type }) => hung.dec({ type }))
+  const putOff = counter('runs_put_off_total', 'Jobs put off since an earlier attempt still hangs here', [
+    'type',
+  ])
+  events.on('run.put_off', ({ type }) => putOff.inc({ type }))
+  const stuck = gauge('worker_stuck', '1 while every slot is held by a handler that was told to stop')
+  stuck.set(0)
+  events.on('worker.stuck', () => stuck.set(1))
+  events.on('worker.unstuck', () => stuck.set(0))
 
   const promoted = counter('jobs_promoted_total', 'Scheduled jobs whose time came')
   events.on('jobs.promoted', ({ jobs }) => promoted.inc(jobs))

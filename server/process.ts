@@ -1,6 +1,6 @@
 import { ConfigError, readConfig } from './config.ts'
 import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
-import { createEvents } from './events.ts'
+import { createEvents, type Events } from './events.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
@@ -43,6 +43,7 @@ async function main(): Promise<void> {
   const stopping = stopOnSignal(server, {
     signal: (signal) => log.info({ signal }, 'draining'),
     exception: (error) => events.emit('failure', { where: 'uncaught exception: draining', error }),
+    stuck: (stop) => stopWhenStuck(events, config.hungExitMs, stop),
   })
   process.stdout.write(`${server.ready()}\n`)
   process.exit(await stopping)
@@ -55,11 +56,15 @@ function leave(): never {
 
 /**
  * Resolves to the exit code once the process has drained: after SIGTERM or SIGINT, or after an exception that nobody
- * caught, which may have left anything half done. A second signal ends the process at once.
+ * caught, which may have left anything half done, or where nothing can run here any more. A second signal ends the process at once.
  */
 function stopOnSignal(
   server: JobcastServer,
-  on: { signal(signal: string): void; exception(error: unknown): void },
+  on: {
+    signal(signal: string): void
+    exception(error: unknown): void
+    stuck(stop: () => void): void
+  },
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let code: number | null = null
@@ -79,7 +84,18 @@ function stopOnSignal(
       on.exception(error)
       stop(FAILED)
     })
+    on.stuck(() => stop(FAILED))
   })
+}
+
+/** Handlers that hang end with the process alone: whoever supervises it starts it again. */
+function stopWhenStuck(events: Events, afterMs: number | null, stop: () => void): void {
+  if (afterMs === null) return
+  let timer: NodeJS.Timeout | undefined
+  events.on('worker.stuck', () => {
+    timer = setTimeout(stop, afterMs)
+  })
+  events.on('worker.unstuck', () => clearTimeout(timer))
 }
 
 /** One line that says what to do. */

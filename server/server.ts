@@ -21,6 +21,7 @@ import { createMetrics } from './metrics.ts'
 import { PresenceBoard } from './presence.ts'
 import { TypeKeeper } from './type-keeper.ts'
 import { VERSION } from './version.ts'
+import { hungWarnings, stuckReason } from './worker/hung.ts'
 import { createWorker } from './worker/worker.ts'
 
 /** A part of the process. Each call may be made twice; `drain` ends what the part does for others, politely. */
@@ -71,7 +72,23 @@ export function createServer(options: {
     const works = config.role !== 'api'
     const processId = randomUUID().slice(0, 8)
     const presences: (() => Presence)[] = []
-    const readiness = () => (draining ? 'the process is draining' : null)
+    const worker = works
+      ? createWorker({
+          engine,
+          definitions,
+          events,
+          workerId: `w-${processId}`,
+          concurrency: config.concurrency,
+          leaseMs: config.leaseMs,
+          cancelGraceMs: config.cancelGraceMs,
+          maxResultBytes: config.maxBytes,
+        })
+      : null
+    const readiness = () => {
+      if (draining) return 'the process is draining'
+      return worker === null ? null : stuckReason(worker.hung())
+    }
+    const warnings = () => (worker === null ? [] : hungWarnings(worker.hung()))
 
     // In the order in which they start; they stop in the opposite one.
     const parts: Service[] = [
@@ -99,6 +116,7 @@ export function createServer(options: {
           defaultType: config.defaultType,
           pageFolder: existsSync(PAGE_FOLDER) ? PAGE_FOLDER : null,
           readiness,
+          warnings,
           version: VERSION,
         }),
       )
@@ -112,20 +130,12 @@ export function createServer(options: {
         info: { id: `g-${processId}`, host: hostname(), pid: process.pid, startedAt, ...hub.info() },
       }))
     } else if (config.portGiven) {
-      parts.push(listener(createHttpServer(createHealthApp({ engine, metrics, readiness, auth, events }))))
+      parts.push(
+        listener(createHttpServer(createHealthApp({ engine, metrics, readiness, warnings, auth, events }))),
+      )
     }
     // After the listener: where the port is taken, no job has been claimed in vain.
-    if (works) {
-      const worker = createWorker({
-        engine,
-        definitions,
-        events,
-        workerId: `w-${processId}`,
-        concurrency: config.concurrency,
-        leaseMs: config.leaseMs,
-        cancelGraceMs: config.cancelGraceMs,
-        maxResultBytes: config.maxBytes,
-      })
+    if (worker !== null) {
       parts.push({
         start: () => worker.start(),
         drain: () => worker.drain(config.drainMs),

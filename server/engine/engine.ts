@@ -233,6 +233,8 @@ export type Outcome =
       readonly errorCode: JobErrorCode
       readonly delayMs: number
     }
+  /** Put off: the same attempt, and no failure, after `delayMs`. */
+  | { readonly kind: 'later'; readonly delayMs: number }
   | { readonly kind: 'cancelled' }
   /** Given back by a stopping worker: queued at its old place, nothing counted. */
   | { readonly kind: 'released' }

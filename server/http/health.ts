@@ -10,10 +10,12 @@ export interface HealthDeps {
   readonly metrics: Metrics
   /** Why the process is not ready, the store apart; null where it is. */
   readonly readiness: () => string | null
+  /** What does not go well in this process though it is ready, a sentence each. */
+  readonly warnings: () => readonly string[]
 }
 
 /** Liveness asks nothing but whether the process answers: a store that is away is no reason to restart it. */
-export function healthRoutes({ engine, metrics, readiness }: HealthDeps): Route[] {
+export function healthRoutes({ engine, metrics, readiness, warnings }: HealthDeps): Route[] {
   return [
     route({
       method: 'GET',
@@ -30,7 +32,7 @@ export function healthRoutes({ engine, metrics, readiness }: HealthDeps): Route[
       async handle() {
         const reason = readiness()
         if (reason !== null) throw unavailable(reason)
-        return json(200, { status: 'ready', warnings: await warningsOf(engine) })
+        return json(200, { status: 'ready', warnings: [...(await warningsOf(engine)), ...warnings()] })
       },
     }),
     route({

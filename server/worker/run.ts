@@ -10,6 +10,8 @@ export class Run implements Leased, Reporting {
   readonly lease: string
   /** On `performance.now()`: its claim, then the start of its attempt. */
   startedAt = performance.now()
+  /** On `performance.now()`: when its handler was found to go on after it was told to stop. */
+  overstayedAt = 0
   #reports: RunReports | null = null
   deadline: number
   /** What is done with it: an attempt, or waiting for one. None where the job is only given back. */

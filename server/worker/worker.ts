@@ -18,6 +18,7 @@ import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
 import { StoreBackoff } from './backoff.ts'
 import { Exchange, MAX_CALLS, WORTH_A_CALL } from './exchange.ts'
 import { type Executor, inProcess } from './executor.ts'
+import { HungRuns, type HungSlots } from './hung.ts'
 import { ThreadExecutors } from './isolate.ts'
 import { LeaseKeeper } from './lease.ts'
 import { Pace } from './pace.ts'
@@ -58,6 +59,8 @@ export interface Worker {
   /** Ends everything; a worker that was not drained gives its jobs back at once. It cannot be started again. */
   stop(): Promise<void>
   info(): WorkerInfo
+  /** What of its slots is held by handlers that go on after they were told to stop. */
+  hung(): HungSlots
   /** How fast it runs what it ran lately. */
   pace(): TypePace[]
 }
@@ -86,6 +89,7 @@ class JobWorker implements Worker {
   readonly #runs = new Map<string, Run>()
   readonly #host: AttemptHost<Run>
   readonly #slots: Slots
+  readonly #hung = new HungRuns()
   /** Claimed, and waiting for a slot. */
   readonly #prefetch: Prefetch<{ readonly run: Run; readonly runnable: Runnable }>
   /** Jobs that claims under way may bring. */
@@ -115,8 +119,7 @@ class JobWorker implements Worker {
       },
       decided: (run, outcome, resultBytes) => this.#decided(run, outcome, resultBytes),
       ended: (run) => this.#ended(run),
-      overstayed: ({ claim: { jobId, type, attempt } }, killed) =>
-        options.events.emit('run.overstayed', { jobId, type, attempt, killed }),
+      overstayed: (run, killed) => this.#overstayed(run, killed),
     }
     this.#slots = new Slots(concurrency, definitions)
     this.#prefetch = new Prefetch({
@@ -196,11 +199,19 @@ class JobWorker implements Worker {
     }
   }
 
+  hung(): HungSlots {
+    const slots = this.#slots.limit
+    const types = this.#hung.types().map((one) => ({ ...one, limit: this.#slots.limitOf(one.type) }))
+    return { slots, all: this.#hung.size >= slots, types }
+  }
+
   pace(): TypePace[] {
     const running = [...this.#runs.values()].flatMap(({ attempt, isDecided, claim, startedAt }) =>
       attempt instanceof Attempt && !isDecided ? { type: claim.type, startedAt } : [],
     )
-    const { limit, free } = this.#slots
+    const { free } = this.#slots
+    const limit = this.#slots.limit - this.#hung.size
+    if (limit === 0) return []
     const limitOf = (type: string) => this.#slots.limitOf(type)
     return this.#pace.describe(running, { limit, free, limitOf }, performance.now())
   }
@@ -253,6 +264,11 @@ class JobWorker implements Worker {
         this.#giveBack(run)
         continue
       }
+      const delayMs = this.#hung.size === 0 ? null : this.#hung.delayOf(jobId)
+      if (delayMs !== null) {
+        this.#giveBack(run, { kind: 'later', delayMs })
+        continue
+      }
       // First of all the handler: who waits for it gains what the rest takes.
       if (this.#slots.free > 0) this.#begin(run, runnable)
       else this.#wait(run, runnable)
@@ -297,8 +313,31 @@ class JobWorker implements Worker {
     void attempt.run()
   }
 
+  /** A handler in a thread is being killed, and frees its slot; any other goes on as long as it likes. */
+  #overstayed(run: Run, killed: boolean): void {
+    const { events } = this.#options
+    const { jobId, type, attempt } = run.claim
+    events.emit('run.overstayed', { jobId, type, attempt, killed })
+    if (killed) return
+    run.overstayedAt = performance.now()
+    this.#hung.add(run)
+    const { all, slots, types } = this.hung()
+    // Of a worker that stops nobody expects that it runs anything.
+    if (all && this.#state.is === 'running') events.emit('worker.stuck', { slots, types })
+  }
+
+  #returned(run: Run): void {
+    const { events } = this.#options
+    const { jobId, type, attempt } = run.claim
+    const wasStuck = this.hung().all
+    if (!this.#hung.remove(run)) return
+    events.emit('run.returned', { jobId, type, attempt, lateMs: performance.now() - run.overstayedAt })
+    if (wasStuck && this.#state.is === 'running') events.emit('worker.unstuck')
+  }
+
   /** The handler has ended: its slot is the next run's. */
   #ended(run: Run): void {
+    if (this.#hung.size > 0) this.#returned(run)
     this.#slots.end()
     this.#slots.give(run.claim.type)
     const now = performance.now()
@@ -319,12 +358,12 @@ class JobWorker implements Worker {
     }
   }
 
-  /** A run that does not start here: nobody wants its job any more, or it would wait too long. */
-  #giveBack(run: Run): void {
+  /** A run that does not start here: nobody wants its job any more, it would wait too long, or beside itself. */
+  #giveBack(run: Run, outcome: Outcome = { kind: 'released' }): void {
     if (run.isDecided) return
     run.isDecided = true
     this.#slots.give(run.claim.type)
-    this.#settle(run, { kind: 'released' }, 0, NOTHING)
+    this.#settle(run, outcome, 0, NOTHING)
   }
 
   #decided(run: Run, outcome: Outcome | null, resultBytes: number): void {
@@ -349,6 +388,8 @@ class JobWorker implements Worker {
     this.#runs.delete(run.lease)
     if (verdict === null || verdict === 'stale') {
       events.emit('run.lost', { jobId, type, attempt })
+    } else if (outcome?.kind === 'later' && verdict === 'scheduled') {
+      events.emit('run.put_off', { jobId, type, attempt, delayMs: outcome.delayMs })
     } else {
       const runMs = performance.now() - run.startedAt
       const errorCode = outcome !== null && 'errorCode' in outcome ? outcome.errorCode : null

@@ -25,6 +25,8 @@ export async function roundOfJobs(kit: Kit, jobs: number): Promise<void> {
     ])
     await kit.settle(present(other, 'run'), { kind: 'retry', error: 'x', errorCode: 'timeout', delayMs: 0 })
     await kit.promoted()
+    await kit.settle(await kit.claimOne({ leaseMs: 2000 }), { kind: 'later', delayMs: 0 })
+    await kit.promoted()
     const stalled = await kit.claimOne({ leaseMs: 1 })
     await kit.rescued()
     await kit.settle(await kit.claimOne({ leaseMs: 2000 }), {

@@ -105,6 +105,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
       defaultType: null,
       pageFolder: null,
       readiness: () => null,
+      warnings: () => [],
       version: '9.9.9',
     }),
   )

@@ -49,6 +49,7 @@ export interface HttpAppOptions {
   /** Stands between the app and the real engine, to inject a fault. */
   readonly wrap?: (engine: Engine) => Engine
   readonly readiness?: () => string | null
+  readonly warnings?: () => readonly string[]
 }
 
 /** The whole HTTP side on the embedded engine, listening; no worker. */
@@ -111,6 +112,7 @@ export class HttpApp {
       defaultType: options.defaultType ?? null,
       pageFolder: options.pageFolder ?? null,
       readiness: options.readiness ?? (() => null),
+      warnings: options.warnings ?? (() => []),
       version: '9.9.9',
     }
     const server = createHttpServer(createApp(deps))

@@ -134,6 +134,22 @@ describe('operation', () => {
     draining = null
   })
 
+  test('readiness tells what does not run in this process, and why nothing does', async () => {
+    const warned = await HttpApp.start({ warnings: () => ['nothing of type narrow runs here'] })
+    expect(await (await warned.fetch('/readyz')).json()).toEqual({
+      status: 'ready',
+      warnings: ['nothing of type narrow runs here'],
+    })
+    await warned.stop()
+    app.events.emit('run.overstayed', { jobId: 'x', type: 'slow', attempt: 1, killed: false })
+    app.events.emit('worker.stuck', { slots: 1, types: [{ type: 'slow', runs: 1 }] })
+    const metrics = async () => (await app.fetch('/metrics')).text()
+    expect(await metrics()).toMatch(/worker_hung_runs\{type="slow"\} 1\n[\s\S]*jobcast_worker_stuck 1\n/)
+    app.events.emit('run.returned', { jobId: 'x', type: 'slow', attempt: 1, lateMs: 5 })
+    app.events.emit('worker.unstuck')
+    expect(await metrics()).toMatch(/worker_hung_runs\{type="slow"\} 0\n[\s\S]*jobcast_worker_stuck 0\n/)
+  })
+
   test('metrics count what happens and show the queues', async () => {
     await app.submit()
     await app.submit({ delayMs: 60_000 })
@@ -165,6 +181,7 @@ describe('operation', () => {
         engine: app.engine,
         metrics,
         readiness: () => draining,
+        warnings: () => [],
         auth: app.auth,
         events: app.events,
       }),

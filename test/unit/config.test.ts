@@ -15,6 +15,7 @@ describe('readConfig', () => {
       concurrency: 10,
       leaseMs: 15_000,
       drainMs: 10_000,
+      hungExitMs: null,
       retainMs: 86_400_000,
       cancelGraceMs: 5000,
       apiKeys: [],

@@ -29,7 +29,7 @@ import { list, text, word } from './reply.ts'
  *
  * | word | details |
  * |---|---|
- * | `scheduled` | due |
+ * | `scheduled` | due, and of a run that was put off the token of its lease |
  * | `promoted`, `claimed`, `retried`, `cancelling` | |
  * | `completed` | token of the lease, expires, and where published the result |
  * | `failed` | token, expires, failure |

@@ -242,6 +242,9 @@ function addOutcome({ outcome, events }: Settlement, args: Argument[]): void {
     case 'retry':
       args.push('rescheduled', encodeFailure(outcome.error, outcome.errorCode), outcome.delayMs)
       break
+    case 'later':
+      args.push(outcome.kind, outcome.delayMs)
+      break
     case 'cancelled':
     case 'released':
       args.push(outcome.kind)

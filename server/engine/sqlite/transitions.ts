@@ -71,6 +71,10 @@ function ended(job: JobRow, outcome: Outcome, now: number): Transition {
   }
   if (outcome.kind === 'cancelled' || job.cancelRequested) return cancelled(job, now)
   if (outcome.kind === 'released') return { event: ['released'], fields: { status: 'queued' } }
+  if (outcome.kind === 'later') {
+    const scheduledFor = now + outcome.delayMs
+    return { event: ['scheduled', scheduledFor], fields: { status: 'scheduled', scheduledFor, fresh: false } }
+  }
   const { error, errorCode } = outcome
   if (outcome.kind === 'failed') {
     const expiresAt = expiryOf(job, now)

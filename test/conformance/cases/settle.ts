@@ -89,6 +89,38 @@ export function settleCases(it: EngineTest): void {
       expect(await kit.job(jobId)).toMatchObject({ attempt: 2, error: null, errorCode: null, result: 1 })
     })
 
+    it('puts a job off, with nothing counted and no failure', async (kit) => {
+      const jobId = await kit.submit()
+      expect(await kit.settle(await kit.claimOne(), { kind: 'later', delayMs: 60_000 })).toBe('scheduled')
+      const event = await kit.lastEvent(jobId)
+      expect(event.data).toEqual({ status: 'scheduled', scheduledFor: iso(ms(event.at) + 60_000) })
+      expect(await kit.job(jobId)).toMatchObject({ attempt: 1, stalls: 0, error: null, errorCode: null })
+      expect(await kit.claim()).toEqual([])
+      await kit.engine.cancel(jobId)
+
+      const second = await kit.submit()
+      await kit.settle(await kit.claimOne(), { ...AGAIN, delayMs: 0 })
+      await kit.promoted()
+      await kit.settle(await kit.claimOne(), { kind: 'later', delayMs: 0 })
+      expect(await kit.job(second)).toMatchObject({ attempt: 2, error: 'not yet', errorCode: 'timeout' })
+      await kit.promoted()
+      expect(await kit.claimOne()).toMatchObject({ jobId: second, attempt: 2, stalls: 0, waitMs: null })
+    })
+
+    it('knows of a job that was put off before its first failure that it did not wait since its submission', async (kit) => {
+      await kit.submit()
+      await kit.settle(await kit.claimOne(), { kind: 'later', delayMs: 0 })
+      await kit.promoted()
+      expect(await kit.claimOne()).toMatchObject({ attempt: 1, waitMs: null })
+    })
+
+    it('cancels a job that is put off where that was asked for', async (kit) => {
+      const jobId = await kit.submit()
+      const run = await kit.claimOne()
+      await kit.engine.cancel(jobId)
+      expect(await kit.settle(run, { kind: 'later', delayMs: 0 })).toBe('cancelled')
+    })
+
     it('takes a job back at its old place in line, with nothing counted', async (kit) => {
       const first = await kit.submit()
       const second = await kit.submit()
@@ -140,6 +172,7 @@ export function settleCases(it: EngineTest): void {
         { kind: 'completed', result: 1 },
         FAILED,
         AGAIN,
+        { kind: 'later', delayMs: 60_000 },
         { kind: 'cancelled' },
         { kind: 'released' },
       ]

@@ -19,6 +19,7 @@ export type ModelOutcome =
   | { readonly kind: 'completed'; readonly result: Json }
   | { readonly kind: 'failed' }
   | { readonly kind: 'retry'; readonly when: 'soon' | 'later' }
+  | { readonly kind: 'later'; readonly when: 'soon' | 'later' }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'released' }
 
@@ -88,6 +89,7 @@ const outcome: fc.Arbitrary<ModelOutcome> = fc.oneof(
   fc.record({ kind: fc.constant('completed' as const), result: json }),
   fc.record({ kind: fc.constant('failed' as const) }),
   fc.record({ kind: fc.constant('retry' as const), when: fc.constantFrom('soon', 'later') }),
+  fc.record({ kind: fc.constant('later' as const), when: fc.constantFrom('soon', 'later') }),
   fc.record({ kind: fc.constant('cancelled' as const) }),
   fc.record({ kind: fc.constant('released' as const) }),
 )

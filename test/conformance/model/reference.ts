@@ -281,9 +281,9 @@ export class Reference {
       })
     } else if (outcome.kind === 'failed') {
       this.#change(job, { status: 'failed', ...failure, ...ends })
-    } else if (outcome.kind === 'retry') {
-      const attempt = job.fields.attempt + 1
-      this.#change(job, { status: 'scheduled', attempt, ...failure, scheduledFor: SOME_TIME })
+    } else if (outcome.kind === 'retry' || outcome.kind === 'later') {
+      const again = outcome.kind === 'later' ? {} : { attempt: job.fields.attempt + 1, ...failure }
+      this.#change(job, { status: 'scheduled', ...again, scheduledFor: SOME_TIME })
       job.soon = outcome.when === 'soon'
       job.fresh = false
       job.place = this.#places++

@@ -171,8 +171,9 @@ function claimOf(types: readonly TypeName[], limit: number, leaseMs: number): Cl
 function outcomeOf(outcome: ModelOutcome): Outcome {
   const failure = { error: 'broken', errorCode: 'handler_error' } as const
   if (outcome.kind === 'failed') return { kind: 'failed', ...failure }
-  if (outcome.kind === 'retry') {
-    return { kind: 'retry', ...failure, delayMs: outcome.when === 'soon' ? 1 : HOUR_MS }
+  if (outcome.kind === 'retry' || outcome.kind === 'later') {
+    const delayMs = outcome.when === 'soon' ? 1 : HOUR_MS
+    return outcome.kind === 'later' ? { kind: 'later', delayMs } : { kind: 'retry', ...failure, delayMs }
   }
   return outcome
 }

@@ -54,6 +54,13 @@ function endless(_payload, ctx) {
   })
 }
 
+/** Goes on for ever in its first run, whatever it is told. */
+function hang(_payload, ctx) {
+  const again = runsBefore(ctx) > 0
+  const run = beginRun(ctx)
+  return again ? run.end() : new Promise(() => {})
+}
+
 const isolate = new URL('./isolated.mjs', import.meta.url)
 
 export default [
@@ -62,6 +69,7 @@ export default [
   { type: 'deadly', run: deadly },
   { type: 'block', run: block },
   { type: 'endless', run: endless },
+  { type: 'hang', run: hang },
   { type: 'misbehave', run: misbehave },
   { type: 'isolated', isolate },
 ]

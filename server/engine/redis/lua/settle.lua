@@ -7,9 +7,10 @@
 --         completed: the result (JSON)
 --         failed: the failure (JSON)
 --         rescheduled: the failure (JSON), delay in ms
+--         later: delay in ms
 --       number of claims, then of each: lib/claims.lua
 -- Reply { statuses that the jobs took, or 'stale', with spaces in between; what lib/claims.lua says of each claim }
--- Events completed, failed, rescheduled, cancelled or released; claimed
+-- Events completed, failed, rescheduled, scheduled (later), cancelled or released; claimed
 --@include base
 --@include states
 --@include fence
@@ -23,7 +24,7 @@ local arguments, at = ARGV, 1
 
 local function status_after(outcome)
   if outcome == 'released' then return 'queued' end
-  if outcome == 'rescheduled' then return 'scheduled' end
+  if outcome == 'rescheduled' or outcome == 'later' then return 'scheduled' end
   return outcome
 end
 
@@ -61,7 +62,7 @@ for n = 1, arguments[1] do
     detail = arguments[at + 1]
     at = at + 1
   end
-  if outcome == 'rescheduled' then
+  if outcome == 'rescheduled' or outcome == 'later' then
     delay = arguments[at + 1]
     at = at + 1
   end
@@ -71,7 +72,8 @@ for n = 1, arguments[1] do
     verdicts[n] = 'stale'
     local fields = token ~= '' and call('HGETALL', job) or {}
     for field = 1, #fields, 2 do
-      local word, settled_by = string.match(fields[field + 1], '^%d+ (%a+) (%S+)')
+      local word, settled_by, next_word = string.match(fields[field + 1], '^%d+ (%a+) (%S+) ?(%S*)')
+      if word == 'scheduled' then settled_by = next_word end
       if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end
     end
   else
@@ -102,6 +104,13 @@ for n = 1, arguments[1] do
       local attempt = digits((call('HGET', job, 'attempt') or '1') + 1)
       event = now_text .. ' rescheduled ' .. token .. ' ' .. attempt .. ' ' .. due .. ' ' .. detail
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
+      call('ZADD', prefix .. 'scheduled', due, id)
+    elseif outcome == 'later' then
+      local due = digits(now + delay)
+      event = now_text .. ' scheduled ' .. due .. ' ' .. token
+      -- Written out, so that the next claim knows that the job did not wait since its submission (lib/past.lua).
+      local attempt = call('HGET', job, 'attempt') or '1'
+      call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt)
       call('ZADD', prefix .. 'scheduled', due, id)
     else
       local new_state = completed_state
