@@ -113,7 +113,7 @@ await build({
     // The declarations are there already.
     emptyOutDir: false,
     copyPublicDir: false,
-    // Half as much to read and compile at every start. With --enable-source-maps stack traces are those of the sources.
+    // Half as much to read and compile at every start. Stacks in the log are told by the maps.
     minify: true,
     sourcemap: true,
     license: { fileName: 'THIRD-PARTY-LICENSES.md' },

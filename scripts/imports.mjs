@@ -14,7 +14,10 @@ const LAYERS = [
   { of: 'server/engine/', may: ['shared/'] },
   { of: 'server/auth/', may: ['shared/'] },
   { of: 'server/jobs/', may: ['shared/', 'server/engine/engine.ts', 'server/engine/errors.ts'] },
-  { of: 'server/worker/', may: ['shared/', 'server/jobs/', 'server/events.ts', ...engineContract()] },
+  {
+    of: 'server/worker/',
+    may: ['shared/', 'server/jobs/', 'server/events.ts', 'server/thrown.ts', ...engineContract()],
+  },
   { of: 'server/maintenance/', may: ['shared/', 'server/events.ts', ...engineContract()] },
   { of: 'server/gateway/', may: ['shared/', 'server/auth/', 'server/events.ts', ...engineContract()] },
   {

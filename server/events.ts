@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { JobErrorCode } from '../shared/codes.ts'
 import type { JobStatus } from '../shared/status.ts'
+import type { Thrown } from './thrown.ts'
 
 export type Transport = 'socket' | 'sse' | 'poll'
 
@@ -19,6 +20,8 @@ export interface ServerEvents {
       status: JobStatus
       errorCode: JobErrorCode | null
       error: string | null
+      /** What the handler threw, where it threw something. */
+      thrown: Thrown | null
       runMs: number
     },
   ]

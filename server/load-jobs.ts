@@ -1,9 +1,16 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { access } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { basename, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError } from './config.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
 import { shippedJobs } from './jobs/index.ts'
+import { inSource, isOwn, withoutOwn } from './source-maps.ts'
+import { errorText, isThrown, readThrown, type Thrown } from './thrown.ts'
+
+/** What another Node gets to report wrong syntax, in ms. */
+const REPORT_MS = 5000
 
 /** The job types that ship and, where `path` names a module, the user's own. Throws `ConfigError` in one line. */
 export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
@@ -14,13 +21,14 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
   } catch {
     throw new ConfigError(`JOBCAST_JOBS ${path}: there is no such file`)
   }
+  const { href } = pathToFileURL(file)
   try {
-    const module: { default?: unknown } = await import(pathToFileURL(file).href)
+    const module: { default?: unknown } = await import(href)
     if (!Array.isArray(module.default))
       throw new TypeError('the default export must be an array of job definitions')
     return distinct([...shippedJobs, ...module.default.map(checkDefinition)])
   } catch (error) {
-    throw new ConfigError(`JOBCAST_JOBS ${path}: ${firstLine(error)}`)
+    throw new ConfigError(`JOBCAST_JOBS ${path}: ${explain(error, href)}`)
   }
 }
 
@@ -33,7 +41,54 @@ function distinct(definitions: JobDefinition[]): JobDefinition[] {
   return definitions
 }
 
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.split('\n', 1)[0] ?? ''
+/** Where in the user's modules it went wrong, and the message's first line. */
+function explain(error: unknown, href: string): string {
+  const thrown = readThrown(error, 'it')
+  const [line = ''] = errorText(thrown).split('\n')
+  const place = reportedPlace(error, href) ?? importingPlace(thrown) ?? throwingPlace(thrown)
+  return place === null ? line : `${place}: ${line}`
+}
+
+/** Where Node itself says it is: of wrong syntax the error alone does not tell. */
+function reportedPlace(error: unknown, href: string): string | null {
+  if (!isThrown(error, SyntaxError)) return null
+  return placeInReport(error.stack ?? '') ?? placeInReport(reportOf(href))
+}
+
+/** A report of Node begins with file and line, the line itself, and a mark below its column. */
+function placeInReport(report: string): string | null {
+  const [, file, row, mark] =
+    /^((?:file:\/\/|\/|[A-Za-z]:\\).*):(\d+)\n.*\n( *\^)?/.exec(report.trimStart()) ?? []
+  if (file === undefined) return null
+  return `${pathOf(file)}:${row}${mark === undefined ? '' : `:${mark.length}`}`
+}
+
+/** What Node says where it loads the module by itself; nothing of a graph runs in which the syntax of one is wrong. */
+function reportOf(href: string): string {
+  const args = ['--input-type=module', '--eval', `import ${JSON.stringify(href)}`]
+  const options = { encoding: 'utf8', timeout: REPORT_MS } as const
+  return spawnSync(process.execPath, [...process.execArgv, ...args], options).stderr
+}
+
+/** Of a module that is not there Node names who imports it, but not the line. */
+function importingPlace({ message }: Thrown): string | null {
+  const [, missing = '', file] = /'(.+)' imported from (.+)$/.exec(message) ?? []
+  if (file === undefined || !existsSync(file)) return null
+  const name = basename(missing)
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const row = lines.findIndex((line) => /\b(?:import|from|require)\b/.test(line) && line.includes(name))
+  return row < 0 ? null : `${file}:${row + 1}`
+}
+
+/** The frame that comes first and is none of this package. */
+function throwingPlace({ frames }: Thrown): string | null {
+  const others = withoutOwn(frames)
+  if (isOwn(others)) return null
+  const [, place] =
+    /^ {4}at (?:async )?(?:.*\()?((?:file:\/\/|\/|[A-Za-z]:\\).*:\d+:\d+)\)?$/m.exec(inSource(others)) ?? []
+  return place === undefined ? null : pathOf(place)
+}
+
+function pathOf(place: string): string {
+  return place.startsWith('file://') ? fileURLToPath(place) : place
 }

@@ -2,14 +2,15 @@ import { type Logger, pino } from 'pino'
 import type { JobErrorCode } from '../shared/codes.ts'
 import type { Config } from './config.ts'
 import type { Events } from './events.ts'
-import { loggedError } from './logged-error.ts'
+import { loggedError, loggedThrown, withoutValues } from './logged-error.ts'
 
 /** Errors with these codes are worded by a schema, which may quote the value that it refuses: the job alone has them. */
 const QUOTING = new Set<JobErrorCode | null>(['invalid_payload', 'invalid_result'])
 
 /** Logs go to standard error: JSON lines, or coloured text where it is a terminal. No payload, result or key is in them. */
 export async function createLog(level: Config['logLevel']): Promise<Logger> {
-  const options = { level, serializers: { err: (error: unknown) => loggedError(error) } }
+  // Errors are told by `loggedError`, which knows what may be.
+  const options = { level, serializers: { err: (logged: unknown) => logged } }
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }))
   const { default: pretty } = await import('pino-pretty')
   return pino(
@@ -21,9 +22,12 @@ export async function createLog(level: Config['logLevel']): Promise<Logger> {
 /** Writes down what the process does; no other place logs by hand. */
 export function logEvents(events: Events, log: Logger): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
-  events.on('run.settled', (run) => {
+  events.on('run.settled', ({ thrown, ...run }) => {
     const failed = run.status === 'failed' || run.status === 'scheduled'
-    const told = QUOTING.has(run.errorCode) ? { ...run, error: 'the job says what its schema refused' } : run
+    const error = QUOTING.has(run.errorCode)
+      ? 'the job says what its schema refused'
+      : run.error && withoutValues(run.error)
+    const told = { ...run, error, ...(failed && thrown && { err: loggedThrown(thrown) }) }
     log[failed ? 'warn' : 'debug'](told, failed ? 'run failed' : 'run settled')
   })
   events.on('run.lost', (run) =>
@@ -67,7 +71,7 @@ export function logEvents(events: Events, log: Logger): void {
     log.warn(refused, 'refused by its Origin or Host; the remedy would let it in')
   })
   events.on('http.answered', (answer) => log[answer.status >= 500 ? 'warn' : 'debug'](answer, 'answered'))
-  events.on('failure', ({ where, error }) => log.error({ where, err: error }, 'failure'))
+  events.on('failure', ({ where, error }) => log.error({ where, err: loggedError(error) }, 'failure'))
 }
 
 /** A terminal does what control characters say, wherever they come from. */

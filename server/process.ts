@@ -4,6 +4,7 @@ import { createEvents, type Events } from './events.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
+import { inSource } from './source-maps.ts'
 
 /** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
 const FAILED = 1
@@ -108,5 +109,5 @@ function explain(error: unknown): string {
   if (code === 'EACCES') return `port ${port} may not be listened on: set PORT to one above 1023`
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return `HOST is not an address of this machine (${message})`
-  return stack ?? String(error)
+  return stack === undefined ? String(error) : inSource(stack)
 }

@@ -1,5 +1,6 @@
 import type { Claim, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
+import type { Thrown } from '../thrown.ts'
 import { type AbortReason, RunAborted, type StopReason } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
 import { afterFailure, checkPayload, checkResult, classifyThrown, type Failure, timedOut } from './steps.ts'
@@ -19,8 +20,11 @@ export interface AttemptHost<Run> {
   readonly maxResultBytes: number
   readonly random: () => number
   readonly emit: (run: Run, event: RunEvent, bytes: number) => void
-  /** The one outcome of this attempt; null where it is not to be settled, since its lease was lost. */
-  readonly decided: (run: Run, outcome: Outcome | null, resultBytes: number) => void
+  /**
+   * The one outcome of this attempt; null where it is not to be settled, since its lease was lost. `thrown` is why it
+   * failed, where something was thrown.
+   */
+  readonly decided: (run: Run, outcome: Outcome | null, resultBytes: number, thrown: Thrown | null) => void
   /** The handler has really ended, and its slot is free. Never before `decided`. */
   readonly ended: (run: Run) => void
   /** The handler goes on after the outcome was decided without it, or had to be killed. */
@@ -172,12 +176,12 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 
   #fail(failure: Failure): void {
-    this.#end(afterFailure(this.#run.claim, failure, this.#host.random))
+    this.#end(afterFailure(this.#run.claim, failure, this.#host.random), 0, failure.thrown)
   }
 
   /** The handler has ended; its outcome counts unless another one was decided before. */
-  #end(outcome: Outcome, bytes = 0): void {
-    this.#decide(outcome, bytes)
+  #end(outcome: Outcome, bytes = 0, thrown: Thrown | null = null): void {
+    this.#decide(outcome, bytes, thrown)
     this.#hasEnded = true
     this.#host.ended(this.#run)
   }
@@ -185,7 +189,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   /** Decides without the handler, which is told to stop or killed. */
   #cutShort(outcome: Outcome | null, reason: StopReason): void {
     if (this.#state.is === 'decided') return
-    this.#decide(outcome, 0)
+    this.#decide(outcome)
     this.#abort(reason)
     this.#kill ??= new LazySignal()
     this.#kill.abort(reason)
@@ -200,12 +204,12 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.#signal.abort(reason)
   }
 
-  #decide(outcome: Outcome | null, bytes: number): void {
+  #decide(outcome: Outcome | null, bytes = 0, thrown: Thrown | null = null): void {
     if (this.#state.is === 'decided') return
     if (this.#state.is === 'cancelling') clearTimeout(this.#state.grace)
     this.#stopTimer()
     this.#state = DECIDED
-    this.#host.decided(this.#run, outcome, bytes)
+    this.#host.decided(this.#run, outcome, bytes, thrown)
   }
 
   #stopTimer(): void {

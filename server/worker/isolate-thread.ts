@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Handler } from '../jobs/define-job.ts'
+import { readThrown } from '../thrown.ts'
 import { RunAborted } from './aborted.ts'
 import { createContext, type Emit } from './context.ts'
 import { checkJson } from './json.ts'
-import { classifyThrown } from './steps.ts'
+import { isUnrecoverable } from './steps.ts'
 import {
   type AbortMessage,
   MAX_UNREAD_BYTES,
@@ -45,8 +46,7 @@ export default async function runTask({
     send({ kind: 'started' })
     send(ending(await handler(payload, context)))
   } catch (thrown) {
-    const { error, errorCode } = classifyThrown(thrown)
-    send({ kind: 'threw', message: error, unrecoverable: errorCode === 'unrecoverable' })
+    send({ kind: 'threw', thrown: readThrown(thrown), unrecoverable: isUnrecoverable(thrown) })
   } finally {
     // A rejection that the handler left behind ends the thread here, while it still counts as this run's.
     await turn()

@@ -2,12 +2,11 @@ import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
-import { UnrecoverableError } from '../jobs/errors.ts'
 import { threadModule } from '../jobs/thread-module.ts'
+import { describeThrown } from '../thrown.ts'
 import { RunAborted } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
-import { InvalidResult } from './steps.ts'
-import { describeThrown } from './text.ts'
+import { InvalidResult, ThrownInThread } from './steps.ts'
 import type { AbortMessage, ThreadMessage, ThreadTask } from './thread-protocol.ts'
 
 /** How long a thread without work is kept, in ms. */
@@ -121,7 +120,7 @@ class ThreadReading {
     if (ending === null) throw new Error('the thread ended without a word about its run')
     if (ending.kind === 'returned') return JSON.parse(ending.json)
     if (ending.kind === 'invalid') throw new InvalidResult(ending.problem)
-    throw ending.unrecoverable ? new UnrecoverableError(ending.message) : new Error(ending.message)
+    throw new ThrownInThread(ending.thrown, ending.unrecoverable)
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json } from '../engine/engine.ts'
-import { describeThrown } from './text.ts'
+import { describeThrown, isThrown } from '../thrown.ts'
 
 export type JsonCheck =
   | {
@@ -28,8 +28,8 @@ export function checkJson(value: unknown): JsonCheck {
       return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
     return { ok: true, json, bytes: Buffer.byteLength(text) }
   } catch (error) {
-    if (error instanceof NotJson) return { ok: false, problem: error.message }
-    if (error instanceof RangeError) return { ok: false, problem: 'is nested too deep or too large for JSON' }
+    if (isThrown(error, NotJson)) return { ok: false, problem: error.message }
+    if (isThrown(error, RangeError)) return { ok: false, problem: 'is nested too deep or too large for JSON' }
     const [firstLine] = describeThrown(error).split('\n')
     return { ok: false, problem: `is not JSON: ${firstLine}` }
   }

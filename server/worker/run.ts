@@ -1,4 +1,5 @@
 import type { Claim } from '../engine/engine.ts'
+import type { Thrown } from '../thrown.ts'
 import type { Attempt } from './attempt.ts'
 import type { Leased } from './lease.ts'
 import { type Reporting, RunReports } from './reporter.ts'
@@ -18,6 +19,8 @@ export class Run implements Leased, Reporting {
   attempt: Pick<Attempt<Run>, 'cancel' | 'drain' | 'release' | 'lose'> | null = null
   /** The attempt is over and its outcome on its way to the store, whose answer to it is the last word. */
   isDecided = false
+  /** What its handler threw, for the log. */
+  thrown: Thrown | null = null
 
   constructor(claim: Claim, deadline: number) {
     this.claim = claim

@@ -3,8 +3,9 @@ import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/eng
 import { checkValue, type Issue } from '../jobs/check-value.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { UnrecoverableError } from '../jobs/errors.ts'
+import { describeThrown, errorText, isThrown, MAX_ERROR_BYTES, readThrown, type Thrown } from '../thrown.ts'
 import { checkJson } from './json.ts'
-import { cutText, describeThrown, MAX_ERROR_BYTES } from './text.ts'
+import { cutText } from './text.ts'
 
 /** A value that goes on to the next step, or why the run ends here. */
 export type Step<T> =
@@ -16,6 +17,8 @@ export interface Failure {
   readonly errorCode: JobErrorCode
   /** No further attempt would help. */
   readonly final: boolean
+  /** What was thrown, where that is why. */
+  readonly thrown: Thrown | null
 }
 
 /** A result that is none, found where it was made: in a thread. Its message ends the sentence "the result …". */
@@ -80,12 +83,33 @@ function resultAsJson(returned: unknown, maxBytes: number): CheckedResult {
   return { ok: true, value: checked.json, bytes: checked.bytes }
 }
 
-/** What an error of a handler means. Names count as well, since classes do not cross threads and packages. */
-export function classifyThrown(thrown: unknown): Failure {
-  const error = describeThrown(thrown)
-  if (thrown instanceof InvalidResult) return failureOf('invalid_result', `the result ${error}`, true)
-  const unrecoverable = thrown instanceof UnrecoverableError || nameOf(thrown) === 'UnrecoverableError'
-  return unrecoverable ? failureOf('unrecoverable', error, true) : failureOf('handler_error', error, false)
+/** What a handler threw in a thread, where it was read. */
+export class ThrownInThread extends Error {
+  readonly thrown: Thrown
+  readonly unrecoverable: boolean
+
+  constructor(thrown: Thrown, unrecoverable: boolean) {
+    super(thrown.message)
+    this.thrown = thrown
+    this.unrecoverable = unrecoverable
+  }
+}
+
+/** What an error of a handler means. */
+export function classifyThrown(error: unknown): Failure {
+  if (isThrown(error, InvalidResult)) return failureOf('invalid_result', `the result ${error.message}`, true)
+  const [thrown, unrecoverable] = isThrown(error, ThrownInThread)
+    ? [error.thrown, error.unrecoverable]
+    : [readThrown(error), isUnrecoverable(error)]
+  const text = errorText(thrown)
+  return unrecoverable
+    ? failureOf('unrecoverable', text, true, thrown)
+    : failureOf('handler_error', text, false, thrown)
+}
+
+/** The name counts as well, since classes do not cross packages. */
+export function isUnrecoverable(error: unknown): boolean {
+  return isThrown(error, UnrecoverableError) || readThrown(error).name === 'UnrecoverableError'
 }
 
 export function timedOut(timeoutMs: number): Failure {
@@ -102,8 +126,13 @@ export function afterFailure(
   return { kind: 'retry', error, errorCode, delayMs: backoffDelay(attempt, policy.backoff, random) }
 }
 
-function failureOf(errorCode: JobErrorCode, error: string, final: boolean): Failure {
-  return { errorCode, error: cutText(error, MAX_ERROR_BYTES), final }
+function failureOf(
+  errorCode: JobErrorCode,
+  error: string,
+  final: boolean,
+  thrown: Thrown | null = null,
+): Failure {
+  return { errorCode, error: cutText(error, MAX_ERROR_BYTES), final, thrown }
 }
 
 function final(errorCode: JobErrorCode, error: string): { ok: false; failure: Failure } {
@@ -112,12 +141,4 @@ function final(errorCode: JobErrorCode, error: string): { ok: false; failure: Fa
 
 function issuesText(issues: readonly Issue[]): string {
   return issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
-}
-
-function nameOf(thrown: unknown): unknown {
-  try {
-    return (thrown as { name?: unknown } | null | undefined)?.name
-  } catch {
-    return undefined
-  }
 }

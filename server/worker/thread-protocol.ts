@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { RunEvent } from '../engine/engine.ts'
+import type { Thrown } from '../thrown.ts'
 import type { AbortReason } from './aborted.ts'
 import type { RunIdentity } from './context.ts'
 
@@ -23,7 +24,7 @@ export type ThreadMessage =
   /** The handler returned: its result as JSON text. */
   | { readonly kind: 'returned'; readonly json: string }
   | { readonly kind: 'invalid'; readonly problem: string }
-  | { readonly kind: 'threw'; readonly message: string; readonly unrecoverable: boolean }
+  | { readonly kind: 'threw'; readonly thrown: Thrown; readonly unrecoverable: boolean }
 
 /** The other way there is one message: why one of the run's signals fires. */
 export interface AbortMessage {

@@ -117,7 +117,10 @@ class JobWorker implements Worker {
         run.reports.buffer.add(event, bytes)
         this.#reporter.wake(run)
       },
-      decided: (run, outcome, resultBytes) => this.#decided(run, outcome, resultBytes),
+      decided: (run, outcome, resultBytes, thrown) => {
+        run.thrown = thrown
+        this.#decided(run, outcome, resultBytes)
+      },
       ended: (run) => this.#ended(run),
       overstayed: (run, killed) => this.#overstayed(run, killed),
     }
@@ -402,6 +405,7 @@ class JobWorker implements Worker {
         status: verdict,
         errorCode: verdict === 'cancelled' ? 'cancelled' : errorCode,
         error: verdict === 'cancelled' ? null : error,
+        thrown: verdict === 'cancelled' ? null : run.thrown,
         runMs,
       })
     }

@@ -8,6 +8,11 @@ import { VERSION } from '../../server/version.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { dataFolder, runServer, startServer } from '../helpers/server.ts'
 
+const DIST = new URL('../../dist/server/index.js', import.meta.url).href
+
+/** A source map in which everything stands in the third column of the fifth line of `jobs.ts`. */
+const TO_LINE_FIVE = JSON.stringify({ version: 3, sources: ['jobs.ts'], names: [], mappings: 'AAIE' })
+
 async function scratch(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'jobcast-start-'))
   onTestFinished(() => rm(path, { recursive: true, force: true }))
@@ -45,7 +50,7 @@ describe('a start loads what it needs and nothing else', () => {
 
 test('the built server runs what ships and what a module of its user declares, in threads too', async () => {
   const folder = await scratch()
-  const jobcast = JSON.stringify(new URL('../../dist/server/index.js', import.meta.url).href)
+  const jobcast = JSON.stringify(DIST)
   const module = join(folder, 'jobs.mjs')
   await writeFile(
     module,
@@ -111,6 +116,74 @@ describe('a start that fails says in one line what to do', () => {
     const ended = await runServer({ JOBCAST_JOBS: module, JOBCAST_DATA: data })
     expect(ended.code).toBe(2)
     expect(ended.stderr).toMatch(line)
+    expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  test.each([
+    [
+      'wrong syntax',
+      { 'jobs.mjs': 'export default [\n  const a = 1\n]' },
+      'jobs.mjs:2:3',
+      'Unexpected token',
+    ],
+    [
+      'wrong syntax in what it imports',
+      { 'jobs.mjs': "import './deep.mjs'", 'deep.mjs': '\n\nconst 5' },
+      'deep.mjs:3:7',
+      'Unexpected number',
+    ],
+    [
+      'wrong syntax in what it requires',
+      { 'jobs.mjs': "import './deep.cjs'", 'deep.cjs': '\nlet 5' },
+      'deep.cjs:2:5',
+      'Unexpected number',
+    ],
+    ['a module that is not there', { 'jobs.mjs': "\nimport './gone.mjs'" }, 'jobs.mjs:2', 'gone.mjs'],
+    [
+      'a package that is not there',
+      { 'jobs.mjs': "\n\nimport 'no-such-package'" },
+      'jobs.mjs:3',
+      'no-such-package',
+    ],
+    [
+      'a name that is not exported',
+      { 'jobs.mjs': "import { no } from './deep.mjs'", 'deep.mjs': 'export const yes = 1' },
+      'jobs.mjs:1:10',
+      "'no'",
+    ],
+    [
+      'an exception within',
+      {
+        'jobs.mjs': "import './deep.mjs'",
+        'deep.mjs': "function boom() {\n  throw new Error('no config')\n}\nboom()",
+      },
+      'deep.mjs:2:9',
+      'no config',
+    ],
+    [
+      'a declaration that is wrong',
+      {
+        'jobs.mjs': `import { defineJob } from ${JSON.stringify(DIST)}\nexport default [\n  defineJob({ type: 'a' }),\n]`,
+      },
+      'jobs.mjs:3:3',
+      'exactly one of run and isolate',
+    ],
+    [
+      'an exception within what was compiled from TypeScript',
+      {
+        'jobs.mjs': `throw new Error('typed')\n//# sourceMappingURL=jobs.mjs.map`,
+        'jobs.mjs.map': TO_LINE_FIVE,
+      },
+      'jobs.ts:5:3',
+      'typed',
+    ],
+  ])('JOBCAST_JOBS with %s: file and line', async (_what, files, place, message) => {
+    const data = await scratch()
+    for (const [name, source] of Object.entries(files)) await writeFile(join(data, name), source)
+    const ended = await runServer({ JOBCAST_JOBS: join(data, 'jobs.mjs'), JOBCAST_DATA: data })
+    expect(ended.code).toBe(2)
+    expect(ended.stderr).toContain(`${join(data, place)}: `)
+    expect(ended.stderr).toContain(message)
     expect(ended.stderr.trim().split('\n')).toHaveLength(1)
   })
 

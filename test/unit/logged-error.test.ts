@@ -13,7 +13,7 @@ test('of an error the log has its name, message, code and frames, and nothing th
   const error = Object.assign(new TypeError('no'), { code: 'E_NO', command: { args: ['secret'] }, secret: 1 })
   const { stack, ...rest } = loggedError(error)
   expect(rest).toEqual({ type: 'TypeError', message: 'no', code: 'E_NO' })
-  expect(stack).toMatch(/^\s+at .*logged-error\.test\.ts/)
+  expect(stack).toMatch(/^TypeError: no \(E_NO\)\n {4}at .*logged-error\.test\.ts/)
 })
 
 test.each([
@@ -37,30 +37,27 @@ test('causes and the errors of an AggregateError are told the same way, however 
   const inner = Object.assign(new Error('inner'), { args: 'secret' })
   const outer = new AggregateError([inner], 'outer', { cause: inner })
   inner.cause = outer
-  const logged = loggedError(outer)
-  expect(logged).toMatchObject({
-    message: 'outer',
-    cause: { message: 'inner' },
-    errors: [{ message: 'inner' }],
-  })
-  expect(JSON.stringify(logged)).not.toContain('secret')
+  const { stack, ...rest } = loggedError(outer)
+  expect(rest).toEqual({ type: 'AggregateError', message: 'outer' })
+  expect(stack.match(/^\S.*/gm)).toEqual(['AggregateError: outer', 'caused by: Error: inner'])
+  expect(stack).not.toContain('secret')
 })
 
 test('lines of a message that look like frames are none', () => {
-  expect(loggedError(new Error('no\n    at secret')).stack).not.toContain('secret')
+  expect(loggedError(new Error('no\n    at secret')).stack.match(/at secret/g)).toHaveLength(1)
 })
 
 test.each([
-  [undefined, 'no Error but undefined'],
-  [null, 'no Error but null'],
-  [{ secret: 'secret' }, 'no Error but object'],
+  [undefined, 'no error but undefined'],
+  [null, 'no error but null'],
+  [{ secret: 'secret' }, 'no error but object'],
   ['words', 'words'],
 ])('of %j, which is no Error, only so much', (thrown, message) => {
-  expect(loggedError(thrown)).toEqual({ type: typeof thrown, message })
+  expect(loggedError(thrown)).toMatchObject({ type: typeof thrown, message })
 })
 
 test('an error that throws when it is read is one as well', () => {
   const { proxy, revoke } = Proxy.revocable(new Error('no'), {})
   revoke()
-  expect(loggedError(proxy).type).toBe('unknown')
+  expect(loggedError(proxy)).toMatchObject({ type: 'object', message: 'no error but object' })
 })

@@ -1,0 +1,80 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { submit, untilTerminal } from '../helpers/api.ts'
+import { type ServerProcess, startServer } from '../helpers/server.ts'
+
+/** A server whose jobs module has these sources, by name; `jobs.mjs` is the module. */
+async function serve(
+  sources: Record<string, string>,
+  env: Record<string, string> = {},
+): Promise<ServerProcess & { readonly folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-errors-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  for (const [name, source] of Object.entries(sources)) await writeFile(join(folder, name), source)
+  const server = await startServer({ JOBCAST_DATA: folder, JOBCAST_JOBS: join(folder, 'jobs.mjs'), ...env })
+  onTestFinished(() => server.kill())
+  return { ...server, folder }
+}
+
+interface LogLine {
+  readonly msg: string
+  readonly jobId?: string
+  readonly error?: string
+  readonly err?: {
+    readonly type: string
+    readonly message: string
+    readonly code?: string
+    readonly stack: string
+  }
+}
+
+function logOf(server: ServerProcess): LogLine[] {
+  return server.output.stderr.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+}
+
+const FAILING = `
+export function run({ host }) {
+  const cause = Object.assign(new TypeError('bad address'), { code: 'EBADADDR' })
+  throw new Error('cannot reach ' + host, { cause })
+}`
+
+describe('an error of a handler', () => {
+  test.each([
+    ['in process', `import { run } from './run.mjs'\nexport default [{ type: 'fails', run }]`],
+    ['in a thread', `export default [{ type: 'fails', isolate: new URL('run.mjs', import.meta.url) }]`],
+  ])('%s: its job has the texts, the log where it was thrown', async (_where, module) => {
+    const server = await serve({ 'jobs.mjs': module, 'run.mjs': FAILING })
+    const payload = { host: 'db.example', secret: 'hunter2' }
+    const { jobId } = await submit(server.url, { type: 'fails', payload, options: { maxAttempts: 1 } })
+    const error = 'cannot reach db.example\ncaused by: bad address (EBADADDR)'
+    expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'handler_error', error })
+    const line = logOf(server).find((one) => one.jobId === jobId)
+    expect(line).toMatchObject({
+      msg: 'run failed',
+      error,
+      err: { type: 'Error', message: 'cannot reach db.example' },
+    })
+    const file = pathToFileURL(join(server.folder, 'run.mjs')).href
+    const [outer, inner] = line?.err?.stack.split('\ncaused by: ') ?? []
+    expect(outer).toMatch(/^Error: cannot reach db\.example\n {4}at .*run\.mjs/)
+    expect(outer).toContain(`${file}:4:9`)
+    expect(inner).toMatch(/^TypeError: bad address \(EBADADDR\)\n/)
+    expect(inner).toContain(`${file}:3:31`)
+    expect(server.output.stderr).not.toContain('hunter2')
+  })
+
+  test('of what was compiled is logged in terms of its source', async () => {
+    const map = JSON.stringify({ version: 3, sources: ['jobs.ts'], names: [], mappings: 'AAIE' })
+    const source = `export default [{ type: 'fails', run() { throw new Error('typed') } }]`
+    const server = await serve({
+      'jobs.mjs': `${source}\n//# sourceMappingURL=jobs.mjs.map`,
+      'jobs.mjs.map': map,
+    })
+    const { jobId } = await submit(server.url, { type: 'fails', payload: null, options: { maxAttempts: 1 } })
+    await untilTerminal(server.url, jobId)
+    expect(logOf(server).find((one) => one.jobId === jobId)?.err?.stack).toContain('jobs.ts:5:3')
+  })
+})
