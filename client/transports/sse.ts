@@ -49,6 +49,8 @@ export async function sse({
     const now = performance.now()
     const isFirst = firstAt === null
     firstAt ??= now
+    // A time to come back that is followed by something is for breaks to come, and does not tell of one.
+    floorMs = 0
     heard()
     if (isFirst || now - firstAt >= LATER_MS) {
       clearTimeout(timer)

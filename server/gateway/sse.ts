@@ -35,8 +35,21 @@ export type StreamAnswer =
   | { readonly kind: 'finished' }
   | { readonly kind: 'not_found' }
 
-/** When the clients of a draining process come back, spread over this many ms. */
-const RECONNECT_MS = { min: 500, max: 15_000 } as const
+/** When clients come back, in ms: spread, so that they do not come all at once. */
+const RECONNECT_MS = {
+  /** To a draining process: others take its place meanwhile. */
+  drain: { min: 500, max: 15_000 },
+  /** Where the store was away, or there was no room. */
+  refused: { min: 1000, max: 5000 },
+  /** After a break that nobody foresaw. */
+  broken: { min: 1000, max: 3000 },
+} as const
+
+/** The field that tells an `EventSource` when to come back: from now on, after every end of a stream, until it is told another time. */
+export function retryField(after: keyof typeof RECONNECT_MS): string {
+  const { min, max } = RECONNECT_MS[after]
+  return `retry: ${Math.round(min + Math.random() * (max - min))}\n\n`
+}
 
 /**
  * When the first ping comes. A proxy that gathers answers often lets the beginning through: only what comes later shows
@@ -151,6 +164,8 @@ class EventStream implements Sink, Pipe, Encoder {
     if (this.#lane === null) this.#hub.traffic.subscribed('sse', result.mode)
     const lane = new Lane(this)
     this.#lane = lane
+    // What it was told by a process that drained is not to keep it away for so long ever after.
+    if (isFirst) this.#outbox.frame(Buffer.from(retryField('broken')))
     this.#epoch = result.epoch
     if (result.mode === 'snapshot') {
       const { reason, job, events } = result
@@ -234,9 +249,7 @@ class EventStream implements Sink, Pipe, Encoder {
   }
 
   #drain(): void {
-    const { min, max } = RECONNECT_MS
-    const retryMs = Math.round(min + Math.random() * (max - min))
-    this.#outbox.frame(Buffer.from(`retry: ${retryMs}\n\n`))
+    this.#outbox.frame(Buffer.from(retryField('drain')))
     this.#session.close()
     this.#end(CLOSE.restart)
   }

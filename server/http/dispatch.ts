@@ -37,7 +37,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
 
   for (const route of routes) {
     const run = (context: HttpContext) => answer(route, context)
-    app.on(route.method, route.path, (context) => observed(context, route.path, run))
+    app.on(route.method, route.path, (context) => observed(context, route.path, run, route.refuse))
   }
   app.notFound((context) => {
     const isPage = page !== null && table.allow(context.req.path) === null
@@ -49,6 +49,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     context: HttpContext,
     route: string,
     run: (context: HttpContext) => Awaitable<Response>,
+    tell?: Route['refuse'],
   ): Promise<Response> {
     const started = performance.now()
     const { incoming } = context.env
@@ -58,7 +59,7 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
       if (origins !== null) checkOrigin(incoming, origins, events)
       response = await run(context)
     } catch (error) {
-      response = refuse(`${method} ${route}`, error)
+      response = refuse(`${method} ${route}`, error, (problem) => tell?.(context, problem) ?? null)
     }
     if (origins !== null && response.status !== CLIENT_CLOSED_REQUEST)
       allowOrigin(response, incoming, origins)
@@ -66,9 +67,10 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     return response
   }
 
-  function refuse(where: string, error: unknown): Response {
+  function refuse(where: string, error: unknown, tell: (problem: ProblemError) => Response | null): Response {
     if (error instanceof Disconnected) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
-    return problemResponse(problemOf(error) ?? unforeseen(where, error))
+    const problem = problemOf(error) ?? unforeseen(where, error)
+    return tell(problem) ?? problemResponse(problem)
   }
 
   function answer(route: Route, context: HttpContext): Awaitable<Response> {

@@ -35,7 +35,13 @@ export const PollQuery = z.strictObject({
     .optional(),
 })
 
-export const WatchQuery = PollQuery.extend({ token: z.string().optional() })
+export const WatchQuery = PollQuery.extend({
+  token: z.string().optional(),
+  lastEventId: z
+    .string()
+    .meta({ description: 'The cursor again, as a polyfill of EventSource sends it when it reconnects' })
+    .optional(),
+})
 
 /** Of `/ws`: subscribes on connect. */
 export const SocketQuery = z.strictObject({

@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { z } from 'zod'
 import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
+import type { ProblemError } from './problem.ts'
 import { parseQuery } from './query.ts'
 
 export type HttpContext = Context<{ Bindings: HttpBindings }>
@@ -27,6 +28,8 @@ export interface Route {
   /** Whether the credential may come as `?token=`, for callers that can set no header. */
   readonly tokenInQuery?: boolean
   answer(context: HttpContext, caller: Caller, jobId: string): Promise<Response> | Response
+  /** How a refusal is told here; left out, or null: as the problem that it is. */
+  readonly refuse?: (context: HttpContext, problem: ProblemError) => Response | null
 }
 
 /** A route with a checked query; a parameter that the schema does not name is an error. */
@@ -36,6 +39,7 @@ export function route<Schema extends z.ZodObject>(definition: {
   readonly access: Access
   readonly tokenInQuery?: boolean
   readonly query: Schema
+  readonly refuse?: NonNullable<Route['refuse']>
   handle(call: Call<z.output<Schema>>): Promise<Response> | Response
 }): Route {
   const { query, handle, ...rest } = definition

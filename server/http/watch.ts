@@ -1,11 +1,12 @@
 import { parseAccept } from 'hono/utils/accept'
+import { PROBLEMS } from '../../shared/codes.ts'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { longPoll } from '../gateway/long-poll.ts'
-import { openStream } from '../gateway/sse.ts'
-import { Disconnected, notFound } from './problem.ts'
+import { openStream, retryField } from '../gateway/sse.ts'
+import { Disconnected, notFound, type ProblemError } from './problem.ts'
 import { WatchQuery } from './query.ts'
-import { type Call, json, type Route, route } from './route.ts'
+import { type Call, type HttpContext, json, type Route, route } from './route.ts'
 
 interface PollParameters {
   readonly after?: string | undefined
@@ -53,12 +54,14 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
       query: WatchQuery,
       handle(call) {
         const { headers } = call.context.env.incoming
-        // An EventSource reconnects to its old address: its header is the newer cursor.
-        const lastEventId = headers['last-event-id']
-        const after = (typeof lastEventId === 'string' && lastEventId) || call.query.after
+        // An EventSource reconnects to its old address: what it adds by itself is the newer cursor.
+        const { lastEventId, after: first } = call.query
+        const header = headers['last-event-id']
+        const after = (typeof header === 'string' && header) || lastEventId || first
         const request = { ...call, query: { ...call.query, after } }
         return prefersJson(headers.accept) ? poll(hub, request) : stream(hub, request)
       },
+      refuse: comeBack,
     }),
   ]
 }
@@ -82,13 +85,32 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
   return new Response(method === 'HEAD' ? null : opened.body, { headers: STREAM_HEADERS })
 }
 
+/**
+ * An `EventSource` takes any answer but 200 for final (HTML standard, section server-sent events): where the refusal
+ * passes by itself, a stream that ends tells it when to come back. Null for what is final, and for whoever did not ask for
+ * a stream by name, as each of them does.
+ */
+function comeBack({ env: { incoming }, req }: HttpContext, { code, message }: ProblemError): Response | null {
+  const status = PROBLEMS[code]
+  const { accept } = incoming.headers
+  const wantsStream = qualities(accept)('text/event-stream') > 0 && !prefersJson(accept)
+  if (!wantsStream || (status < 500 && status !== 429)) return null
+  const body = `: ${code}: ${message.replace(/\s+/g, ' ')}\n${retryField('refused')}`
+  return new Response(req.method === 'HEAD' ? null : body, { headers: STREAM_HEADERS })
+}
+
 function expiryOf(caller: Caller): number | null {
   return caller.kind === 'token' ? caller.expiresAt : null
 }
 
 /** A stream goes to whoever takes both as gladly, and to whoever names neither. */
-function prefersJson(accept = ''): boolean {
-  const accepted = parseAccept(accept.toLowerCase())
-  const quality = (type: string) => accepted.find((one) => one.type === type)?.q ?? 0
+function prefersJson(accept: string | undefined): boolean {
+  const quality = qualities(accept)
   return quality('application/json') > quality('text/event-stream')
+}
+
+/** How gladly a media type is taken, by its name: 0 to 1. */
+function qualities(accept = ''): (type: string) => number {
+  const accepted = parseAccept(accept.toLowerCase())
+  return (type) => accepted.find((one) => one.type === type)?.q ?? 0
 }

@@ -50,6 +50,15 @@ describe('server-sent events', () => {
     await reader.cancel()
   })
 
+  test('a stream begins with when to come back after a break, whatever a draining process said before', async () => {
+    const run = await gateway.run()
+    const reader = await stream(run.jobId)
+    await reader.next('snapshot')
+    expect(reader.retryMs).toBeGreaterThanOrEqual(1000)
+    expect(reader.retryMs).toBeLessThanOrEqual(3000)
+    await reader.cancel()
+  })
+
   test('an unknown job, and a store that is away', async () => {
     const request = { jobId: 'nobody', after: null, history: false }
     expect(await openStream(gateway.hub, request)).toEqual({ kind: 'not_found' })

@@ -234,6 +234,14 @@ describe('GET /api/jobs/:id/events', () => {
       headers: { 'last-event-id': last },
     })
     expect(both.status).toBe(204)
+    // So does a polyfill, which sets no header, but adds to the address; where both come, the header counts.
+    const polyfilled = await app.fetch(`${submitted.links.events}?after=old.1&lastEventId=${last}`)
+    expect(polyfilled.status).toBe(204)
+    const all = `${submitted.links.events}?after=old.1&lastEventId=old.2`
+    expect((await app.fetch(all, { headers: { 'last-event-id': last } })).status).toBe(204)
+    expect(await (await app.fetch(`${submitted.links.events}?lastEventId=`)).text()).toContain(
+      '"reason":"new"',
+    )
   })
 
   test('answers a garbage Last-Event-ID with a snapshot and nothing injected', async () => {

@@ -221,6 +221,33 @@ describe('while the store is away', () => {
     })
   })
 
+  test.each([
+    [
+      'the store is away',
+      () => new Unavailable('the store\nrestarts'),
+      /^: unavailable: the store restarts\n/,
+    ],
+    ['nobody foresaw it', () => new Error('oops'), /^: internal_error: /],
+  ])(
+    'an EventSource, for which any refusal is final, is told when to come back: %s',
+    async (_why, made, comment) => {
+      fault = made
+      const stream = (accept: string, method = 'GET') =>
+        app.fetch(`/api/jobs/${LOST_ID}/events`, { method, headers: { accept } })
+      const response = await stream('text/event-stream')
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toBe('text/event-stream')
+      expect(response.headers.get('cache-control')).toContain('no-store')
+      const text = await response.text()
+      expect(text).toMatch(comment)
+      expect(text).toMatch(/\nretry: [1-5]\d{3}\n\n$/)
+      expect(await (await stream('text/event-stream', 'HEAD')).text()).toBe('')
+      for (const accept of ['application/json', 'application/json, text/event-stream;q=0.5', '*/*']) {
+        expect((await stream(accept)).status).toBeGreaterThanOrEqual(500)
+      }
+    },
+  )
+
   test('an answer that was lost is told with the ids to ask for', async () => {
     fault = () => new OutcomeUnknown('the connection broke', [LOST_ID])
     for (const one of [CALLS[0], CALLS[7], CALLS[8], CALLS[10]]) {
