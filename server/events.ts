@@ -56,6 +56,8 @@ export interface ServerEvents {
   /** A page of another origin, or a call by a foreign name, was refused; the remedy is for whoever meant to allow it. */
   'origin.refused': [{ origin: string | undefined; host: string | undefined; remedy: string }]
   'http.answered': [{ method: string; route: string; status: number; ms: number }]
+  /** A type's payload schema failed, or did not answer in time: the submission was refused. */
+  'schema.failed': [{ type: string; error: unknown }]
   /** Something failed that no caller can be told about. */
   failure: [{ where: string; error: unknown }]
 }

@@ -71,6 +71,12 @@ export function logEvents(events: Events, log: Logger): void {
     log.warn(refused, 'refused by its Origin or Host; the remedy would let it in')
   })
   events.on('http.answered', (answer) => log[answer.status >= 500 ? 'warn' : 'debug'](answer, 'answered'))
+  events.on('schema.failed', ({ type, error }) =>
+    log.error(
+      { type, err: loggedError(error) },
+      'the payload schema of a type failed: the submission was refused',
+    ),
+  )
   events.on('failure', ({ where, error }) => log.error({ where, err: loggedError(error) }, 'failure'))
 }
 

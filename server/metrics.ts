@@ -204,6 +204,10 @@ function countStoreAndHttp(
     duration.observe({ method, route, status: String(status) }, ms / 1000),
   )
 
+  const schemas = counter('schema_failures_total', 'Submissions refused since a payload schema failed', [
+    'type',
+  ])
+  events.on('schema.failed', ({ type }) => schemas.inc({ type }))
   const failures = counter('failures_total', 'Errors that nobody foresaw', ['where'])
   events.on('failure', ({ where }) => failures.inc({ where }))
 }

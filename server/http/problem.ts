@@ -35,6 +35,8 @@ export class Disconnected extends Error {
 
 /** In seconds; a store that is away is usually a restart or a failover. */
 const RETRY_AFTER_S = '1'
+/** Of an answer that may be another one soon. */
+export const RETRY = { headers: { 'retry-after': RETRY_AFTER_S } } as const
 
 const TITLES: Record<ProblemCode, string> = {
   invalid_json: 'The body is not JSON',
@@ -116,14 +118,14 @@ export function problemOf(error: unknown): ProblemError | null {
 }
 
 export function unavailable(detail: string): ProblemError {
-  return new ProblemError('unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_S } })
+  return new ProblemError('unavailable', detail, RETRY)
 }
 
 /** The caller learns the ids to ask for: `jobId` of one job, `jobIds` of a batch. */
 export function outcomeUnknown(error: OutcomeUnknown, of: 'one' | 'batch'): ProblemError {
   const first = error.jobIds[0]
   return new ProblemError('outcome_unknown', error.message, {
-    headers: { 'retry-after': RETRY_AFTER_S },
+    ...RETRY,
     ...(of === 'batch' ? { jobIds: error.jobIds } : first !== undefined && { jobId: first }),
   })
 }

@@ -4,8 +4,8 @@ import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
-import type { KnownType, TypeRegistry } from '../jobs/registry.ts'
-import { explain, type FieldError, ProblemError } from './problem.ts'
+import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
+import { explain, type FieldError, ProblemError, RETRY } from './problem.ts'
 
 /** A submission held to the protocol: a job to store, or why not, with paths relative to the submission. */
 export type Checked = { readonly ok: true; readonly job: NewJob } | Refused
@@ -23,6 +23,8 @@ export interface SubmissionRules {
   readonly defaultType: string | null
   /** Of the payload's JSON. Checked by the caller, from the size of the body, where that is enough. */
   readonly maxPayloadBytes: number | null
+  /** A type's schema failed: whoever runs the server is to know, with the reason. */
+  readonly onSchemaFailed: (type: string, error: SchemaFailed) => void
 }
 
 /**
@@ -82,7 +84,7 @@ interface Submission {
 function checkAgainst(
   known: KnownType | null,
   { type, payload, options }: Submission,
-  { maxPayloadBytes }: SubmissionRules,
+  { maxPayloadBytes, onSchemaFailed }: SubmissionRules,
 ): Awaitable<Checked> {
   if (known === null) {
     return refuse('unknown_type', 'there is no such job type', [
@@ -107,13 +109,26 @@ function checkAgainst(
     issues.length === 0
       ? { ok: true, job: toJob(type, payload as Json, options, known.policy) }
       : refuse('invalid_payload', 'the payload is not valid', issues.map(inPayload))
-  const issues = known.check(payload as Json)
-  return issues instanceof Promise ? issues.then(conclude) : conclude(issues)
+  const refuseUnchecked = (error: unknown): Checked => {
+    if (!(error instanceof SchemaFailed)) throw error
+    onSchemaFailed(type, error)
+    const message = `cannot be checked: ${error.message}${error.isLate ? '' : '; the server has logged why'}`
+    const errors = [{ path: 'payload', message }]
+    return error.isLate
+      ? refuse('unavailable', 'nothing was stored', errors)
+      : refuse('invalid_payload', 'the payload is not valid', errors)
+  }
+  try {
+    const issues = known.check(payload as Json)
+    return issues instanceof Promise ? issues.then(conclude, refuseUnchecked) : conclude(issues)
+  } catch (error) {
+    return refuseUnchecked(error)
+  }
 }
 
 /** Throws what is wrong with a submission; `at` is where it stands in the body. */
 export function refusal({ code, what, errors }: Refused): ProblemError {
-  return new ProblemError(code, explain(what, errors), { errors })
+  return new ProblemError(code, explain(what, errors), { errors, ...(code === 'unavailable' && RETRY) })
 }
 
 function refuse(code: ProblemCode, what: string, errors: readonly FieldError[]): Refused {

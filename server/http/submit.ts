@@ -6,7 +6,8 @@ import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { awaitTerminal } from '../gateway/long-poll.ts'
-import type { TypeRegistry } from '../jobs/registry.ts'
+import type { Awaitable } from '../jobs/check-value.ts'
+import type { SchemaFailed, TypeRegistry } from '../jobs/registry.ts'
 import { type JsonBody, parseBody, readBody } from './body.ts'
 import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { Intake } from './intake.ts'
@@ -14,7 +15,14 @@ import { preferredWait } from './prefer.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
 import { NoQuery } from './query.ts'
 import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
-import { checkSubmission, type Refused, refusal, toErrors } from './submission.ts'
+import {
+  type Checked,
+  checkSubmission,
+  type Refused,
+  refusal,
+  type SubmissionRules,
+  toErrors,
+} from './submission.ts'
 import { answerText, batchAnswer } from './submit-answer.ts'
 
 export interface SubmitDeps {
@@ -147,10 +155,8 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   const errors: FieldError[] = []
   let first: Refused | undefined
   let index = -1
-  for (const submission of envelope.data.jobs) {
+  for (const checked of await allChecked(envelope.data.jobs, rules)) {
     index += 1
-    const checking = checkSubmission(submission, rules)
-    const checked = checking instanceof Promise ? await checking : checking
     if (checked.ok) {
       jobs.push(checked.job)
       continue
@@ -164,9 +170,29 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   return jobs
 }
 
+/** Schemas that wait do so together, so that a batch takes no longer than the slowest of them. */
+function allChecked(submissions: readonly unknown[], rules: SubmissionRules): Awaitable<Checked[]> {
+  const checks = submissions.map((submission) => checkSubmission(submission, rules))
+  return checks.every(isChecked) ? checks : Promise.all(checks)
+}
+
+function isChecked(check: Awaitable<Checked>): check is Checked {
+  return !(check instanceof Promise)
+}
+
 /** A body that is small enough as a whole holds no payload that is too large. */
-function rulesFor({ registry, maxBytes }: SubmitDeps, body: JsonBody) {
-  return { registry, maxPayloadBytes: body.bytes > maxBytes ? maxBytes : null }
+function rulesFor({ registry, events, maxBytes }: SubmitDeps, body: JsonBody) {
+  const told: string[] = []
+  return {
+    registry,
+    maxPayloadBytes: body.bytes > maxBytes ? maxBytes : null,
+    // Once for a thousand of a batch.
+    onSchemaFailed(type: string, error: SchemaFailed) {
+      if (told.includes(type)) return
+      told.push(type)
+      events.emit('schema.failed', { type, error })
+    },
+  }
 }
 
 function requestFor(

@@ -7,8 +7,26 @@ import { type JobDefinition, payloadSchemaOf, policyOf } from './define-job.ts'
 export interface KnownType {
   readonly type: string
   readonly policy: RunPolicy
-  /** Issues with paths relative to the payload; none where this process does not have the schema itself. */
+  /**
+   * Issues with paths relative to the payload; none where this process does not have the schema itself. Throws, or
+   * rejects with, `SchemaFailed`, at the latest after two seconds.
+   */
   check(payload: Json): Awaitable<readonly Issue[]>
+}
+
+/** What a payload's schema has to answer, in ms. */
+const SCHEMA_MS = 2000
+
+/** A schema threw, rejected, answered with what is no result (`cause` says what), or did not answer in time. */
+export class SchemaFailed extends Error {
+  override readonly name = 'SchemaFailed'
+  readonly isLate: boolean
+
+  constructor(type: string, failure: { readonly isLate: boolean; readonly cause?: unknown }) {
+    const what = failure.isLate ? `has not answered within ${SCHEMA_MS} ms` : 'failed'
+    super(`the payload schema of type ${type} ${what}`, { cause: failure.cause })
+    this.isLate = failure.isLate
+  }
 }
 
 /** How long what other processes registered is believed, in ms. */
@@ -82,10 +100,24 @@ function toKnown(definition: JobDefinition, retainMs: number): KnownType {
     type: definition.type,
     policy: policyOf(definition, retainMs),
     check(payload) {
-      const checked = checkValue(definition.payload, payload)
-      return checked instanceof Promise ? checked.then(issuesOf) : issuesOf(checked)
+      let checked: Awaitable<CheckedValue>
+      try {
+        checked = checkValue(definition.payload, payload)
+      } catch (cause) {
+        throw new SchemaFailed(definition.type, { isLate: false, cause })
+      }
+      return checked instanceof Promise ? inTime(definition.type, checked).then(issuesOf) : issuesOf(checked)
     },
   }
+}
+
+function inTime(type: string, checking: Promise<CheckedValue>): Promise<CheckedValue> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new SchemaFailed(type, { isLate: true })), SCHEMA_MS)
+    checking
+      .finally(() => clearTimeout(timer))
+      .then(resolve, (cause: unknown) => reject(new SchemaFailed(type, { isLate: false, cause })))
+  })
 }
 
 function issuesOf(checked: CheckedValue): readonly Issue[] {

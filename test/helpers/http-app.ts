@@ -48,6 +48,7 @@ export interface HttpAppOptions {
   readonly tokenTtlMs?: number
   /** Stands between the app and the real engine, to inject a fault. */
   readonly wrap?: (engine: Engine) => Engine
+  readonly definitions?: readonly JobDefinition[]
   readonly readiness?: () => string | null
   readonly warnings?: () => readonly string[]
 }
@@ -93,7 +94,7 @@ export class HttpApp {
       secret: 'a secret of this test alone',
       tokenTtlMs: options.tokenTtlMs ?? 60_000,
     })
-    const registry = new TypeRegistry(seen, DEFINITIONS, 60_000)
+    const registry = new TypeRegistry(seen, options.definitions ?? DEFINITIONS, 60_000)
     await engine.registerTypes(registry.registrations())
     const hub = new Hub({ feed: seen.feed, events })
     await hub.start()
