@@ -31,6 +31,8 @@ export interface Config {
   readonly tokenSecret: string | null
   /** Exact origins besides the server's own. */
   readonly allowedOrigins: readonly string[]
+  /** Request headers that pages of those origins may send besides the protocol's own; `*`: any. */
+  readonly allowedHeaders: readonly string[]
   readonly logLevel: (typeof LOG_LEVELS)[number]
 }
 
@@ -77,6 +79,23 @@ const origin = z.string().refine((text) => normalOrigin(text) !== null, {
   error: 'every entry must be an origin such as https://example.com',
 })
 
+/** What tracers and fetching libraries add by themselves; a page cannot call where one of its headers is refused. */
+const USUAL_HEADERS = [
+  'Cache-Control',
+  'Pragma',
+  'X-Requested-With',
+  'X-Request-ID',
+  'traceparent',
+  'tracestate',
+  'baggage',
+  'sentry-trace',
+]
+
+/** RFC 9110 section 5.1. */
+const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, {
+  error: 'every entry must be the name of a header such as X-Tenant, or *',
+})
+
 const redisUrl = z.string().refine((text) => parseRedisAddress(text) !== null, {
   error:
     'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
@@ -109,6 +128,7 @@ const Environment = z.object({
   JOBCAST_CANCEL_GRACE_MS: whole(0, DAY_MS).default(5000),
   JOBCAST_TOKEN_SECRET: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
   JOBCAST_ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
+  JOBCAST_ALLOWED_HEADERS: list.pipe(z.array(headerName)).default(USUAL_HEADERS),
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
 
@@ -160,6 +180,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     tokenTtlMs: env.JOBCAST_TOKEN_TTL_MS,
     tokenSecret: env.JOBCAST_TOKEN_SECRET ?? null,
     allowedOrigins: env.JOBCAST_ALLOWED_ORIGINS,
+    allowedHeaders: env.JOBCAST_ALLOWED_HEADERS,
     logLevel: env.JOBCAST_LOG,
   }
 }

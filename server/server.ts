@@ -101,6 +101,7 @@ export function createServer(options: {
       const hub = new Hub({ feed: engine.feed, events, presences: () => engine.presences() })
       const origins = createOriginPolicy({
         allowedOrigins: config.allowedOrigins,
+        allowedHeaders: config.allowedHeaders,
         keysRequired: auth.enabled,
       })
       const server = createHttpServer(

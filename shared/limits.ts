@@ -16,8 +16,13 @@ export const MAX_PLACE = 10_000
 export const MAX_DEPTH = 64
 /** Jobs in one batch submission. */
 export const MAX_BATCH = 1000
-/** Longest time a long-poll or `Prefer: wait` is held, in seconds. */
+/** Longest time that a long-poll or `Prefer: wait` may ask for, in seconds. */
 export const MAX_WAIT_S = 60
+/**
+ * Longest time that one is held, in seconds. Many a proxy gives up an answer of which nothing has come for 30 s, others
+ * for 50 s or 60 s: the caller would get an error of theirs, and of a submission never learn the id.
+ */
+export const MAX_HOLD_S = 25
 /** How long an `Idempotency-Key` is remembered, in ms. */
 export const IDEMPOTENCY_TTL_MS = 24 * 60 * 60 * 1000
 /** Between WebSocket heartbeats, in ms; a peer silent for 1.5 times as long is gone. */

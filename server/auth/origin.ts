@@ -3,6 +3,8 @@ import { isLoopback, withoutDot } from './loopback.ts'
 
 /** Which pages of a browser may call this server (RFC 6454), and under which names it may be called. */
 export interface OriginPolicy {
+  /** Request headers that a page may send besides those of the protocol. */
+  readonly allowedHeaders: readonly string[]
   /** Whether a page of this `Origin` may read answers (CORS): this server's own and an allowed one. */
   allowsOrigin(origin: string | undefined, host: string | undefined): boolean
   /**
@@ -21,6 +23,7 @@ interface OriginRefusal {
 
 export function createOriginPolicy(options: {
   allowedOrigins: readonly string[]
+  allowedHeaders?: readonly string[]
   keysRequired: boolean
 }): OriginPolicy {
   const allowed = new Set(options.allowedOrigins.map((origin) => normalOrigin(origin) ?? origin))
@@ -62,6 +65,7 @@ export function createOriginPolicy(options: {
   }
 
   return {
+    allowedHeaders: options.allowedHeaders ?? [],
     allowsOrigin,
     refusal(headers, reads) {
       const { host, origin } = headers

@@ -1,3 +1,4 @@
+import { MAX_HOLD_S } from '../../shared/limits.ts'
 import type {
   Feed,
   JobPage,
@@ -28,6 +29,8 @@ export interface HubOptions {
   readonly placesMs?: number
   /** How long a job without watchers stays subscribed: whoever reconnects finds it so. */
   readonly lingerMs?: number
+  /** The longest that an answer with nothing to tell yet is held. */
+  readonly holdMs?: number
   /** Between two looks at every connection. */
   readonly tickMs?: number
   readonly check?: Partial<CheckTimes>
@@ -63,6 +66,7 @@ export class Hub implements Source {
   readonly places: PlaceBoard
   readonly #feed: Feed
   readonly #events: Events
+  readonly holdMs: number
   readonly #lingerMs: number
   readonly #tickMs: number
   readonly #reader: Reader
@@ -83,6 +87,7 @@ export class Hub implements Source {
   constructor(options: HubOptions) {
     this.#feed = options.feed
     this.#events = options.events
+    this.holdMs = options.holdMs ?? MAX_HOLD_S * 1000
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)

@@ -30,11 +30,13 @@ export interface PollRequest {
 
 /**
  * Answers as soon as there is something after the cursor, at once for a snapshot, a terminal job, or in a draining
- * process, else after `waitMs` with no events. Null where there is no such job. Rejects with `Unavailable`.
+ * process, else after `waitMs`, or the longest that the hub holds an answer, with no events. Null where there is no such job.
+ * Rejects with `Unavailable`.
  */
 export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnswer | null> {
   const { jobId, after, history, place, signal } = request
-  const waitMs = Math.min(request.waitMs, (request.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now())
+  const untilExpiryMs = (request.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now()
+  const waitMs = Math.min(request.waitMs, hub.holdMs, untilExpiryMs)
   if (!isJobId(jobId)) return null
   const cursor = after === null || after === '' ? null : parseCursor(after)
   const read = () => hub.read({ jobId, after: cursor, history, withJob: true })
@@ -61,7 +63,7 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
 }
 
 /**
- * The job once it is terminal. Null when `waitMs` is over first, when there is no such job, and when the process
+ * The job once it is terminal. Null when `waitMs`, or the longest that the hub holds an answer, is over first, when there is no such job, and when the process
  * drains or the store is away: whoever waits has the job's id and can ask again.
  */
 export async function awaitTerminal(
@@ -70,7 +72,7 @@ export async function awaitTerminal(
   waitMs: number,
   signal?: AbortSignal,
 ): Promise<Job | null> {
-  const deadline = performance.now() + waitMs
+  const deadline = performance.now() + Math.min(waitMs, hub.holdMs)
   try {
     return await heldPoll(hub, async () => {
       const wakeup = new Wakeup(mayBeTerminal)

@@ -2,8 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import type { OriginPolicy } from '../auth/origin.ts'
 
 /** Headers of answers that a page of an allowed origin may read. */
-const EXPOSED = 'Location, ETag, Idempotency-Replayed, Preference-Applied, Retry-After, WWW-Authenticate'
-const REQUEST_HEADERS = 'Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer'
+const EXPOSED =
+  'Location, ETag, Idempotency-Replayed, Preference-Applied, Retry-After, WWW-Authenticate, Allow, Date'
+/** Headers of requests that the protocol knows. */
+const OWN_HEADERS = [
+  'Accept',
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'If-None-Match',
+  'Last-Event-ID',
+  'Prefer',
+]
 const PREFLIGHT_MAX_AGE_S = '600'
 
 /** Lets a page of an allowed origin read the answer (Fetch standard, section CORS protocol). */
@@ -22,7 +32,10 @@ export function optionsAnswer(allow: string, { headers }: IncomingMessage, origi
   const preflight = headers.origin !== undefined && headers['access-control-request-method'] !== undefined
   if (preflight && origins.allowsOrigin(headers.origin, headers.host)) {
     response.headers.set('access-control-allow-methods', allow)
-    response.headers.set('access-control-allow-headers', REQUEST_HEADERS)
+    response.headers.set(
+      'access-control-allow-headers',
+      [...OWN_HEADERS, ...origins.allowedHeaders].join(', '),
+    )
     response.headers.set('access-control-max-age', PREFLIGHT_MAX_AGE_S)
   }
   return response

@@ -37,7 +37,7 @@ const idempotency = {
 }
 const prefer = {
   Prefer: z.string().optional().meta({
-    description: 'wait=N (RFC 7240): hold up to N seconds, at most 60, for a terminal status',
+    description: 'wait=N (RFC 7240): hold up to N seconds, at most 25 of at most 60, for a terminal status',
     example: 'wait=10',
   }),
 }

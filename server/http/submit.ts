@@ -82,11 +82,19 @@ async function submitOne(
   const submitted = receipt.jobs[0]
   if (submitted === undefined) throw new Error('the store answered a submission with no job')
 
-  const answerHeaders = { location: `/api/jobs/${submitted.jobId}`, ...replayHeader(receipt) }
+  let answerHeaders: Record<string, string> = {
+    location: `/api/jobs/${submitted.jobId}`,
+    ...replayHeader(receipt),
+  }
   const waitS = preferredWait(asText(headers.prefer))
   if (waitS > 0) {
+    const since = performance.now()
     const job = await awaitTerminal(deps.hub, submitted.jobId, waitS * 1000, context.req.raw.signal)
-    if (job !== null) return json(200, job, { ...answerHeaders, 'preference-applied': `wait=${waitS}` })
+    if (job !== null) return json(200, job, { ...answerHeaders, ...appliedWait(waitS) })
+    // Less than was asked for, which the caller is told.
+    const { holdMs } = deps.hub
+    if (performance.now() - since >= holdMs)
+      answerHeaders = { ...answerHeaders, ...appliedWait(holdMs / 1000) }
   }
   const token = deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null
   return jsonText(202, answerText(submitted, token), answerHeaders)
@@ -233,6 +241,11 @@ function tokensFor(auth: Auth, caller: Caller, jobs: readonly SubmittedJob[]): P
 
 function replayHeader({ replayed }: SubmitReceipt): Record<string, string> {
   return replayed ? { 'idempotency-replayed': 'true' } : {}
+}
+
+/** RFC 7240, section 3. */
+function appliedWait(seconds: number): Record<string, string> {
+  return { 'preference-applied': `wait=${seconds}` }
 }
 
 function asText(header: string | string[] | undefined): string | undefined {

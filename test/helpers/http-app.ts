@@ -42,10 +42,12 @@ const DEFINITIONS: JobDefinition[] = [
 export interface HttpAppOptions {
   readonly keys?: readonly ApiKey[]
   readonly allowedOrigins?: readonly string[]
+  readonly allowedHeaders?: readonly string[]
   readonly maxBytes?: number
   readonly defaultType?: string
   readonly pageFolder?: string
   readonly tokenTtlMs?: number
+  readonly holdMs?: number
   /** Stands between the app and the real engine, to inject a fault. */
   readonly wrap?: (engine: Engine) => Engine
   readonly definitions?: readonly JobDefinition[]
@@ -96,7 +98,8 @@ export class HttpApp {
     })
     const registry = new TypeRegistry(seen, options.definitions ?? DEFINITIONS, 60_000)
     await engine.registerTypes(registry.registrations())
-    const hub = new Hub({ feed: seen.feed, events })
+    const { holdMs } = options
+    const hub = new Hub({ feed: seen.feed, events, ...(holdMs !== undefined && { holdMs }) })
     await hub.start()
     const deps: AppDeps = {
       engine: seen,
@@ -105,6 +108,7 @@ export class HttpApp {
       auth,
       origins: createOriginPolicy({
         allowedOrigins: options.allowedOrigins ?? [],
+        allowedHeaders: options.allowedHeaders ?? [],
         keysRequired: auth.enabled,
       }),
       events,

@@ -8,7 +8,7 @@ const FOREIGN = 'https://evil.example'
 describe('where API keys are set', () => {
   let app: HttpApp
   beforeAll(async () => {
-    app = await HttpApp.start({ keys: KEYS, allowedOrigins: [ALLOWED] })
+    app = await HttpApp.start({ keys: KEYS, allowedOrigins: [ALLOWED], allowedHeaders: ['X-Tenant'] })
   })
   afterAll(() => app.stop())
 
@@ -219,7 +219,8 @@ describe('where API keys are set', () => {
       expect(response.status).toBe(204)
       expect(response.headers.get('access-control-allow-origin')).toBe(ALLOWED)
       expect(response.headers.get('access-control-allow-methods')).toContain('POST')
-      expect(response.headers.get('access-control-allow-headers')?.toLowerCase()).toContain('idempotency-key')
+      const headers = response.headers.get('access-control-allow-headers')?.toLowerCase().split(', ')
+      expect(headers).toEqual(expect.arrayContaining(['idempotency-key', 'last-event-id', 'x-tenant']))
       const onJob = await preflight(ALLOWED, '/api/jobs/0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11')
       expect(onJob.headers.get('access-control-allow-methods')).toBe('GET, HEAD, DELETE, OPTIONS')
       const foreign = await preflight(FOREIGN)

@@ -144,6 +144,25 @@ describe('Prefer: wait', () => {
     expect((await waitFor('soon', 'anything')).status).toBe(202)
   })
 
+  test('nothing is held for longer than proxies allow, and the caller is told so, with the id', async () => {
+    expect(app.hub.holdMs).toBeLessThan(30_000)
+    const hasty = await HttpApp.start({ holdMs: 1000 })
+    try {
+      const started = performance.now()
+      const body = { type: 'anything', payload: 1 }
+      const late = await hasty.post('/api/jobs', body, { headers: { prefer: 'wait=60' } })
+      expect(late.status).toBe(202)
+      expect(late.headers.get('preference-applied')).toBe('wait=1')
+      const { links, cursor } = SubmitAnswer.parse(await late.json())
+      const poll = await hasty.fetch(`${links.self}?after=${cursor}&wait=60`)
+      expect(await poll.json()).toMatchObject({ mode: 'resume', events: [], status: 'queued' })
+      expect(performance.now() - started).toBeGreaterThan(1900)
+      expect(performance.now() - started).toBeLessThan(20_000)
+    } finally {
+      await hasty.stop()
+    }
+  })
+
   test('of a batch is ignored', async () => {
     const response = await app.post(
       '/api/jobs/batch',

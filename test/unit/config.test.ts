@@ -22,6 +22,16 @@ describe('readConfig', () => {
       tokenTtlMs: 604_800_000,
       tokenSecret: null,
       allowedOrigins: [],
+      allowedHeaders: [
+        'Cache-Control',
+        'Pragma',
+        'X-Requested-With',
+        'X-Request-ID',
+        'traceparent',
+        'tracestate',
+        'baggage',
+        'sentry-trace',
+      ],
       logLevel: 'info',
     })
   })
@@ -46,6 +56,18 @@ describe('readConfig', () => {
     ])
   })
 
+  test('reads origins and headers of pages', () => {
+    expect(
+      readConfig({
+        JOBCAST_ALLOWED_ORIGINS: 'https://app.example, capacitor://localhost',
+        JOBCAST_ALLOWED_HEADERS: 'x-tenant, *',
+      }),
+    ).toMatchObject({
+      allowedOrigins: ['https://app.example', 'capacitor://localhost'],
+      allowedHeaders: ['x-tenant', '*'],
+    })
+  })
+
   test.each([
     [{ PORT: 'abc' }, /^PORT must be a whole number from 0 to 65535$/],
     [{ PORT: '65536' }, /^PORT /],
@@ -63,6 +85,9 @@ describe('readConfig', () => {
     [{ JOBCAST_API_KEYS: 'a:read:hunter2,a:admin:other' }, /^JOBCAST_API_KEYS /],
     [{ JOBCAST_TOKEN_SECRET: 'hunter2' }, /^JOBCAST_TOKEN_SECRET must have at least 16 characters$/],
     [{ JOBCAST_ALLOWED_ORIGINS: 'https://example.com/path' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
+    [{ JOBCAST_ALLOWED_ORIGINS: 'null' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
+    [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant, not one' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
+    [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant: acme' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
     [{ JOBCAST_DEFAULT_TYPE: 'No' }, /^JOBCAST_DEFAULT_TYPE must match/],
     [{ JOBCAST_LOG: 'loud' }, /^JOBCAST_LOG must be one of/],
     [{ JOBCAST_PREFIX: '{x}' }, /^JOBCAST_PREFIX /],
