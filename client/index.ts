@@ -19,6 +19,7 @@ export {
 } from './client.ts'
 export type { ConnectionState } from './connection.ts'
 export { type InputError, JobcastError, type JobcastErrorCode } from './errors.ts'
+export type { Missed, WatchEvent } from './history.ts'
 export type { ListQuery, ListState, ListWatch } from './list-watch.ts'
 export type { Readable } from './store.ts'
 export type { TransportName } from './transports/link.ts'

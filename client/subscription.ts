@@ -2,24 +2,23 @@ import { parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
 import { fold } from '../shared/fold.ts'
 import type { QueuePlace } from '../shared/job.ts'
-import { RETAINED_EVENTS } from '../shared/limits.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
+import { appended, marked, missed, missedIn, type WatchEvent } from './history.ts'
 import { isBehind, isSameHistory, later } from './position.ts'
 import { Store, type Unsubscribe } from './store.ts'
 import type { Route, TransportName } from './transports/link.ts'
 import type { WatchState } from './watch.ts'
 
-/** As many status events as are retained, and as many logs and chunks. */
-const KEPT_EVENTS = 2 * RETAINED_EVENTS
-
 /** A watch, as the subscription that it shares sees it. */
 export interface Observer {
   changed(): void
   /** Events in order, and the cursor after them. */
-  delivered(events: readonly JobEvent[], cursor: string): void
+  delivered(events: readonly WatchEvent[], cursor: string): void
 }
+
+type Snapshot = Extract<Replay, { mode: 'snapshot' }>
 
 export interface SubscriptionOptions {
   readonly jobId: string
@@ -44,6 +43,7 @@ export class Subscription implements Route {
     job: null,
     queue: null,
     events: [],
+    missed: null,
     transport: null,
     error: null,
   })
@@ -69,8 +69,14 @@ export class Subscription implements Route {
     return this.state.getSnapshot().queue
   }
 
-  get history(): boolean {
+  /** A watch wants what was before it. */
+  get wantsPast(): boolean {
     return this.#history
+  }
+
+  /** Where it goes on from its cursor a snapshot has to bring what came since. */
+  get history(): boolean {
+    return this.#history || this.cursor !== null
   }
 
   get credential(): string | undefined {
@@ -105,6 +111,7 @@ export class Subscription implements Route {
     if (this.over) return
     this.#renewed = false
     const { job, events } = this.state.getSnapshot()
+    const afresh = this.#afresh
     if (replay.mode === 'resume') {
       if (job === null) return
       const fresh = replay.events.filter((event) => event.seq > parseCursor(job.cursor).seq)
@@ -119,12 +126,21 @@ export class Subscription implements Route {
       this.#become({ phase: 'live', transport })
       return
     }
-    const sameEpoch = job !== null && isSameHistory(job.cursor, replay.cursor)
-    const past = replay.events ?? []
+    const known = job !== null && goesOn(replay, job.cursor) && !afresh ? job.cursor : null
+    const fresh = known === null ? this.#past(replay) : since(known, replay)
     // Events of a lost history mean nothing beside the new one's.
-    const kept = replay.events === undefined && sameEpoch ? events : appended([], past)
+    const kept = appended(known === null ? [] : events, fresh)
     this.#become({ phase: 'live', job: { ...replay.job, cursor: replay.cursor }, events: kept, transport })
-    this.#deliver(past, replay.cursor)
+    this.#deliver(fresh, replay.cursor)
+  }
+
+  /** What a snapshot that begins anew tells of before, as far as that is wanted. */
+  #past(snapshot: Snapshot): readonly WatchEvent[] {
+    const { events = [], trimmed = 0 } = snapshot
+    const { job } = this.state.getSnapshot()
+    if (job === null || goesOn(snapshot, job.cursor)) return this.#history ? marked(events, 1, trimmed) : []
+    if (this.#history) return [missed('epoch', 1, trimmed), ...events]
+    return [missed('epoch', 1, parseCursor(snapshot.cursor).seq)]
   }
 
   event(event: JobEvent, prev: number | null): boolean {
@@ -180,24 +196,25 @@ export class Subscription implements Route {
   /** The one place that changes the state. */
   #become(change: Partial<WatchState>): void {
     const state = { ...this.state.getSnapshot(), ...change }
+    if (change.events !== undefined) state.missed = missedIn(change.events)
     // A place is of use in a line only, and whoever comes back to the line gets another one.
     this.state.set(state.job?.status === 'queued' ? state : { ...state, queue: null })
     for (const observer of [...this.#observers]) observer.changed()
   }
 
-  #deliver(events: readonly JobEvent[], cursor: string): void {
+  #deliver(events: readonly WatchEvent[], cursor: string): void {
     for (const observer of [...this.#observers]) observer.delivered(events, cursor)
   }
 }
 
-/** Progress is merged to the latest between other events. The list is bounded: of what is not status, the oldest goes. */
-function appended(events: readonly JobEvent[], fresh: readonly JobEvent[]): readonly JobEvent[] {
-  if (fresh.length === 0) return events
-  const list = [...events]
-  for (const event of fresh) {
-    if (event.kind === 'progress' && list.at(-1)?.kind === 'progress') list.pop()
-    list.push(event)
-  }
-  let excess = list.length - KEPT_EVENTS
-  return excess > 0 ? list.filter(({ kind }) => kind === 'status' || excess-- <= 0) : list
+/** The snapshot is of the same history as the cursor, and not behind it. */
+function goesOn({ reason, cursor }: Snapshot, known: string): boolean {
+  return reason !== 'ahead' && isSameHistory(known, cursor)
+}
+
+/** What a snapshot of the same history tells of what came after the cursor. */
+function since(cursor: string, { events, trimmed = 0, cursor: last }: Snapshot): readonly WatchEvent[] {
+  const { seq } = parseCursor(cursor)
+  const fresh = (events ?? []).filter((event) => event.seq > seq)
+  return marked(fresh, seq + 1, events === undefined ? parseCursor(last).seq : trimmed)
 }

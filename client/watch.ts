@@ -1,7 +1,6 @@
-import { parseCursor } from '../shared/cursor.ts'
-import type { JobEvent } from '../shared/event.ts'
 import type { Job, QueuePlace } from '../shared/job.ts'
 import { JobcastError } from './errors.ts'
+import { after, type Hole, missedIn, type WatchEvent } from './history.ts'
 import { guarded, type Readable, Store, type Unsubscribe } from './store.ts'
 import type { Observer, Subscription } from './subscription.ts'
 import type { TransportName } from './transports/link.ts'
@@ -17,9 +16,11 @@ export interface WatchState {
   readonly queue: QueuePlace | null
   /**
    * In order of `seq`: with history, the retained ones first; without, those that came since. Progress is merged to
-   * the latest between others; the newest 2,000 are kept.
+   * the latest between others; the newest 2,000 are kept. Where some are missing a `missed` stands in their place.
    */
-  readonly events: readonly JobEvent[]
+  readonly events: readonly WatchEvent[]
+  /** What is missing among `events`, of several holes from the first to the last; null: nothing. */
+  readonly missed: Hole | null
   /** What carries the watch at this moment. */
   readonly transport: TransportName | null
   readonly error: JobcastError | null
@@ -32,12 +33,15 @@ export interface WatchOptions {
   readonly token?: string
   /** Deliver and keep the retained events as well, for a timeline, a log, output so far. */
   readonly history?: boolean
-  /** Called with every event once, in order (merged progress apart); after a change of epoch, with the new history. */
-  readonly onEvent?: (event: JobEvent) => void
+  /**
+   * Called with every event once, in order (merged progress apart), and with `missed` where some will never come; after a
+   * change of epoch with that, and the new history where history was asked for.
+   */
+  readonly onEvent?: (event: WatchEvent) => void
 }
 
 /** One job, watched until it is terminal or `close` is called, whatever happens to connections and servers. */
-export interface JobWatch extends Readable<WatchState>, AsyncIterable<JobEvent> {
+export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent> {
   readonly jobId: string
   /** The terminal job; rejects with a `JobcastError` when it never will be seen. */
   readonly finished: Promise<Job>
@@ -50,7 +54,7 @@ export class Watch implements JobWatch, Observer {
   readonly jobId: string
   readonly finished: Promise<Job>
   readonly #subscription: Subscription
-  readonly #onEvent: ((event: JobEvent) => void) | undefined
+  readonly #onEvent: ((event: WatchEvent) => void) | undefined
   readonly #iterators = new Set<EventQueue>()
   readonly #state: Store<WatchState>
   readonly #leave: Unsubscribe
@@ -90,7 +94,7 @@ export class Watch implements JobWatch, Observer {
     this.#end(new JobcastError('closed', `the watch of job ${this.jobId} was closed`))
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<JobEvent> {
+  [Symbol.asyncIterator](): AsyncIterator<WatchEvent> {
     const queue = new EventQueue(() => this.#iterators.delete(queue))
     const { events, phase, error } = this.getSnapshot()
     // What was delivered already, and nothing that is about to be.
@@ -105,13 +109,14 @@ export class Watch implements JobWatch, Observer {
   changed(): void {
     const state = this.#subscription.state.getSnapshot()
     if (state.job !== null) this.#from ??= state.job.cursor
-    this.#state.set({ ...state, events: this.#own(state) })
+    const events = this.#own(state)
+    this.#state.set({ ...state, events, missed: events === state.events ? state.missed : missedIn(events) })
     if (state.phase === 'ended' && state.job !== null) this.#end(state.job)
     if (state.phase === 'refused' && state.error !== null) this.#end(state.error)
   }
 
   /** From the subscription: events, and the cursor after them. */
-  delivered(events: readonly JobEvent[], cursor: string): void {
+  delivered(events: readonly WatchEvent[], cursor: string): void {
     const fresh = after(this.#delivered ?? cursor, events, cursor)
     this.#delivered = cursor
     for (const event of fresh) {
@@ -122,9 +127,9 @@ export class Watch implements JobWatch, Observer {
   }
 
   /** Another watch of the job may have asked for more of its past than this one. */
-  #own({ events, job }: WatchState): readonly JobEvent[] {
-    if (this.#from === undefined || job === null || !this.#subscription.history) return events
-    return this.#from === '' ? events : after(this.#from, events, job.cursor)
+  #own({ events, job }: WatchState): readonly WatchEvent[] {
+    if (this.#from === undefined || job === null || !this.#subscription.wantsPast) return events
+    return after(this.#from, events, job.cursor)
   }
 
   #end(how: Job | JobcastError): void {
@@ -141,16 +146,10 @@ export class Watch implements JobWatch, Observer {
   }
 }
 
-/** The events after a cursor; all of them where they belong to another history, named by `current`. */
-function after(cursor: string, events: readonly JobEvent[], current: string): readonly JobEvent[] {
-  const { epoch, seq } = parseCursor(cursor)
-  return epoch === parseCursor(current).epoch ? events.filter((event) => event.seq > seq) : events
-}
-
 /** The events that a `for await` has not taken yet; progress is merged to the latest. */
-class EventQueue implements AsyncIterator<JobEvent> {
-  readonly #events: JobEvent[] = []
-  readonly #waiting: { resolve(result: IteratorResult<JobEvent>): void; reject(error: Error): void }[] = []
+class EventQueue implements AsyncIterator<WatchEvent> {
+  readonly #events: WatchEvent[] = []
+  readonly #waiting: { resolve(result: IteratorResult<WatchEvent>): void; reject(error: Error): void }[] = []
   readonly #left: () => void
   #over: { readonly error: Error | null } | null = null
 
@@ -158,7 +157,7 @@ class EventQueue implements AsyncIterator<JobEvent> {
     this.#left = left
   }
 
-  push(event: JobEvent): void {
+  push(event: WatchEvent): void {
     const waiting = this.#waiting.shift()
     if (waiting !== undefined) waiting.resolve({ done: false, value: event })
     else if (event.kind === 'progress' && this.#events.at(-1)?.kind === 'progress') {
@@ -174,7 +173,7 @@ class EventQueue implements AsyncIterator<JobEvent> {
     this.#finish(error)
   }
 
-  next(): Promise<IteratorResult<JobEvent>> {
+  next(): Promise<IteratorResult<WatchEvent>> {
     const event = this.#events.shift()
     if (event !== undefined) return Promise.resolve({ done: false, value: event })
     if (this.#over === null) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
@@ -183,7 +182,7 @@ class EventQueue implements AsyncIterator<JobEvent> {
     return error === null ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error)
   }
 
-  return(): Promise<IteratorResult<JobEvent>> {
+  return(): Promise<IteratorResult<WatchEvent>> {
     this.#events.length = 0
     this.end()
     return Promise.resolve({ done: true, value: undefined })

@@ -3,7 +3,7 @@ import { PROBLEMS, type ProblemCode } from './codes.ts'
 import { JobEvent, JobStatus, Timestamp } from './event.ts'
 import { Job, JobSummary, QueuePlace } from './job.ts'
 import { MAX_BATCH } from './limits.ts'
-import { SnapshotReason } from './protocol.ts'
+import { SnapshotReason, Trimmed } from './protocol.ts'
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -100,7 +100,13 @@ const queue = QueuePlace.nullable().optional()
 
 /** Answer to a long-poll: the job's own fields, flat, and what happened after the cursor. */
 export const PollAnswer = z.discriminatedUnion('mode', [
-  Job.extend({ mode: z.literal('snapshot'), reason: SnapshotReason, events: z.array(JobEvent), queue }),
+  Job.extend({
+    mode: z.literal('snapshot'),
+    reason: SnapshotReason,
+    trimmed: Trimmed.optional(),
+    events: z.array(JobEvent),
+    queue,
+  }),
   Job.extend({ mode: z.literal('resume'), events: z.array(JobEvent), queue }),
 ])
 export type PollAnswer = z.infer<typeof PollAnswer>

@@ -60,6 +60,12 @@ export type ClientFrame = z.infer<typeof ClientFrame>
 export const SnapshotReason = z.enum(['new', 'epoch', 'trimmed', 'ahead'])
 export type SnapshotReason = z.infer<typeof SnapshotReason>
 
+/**
+ * The highest seq of a `status`, `log` or `chunk` event that is no longer retained: of those after it none is missing.
+ * Left out where all are retained.
+ */
+export const Trimmed = z.int().min(1)
+
 const position = z.object({ cursor: z.string() })
 
 /** The two ways in which a subscription starts: the whole job, or exactly what came after the cursor. */
@@ -68,6 +74,7 @@ export const Replay = z.discriminatedUnion('mode', [
     mode: z.literal('snapshot'),
     reason: SnapshotReason,
     job: Job,
+    trimmed: Trimmed.optional(),
     /** The retained events up to the cursor, where history was asked for; already folded into the job. */
     events: z.array(JobEvent).optional(),
   }),

@@ -72,7 +72,7 @@ export class SharedRoute implements Route {
   }
 
   get history(): boolean {
-    return [...this.#seats.values()].some(({ history }) => history)
+    return this.#cursor !== null || [...this.#seats.values()].some(({ history }) => history)
   }
 
   get credential(): string | undefined {
@@ -133,7 +133,7 @@ export class SharedRoute implements Route {
       if (founding && !isAlike(seat, founder)) this.#admit(seat, transport)
       else if (news.mode === 'snapshot' && seat.history && news.events === undefined) {
         seat.tell({ op: 'joined', transport })
-      } else seat.tell({ op: 'replayed', replay: seat.history ? news : withoutPast(news), transport })
+      } else seat.tell({ op: 'replayed', replay: news, transport })
     }
   }
 
@@ -250,12 +250,6 @@ function newsOf(replay: Replay, cursor: string): Replay {
   const { seq } = parseCursor(cursor)
   const events = replay.events.filter((event) => event.seq > seq)
   return { mode: 'resume', cursor: later(cursor, replay.cursor), events }
-}
-
-function withoutPast(replay: Replay): Replay {
-  if (replay.mode === 'resume' || replay.events === undefined) return replay
-  const { events: _events, ...snapshot } = replay
-  return snapshot
 }
 
 function refusal({ code, message, status, errors, retryAfterMs }: JobcastError): JobAnswer {

@@ -1,5 +1,5 @@
 import type { SubmitOptions } from '../../shared/api.ts'
-import type { JobEvent, Progress } from '../../shared/event.ts'
+import type { Progress } from '../../shared/event.ts'
 import type { Job, QueuePlace } from '../../shared/job.ts'
 import type { JobStatus } from '../../shared/status.ts'
 import type { JobcastClient } from '../client.ts'
@@ -19,7 +19,9 @@ export interface JobState<Result = unknown> {
   readonly job: Job | null
   /** Of a queued job, where it stands and when it may start; null where that is not known (yet). */
   readonly queue: QueuePlace | null
-  readonly events: readonly JobEvent[]
+  readonly events: WatchState['events']
+  /** What is missing among `events`; null: nothing. */
+  readonly missed: WatchState['missed']
   readonly phase: WatchState['phase'] | 'idle'
   readonly transport: TransportName | null
 }
@@ -57,6 +59,7 @@ const UNWATCHED: WatchState = {
   job: null,
   queue: null,
   events: [],
+  missed: null,
   transport: null,
   error: null,
 }
@@ -70,6 +73,7 @@ const NOTHING: JobState = {
   job: null,
   queue: null,
   events: [],
+  missed: null,
   phase: 'idle',
   transport: null,
 }
@@ -164,7 +168,9 @@ export class JobStore extends Store<JobState> {
   #show(jobId: string, status: JobStatus, seed: Job | null = null): void {
     const before = this.#mode.kind === 'job' && this.#mode.jobId === jobId ? this.#mode.shown : null
     const shown: WatchState | null =
-      seed === null ? null : { ...UNWATCHED, job: seed, events: before?.events ?? [] }
+      seed === null
+        ? null
+        : { ...UNWATCHED, job: seed, events: before?.events ?? [], missed: before?.missed ?? null }
     const mode: Mode & { kind: 'job' } = { kind: 'job', jobId, status, watch: null, shown, error: null }
     this.#become(mode)
     if (this.active) this.#watch(mode)
@@ -224,6 +230,7 @@ function show(mode: Mode): JobState {
     job,
     queue: shown?.queue ?? null,
     events: shown?.events ?? [],
+    missed: shown?.missed ?? null,
     phase: shown?.phase ?? 'connecting',
     transport: shown?.transport ?? null,
   }

@@ -28,8 +28,8 @@ export function poll(holdS: number): Attempt {
     })
     worked()
     if (answer.mode === 'snapshot') {
-      const { mode, reason, events, queue: _queue, ...job } = answer
-      replayed({ mode, reason, job, cursor: job.cursor, ...(history ? { events } : {}) })
+      const { mode, reason, trimmed, events, queue: _queue, ...job } = answer
+      replayed({ mode, reason, job, trimmed, cursor: job.cursor, ...(history ? { events } : {}) })
     } else replayed({ mode: 'resume', cursor: answer.cursor, events: answer.events })
     route.placed(answer.queue ?? null)
     if (isTerminal(answer.status) && route.ended(answer.cursor)) return { kind: 'done' }

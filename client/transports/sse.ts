@@ -1,9 +1,9 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import type { Job, QueuePlace } from '../../shared/job.ts'
+import type { QueuePlace } from '../../shared/job.ts'
 import { SSE_PING_MS } from '../../shared/limits.ts'
-import type { SnapshotReason } from '../../shared/protocol.ts'
+import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
 import { startTimeout } from '../timeout.ts'
@@ -71,8 +71,8 @@ export async function sse({
   const apply = ({ event, id, data }: EventSourceMessage): Outcome | null => {
     switch (event) {
       case 'snapshot': {
-        const { reason, job, events } = JSON.parse(data) as SnapshotData
-        replayed({ mode: 'snapshot', reason, job, cursor: id ?? job.cursor, ...(events ? { events } : {}) })
+        const snapshot = JSON.parse(data) as SnapshotData
+        replayed({ mode: 'snapshot', cursor: id ?? snapshot.job.cursor, ...snapshot })
         return null
       }
       case 'end': {
@@ -136,11 +136,7 @@ export async function sse({
   }
 }
 
-interface SnapshotData {
-  readonly reason: SnapshotReason
-  readonly job: Job
-  readonly events?: JobEvent[]
-}
+type SnapshotData = Omit<Extract<Replay, { mode: 'snapshot' }>, 'mode' | 'cursor'>
 
 function broken(floorMs: number) {
   return { kind: 'broken', counts: true, silent: false, floorMs } as const

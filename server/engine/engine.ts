@@ -359,6 +359,8 @@ export type ReadResult = Position &
         readonly mode: 'snapshot'
         readonly reason: SnapshotReason
         readonly job: Job
+        /** The highest seq that is no longer retained (merged progress apart), 0 if none. */
+        readonly trimmed: number
         /** Empty where history was not asked for. */
         readonly events: JobEvent[]
       }

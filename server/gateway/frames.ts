@@ -74,6 +74,7 @@ export function subscribedFrame(jobId: string, result: ReadResult, history: bool
           reason: result.reason,
           cursor,
           job: result.job,
+          ...(result.trimmed > 0 && { trimmed: result.trimmed }),
           ...(history && { events: result.events }),
         },
   )

@@ -231,5 +231,11 @@ function toAnswer({ job, ...result }: ReadResult): PollAnswer {
   if (job === null) throw new Error('the feed left out the job that was asked for')
   return result.mode === 'resume'
     ? { ...job, mode: 'resume', events: result.events }
-    : { ...job, mode: 'snapshot', reason: result.reason, events: result.events }
+    : {
+        ...job,
+        mode: 'snapshot',
+        reason: result.reason,
+        ...(result.trimmed > 0 && { trimmed: result.trimmed }),
+        events: result.events,
+      }
 }

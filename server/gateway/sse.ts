@@ -168,8 +168,8 @@ class EventStream implements Sink, Pipe, Encoder {
     if (isFirst) this.#outbox.frame(Buffer.from(retryField('broken')))
     this.#epoch = result.epoch
     if (result.mode === 'snapshot') {
-      const { reason, job, events } = result
-      const data = { reason, job, ...(this.#history && { events }) }
+      const { reason, job, trimmed, events } = result
+      const data = { reason, job, ...(trimmed > 0 && { trimmed }), ...(this.#history && { events }) }
       this.#send('snapshot', data, formatCursor(result.epoch, result.seq))
       return
     }

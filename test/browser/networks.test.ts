@@ -47,10 +47,6 @@ async function openProfile(): Promise<BrowserContext> {
   return context
 }
 
-function setNetwork(treatment: 'pass' | 'refuse'): void {
-  for (const kind of ['socket', 'stream', 'hold', 'other'] as const) proxy.treat[kind] = treatment
-}
-
 test('a WebSocket that is blocked: SSE, remembered when the page is reloaded, and WebSocket again once it works', async () => {
   proxy.treat.socket = 'refuse'
   const context = await openProfile()
@@ -83,11 +79,11 @@ test('a browser that goes offline and comes online again', async () => {
   await watchInPage(page, jobId)
   await untilLive(page)
   // The network fails first: what a browser that is offline still has of a connection does not end, it only falls silent.
-  setNetwork('refuse')
+  proxy.treatAll('refuse')
   proxy.cut()
   await until(async () => (await look(page)).phase === 'reconnecting', { what: 'the loss to show' })
   await context.setOffline(true)
-  setNetwork('pass')
+  proxy.treatAll('pass')
   await context.setOffline(false)
   await untilLive(page)
   await expectWhole(page)

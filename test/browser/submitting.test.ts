@@ -140,6 +140,20 @@ describe('submitting and watching', () => {
     expect(await violations(page)).toEqual([])
   })
 
+  test('what is no longer kept of a long output is said where it was', async () => {
+    const jobId = await submit('countdown', { steps: 1200, stepMs: 0, logs: true, chunks: true })
+    const page = await visit({ url: `${url()}/jobs/${jobId}` })
+    await status(page, 'Completed')
+    await page.reload()
+    const places = [
+      page.getByRole('region', { name: 'Timeline' }),
+      page.getByRole('group', { name: 'Log lines' }),
+      page.getByRole('group', { name: 'Pieces of output' }),
+    ]
+    for (const place of places) await place.getByText(/^Events 3 to [\d,.]+ are no longer kept$/).waitFor()
+    expect(await violations(page)).toEqual([])
+  })
+
   test('hostile text stays text', async () => {
     const hostile = '<img src=x onerror="document.title=1"><script>alert(1)</script>\u001b[31m'
     const jobId = await submit(

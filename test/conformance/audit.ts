@@ -182,6 +182,7 @@ class Audit {
       mode: 'snapshot',
       reason: 'new',
       job: now,
+      trimmed: expect.toSatisfy((trimmed: number) => trimmed >= 0 && trimmed < parseCursor(now.cursor).seq),
       events: [],
     })
   }

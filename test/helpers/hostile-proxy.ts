@@ -13,6 +13,7 @@ type Traffic = 'socket' | 'stream' | 'hold' | 'other'
 export interface HostileProxy {
   readonly url: string
   readonly treat: Record<Traffic, Treatment>
+  treatAll(treatment: Treatment): void
   /** How many requests of a kind came. */
   readonly seen: Record<Traffic, number>
   /** Every connection is cut when it is so many ms old; null: none is. */
@@ -92,6 +93,9 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
   const proxy: HostileProxy = {
     url: `http://127.0.0.1:${port}`,
     treat,
+    treatAll(treatment) {
+      for (const kind of ['socket', 'stream', 'hold', 'other'] as const) treat[kind] = treatment
+    },
     seen,
     cutAfterMs: null,
     cut,

@@ -1,4 +1,5 @@
 import { Connection } from '../../client/connection.ts'
+import type { WatchEvent } from '../../client/history.ts'
 import { Http } from '../../client/http.ts'
 import type { Locks } from '../../client/sharing/lock-claim.ts'
 import { Tab } from '../../client/sharing/tab.ts'
@@ -149,15 +150,18 @@ export function scriptedBrowser() {
           const seen: number[] = []
           /** All but progress, which may be merged. */
           const lasting: number[] = []
+          const events: WatchEvent[] = []
           const watch = new Watch(subscription, {
             history: options.history === true,
-            onEvent: ({ kind, seq }) => {
+            onEvent: (event) => {
+              const { kind, seq } = event
+              events.push(event)
               seen.push(seq)
               if (kind !== 'progress') lasting.push(seq)
             },
           })
           tab.carry(subscription)
-          return { watch, seen, lasting, subscription, state }
+          return { watch, events, seen, lasting, subscription, state }
         },
         /** Its locks are freed and it says nothing more. */
         crash() {

@@ -4,10 +4,11 @@ import {
   type ClientOptions,
   createClient,
   type JobcastClient,
-  type JobEvent,
   type TransportName,
+  type WatchEvent,
 } from '../../client/index.ts'
 import { type HostileProxy, startHostileProxy } from '../helpers/hostile-proxy.ts'
+import { scriptedBrowser } from '../helpers/scripted-tabs.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
@@ -30,7 +31,13 @@ async function openProxy(target: () => string): Promise<HostileProxy> {
 }
 
 /** All but progress, which may be merged. */
-const lasting = (events: readonly JobEvent[]) => events.filter(({ kind }) => kind !== 'progress')
+const lasting = (events: readonly WatchEvent[]) => events.filter(({ kind }) => kind !== 'progress')
+
+/** The chunks of a countdown. */
+const stepsOf = (events: readonly WatchEvent[]) =>
+  events.flatMap((event) =>
+    event.kind === 'chunk' ? { seq: event.seq, step: (event.data as { step: number }).step } : [],
+  )
 
 const countdown = (payload: object) => ({ type: 'countdown', payload })
 
@@ -73,7 +80,7 @@ describe('with a server', () => {
     const seen = await Promise.all(
       TRANSPORTS.map(async (transport) => {
         const other = openClient({ baseUrl: server.url, transports: [transport] })
-        const events: JobEvent[] = []
+        const events: WatchEvent[] = []
         const watch = other.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
         const job = await watch.finished
         expect(watch.getSnapshot()).toMatchObject({ phase: 'ended', transport, error: null })
@@ -87,6 +94,61 @@ describe('with a server', () => {
     expect(seen[0]?.events.filter(({ kind }) => kind === 'log')).toHaveLength(8)
     expect(seen[0]?.events.filter(({ kind }) => kind === 'chunk')).toHaveLength(8)
   })
+
+  test('what is no longer kept after a cut is told in its place, over each transport and in tabs that share', async () => {
+    const proxy = await openProxy(() => server.url)
+    const direct = openClient({ baseUrl: server.url })
+    const { jobId } = await direct.submit(countdown({ steps: 2200, stepMs: 3, chunks: true }))
+    const watchers = TRANSPORTS.map((name) => {
+      const events: WatchEvent[] = []
+      const onEvent = (event: WatchEvent) => void events.push(event)
+      const client = openClient({ baseUrl: proxy.url, transports: [name] })
+      // What came after the first answer is wanted without a history as well.
+      return { name, events, watch: client.watch(jobId, { history: name !== 'sse', onEvent }) }
+    })
+    const browser = scriptedBrowser()
+    const tabs = ['one tab', 'another tab'].map((name) => {
+      const { tab, watch } = browser.openTab({ baseUrl: proxy.url, WebSocket })
+      onTestFinished(() => tab.close())
+      return { name, ...watch(jobId, { history: true }) }
+    })
+    const seen = [...watchers, ...tabs]
+    const sawSome = ({ events }: { events: readonly WatchEvent[] }) => stepsOf(events).length > 10
+    await until(() => seen.every(sawSome), { timeoutMs: 10_000, what: 'everybody to see chunks' })
+    proxy.treatAll('refuse')
+    proxy.cut()
+    const last = Math.max(...seen.map(({ events }) => stepsOf(events).at(-1)?.step ?? 0))
+    const stepNow = async () => ((await direct.get(jobId)).progress?.percent ?? 0) * 22
+    await until(async () => (await stepNow()) > last + 1100, { timeoutMs: 20_000, what: 'the job to go on' })
+    proxy.treatAll('pass')
+    await Promise.all(seen.map(({ watch }) => watch.finished))
+
+    for (const { name, events, watch } of seen) {
+      const holes = events.filter((event) => event.kind === 'missed')
+      expect(holes, name).toHaveLength(1)
+      const { from = 0, to = 0, reason } = holes[0] ?? {}
+      expect(reason).toBe('trimmed')
+      // Of what is shown, the newest 2,000 are kept: more may be missing there, at the beginning.
+      expect(watch.getSnapshot().missed, name).toMatchObject({ to, reason: 'trimmed' })
+      const steps = stepsOf(events)
+      expect(steps.at(-1)?.step, name).toBe(2200)
+      const next = steps.findIndex(
+        ({ step }, index) => index > 0 && step !== (steps[index - 1]?.step ?? 0) + 1,
+      )
+      expect(steps[next - 1]?.seq, name).toBeLessThan(from)
+      // Between two chunks there may be progress.
+      expect((steps[next]?.seq ?? 0) - to, name).toBeOneOf([1, 2])
+      expect(
+        steps.slice(next).map(({ step }) => step),
+        name,
+      ).toEqual(Array.from({ length: steps.length - next }, (_, index) => (steps[next]?.step ?? 0) + index))
+      const seqs = events.map(({ seq }) => seq)
+      expect(seqs, name).toEqual([...new Set(seqs)].sort((one, other) => one - other))
+    }
+    const read = await history(direct, jobId)
+    expect(read.filter(({ kind }) => kind === 'missed')).toMatchObject([{ from: 3, reason: 'trimmed' }])
+    expect(stepsOf(read)[0]?.step).toBe(1201)
+  }, 60_000)
 
   test.each(TRANSPORTS)('%s: a job that is not there, and one that has ended', async (transport) => {
     const client = openClient({ baseUrl: server.url, transports: [transport] })
@@ -125,7 +187,7 @@ describe('with a server', () => {
     await expect(watch.finished).resolves.toMatchObject({ status: 'cancelled' })
     await expect(client.cancel(jobId)).rejects.toMatchObject({ code: 'already_finished', status: 409 })
     const { cursor } = await client.retry(jobId)
-    const seen: JobEvent[] = []
+    const seen: WatchEvent[] = []
     const again = client.watch(jobId, { after: cursor, onEvent: (event) => seen.push(event) })
     await client.cancel(jobId)
     await again.finished
@@ -173,7 +235,7 @@ test.concurrent.for(TRANSPORTS)(
     context.onTestFinished(() => server.kill())
     const client = openClient({ baseUrl: server.url, transports: [transport] }, context)
     const { jobId } = await client.submit(countdown({ steps: 60, stepMs: 50, logs: true }))
-    const events: JobEvent[] = []
+    const events: WatchEvent[] = []
     const watch = client.watch(jobId, { history: true, onEvent: (event) => events.push(event) })
     await until(() => events.some(({ kind }) => kind === 'log'), { what: 'a log line' })
     await server.kill()
@@ -229,8 +291,8 @@ test.concurrent('where keys are needed: tokens from submit, from the user, and n
   expect(phases).not.toContain('refused')
 })
 
-async function history(client: JobcastClient, jobId: string): Promise<JobEvent[]> {
-  const events: JobEvent[] = []
+async function history(client: JobcastClient, jobId: string): Promise<WatchEvent[]> {
+  const events: WatchEvent[] = []
   for await (const event of client.watch(jobId, { history: true })) events.push(event)
   return events
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { missed } from '../../client/history.ts'
 import { type ClientOptions, createClient, type JobcastClient } from '../../client/index.ts'
 import {
   aCompletion,
@@ -113,7 +114,7 @@ describe('over a WebSocket', () => {
     const { socket, watch } = await open()
     socket().says({ op: 'event', jobId: 'j1', prev: 2, ...aLog(3) })
     socket().says({ op: 'event', jobId: 'j1', prev: 4, ...aLog(5) })
-    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.3' })
+    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.3', history: true })
     socket().says({ op: 'event', jobId: 'j1', prev: 5, ...aLog(6) })
     expect(takes(socket())).toHaveLength(2)
     socket().says({
@@ -146,7 +147,8 @@ describe('over a WebSocket', () => {
     socket().says({ op: 'event', jobId: 'j1', prev: 2, ...aLog(3) })
     const job = aJob({ status: 'queued', cursor: 'e2.1' })
     socket().says({ op: 'subscribed', jobId: 'j1', mode: 'snapshot', reason: 'epoch', cursor: 'e2.1', job })
-    expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'queued' }, events: [] })
+    expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'queued' } })
+    expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 1)])
     socket().says({ op: 'event', jobId: 'j1', prev: 1, ...aLog(2) })
     expect(watch.getSnapshot().job?.cursor).toBe('e2.2')
   })
@@ -154,7 +156,7 @@ describe('over a WebSocket', () => {
   it('reads again when `end` comes without the terminal event', async () => {
     const { socket, watch } = await open()
     socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.3', status: 'completed' })
-    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.2' })
+    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.2', history: true })
     socket().says({ op: 'subscribed', jobId: 'j1', mode: 'resume', cursor: 'e1.3', events: [aCompletion(3)] })
     socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.3', status: 'completed' })
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
@@ -201,7 +203,7 @@ describe('over a WebSocket', () => {
     await pass(1000)
     expect(sockets).toHaveLength(2)
     socket().hello()
-    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.2' })
+    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.2', history: true })
   })
 
   it('says so while the server cannot reach its store, and keeps what it has subscribed', async () => {
@@ -312,7 +314,7 @@ describe('over a WebSocket', () => {
     expect(watches[2]?.getSnapshot()).toMatchObject({ phase: 'live', transport: 'polling' })
     watches[0]?.close()
     await pass(0)
-    expect(takes(socket(), 'j3')).toEqual([{ op: 'subscribe', jobId: 'j3', after: 'e1.2' }])
+    expect(takes(socket(), 'j3')).toEqual([{ op: 'subscribe', jobId: 'j3', after: 'e1.2', history: true }])
     await pass(10_000)
     expect(requests).toHaveLength(1)
   })
@@ -429,16 +431,16 @@ describe('the ladder', () => {
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ job: { status: 'queued' }, queue })
     expect(watch.getSnapshot().job).toEqual(queued)
-    expect(request().url.search).toBe('?after=e1.1&wait=20&place=2')
+    expect(request().url.search).toBe('?after=e1.1&wait=20&history=1&place=2')
     request().json({ ...queued, mode: 'resume', events: [], queue: { place: null, startsAt: null } })
     await pass(1000)
     expect(watch.getSnapshot().queue).toEqual({ place: null, startsAt: null })
-    expect(request().url.search).toBe('?after=e1.1&wait=20&place=0')
+    expect(request().url.search).toBe('?after=e1.1&wait=20&history=1&place=0')
     const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
     request().json({ ...aJob(), mode: 'resume', events: [claimed] })
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ job: { status: 'processing' }, queue: null })
-    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&history=1&place=0')
   })
 
   it('goes on to long-poll when SSE says nothing for 3 s, and to polling', async () => {
@@ -453,7 +455,7 @@ describe('the ladder', () => {
     request().json(snapshotOf('j1'))
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'long-poll' })
-    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&history=1&place=0')
     for (const delay of [1500, 2500, 0]) {
       request().answer(new Response('proxy says no', { status: 502 }))
       await pass(delay)
@@ -464,7 +466,7 @@ describe('the ladder', () => {
     const asked = requests.length
     await pass(1)
     expect(requests).toHaveLength(asked + 1)
-    expect(request().url.search).toBe('?after=e1.3&wait=0&place=0')
+    expect(request().url.search).toBe('?after=e1.3&wait=0&history=1&place=0')
   })
 
   it('goes on to long-poll when SSE says nothing within 5 s of its first event, and does not flap', async () => {
@@ -479,7 +481,7 @@ describe('the ladder', () => {
     expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
     await pass(1)
     expect(connection().transport).toBe('long-poll')
-    expect(request().url.search).toBe('?after=e1.2&wait=0&place=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=0&history=1&place=0')
     request().json({ ...aJob(), mode: 'resume', events: [] })
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'long-poll' })
@@ -500,7 +502,7 @@ describe('the ladder', () => {
     expect(sockets).toHaveLength(2)
     expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
     socket().hello()
-    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.3' })
+    expect(last(socket().sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.3', history: true })
     // What the old way still brings counts, and what comes twice does not.
     stream.event('log', aLog(4), 'e1.4')
     await pass(0)
@@ -625,7 +627,7 @@ describe('over SSE', () => {
     expect(watch.getSnapshot().phase).toBe('reconnecting')
     expect(requests).toHaveLength(1)
     await pass(20)
-    expect(request().url.search).toBe('?after=e1.3&place=0')
+    expect(request().url.search).toBe('?after=e1.3&history=1&place=0')
     request().stream().event('status', aCompletion(4), 'e1.4')
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'completed' } })
@@ -655,7 +657,7 @@ describe('over SSE', () => {
     await pass(0)
     stream.end()
     await pass(1000)
-    expect(request().url.search).toBe('?after=e1.3&place=0')
+    expect(request().url.search).toBe('?after=e1.3&history=1&place=0')
     request().answer(new Response(null, { status: 204 }))
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
   })
@@ -724,6 +726,6 @@ describe('over SSE', () => {
     stream.event('log', aLog(9), 'e2.9')
     await pass(1000)
     expect(watch.getSnapshot().job?.cursor).toBe('e1.2')
-    expect(request().url.search).toBe('?after=e1.2&place=0')
+    expect(request().url.search).toBe('?after=e1.2&history=1&place=0')
   })
 })

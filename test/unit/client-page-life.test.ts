@@ -73,7 +73,7 @@ describe('a machine that slept', () => {
     expect(sockets).toHaveLength(2)
     expect(watch.getSnapshot().phase).toBe('reconnecting')
     socket().hello()
-    expect(socket().sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.3' }])
+    expect(socket().sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.3', history: true }])
   })
 
   it('does not hold it against the WebSocket that `hello` did not come meanwhile', async () => {
@@ -103,7 +103,7 @@ describe('a machine that slept', () => {
     sleep(HOUR)
     await pass(5000)
     expect(requests[0]?.signal.aborted).toBe(true)
-    expect(request().url.search).toBe('?after=e1.2&place=0')
+    expect(request().url.search).toBe('?after=e1.2&history=1&place=0')
     request().stream().event('log', aLog(3), 'e1.3')
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { cursor: 'e1.3' } })
@@ -126,11 +126,11 @@ describe('a machine that slept', () => {
     await pass(0)
     request().json({ ...aJob(), mode: 'snapshot', reason: 'new', events: [] })
     await pass(1000)
-    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&history=1&place=0')
     sleep(HOUR)
     await pass(5000)
     expect(requests).toHaveLength(3)
-    expect(request().url.search).toBe('?after=e1.2&wait=20&place=0')
+    expect(request().url.search).toBe('?after=e1.2&wait=20&history=1&place=0')
   })
 
   it('renews a token that has not expired yet', async () => {
@@ -223,7 +223,7 @@ describe('a page that stands still', () => {
     expect(sockets).toHaveLength(2)
     socket().hello()
     expect(socket().sent).toEqual([
-      { op: 'subscribe', jobId: 'j1', after: 'e1.2' },
+      { op: 'subscribe', jobId: 'j1', after: 'e1.2', history: true },
       { op: 'subscribe', jobId: 'j2' },
     ])
     other.close()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { JobcastError } from '../../client/errors.ts'
+import { missed, type WatchEvent } from '../../client/history.ts'
 import { Subscription } from '../../client/subscription.ts'
 import { Watch, type WatchOptions } from '../../client/watch.ts'
 import type { JobEvent } from '../../shared/event.ts'
@@ -27,10 +28,14 @@ function setUp(options: WatchOptions = {}) {
   return { subscription, watch, seen, released }
 }
 
-const snapshot = (job: Job, reason: 'new' | 'epoch' | 'trimmed' | 'ahead', events?: JobEvent[]) =>
-  ({ mode: 'snapshot', reason, job, cursor: job.cursor, ...(events ? { events } : {}) }) as const
+const snapshot = (
+  job: Job,
+  reason: 'new' | 'epoch' | 'trimmed' | 'ahead',
+  events?: JobEvent[],
+  trimmed?: number,
+) => ({ mode: 'snapshot', reason, job, trimmed, cursor: job.cursor, ...(events ? { events } : {}) }) as const
 
-const seqs = (events: readonly JobEvent[]) => events.map(({ seq }) => seq)
+const seqs = (events: readonly WatchEvent[]) => events.map(({ seq }) => seq)
 
 describe('a subscription', () => {
   it('folds events after a snapshot, each once and in order', () => {
@@ -84,8 +89,8 @@ describe('a subscription', () => {
       'websocket',
     )
     expect(watch.getSnapshot().job?.status).toBe('queued')
-    expect(seqs(watch.getSnapshot().events)).toEqual([1])
-    expect(seen).toEqual([1, 2, 3, 1])
+    expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 0), aLog(1)])
+    expect(seen).toEqual([1, 2, 3, 0, 1])
   })
 
   it('goes back where the store says that the cursor is ahead of its history', () => {
@@ -100,7 +105,7 @@ describe('a subscription', () => {
     subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
     subscription.event(aLog(3), 2)
     subscription.replayed(snapshot(aJob({ cursor: 'e2.5' }), 'epoch'), 'websocket')
-    expect(watch.getSnapshot().events).toEqual([])
+    expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 5)])
   })
 
   it('keeps one object until something changes', () => {
@@ -122,8 +127,14 @@ describe('a subscription', () => {
     expect(seqs(watch.getSnapshot().events)).toEqual([3, 4, 5])
     const many = Array.from({ length: 3000 }, (_, index) => aLog(6 + index))
     subscription.replayed({ mode: 'resume', cursor: 'e1.3005', events: many }, 'websocket')
-    expect(watch.getSnapshot().events).toHaveLength(2000)
-    expect(watch.getSnapshot().events.at(-1)?.seq).toBe(3005)
+    const { events, missed: hole } = watch.getSnapshot()
+    expect(events.slice(0, 2)).toEqual([missed('trimmed', 4, 1005), aLog(1006)])
+    expect(events).toHaveLength(2001)
+    expect(events.at(-1)?.seq).toBe(3005)
+    expect(hole).toEqual({ from: 4, to: 1005, reason: 'trimmed' })
+    subscription.event(aLog(3006), 3005)
+    expect(watch.getSnapshot().events.slice(0, 2)).toEqual([missed('trimmed', 4, 1006), aLog(1007)])
+    expect(watch.getSnapshot().events).toHaveLength(2001)
   })
 
   it('keeps the changes of status where a flood of logs goes over the bound', () => {
@@ -131,7 +142,7 @@ describe('a subscription', () => {
     const claim = { ...aCompletion(2), data: { status: 'processing' } } as const
     subscription.replayed(snapshot(aJob(), 'new', [claim]), 'websocket')
     for (let seq = 3; seq < 2103; seq++) subscription.event(aLog(seq), seq - 1)
-    expect(seqs(watch.getSnapshot().events).slice(0, 2)).toEqual([2, 104])
+    expect(watch.getSnapshot().events.slice(0, 3)).toEqual([claim, missed('trimmed', 3, 103), aLog(104)])
   })
 
   it('ends with the terminal job, and not before its terminal event', async () => {
@@ -161,6 +172,90 @@ describe('a subscription', () => {
     expect(await subscription.renew()).toBe(false)
     subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
     expect(await subscription.renew()).toBe(true)
+  })
+})
+
+describe('what is missing', () => {
+  const lines = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => aLog(from + index))
+
+  it.each([{ history: true }, { history: false }])(
+    'is told in its place where a watch comes back too late (%o)',
+    (options) => {
+      const { subscription, watch, seen } = setUp(options)
+      subscription.replayed(snapshot(aJob(), 'new', options.history ? lines(1, 2) : undefined), 'websocket')
+      subscription.event(aLog(3), 2)
+      expect(subscription.history).toBe(true)
+      const start = { ...aCompletion(2), data: { status: 'processing' } } as const
+      const retried = { ...aCompletion(5), data: { attempt: 2 } } as const
+      const kept = [start, retried, ...lines(11, 14)]
+      subscription.replayed(snapshot(aJob({ cursor: 'e1.14' }), 'trimmed', kept, 10), 'websocket')
+      expect(watch.getSnapshot().events).toEqual([
+        ...(options.history ? lines(1, 2) : []),
+        aLog(3),
+        retried,
+        missed('trimmed', 4, 10),
+        ...lines(11, 14),
+      ])
+      expect(watch.getSnapshot().missed).toEqual({ from: 4, to: 10, reason: 'trimmed' })
+      expect(seen).toEqual([...(options.history ? [1, 2] : []), 3, 5, 10, 11, 12, 13, 14])
+      subscription.event(aLog(15), 14)
+      expect(seen.at(-1)).toBe(15)
+    },
+  )
+
+  it('is told of a history whose beginning is not kept, and of none that is whole but for merged progress', () => {
+    const { subscription, watch } = setUp({ history: true })
+    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), aLog(8), aLog(9)], 6), 'sse')
+    expect(watch.getSnapshot().events).toEqual([aLog(1), missed('trimmed', 2, 6), aLog(8), aLog(9)])
+
+    const whole = setUp({ history: true })
+    whole.subscription.replayed(
+      snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), aProgress(8), aLog(9)], 0),
+      'sse',
+    )
+    expect(seqs(whole.watch.getSnapshot().events)).toEqual([1, 8, 9])
+    expect(whole.watch.getSnapshot().missed).toBeNull()
+  })
+
+  it('is nothing to a watch that wants nothing from before', () => {
+    const { subscription, watch, seen } = setUp()
+    subscription.replayed(snapshot(aJob({ cursor: 'e1.900' }), 'new', undefined, 500), 'websocket')
+    expect(watch.getSnapshot()).toMatchObject({ events: [], missed: null })
+    expect(seen).toEqual([])
+  })
+
+  it('begins after the cursor of a watch', () => {
+    const { subscription, watch, seen } = setUp({ after: 'e1.4' })
+    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), ...lines(7, 9)], 6), 'sse')
+    expect(watch.getSnapshot().events).toEqual([missed('trimmed', 5, 6), ...lines(7, 9)])
+    expect(seen).toEqual([6, 7, 8, 9])
+  })
+
+  it('may be anything before a change of epoch', () => {
+    const { subscription, watch } = setUp({ history: true })
+    subscription.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
+    subscription.replayed(snapshot(aJob({ cursor: 'e2.9' }), 'epoch', [aLog(1), ...lines(7, 9)], 6), 'sse')
+    expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 6), aLog(1), ...lines(7, 9)])
+
+    const stranger = setUp({ after: 'e0.4' })
+    stranger.subscription.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
+    stranger.subscription.event(aLog(3), 2)
+    expect(stranger.watch.getSnapshot().events).toEqual([missed('epoch', 1, 0), ...lines(1, 3)])
+    expect(stranger.seen).toEqual([0, 1, 2, 3])
+  })
+
+  it('is one of the events of an iteration', async () => {
+    const { subscription, watch } = setUp({ history: true })
+    const taken: WatchEvent[] = []
+    const taking = (async () => {
+      for await (const event of watch) taken.push(event)
+    })()
+    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', lines(7, 9), 6), 'sse')
+    subscription.event(aCompletion(10), 9)
+    subscription.ended('e1.10')
+    await taking
+    expect(taken).toEqual([missed('trimmed', 1, 6), ...lines(7, 9), aCompletion(10)])
   })
 })
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { missed } from '../../client/history.ts'
 import type { ServerFrame } from '../../shared/protocol.ts'
 import { stagePage } from '../helpers/page-stage.ts'
 import { aCompletion, aJob, aLog, type ScriptedSocket } from '../helpers/scripted-network.ts'
@@ -183,7 +184,12 @@ describe('tabs that share', () => {
     expect(follower.tab.state.getSnapshot().phase).toBe('waiting')
     await pass(1000)
     last(leader.sockets).hello()
-    expect(last(last(leader.sockets).sent)).toEqual({ op: 'subscribe', jobId: 'j1', after: 'e1.3' })
+    expect(last(last(leader.sockets).sent)).toEqual({
+      op: 'subscribe',
+      jobId: 'j1',
+      after: 'e1.3',
+      history: true,
+    })
     last(leader.sockets).says(resumed(5, [aLog(4), aLog(5)]))
     await pass(0)
     expect([seen, followed.seen]).toEqual([
@@ -253,11 +259,15 @@ describe('tabs that share', () => {
       reason: 'epoch',
       cursor: 'e2.7',
       job,
+      trimmed: 5,
     } as const
     socket.says({ ...snapshot, events: [aLog(6), aLog(7)] })
     await pass(0)
-    expect(watch.getSnapshot()).toMatchObject({ job: { cursor: 'e2.7' }, events: [] })
-    expect(followed.watch.getSnapshot().events).toEqual([aLog(6), aLog(7)])
+    expect(watch.getSnapshot()).toMatchObject({
+      job: { cursor: 'e2.7' },
+      events: [missed('epoch', 1, 7)],
+    })
+    expect(followed.watch.getSnapshot().events).toEqual([missed('epoch', 1, 5), aLog(6), aLog(7)])
     // Subscribed before anybody wanted a past, it may come without.
     socket.says({ ...snapshot, cursor: 'e3.7', job: aJob({ cursor: 'e3.7' }) })
     await pass(1000)
@@ -315,7 +325,13 @@ describe('credentials', () => {
     socket.says(subscribed('j2'))
     socket.says({ op: 'unsubscribed', jobId: 'j2', code: 'token_expired', retry: true })
     await pass(0)
-    expect(last(socket.sent)).toEqual({ op: 'subscribe', jobId: 'j2', after: 'e1.2', token: 'new' })
+    expect(last(socket.sent)).toEqual({
+      op: 'subscribe',
+      jobId: 'j2',
+      after: 'e1.2',
+      history: true,
+      token: 'new',
+    })
     followed.state.token = 'newer'
     follower.tab.credentialChanged(followed.subscription)
     await pass(0)
@@ -343,7 +359,7 @@ describe('when the tab that leads', () => {
     const next = last(follower.sockets)
     next.hello()
     await pass(0)
-    expect(next.sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.3' }])
+    expect(next.sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.3', history: true }])
     next.says(resumed(4, [aLog(4)]))
     next.says(logged(5))
     await pass(0)
@@ -361,7 +377,7 @@ describe('when the tab that leads', () => {
     expect(follower.sockets).toHaveLength(1)
     const own = last(follower.sockets)
     own.hello()
-    expect(own.sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.2' }])
+    expect(own.sent).toEqual([{ op: 'subscribe', jobId: 'j1', after: 'e1.2', history: true }])
     own.says(resumed(3, [aLog(3)]))
     leader.unstick()
     await pass(3000)
@@ -460,7 +476,7 @@ describe('a tab that follows', () => {
     followed.subscription.event(aLog(5), 4)
     socket.says({ op: 'event', jobId: 'j1', prev: 3, ...aLog(7) })
     await pass(0)
-    expect(last(follower.requests).url.search).toBe('?after=e1.5&wait=0&place=0')
+    expect(last(follower.requests).url.search).toBe('?after=e1.5&wait=0&history=1&place=0')
     answerRead(follower, 7, 5)
     await pass(0)
     expect(followed.seen).toEqual([3, 4, 5, 6, 7])

@@ -1,5 +1,7 @@
 import type { JobEvent } from '../../../shared/event.ts'
 import type { JobStatus } from '../../../shared/status.ts'
+import type { Missed, WatchEvent } from '../../index.ts'
+import { formatNumber } from '../common/format.ts'
 import type { Json } from '../common/shorten.ts'
 
 type StatusEvent = Extract<JobEvent, { kind: 'status' }>
@@ -22,12 +24,13 @@ export interface LogEntry {
   readonly newAttempt: number | null
 }
 
-/** The changes of status, in words. */
-export function momentsOf(events: readonly JobEvent[]): readonly Moment[] {
-  const moments: Moment[] = []
+/** The changes of status, in words, and what is missing among all events. */
+export function momentsOf(events: readonly WatchEvent[]): readonly (Moment | Missed)[] {
+  const moments: (Moment | Missed)[] = []
   let attempt = 1
   let before: JobStatus | null = null
   for (const event of events) {
+    if (event.kind === 'missed') moments.push(event)
     if (event.kind !== 'status') continue
     attempt = event.data.attempt ?? attempt
     moments.push({ seq: event.seq, at: event.at, ...inWords(event, before, attempt) })
@@ -66,9 +69,19 @@ function queuedFrom(before: JobStatus | null, attempt: number): string {
   return 'Queued'
 }
 
-/** The log of all attempts. */
-export function logOf(events: readonly JobEvent[]): readonly LogEntry[] {
-  const entries: LogEntry[] = []
+/** In words of the reader, who knows no seqs but those of what is missing. */
+export function inWordsMissed({ from, to, reason }: Missed): string {
+  const count = to - from + 1
+  const which =
+    count === 1 ? `Event ${formatNumber(to)} is` : `Events ${formatNumber(from)} to ${formatNumber(to)} are`
+  if (reason === 'trimmed') return `${which} no longer kept`
+  const lost = 'The server lost part of its history: what was shown before may have changed'
+  return count < 1 ? lost : `${lost}. ${which} no longer kept`
+}
+
+/** The log of all attempts; in between, what is missing among all events, some of which may have been lines. */
+export function logOf(events: readonly WatchEvent[]): readonly (LogEntry | Missed)[] {
+  const entries: (LogEntry | Missed)[] = []
   let runs = 0
   let attempt = 1
   let isFirst = false
@@ -80,6 +93,7 @@ export function logOf(events: readonly JobEvent[]): readonly LogEntry[] {
         isFirst = runs > 1
       }
     }
+    if (event.kind === 'missed') entries.push(event)
     if (event.kind !== 'log') continue
     entries.push({ event, newAttempt: isFirst ? attempt : null })
     isFirst = false
@@ -87,14 +101,10 @@ export function logOf(events: readonly JobEvent[]): readonly LogEntry[] {
   return entries
 }
 
-/** What the latest run has sent so far. */
-export function outputOf(events: readonly JobEvent[]): readonly ChunkEvent[] {
-  const claim = events.findLastIndex(({ kind, data }) => kind === 'status' && isClaim(data))
-  return events.slice(claim + 1).filter((event) => event.kind === 'chunk')
-}
-
-function isClaim(data: JobEvent['data']): boolean {
-  return typeof data === 'object' && data !== null && 'status' in data && data.status === 'processing'
+/** What the latest run has sent so far; in between, what is missing among all events. */
+export function outputOf(events: readonly WatchEvent[]): readonly (ChunkEvent | Missed)[] {
+  const claim = events.findLastIndex((event) => event.kind === 'status' && event.data.status === 'processing')
+  return events.slice(claim + 1).filter((event) => event.kind === 'chunk' || event.kind === 'missed')
 }
 
 /** A piece of a picture, as the `render` type sends it; positions and sizes in pixels. */

@@ -1,7 +1,7 @@
 import { IconCloudOff } from '@tabler/icons-react'
 import { useMemo } from 'react'
-import type { JobEvent } from '../../../shared/event.ts'
 import type { Job, QueuePlace } from '../../../shared/job.ts'
+import type { WatchEvent } from '../../index.ts'
 import { JsonView } from '../common/json-view.tsx'
 import { FoldedSection } from '../common/section.tsx'
 import { inOneLine, type Json } from '../common/shorten.ts'
@@ -22,7 +22,7 @@ const SHORT = 600
 interface JobDetailsProps {
   readonly job: Job
   readonly queue: QueuePlace | null
-  readonly events: readonly JobEvent[]
+  readonly events: readonly WatchEvent[]
   readonly isReconnecting: boolean
   /** The server has forgotten the job while it was shown. */
   readonly isGone: boolean
@@ -44,10 +44,10 @@ export function JobDetails({ job, queue, events, isReconnecting, isGone, cancel,
           <JobProgress job={job} queue={queue} />
           <JobProblem job={job} />
           {hasPicture && <Result result={job.result} name={job.type} />}
-          {!(hasPicture && job.type === 'render') && output.length > 0 && (
-            <Output chunks={output} payload={job.payload} />
+          {!(hasPicture && job.type === 'render') && output.some(({ kind }) => kind === 'chunk') && (
+            <Output output={output} payload={job.payload} />
           )}
-          {log.length > 0 && <LogView entries={log} />}
+          {log.some((entry) => 'event' in entry) && <LogView entries={log} />}
           <FoldedSection title="Payload" startsOpen={isShort(job.payload)}>
             <JsonView value={job.payload} label="payload" />
           </FoldedSection>

@@ -3,17 +3,24 @@ import { formatExact, formatNumber } from '../common/format.ts'
 import { Section } from '../common/section.tsx'
 import { Tail } from '../common/tail.tsx'
 import { visible } from './control-characters.ts'
-import type { LogEntry } from './history.ts'
+import { inWordsMissed, type LogEntry, type logOf } from './history.ts'
 import classes from './log-view.module.css'
 
 /** The log lines of all attempts. */
-export const LogView = memo(function LogView({ entries }: { entries: readonly LogEntry[] }) {
+export const LogView = memo(function LogView({ entries }: { entries: ReturnType<typeof logOf> }) {
+  const lines = entries.filter((entry) => 'event' in entry)
   return (
-    <Section title="Log" aside={`${formatNumber(entries.length)} ${entries.length === 1 ? 'line' : 'lines'}`}>
-      <Tail label="Log lines" className={classes.box} last={entries.at(-1)?.event.seq}>
-        {entries.map((entry) => (
-          <Line key={entry.event.seq} entry={entry} />
-        ))}
+    <Section title="Log" aside={`${formatNumber(lines.length)} ${lines.length === 1 ? 'line' : 'lines'}`}>
+      <Tail label="Log lines" className={classes.box} last={lines.at(-1)?.event.seq}>
+        {entries.map((entry) =>
+          'event' in entry ? (
+            <Line key={entry.event.seq} entry={entry} />
+          ) : (
+            <div key={entry.seq} className={classes.missed}>
+              {inWordsMissed(entry)}
+            </div>
+          ),
+        )}
       </Tail>
     </Section>
   )

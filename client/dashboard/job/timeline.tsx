@@ -1,35 +1,44 @@
 import { memo } from 'react'
-import type { JobEvent } from '../../../shared/event.ts'
+import type { WatchEvent } from '../../index.ts'
 import { between, formatDateTime, formatDuration, formatExact } from '../common/format.ts'
 import { Section } from '../common/section.tsx'
 import { StatusIcon } from '../common/status.tsx'
-import { type Moment, momentsOf } from './history.ts'
+import { inWordsMissed, type Moment, momentsOf } from './history.ts'
 import classes from './timeline.module.css'
 
 interface TimelineProps {
-  readonly events: readonly JobEvent[]
+  readonly events: readonly WatchEvent[]
   readonly submittedAt: string
 }
 
 /** What happened to the job, and when. */
 export const Timeline = memo(function Timeline({ events, submittedAt }: TimelineProps) {
   const moments = momentsOf(events)
-  const isCut = (events[0]?.seq ?? 1) > 1
   return (
     <Section title="Timeline">
       <ol className={classes.timeline}>
-        {isCut && <li className={classes.cut}>Earlier events are no longer kept</li>}
-        {moments.map((moment, index) => (
-          <Row
-            key={moment.seq}
-            moment={moment}
-            sinceLast={between(moments[index - 1]?.at ?? submittedAt, moment.at)}
-          />
-        ))}
+        {moments.map((moment, index) =>
+          'kind' in moment ? (
+            <li key={moment.seq} className={classes.cut}>
+              {inWordsMissed(moment)}
+            </li>
+          ) : (
+            <Row
+              key={moment.seq}
+              moment={moment}
+              sinceLast={between(timeBefore(moments, index) ?? submittedAt, moment.at)}
+            />
+          ),
+        )}
       </ol>
     </Section>
   )
 })
+
+/** Of the change of status before this one. */
+function timeBefore(moments: ReturnType<typeof momentsOf>, index: number): string | undefined {
+  return moments.slice(0, index).findLast((moment) => 'at' in moment)?.at
+}
 
 function Row({ moment, sinceLast }: { moment: Moment; sinceLast: number }) {
   return (

@@ -132,7 +132,7 @@ export class RedisFeed implements Feed {
         return { ...position, mode: 'resume', job, events: row.events(after?.seq ?? 0) }
       }
       const events = history ? row.events(0) : []
-      return { ...position, mode: 'snapshot', reason, job: row.job(jobId, epoch), events }
+      return { ...position, mode: 'snapshot', reason, job: row.job(jobId, epoch), trimmed, events }
     }
   }
 

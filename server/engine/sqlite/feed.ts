@@ -16,7 +16,8 @@ export function read(store: Store, request: ReadRequest, now: number): ReadResul
   const job = () => jobOf(row, store.bodies(row), epoch)
   const reason = judgeCursor(after, { epoch, seq: row.seq, trimmed: row.trimmed })
   if (reason !== null) {
-    return { ...at, mode: 'snapshot', reason, job: job(), events: history ? retained(store, row, 0) : [] }
+    const events = history ? retained(store, row, 0) : []
+    return { ...at, mode: 'snapshot', reason, job: job(), trimmed: row.trimmed, events }
   }
   return { ...at, mode: 'resume', job: withJob ? job() : null, events: retained(store, row, after?.seq ?? 0) }
 }

@@ -50,6 +50,7 @@ export function feedCases(it: EngineTest): void {
         status: 'completed',
         mode: 'snapshot',
         reason: 'new',
+        trimmed: 0,
         job: await kit.job(jobId),
         events: [],
       })
@@ -117,8 +118,12 @@ export function feedCases(it: EngineTest): void {
       const { epoch } = kit.raw.feed
       expect(await read(kit, { jobId, after: { epoch, seq: 201 } })).toMatchObject({
         reason: 'trimmed',
+        trimmed: 202,
         seq: 1202,
       })
+      expect(await read(kit, { jobId, after: null })).toMatchObject({ reason: 'new', trimmed: 202 })
+      const whole = await kit.submit()
+      expect(await read(kit, { jobId: whole, after: null })).toMatchObject({ reason: 'new', trimmed: 0 })
       expect(seqs(await read(kit, { jobId, after: { epoch, seq: 202 } }))).toHaveLength(1000)
     })
 

@@ -17,7 +17,10 @@ export class ClientWatch implements Watching {
   constructor(jobId: string, options: ClientOptions) {
     this.jobId = jobId
     this.#client = createClient({ WebSocket, ...options })
-    this.#watch = this.#client.watch(jobId, { history: true, onEvent: (event) => this.#events.push(event) })
+    this.#watch = this.#client.watch(jobId, {
+      history: true,
+      onEvent: (event) => event.kind !== 'missed' && this.#events.push(event),
+    })
     this.#watch.subscribe(() => this.#look())
   }
 

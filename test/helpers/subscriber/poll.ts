@@ -67,6 +67,6 @@ export function openPolls(holdS: number): OpenWire {
 
 function toldBy(answer: PollAnswer): Told {
   if (answer.mode === 'resume') return { told: 'resume', events: answer.events, cursor: answer.cursor }
-  const { mode: _mode, reason, events, ...job } = answer
-  return { told: 'snapshot', reason, job, cursor: job.cursor, events }
+  const { mode: _mode, reason, trimmed, events, ...job } = answer
+  return { told: 'snapshot', reason, job, trimmed, cursor: job.cursor, events }
 }

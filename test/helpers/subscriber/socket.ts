@@ -47,7 +47,14 @@ function toldBy(frame: ServerFrame): Told | null {
     case 'subscribed': {
       const { cursor } = frame
       if (frame.mode === 'resume') return { told: 'resume', events: frame.events, cursor }
-      return { told: 'snapshot', reason: frame.reason, job: frame.job, cursor, events: frame.events ?? [] }
+      return {
+        told: 'snapshot',
+        reason: frame.reason,
+        job: frame.job,
+        trimmed: frame.trimmed,
+        cursor,
+        events: frame.events ?? [],
+      }
     }
     case 'event': {
       const { op: _op, prev, jobId: _jobId, ...event } = frame

@@ -3,7 +3,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { z } from 'zod'
 import { JobEvent, JobStatus } from '../../../shared/event.ts'
 import { Job } from '../../../shared/job.ts'
-import { SnapshotReason } from '../../../shared/protocol.ts'
+import { SnapshotReason, Trimmed } from '../../../shared/protocol.ts'
 import { refusalOf } from './refusal.ts'
 import { guarded, type OpenWire, queryOf, type Told } from './wire.ts'
 
@@ -64,7 +64,12 @@ function read(answer: IncomingMessage, after: string | null, tell: (told: Told) 
   answer.setEncoding('utf8').on('data', (text: string) => parser.feed(text))
 }
 
-const Snapshot = z.strictObject({ reason: SnapshotReason, job: Job, events: z.array(JobEvent).optional() })
+const Snapshot = z.strictObject({
+  reason: SnapshotReason,
+  job: Job,
+  trimmed: Trimmed.optional(),
+  events: z.array(JobEvent).optional(),
+})
 const End = z.strictObject({ cursor: z.string(), status: JobStatus })
 
 function toldBy({ event: name, data, id }: EventSourceMessage): Told | null {
@@ -72,8 +77,8 @@ function toldBy({ event: name, data, id }: EventSourceMessage): Told | null {
   if (id === undefined) throw new Error(`the streamed event ${name} has no id`)
   const value: unknown = JSON.parse(data)
   if (name === 'snapshot') {
-    const { reason, job, events = [] } = Snapshot.parse(value)
-    return { told: 'snapshot', reason, job, cursor: id, events }
+    const { events = [], ...snapshot } = Snapshot.parse(value)
+    return { told: 'snapshot', ...snapshot, cursor: id, events }
   }
   if (name === 'end') return { told: 'end', ...End.parse(value) }
   const event = JobEvent.parse(value)

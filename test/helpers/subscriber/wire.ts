@@ -10,6 +10,8 @@ export type Told =
       readonly reason: SnapshotReason
       readonly job: Job
       readonly cursor: string
+      /** The last event of all that is kept no longer. */
+      readonly trimmed?: number | undefined
       /** Where history was asked for. */
       readonly events: readonly JobEvent[]
     }

@@ -62,11 +62,18 @@ export function cursorCases(it: TransportTest): void {
         await run.report(...Array.from({ length: 100 }, (_, number) => line(`${burst}.${number}`)))
       }
       const watch = kit.watch(run.jobId, { after: cursorAt(kit, 2) })
-      expect(await watch.next('snapshot')).toMatchObject({ reason: 'trimmed', cursor: cursorAt(kit, 1102) })
+      expect(await watch.next('snapshot')).toMatchObject({
+        reason: 'trimmed',
+        trimmed: 102,
+        cursor: cursorAt(kit, 1102),
+      })
       await run.settle({ kind: 'completed', result: null })
       await watch.next('end')
       await expectWhole(kit, watch)
       expect(watch.events.map(({ seq }) => seq)).toEqual([1103])
+      const past = await kit.watch(run.jobId, { history: true }).next('snapshot')
+      expect(past).toMatchObject({ reason: 'new', trimmed: 102 })
+      expect(past.events[0]?.seq).toBe(1)
     })
 
     it('progress that was merged away meanwhile is no gap', async (kit) => {
