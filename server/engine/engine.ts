@@ -79,6 +79,14 @@ export interface Engine {
   /** Forgets terminal jobs past their `expiresAt`, and idempotency records past their 24 hours. */
   prune(request: { limit: number }): Promise<{ pruned: number }>
 
+  /** When there will be something to promote, to rescue and to prune, as far as is known now. */
+  upcoming(): Promise<Upcoming>
+  /**
+   * Calls back soon after a job was scheduled that may be due before all others, and possibly not at all: whoever promotes
+   * looks from time to time.
+   */
+  onScheduled(listener: (scheduled: Scheduled) => void): Unsubscribe
+
   /** Every type that was ever registered, submitted to, or paused. */
   types(): Promise<TypeState[]>
   /** Makes job types known to every process that shares this store. */
@@ -255,6 +263,21 @@ export type SettleVerdict = JobStatus | 'stale'
 export type Change<Refusal extends string> =
   | { readonly ok: true; readonly job: Job }
   | { readonly ok: false; readonly reason: Refusal }
+
+/** In how many ms from now; 0: overdue; null: nothing is under way. */
+export interface Upcoming {
+  readonly promoteInMs: number | null
+  /** Unless the lease is extended. */
+  readonly rescueInMs: number | null
+  readonly pruneInMs: number | null
+}
+
+export interface Scheduled {
+  /** In how many ms from now it is due. */
+  readonly inMs: number
+  /** Whether it was this very engine that stored it. */
+  readonly isOwn: boolean
+}
 
 export interface TypeRegistration {
   readonly type: string

@@ -1,13 +1,20 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { type Engine, MAX_CALL_JOBS } from '../engine/engine.ts'
+import { type Engine, MAX_CALL_JOBS, type Scheduled, type Unsubscribe } from '../engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
+import { type Done, Duty, type DutyTimes } from './duty.ts'
 
-const PROMOTE_MS = 250
-const RESCUE_MS = 500
-const PRUNE_MS = 1000
-/** Longest delay while the store is away, in ms. */
-const LONGEST_RETRY_MS = 4000
+/**
+ * Between two looks at what is coming up, in ms: while nothing goes on, and while something does. On the embedded engine a look
+ * costs next to nothing, and tells when somebody has set the clock.
+ */
+const LOOK_MS = { redis: { idle: 12_000, busy: 2500 }, sqlite: { idle: 1000, busy: 1000 } } as const
+/** After a look that failed. */
+const RETRY_MS = 1000
+/** Within this time of the store's return it is looked at, not by all processes at once. */
+const RETURN_MS = 200
+const PROMOTE: DutyTimes = { isPunctual: true, patienceMs: 200, restMs: 1000 }
+const RESCUE: DutyTimes = { isPunctual: false, patienceMs: 200, restMs: 500 }
+const PRUNE: DutyTimes = { isPunctual: false, patienceMs: 500, restMs: 1000 }
 
 export interface Maintenance {
   start(): void
@@ -22,87 +29,114 @@ export interface MaintenanceOptions {
   readonly random?: () => number
 }
 
-/** One duty: does up to `MAX_CALL_JOBS` jobs' worth of it and says when there is more to do, in ms. */
-interface Duty {
-  readonly name: string
-  readonly once: () => Promise<number>
-}
-
-type State =
-  | { readonly is: 'stopped'; readonly ended: Promise<void> }
-  | { readonly is: 'running'; readonly stop: AbortController; readonly ended: Promise<void> }
+type State = { readonly is: 'stopped' } | { readonly is: 'running'; readonly offScheduled: Unsubscribe }
 
 /**
  * Keeps the store going: promotes what is due, rescues what lost its worker, forgets what has expired. Every process
- * may do it at the same time, since each verb is atomic; the pauses are jittered so that they do not march in step.
+ * may do it at the same time, since each verb is atomic; each sleeps until there is something to do, as the store says or
+ * whoever schedules a job. From time to time it looks at what is coming up, since not all that others do is told.
  */
 export function createMaintenance({ engine, events, random = Math.random }: MaintenanceOptions): Maintenance {
-  let state: State = { is: 'stopped', ended: Promise.resolve() }
+  let state: State = { is: 'stopped' }
+  const lookMs = LOOK_MS[engine.kind]
+  /** On `performance.now()`. */
+  let lookAt = Infinity
+  let timer: NodeJS.Timeout | undefined
+  let looking: Promise<void> | null = null
+  /** Since the last look jobs have come, or have begun to run. */
+  let isBusy = false
 
-  const duties: readonly Duty[] = [
-    {
-      name: 'promoting jobs',
-      async once() {
-        const { promoted, nextInMs } = await engine.promote({ limit: MAX_CALL_JOBS })
-        if (promoted > 0) events.emit('jobs.promoted', { jobs: promoted })
-        if (promoted >= MAX_CALL_JOBS) return 0
-        // To the moment and a little late, so that the job is due by the store's clock.
-        return nextInMs !== null && nextInMs < PROMOTE_MS ? nextInMs + 1 : jittered(PROMOTE_MS)
-      },
-    },
-    {
-      name: 'rescuing jobs',
-      async once() {
-        const { rescued } = await engine.rescue({ limit: MAX_CALL_JOBS })
-        if (rescued > 0) events.emit('jobs.rescued', { jobs: rescued })
-        return rescued >= MAX_CALL_JOBS ? 0 : jittered(RESCUE_MS)
-      },
-    },
-    {
-      name: 'pruning jobs',
-      async once() {
-        const { pruned } = await engine.prune({ limit: MAX_CALL_JOBS })
-        if (pruned > 0) events.emit('jobs.pruned', { jobs: pruned })
-        return pruned >= MAX_CALL_JOBS ? 0 : jittered(PRUNE_MS)
-      },
-    },
-  ]
+  const duty = (where: string, times: DutyTimes, act: () => Promise<Done>) =>
+    new Duty({
+      ...times,
+      patienceMs: engine.kind === 'sqlite' ? 0 : times.patienceMs,
+      act,
+      limit: MAX_CALL_JOBS,
+      ask: () => lookBy(performance.now()),
+      failed: (error) => note(where, error),
+      random,
+    })
+  const promoting = duty('promoting jobs', PROMOTE, async () => {
+    const { promoted, nextInMs } = await engine.promote({ limit: MAX_CALL_JOBS })
+    if (promoted > 0) events.emit('jobs.promoted', { jobs: promoted })
+    return { jobs: promoted, nextInMs }
+  })
+  const rescuing = duty('rescuing jobs', RESCUE, async () => {
+    const { rescued } = await engine.rescue({ limit: MAX_CALL_JOBS })
+    if (rescued > 0) events.emit('jobs.rescued', { jobs: rescued })
+    return { jobs: rescued }
+  })
+  const pruning = duty('pruning jobs', PRUNE, async () => {
+    const { pruned } = await engine.prune({ limit: MAX_CALL_JOBS })
+    if (pruned > 0) events.emit('jobs.pruned', { jobs: pruned })
+    return { jobs: pruned }
+  })
+  const duties = [promoting, rescuing, pruning]
 
-  function jittered(ms: number): number {
-    return ms * (0.75 + random() / 2)
+  function note(where: string, error: unknown): void {
+    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return
+    events.emit('failure', { where, error })
   }
 
-  async function keepUp({ name, once }: Duty, signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
-      let delayMs: number
-      try {
-        delayMs = await once()
-        failures = 0
-      } catch (error) {
-        if (!(error instanceof Unavailable || error instanceof OutcomeUnknown)) {
-          events.emit('failure', { where: name, error })
-        }
-        delayMs = jittered(Math.min(LONGEST_RETRY_MS, PROMOTE_MS * 2 ** failures))
-        failures += 1
-      }
-      await pause(delayMs, undefined, { signal }).catch(() => {})
+  /** Looks at that time, or earlier. */
+  function lookBy(at: number): void {
+    lookAt = Math.min(lookAt, at)
+    if (state.is === 'stopped' || looking !== null) return
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      looking = look()
+    }, lookAt - performance.now())
+  }
+
+  /** Never rejects. */
+  async function look(): Promise<void> {
+    lookAt = Infinity
+    isBusy = false
+    let againInMs: number = RETRY_MS
+    try {
+      const { promoteInMs, rescueInMs, pruneInMs } = await engine.upcoming()
+      promoting.expect(promoteInMs)
+      rescuing.expect(rescueInMs)
+      pruning.expect(pruneInMs)
+      againInMs = isBusy || rescueInMs !== null ? lookMs.busy : lookMs.idle
+    } catch (error) {
+      note('looking at what is due', error)
     }
+    looking = null
+    // Jittered, so that processes do not march in step.
+    lookBy(performance.now() + againInMs * (0.9 + random() / 10))
+  }
+
+  /** A job may have to be taken back before long: from now on it is looked at more often. */
+  function notice(): void {
+    if (isBusy) return
+    isBusy = true
+    lookBy(performance.now() + lookMs.busy)
+  }
+
+  /** The store may be another one, or know what it did not before. */
+  function startOver(): void {
+    for (const one of duties) one.startOver()
+    lookBy(performance.now() + RETURN_MS * random())
   }
 
   return {
     start() {
       if (state.is === 'running') return
-      const stop = new AbortController()
-      const before = state.ended
-      const ended = before.then(() => Promise.all(duties.map((duty) => keepUp(duty, stop.signal))))
-      state = { is: 'running', stop, ended: ended.then(() => {}) }
+      const onScheduled = ({ inMs, isOwn }: Scheduled) => promoting.hint(inMs, isOwn)
+      state = { is: 'running', offScheduled: engine.onScheduled(onScheduled) }
+      events.on('job.submitted', notice).on('run.claimed', notice).on('store.up', startOver)
+      for (const one of duties) one.start()
+      lookBy(performance.now())
     },
-    stop() {
+    async stop() {
       if (state.is === 'running') {
-        state.stop.abort()
-        state = { is: 'stopped', ended: state.ended }
+        state.offScheduled()
+        state = { is: 'stopped' }
+        events.off('job.submitted', notice).off('run.claimed', notice).off('store.up', startOver)
+        clearTimeout(timer)
       }
-      return state.ended
+      await Promise.all([looking, ...duties.map((one) => one.stop())])
     },
   }
 }

@@ -58,6 +58,8 @@ export function audited(engine: Engine, coverage: Coverage): Engine {
     promote: (request) => audit.around('promote', () => engine.promote(request)),
     rescue: (request) => audit.around('rescue', () => engine.rescue(request)),
     prune: (request) => audit.around('prune', () => engine.prune(request)),
+    upcoming: () => engine.upcoming(),
+    onScheduled: (listener) => engine.onScheduled(listener),
     types: () => engine.types(),
     registerTypes: (types) => engine.registerTypes(types),
     pause: (type) => engine.pause(type),

@@ -1,8 +1,14 @@
 import { describe, expect } from 'vitest'
+import { Job } from '../../shared/job.ts'
+import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { amountOf } from './harness/repetitions.ts'
 
 const BOTH = ['redis', 'sqlite'] as const
+/** Of a delay and a backoff during which processes are killed. */
+const WHILE_MS = 2000
+/** By when who only heard of a time has acted. */
+const STOOD_IN_FOR_MS = 1500
 const QUEUED = amountOf(1000, 300)
 
 describe('a worker that dies', () => {
@@ -57,6 +63,33 @@ describe('a worker that dies', () => {
     expect(job).toMatchObject({ status: 'failed', errorCode: 'stalled', attempt: 1, stalls: 3 })
     expect(await lab.runs(jobId)).toHaveLength(3)
   })
+
+  faultTest(
+    'kill -9 the process that is at hand when a delay or a backoff is over',
+    { on: ['redis'], soak: 50 },
+    async (lab) => {
+      await lab.start({ apis: 2, workers: 2 })
+      const backoff = { kind: 'fixed', delayMs: WHILE_MS }
+      const failing = await lab.submit({ type: 'fail-once', options: { backoff } })
+      await lab.untilStatus(failing, 'scheduled')
+      const delayed = await lab.submit({ type: 'steps', options: { delayMs: WHILE_MS } })
+      const victims = [lab.api, await lab.workerOf(failing)]
+      await Promise.all(victims.map((node) => node.kill()))
+      lab.over()
+      const witness = lab.apis.find(({ isAlive }) => isAlive)
+      const jobOf = async (jobId: string) => Job.parse((await lab.get(`/api/jobs/${jobId}`, witness)).body)
+      for (const jobId of [failing, delayed]) {
+        const due = await jobOf(jobId)
+        const ended = await until(async () => {
+          const job = await jobOf(jobId)
+          return job.status === 'completed' ? job : null
+        })
+        const lateMs = Date.parse(ended.startedAt ?? '') - Date.parse(due.scheduledFor ?? '')
+        expect(lateMs).toBeLessThan(STOOD_IN_FOR_MS)
+      }
+      await Promise.all(victims.map((node) => node.restart()))
+    },
+  )
 
   faultTest('SIGTERM with running jobs', { on: BOTH }, async (lab) => {
     await lab.start({ workers: 1 })

@@ -10,6 +10,7 @@ import type {
   ListQuery,
   Presence,
   Report,
+  Scheduled,
   SettleRequest,
   SettleVerdict,
   SubmitReceipt,
@@ -17,6 +18,7 @@ import type {
   TypeRegistration,
   TypeState,
   Unsubscribe,
+  Upcoming,
   WaitRequest,
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
@@ -28,11 +30,12 @@ import { JobRow } from './codec.ts'
 import { Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { RedisFeed } from './feed.ts'
-import { Keyspace } from './keys.ts'
+import { dueChannel, Keyspace } from './keys.ts'
 import { Pools } from './pools.ts'
 import { Registry } from './registry.ts'
 import { list, text, whole, word } from './reply.ts'
 import { Runs } from './runs.ts'
+import { Schedule } from './schedule.ts'
 import { SCRIPTS, type Script } from './scripts.ts'
 import { objectionToEviction, parseInfo, warningsOf } from './server-info.ts'
 import { Submitter } from './submit.ts'
@@ -73,6 +76,7 @@ class RedisEngine implements Engine {
   readonly #runs: Runs
   readonly #waiting: Waiting
   readonly #registry: Registry
+  readonly #schedule = new Schedule()
   /** Of the last connection; before the first one, an epoch that no cursor has. */
   #epoch = ''
 
@@ -120,6 +124,7 @@ class RedisEngine implements Engine {
     try {
       await this.#connection.whenReady(START_MS)
       await this.#channels.whenReady(START_MS)
+      await this.#channels.listen(dueChannel(this.#keys.home), (message) => this.#schedule.heard(message))
     } catch (error) {
       await this.stop()
       if (!(error instanceof Unavailable) || this.#connection.isHopeless) throw error
@@ -142,8 +147,10 @@ class RedisEngine implements Engine {
     return warningsOf(fields)
   }
 
-  submit(request: SubmitRequest): Promise<SubmitReceipt> {
-    return this.#submitter.submit(request)
+  async submit(request: SubmitRequest): Promise<SubmitReceipt> {
+    const receipt = await this.#submitter.submit(request)
+    this.#schedule.submitted(request.jobs, receipt)
+    return receipt
   }
 
   get(jobId: string): Promise<Job | null> {
@@ -173,9 +180,10 @@ class RedisEngine implements Engine {
 
   async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
     const { next } = request
-    if (next === undefined) return this.#runs.settle(request, '')
-    const answer = await this.#runs.settle(request, this.#waiting.claim(next.claimId))
-    this.#waiting.answered(next.claimId)
+    const waiting = next === undefined ? '' : this.#waiting.claim(next.claimId)
+    const answer = await this.#runs.settle(request, waiting)
+    if (next !== undefined) this.#waiting.answered(next.claimId)
+    this.#schedule.settled(request.settlements, answer.verdicts)
     return answer
   }
 
@@ -205,6 +213,18 @@ class RedisEngine implements Engine {
 
   async prune({ limit }: { limit: number }): Promise<{ pruned: number }> {
     return { pruned: whole(await this.#keepUp(SCRIPTS.prune, limit)) }
+  }
+
+  async upcoming(): Promise<Upcoming> {
+    const { reply } = await this.#commands.read(SCRIPTS.upcoming, this.#keys.home, [])
+    const [promoteInMs = null, rescueInMs = null, pruneInMs = null] = list(reply).map((ms) =>
+      ms === '' ? null : whole(ms),
+    )
+    return { promoteInMs, rescueInMs, pruneInMs }
+  }
+
+  onScheduled(listener: (scheduled: Scheduled) => void): Unsubscribe {
+    return this.#schedule.listen(listener)
   }
 
   types(): Promise<TypeState[]> {

@@ -24,7 +24,8 @@
  * | `secret:<name>` | string |
  *
  * and publish on the channels `watch:<id>` (a job's events), `worker:<worker>` (wake-ups, jobs handed
- * over and cancel requests) and `submitted` (types and tags of new jobs).
+ * over and cancel requests), `submitted` (types and tags of new jobs) and `due` (in how many ms the next scheduled job is
+ * due, where one was stored that comes before all others).
  */
 export interface Partition {
   /** What all of its keys and channels begin with: `{jobcast:0}:`. */
@@ -70,6 +71,10 @@ export function jobChannel(partition: Partition, jobId: string): string {
 
 export function submittedChannel(partition: Partition): string {
   return `${partition.prefix}submitted`
+}
+
+export function dueChannel(partition: Partition): string {
+  return `${partition.prefix}due`
 }
 
 /** A worker's name as it stands in keys, channels and leases: without white space or slashes. */

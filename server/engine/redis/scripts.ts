@@ -44,5 +44,6 @@ export const SCRIPTS = {
   settle: load('settle'),
   submit: load('submit'),
   types: load('types'),
+  upcoming: load('upcoming'),
   wait: load('wait'),
 } as const

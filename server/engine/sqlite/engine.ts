@@ -17,6 +17,7 @@ import {
   type PlaceQuestion,
   type Presence,
   type Report,
+  type Scheduled,
   type SettleRequest,
   type SettleVerdict,
   type SubmitReceipt,
@@ -25,6 +26,7 @@ import {
   type TypeRegistration,
   type TypeState,
   type Unsubscribe,
+  type Upcoming,
   type WaitRequest,
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
@@ -43,7 +45,7 @@ import { report, settle } from './settle.ts'
 import { Store } from './store.ts'
 import { submit } from './submit.ts'
 import type { Effects } from './transaction.ts'
-import { promote, prune, rescue, takeBack } from './upkeep.ts'
+import { promote, prune, rescue, takeBack, upcoming } from './upkeep.ts'
 import { Waiters } from './waiters.ts'
 import { asUnavailable, type Verb, Writer } from './writer.ts'
 
@@ -65,7 +67,7 @@ export function createSqliteEngine(options: SqliteEngineOptions): Engine {
   return new SqliteEngine(options)
 }
 
-/** Whoever listens to submissions hears of all. */
+/** Whoever listens to submissions, or to what is scheduled, hears of all. */
 const ALL = ''
 /** How long one call may prune, in ms; between its steps others have their turn. */
 const PRUNE_MS = 1000
@@ -83,6 +85,7 @@ class SqliteEngine implements Engine {
   readonly #watchers = new Listeners<FeedMessage>()
   readonly #cancels = new Listeners<LeaseRef>()
   readonly #submissions = new Listeners<Submitted>()
+  readonly #schedules = new Listeners<Scheduled>()
   readonly #waiters = new Waiters()
   readonly #presences = new Presences()
   #claims = new Claims()
@@ -208,6 +211,14 @@ class SqliteEngine implements Engine {
     return { pruned }
   }
 
+  async upcoming(): Promise<Upcoming> {
+    return this.#read(upcoming)
+  }
+
+  onScheduled(listener: (scheduled: Scheduled) => void): Unsubscribe {
+    return this.#schedules.add(ALL, listener)
+  }
+
   async types(): Promise<TypeState[]> {
     return this.#read((store) => store.catalog.states())
   }
@@ -328,11 +339,14 @@ class SqliteEngine implements Engine {
     return this.#open().writer.write(verb)
   }
 
-  #tell({ catalog }: Store, { messages, cancels, ready, submitted }: Effects): void {
+  #tell({ catalog }: Store, { messages, cancels, ready, submitted, scheduledFor }: Effects): void {
     for (const { jobId, message } of messages) this.#watchers.emit(jobId, message)
     for (const { worker, lease } of cancels) this.#cancels.emit(worker, lease)
     if (submitted.types.size > 0) {
       this.#submissions.emit(ALL, { types: [...submitted.types], tags: [...submitted.tags] })
+    }
+    if (scheduledFor !== null) {
+      this.#schedules.emit(ALL, { inMs: Math.max(0, scheduledFor - Date.now()), isOwn: true })
     }
     for (const [type, jobs] of ready) {
       if (catalog.claimable(type) > 0) this.#waiters.wake(type, jobs)

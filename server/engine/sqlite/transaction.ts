@@ -18,6 +18,8 @@ export interface Effects {
   readonly cancels: { readonly worker: string; readonly lease: LeaseRef }[]
   /** Of new jobs. */
   readonly submitted: { readonly types: Set<string>; readonly tags: Set<string> }
+  /** When the first of the jobs that were scheduled is due; null: none was. */
+  scheduledFor: number | null
 }
 
 /**
@@ -36,6 +38,7 @@ export class Transaction {
     ready: new Map(),
     cancels: [],
     submitted: { types: new Set(), tags: new Set() },
+    scheduledFor: null,
   }
   readonly #isWatched: (jobId: string) => boolean
   readonly #undo: (() => void)[] = []
@@ -113,6 +116,7 @@ export class Transaction {
     for (const tag of tagsOf(row)) this.effects.submitted.tags.add(tag)
     if (row.status === 'queued') pending.enqueue(row, true)
     else pending.change(row)
+    this.#noteScheduled(row)
     this.#count(row.type, null, row.status)
   }
 
@@ -123,6 +127,7 @@ export class Transaction {
     if (step.result !== undefined && step.result !== null) this.#keepResult(row, step.result)
     this.#limitHistory(row)
     this.#move(row, from)
+    this.#noteScheduled(row)
     this.#publish(row, () => {
       const change = changeOf(step.event, this.at)
       return { kind: 'status', data: step.result === undefined ? change : { ...change, result: step.result } }
@@ -193,6 +198,11 @@ export class Transaction {
   #own(row: JobRow): JobRow {
     this.#jobs.set(row.id, row)
     return row
+  }
+
+  #noteScheduled({ scheduledFor }: JobRow): void {
+    if (scheduledFor === null) return
+    this.effects.scheduledFor = Math.min(this.effects.scheduledFor ?? Infinity, scheduledFor)
   }
 
   /** Writes where the job stands, and where it is no longer. */

@@ -1,6 +1,7 @@
-import { MAX_CALL_JOBS } from '../engine.ts'
+import { MAX_CALL_JOBS, type Upcoming } from '../engine.ts'
 import { ROW } from './job-row.ts'
 import { STATUS_CODES } from './statuses.ts'
+import type { Store } from './store.ts'
 import type { Transaction } from './transaction.ts'
 import { promoted, rescued } from './transitions.ts'
 
@@ -10,6 +11,8 @@ const DUE = `
 const NEXT_DUE = `
   SELECT scheduled_for FROM states INDEXED BY states_due
   WHERE status = ${STATUS_CODES.scheduled} AND scheduled_for IS NOT NULL ORDER BY scheduled_for LIMIT 1`
+const NEXT_EXPIRY = `
+  SELECT expires_at FROM states INDEXED BY states_expiring WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1`
 const EXPIRED = `
   SELECT ${ROW} FROM states INDEXED BY states_expiring CROSS JOIN jobs ON jobs.n = states.n
   WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`
@@ -25,8 +28,27 @@ export function promote(tx: Transaction, limit: number): { promoted: number; nex
   const due = tx.select(DUE, [tx.now, limit])
   for (const row of due) tx.transition(row, promoted(tx.store.nextPlace()))
   tx.store.flush()
-  const next = tx.store.get(NEXT_DUE, [])?.[0]
-  return { promoted: due.length, nextInMs: typeof next === 'number' ? Math.max(0, next - tx.now) : null }
+  return { promoted: due.length, nextInMs: msUntil(tx.store, NEXT_DUE, tx.now) }
+}
+
+/** When there will be something to do. */
+export function upcoming(store: Store, now: number): Upcoming {
+  const monotonicNow = performance.now()
+  let rescueInMs: number | null = null
+  for (const { run } of store.running.values()) {
+    if (run !== null)
+      rescueInMs = Math.min(rescueInMs ?? Infinity, Math.max(0, run.leasedUntil - monotonicNow))
+  }
+  return {
+    promoteInMs: msUntil(store, NEXT_DUE, now),
+    rescueInMs,
+    pruneInMs: msUntil(store, NEXT_EXPIRY, now),
+  }
+}
+
+function msUntil(store: Store, statement: string, now: number): number | null {
+  const time = store.get(statement, [])?.[0]
+  return typeof time === 'number' ? Math.max(0, time - now) : null
 }
 
 /** Takes back runs whose lease has run out, the longest overdue first. */

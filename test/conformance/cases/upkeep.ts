@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest'
+import type { Scheduled } from '../../../server/engine/engine.ts'
 import { until } from '../../helpers/until.ts'
 import { type EngineTest, iso, leaseOf, listAll, ms, newJob, tick } from '../harness.ts'
 
@@ -199,6 +200,77 @@ export function upkeepCases(it: EngineTest): void {
       expect(await kit.raw.get(jobId)).toBeNull()
       expect(await kit.raw.feed.positions([jobId])).toEqual([null])
       expect(await kit.raw.retry(jobId)).toEqual({ ok: false, reason: 'not_found' })
+    })
+  })
+
+  describe('upcoming', () => {
+    const NOTHING = { promoteInMs: null, rescueInMs: null, pruneInMs: null }
+
+    it('says when there will be something to promote, to rescue and to prune', async (kit) => {
+      expect(await kit.raw.upcoming()).toEqual(NOTHING)
+      await kit.submit({ when: { delayMs: 2 * HOUR_MS } })
+      await kit.submit({ when: { delayMs: HOUR_MS } })
+      await kit.submit({ policy: { retainMs: HOUR_MS / 2 } })
+      const run = await kit.claimOne({ leaseMs: 50_000 })
+      const running = await kit.raw.upcoming()
+      expect(running.promoteInMs).toBeLessThanOrEqual(HOUR_MS)
+      expect(running.promoteInMs).toBeGreaterThan(HOUR_MS - 20_000)
+      expect(running.rescueInMs).toBeLessThanOrEqual(50_000)
+      expect(running.rescueInMs).toBeGreaterThan(30_000)
+      expect(running.pruneInMs).toBeNull()
+      await kit.settle(run, { kind: 'completed', result: null })
+      const { rescueInMs, pruneInMs } = await kit.raw.upcoming()
+      expect(rescueInMs).toBeNull()
+      expect(pruneInMs).toBeLessThanOrEqual(HOUR_MS / 2)
+      expect(pruneInMs).toBeGreaterThan(HOUR_MS / 2 - 20_000)
+    })
+
+    it('says 0 for what is overdue, until it is done', async (kit) => {
+      const { jobs } = await kit.raw.submit({ jobs: [newJob({ policy: { retainMs: 1 } })] })
+      await kit.raw.cancel(jobs[0]?.jobId ?? '')
+      await kit.submit()
+      await kit.claimOne({ leaseMs: 1 })
+      await kit.submit({ when: { delayMs: 1 } })
+      const look = async () => Object.values(await kit.raw.upcoming())
+      await until(async () => (await look()).every((inMs) => inMs === 0), { what: 'all three to be due' })
+      await kit.promoted()
+      await kit.rescued()
+      await kit.raw.prune({ limit: 10 })
+      expect(await kit.raw.upcoming()).toEqual(NOTHING)
+    })
+  })
+
+  describe('onScheduled', () => {
+    it('tells in how many ms a job is due that this engine has stored, or put off', async (kit) => {
+      const heard: Scheduled[] = []
+      const stop = kit.raw.onScheduled((scheduled) => heard.push(scheduled))
+      const own = () => heard.filter(({ isOwn }) => isOwn).map(({ inMs }) => Math.ceil(inMs / 10_000))
+      await kit.raw.submit({ jobs: [newJob(), newJob({ when: { runAt: Date.now() - 5 } })] })
+      await kit.submit({ when: { runAt: Date.now() + 60_000 } })
+      await kit.raw.submit({
+        jobs: [newJob({ when: { delayMs: 90_000 } }), newJob({ when: { delayMs: 50_000 } })],
+      })
+      const run = await kit.claimOne()
+      await kit.settle(run, { kind: 'retry', error: 'x', errorCode: 'timeout', delayMs: 70_000 })
+      expect(own()).toEqual([6, 5, 7])
+      stop()
+      await kit.submit({ when: { delayMs: 1 } })
+      expect(own()).toHaveLength(3)
+    })
+
+    it('tells other processes of a job that is due before all others', async (kit) => {
+      const peer = await kit.store.peer?.()
+      if (peer === undefined) return
+      const heard: number[] = []
+      peer.onScheduled(({ inMs, isOwn }) => heard.push(isOwn ? -1 : Math.ceil(inMs / 10_000)))
+      await kit.submit({ when: { delayMs: 90_000 } })
+      await kit.submit({ when: { delayMs: 95_000 } })
+      await kit.submit()
+      const run = await kit.claimOne()
+      await kit.settle(run, { kind: 'retry', error: 'x', errorCode: 'timeout', delayMs: 50_000 })
+      await kit.submit({ when: { delayMs: 30_000 } })
+      await until(() => heard.length >= 3, { what: 'three messages' })
+      expect(heard).toEqual([9, 5, 3])
     })
   })
 

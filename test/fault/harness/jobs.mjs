@@ -46,6 +46,14 @@ async function block({ ms }, ctx) {
   return run.end()
 }
 
+/** Fails in its first run. */
+async function failOnce(_payload, ctx) {
+  const again = runsBefore(ctx) > 0
+  const run = beginRun(ctx)
+  if (!again) throw new Error('the first run fails')
+  return run.end()
+}
+
 /** Goes on until it is told to stop. */
 function endless(_payload, ctx) {
   beginRun(ctx)
@@ -68,6 +76,7 @@ export default [
   { type: 'pour', run: pour },
   { type: 'deadly', run: deadly },
   { type: 'block', run: block },
+  { type: 'fail-once', run: failOnce },
   { type: 'endless', run: endless },
   { type: 'hang', run: hang },
   { type: 'misbehave', run: misbehave },

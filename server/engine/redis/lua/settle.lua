@@ -10,6 +10,7 @@
 --         later: delay in ms
 --       number of claims, then of each: lib/claims.lua
 -- Reply { statuses that the jobs took, or 'stale', with spaces in between; what lib/claims.lua says of each claim }
+-- Publishes on `due`, where a job is put off and is due before all others
 -- Events completed, failed, rescheduled, scheduled (later), cancelled or released; claimed
 --@include base
 --@include states
@@ -35,6 +36,8 @@ local queueing = {}
 local last_kind, type, retention, expires
 -- The state and event of a first run's completion, where those of the job before were these too.
 local completed_state, completed_event
+-- Of the jobs that are put off the one that is due first.
+local first_due, first_due_id
 -- The lease of the settlement at hand, its token, and the state of a first run under it that has reported nothing.
 local lease, token, first_state
 
@@ -105,6 +108,7 @@ for n = 1, arguments[1] do
       event = now_text .. ' rescheduled ' .. token .. ' ' .. attempt .. ' ' .. due .. ' ' .. detail
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt, 'failure', detail)
       call('ZADD', prefix .. 'scheduled', due, id)
+      if not first_due or now + delay < first_due then first_due, first_due_id = now + delay, id end
     elseif outcome == 'later' then
       local due = digits(now + delay)
       event = now_text .. ' scheduled ' .. due .. ' ' .. token
@@ -112,6 +116,7 @@ for n = 1, arguments[1] do
       local attempt = call('HGET', job, 'attempt') or '1'
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt)
       call('ZADD', prefix .. 'scheduled', due, id)
+      if not first_due or now + delay < first_due then first_due, first_due_id = now + delay, id end
     else
       local new_state = completed_state
       event = completed_event
@@ -158,4 +163,7 @@ end
 local reply = { table.concat(verdicts, ' ') }
 --@include claims
 --@include store_counts
+if first_due then
+--@include first_due
+end
 return reply

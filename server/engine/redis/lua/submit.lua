@@ -13,7 +13,8 @@
 -- Reply `stored <now>` and the status of each group's jobs, with spaces in between
 --       `replayed <record>`: the key was used with this body before
 --       'mismatch': … with another body
--- Publishes one message a call on the channel `submitted`, where somebody listens
+-- Publishes one message a call on the channel `submitted`, where somebody listens, and on `due`, where a job is due before
+--       all others
 -- Events of each job: queued, and claimed where it is handed over, or scheduled (not published: nobody can know the job
 --       yet)
 --@include base
@@ -57,6 +58,8 @@ local index, receipts = {}, {}
 local queueing = {}
 -- What was made before: by priority the place in line, and of it what an untagged job is born with.
 local place_of, born_at = {}, {}
+-- Of the scheduled jobs the one that is due first.
+local first_due, first_due_id
 
 while at < #arguments do
   local kind, what = arguments[at + 1], arguments[at + 2]
@@ -80,6 +83,7 @@ while at < #arguments do
   local entries = queueing[type]
   if due > now then
     due_text = digits(due)
+    if not first_due or due < first_due then first_due, first_due_id = due, arguments[at + 1] end
     status, state, event_seq, event = 'scheduled', '1 scheduled ' .. due_text, '1', now_text .. ' scheduled ' .. due_text
     count('scheduled', type, tonumber(amount))
     call('HSETNX', prefix .. 'types', type, '')
@@ -131,4 +135,7 @@ end
 --@include store_queued
 --@include store_counts
 if is_listened then call('PUBLISH', prefix .. 'submitted', arguments[2]) end
+if first_due then
+--@include first_due
+end
 return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')

@@ -1,0 +1,24 @@
+-- When there will be something to promote, to rescue and to prune. An idle process asks this all the time: the clock is only
+-- looked at where there is anything.
+--
+-- KEYS  1: prefix of the partition
+-- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''
+--       where there is none }
+-- Events none
+local prefix, call = KEYS[1], redis.call
+local now
+local reply = {}
+for n, name in ipairs({ 'scheduled', 'leases', 'expiring' }) do
+  local time = tonumber(call('ZRANGE', prefix .. name, 0, 0, 'WITHSCORES')[2])
+  -- One entry of `leases` never ends (lib/leases.lua).
+  if time and time < math.huge then
+    if not now then
+      local clock = call('TIME')
+      now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+    end
+    reply[n] = math.max(0, time - now)
+  else
+    reply[n] = ''
+  end
+end
+return reply
