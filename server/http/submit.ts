@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_BATCH } from '../../shared/limits.ts'
+import { NoQuery } from '../../shared/query.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
@@ -13,7 +14,6 @@ import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { Intake } from './intake.ts'
 import { preferredWait } from './prefer.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
-import { NoQuery } from './query.ts'
 import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
 import {
   type Checked,
