@@ -140,6 +140,27 @@ describe('a Redis that answers badly', () => {
     expectQuickRefusals(lab)
   })
 
+  // What a script may not do breaks it half-way, but for publishing, without which everything comes late.
+  for (const command of ['publish', 'zadd', 'hset', 'zrem']) {
+    faultTest(`ACL SETUSER default -${command} for 4 s`, { ...ON_REDIS, soak: 50 }, async (lab) => {
+      await lab.start({ all: 2 })
+      const { operator } = lab.redis
+      lab.load({ everyMs: 50 })
+      await untilMore(lab, 'accepted')
+      await operator.call('ACL', 'SETUSER', 'default', `-${command}`)
+      const over = pause(4000)
+      await (command === 'publish' || command === 'zrem'
+        ? untilMore(lab, 'accepted')
+        : untilMore(lab, 'refusals'))
+      if (command === 'publish') await expectUnready(lab, /does not allow this user/)
+      await over
+      await operator.call('ACL', 'SETUSER', 'default', `+${command}`)
+      lab.over()
+      await untilMore(lab, 'accepted')
+      expectQuickRefusals(lab)
+    })
+  }
+
   faultTest('an eviction policy that evicts, set while it runs', ON_REDIS, async (lab) => {
     await lab.start({ all: 1 })
     await lab.redis.operator.config('SET', 'maxmemory-policy', 'allkeys-lru')

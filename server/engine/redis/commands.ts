@@ -1,5 +1,5 @@
 import { OutcomeUnknown, Unavailable } from '../errors.ts'
-import { ANSWER_MS, type Answer, AnswerLost, type Connection } from './connection.ts'
+import { ANSWER_MS, type Answer, AnswerLost, type Connection, ScriptBroken } from './connection.ts'
 import type { Partition } from './keys.ts'
 import type { Script } from './scripts.ts'
 
@@ -99,10 +99,14 @@ export class Commands {
 
 /** Of a read: a lost answer has changed nothing. */
 export function asUnavailable(error: unknown): unknown {
-  return error instanceof AnswerLost ? new Unavailable(error.message) : error
+  return isUncertain(error) ? new Unavailable(error.message) : error
 }
 
 /** Of a change: whether a lost answer has changed these jobs is not known. */
 export function asOutcomeUnknown(error: unknown, jobIds: readonly string[]): unknown {
-  return error instanceof AnswerLost ? new OutcomeUnknown(error.message, jobIds) : error
+  return isUncertain(error) ? new OutcomeUnknown(error.message, jobIds) : error
+}
+
+function isUncertain(error: unknown): error is AnswerLost | ScriptBroken {
+  return error instanceof AnswerLost || error instanceof ScriptBroken
 }

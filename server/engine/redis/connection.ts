@@ -31,6 +31,11 @@ export class AnswerLost extends Error {
   override readonly name = 'AnswerLost'
 }
 
+/** A script came to no end, since it may not do all that it does: it may have changed something, and will be mended. */
+export class ScriptBroken extends Error {
+  override readonly name = 'ScriptBroken'
+}
+
 export interface Answer {
   readonly reply: unknown
   /** Of the connection that answered. */
@@ -140,7 +145,7 @@ export class Connection {
 
   /**
    * Rejects with `Unavailable` where nothing was changed (not sent, or refused by a server that takes no commands now),
-   * with `AnswerLost` where that is not known, and with the server's error where the command itself is wrong.
+   * with `AnswerLost` or `ScriptBroken` where that is not known, and with the server's error where the command itself is wrong.
    */
   send(command: string, args: Argument[], deadlineMs = ANSWER_MS): Promise<Answer> {
     const state = this.#state
@@ -318,7 +323,13 @@ export class Connection {
 
   #explain(error: Error, command: string): Error {
     const refusal = REFUSALS.find(([code]) => error.message.includes(code))
-    if (refusal !== undefined) return new Unavailable(`Redis at ${this.#options.address.name} ${refusal[1]}`)
+    if (refusal !== undefined) {
+      const reason = `Redis at ${this.#options.address.name} ${refusal[1]}`
+      // Every other refusal comes before the first write.
+      return refusal[1] === NOT_ALLOWED && IN_SCRIPT.test(error.message)
+        ? new ScriptBroken(reason)
+        : new Unavailable(reason)
+    }
     // Not the error of ioredis itself: the command hangs on it, with all its arguments.
     if (error.name === 'ReplyError') return new CommandFailed(`${command}: ${firstLine(error)}`)
     if (error.message.startsWith("Stream isn't writeable")) return new Unavailable(this.reason)
@@ -331,6 +342,10 @@ export class Connection {
 /** What a server answers that does not know the user or the password. */
 const UNWELCOME = /WRONGPASS|NOAUTH|NOPERM|invalid password/
 
+const NOT_ALLOWED = 'does not allow this user to do that'
+/** Of an error that a script came upon. */
+const IN_SCRIPT = /script: [0-9a-f]{40}|user_script/
+
 /** What a server answers, before anything was changed, that takes no commands at the moment. */
 const REFUSALS = [
   ['LOADING', 'is loading its data'],
@@ -341,7 +356,9 @@ const REFUSALS = [
   ['MASTERDOWN', 'is a replica without its master'],
   ['NOREPLICAS', 'has too few replicas to take writes'],
   ['NOAUTH', 'asks for a password'],
-  ['NOPERM', 'does not allow this user to do that'],
+  ['NOPERM', NOT_ALLOWED],
+  // The same within a script, where Redis 7.0 has other words.
+  ["can't run this command", NOT_ALLOWED],
   ['CLUSTERDOWN', 'is part of a cluster that is down'],
 ] as const
 

@@ -54,6 +54,9 @@ export interface RedisEngineOptions {
 
 /** How long `start` waits for Redis to come up. */
 const START_MS = 5000
+/** Jobs that are looked at in one call after a script came to no end, which takes some ms, and for how long at a time. */
+const MEND_JOBS = 1000
+const MEND_MS = 300
 
 /**
  * The engine on Redis 6.2 or newer, for any number of processes. Every verb is one script call (lua/), which makes a
@@ -143,7 +146,10 @@ class RedisEngine implements Engine {
     const fields = parseInfo(text(await this.#commands.send('info', [])))
     const objection = objectionToEviction(fields)
     if (objection !== null) throw new Unavailable(`Redis ${objection}`)
-    await this.#commands.send('set', [`${this.#keys.home.prefix}check`, '1', 'px', 1000])
+    const name = `${this.#keys.home.prefix}check`
+    await this.#commands.send('set', [name, '1', 'px', 1000])
+    // Scripts go on where they may not publish: nobody else would say why everything comes late.
+    await this.#commands.send('publish', [name, ''])
     return warningsOf(fields)
   }
 
@@ -208,7 +214,9 @@ class RedisEngine implements Engine {
   }
 
   async rescue({ limit }: { limit: number }): Promise<{ rescued: number }> {
-    return { rescued: whole(await this.#keepUp(SCRIPTS.rescue, limit)) }
+    const [rescued, state] = list(await this.#keepUp(SCRIPTS.rescue, limit))
+    if (word(state, ['whole', 'broken']) === 'broken') await this.#mend()
+    return { rescued: whole(rescued) }
   }
 
   async prune({ limit }: { limit: number }): Promise<{ pruned: number }> {
@@ -261,6 +269,15 @@ class RedisEngine implements Engine {
 
   secret(name: string, candidate: string): Promise<string> {
     return this.#registry.secret(name, candidate)
+  }
+
+  /** Some jobs a call, so that nobody waits long; what is left is for the next time. */
+  async #mend(): Promise<void> {
+    const end = performance.now() + MEND_MS
+    for (let isWhole = false; !isWhole && performance.now() < end; ) {
+      const { reply } = await this.#commands.set(SCRIPTS.mend, this.#keys.home, [MEND_JOBS])
+      isWhole = word(reply, ['whole', 'more']) === 'whole'
+    }
   }
 
   async #changeJob<Refusal extends string>(

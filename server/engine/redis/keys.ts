@@ -18,6 +18,7 @@
  * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what (lua/lib/pools.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
+ * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/begin.lua); how far mending is (lua/mend.lua) |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
  * | `presences` | hash: process -> until when, and what it says of itself |

@@ -29,9 +29,9 @@ if status == 'processing' then
 --@include out_of_memory
   record(' cancelling ' .. detail, now_text .. ' cancelling')
   local worker = string.match(detail, '^(.*)/')
-  call('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. detail .. '.' .. id)
+  try('PUBLISH', prefix .. 'worker:' .. worker, 'cancel ' .. id .. ' ' .. detail .. '.' .. id)
 elseif status == 'scheduled' or status == 'queued' then
---@include out_of_memory
+--@include begin
   local kind = kind_of(kind_text)
   if status == 'scheduled' then
     call('ZREM', prefix .. 'scheduled', id)
@@ -44,6 +44,7 @@ elseif status == 'scheduled' or status == 'queued' then
   count(status, kind.type, -1)
   count('cancelled', kind.type, 1)
 --@include store_counts
+--@include finish
 elseif status ~= 'cancelling' then
   return { 'already_finished' }
 end

@@ -10,8 +10,9 @@
 --@include counts
 --@include pools
 --@include leases
---@include out_of_memory
+--@include begin
 local arguments, at, reply = ARGV, 0, {}
 --@include claims
 --@include store_counts
+--@include finish
 return reply

@@ -7,7 +7,6 @@
 --@include base
 local pool = ARGV[1]
 local routes = prefix .. 'routes'
-call('HSET', prefix .. 'pools', pool, now_text)
 for n = 2, #ARGV do
   local type = ARGV[n]
   local route = call('HGET', routes, type) or 'new'
@@ -17,4 +16,6 @@ for n = 2, #ARGV do
     call('ZADD', prefix .. 'ready:' .. pool, 'NX', clock[1] .. string.format('%06d', clock[2]), type)
   end
 end
+-- Last: a pool that is known has all of its types.
+call('HSET', prefix .. 'pools', pool, now_text)
 return 'joined'

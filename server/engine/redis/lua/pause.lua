@@ -9,15 +9,17 @@
 local action, type = ARGV[1], ARGV[2]
 local routes = prefix .. 'routes'
 call('HSETNX', prefix .. 'types', type, '')
-local status, route = string.match(call('HGET', routes, type) or 'open', '^(%a+)(.*)')
+local _, route = string.match(call('HGET', routes, type) or 'open', '^(%a+)(.*)')
+--@include begin
 if action == 'pause' then
   call('HSET', routes, type, 'paused' .. route)
   for pool in string.gmatch(route, '%S+') do call('ZREM', prefix .. 'ready:' .. pool, type) end
+--@include finish
   return 'paused'
 end
 call('HSET', routes, type, 'open' .. route)
 local queued = call('ZCARD', prefix .. 'queue:' .. type)
-if status == 'paused' and queued > 0 then
+if queued > 0 then
   local turn = clock[1] .. string.format('%06d', clock[2])
   for pool in string.gmatch(route, '%S+') do
     call('ZADD', prefix .. 'ready:' .. pool, 'NX', turn, type)
@@ -26,4 +28,5 @@ if status == 'paused' and queued > 0 then
     end
   end
 end
+--@include finish
 return 'resumed'

@@ -11,13 +11,26 @@
 --@include counts
 --@include forget
 local POOL_LIFE_MS = 600000
+local LIVE = { scheduled = true, queued = true, processing = true, cancelling = true }
 local limit = tonumber(ARGV[1])
 local pruned = 0
-for _, id in ipairs(call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf', now_text, 'LIMIT', 0, limit)) do
-  forget(id, 'expired')
-  pruned = pruned + 1
-end
+local ids = call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf', now_text, 'LIMIT', 0, limit)
+if #ids > 0 then
+--@include begin
+  for _, id in ipairs(ids) do
+    local state = call('HGET', job_prefix .. id, 'state')
+    local _, status = parse_state(state or '0 missing')
+    if LIVE[status] then
+      -- It is here because a script came to no end.
+      call('ZREM', prefix .. 'expiring', id)
+    else
+      forget(id, 'expired')
+      pruned = pruned + 1
+    end
+  end
 --@include store_counts
+--@include finish
+end
 
 local routes = prefix .. 'routes'
 local pools = call('HGETALL', prefix .. 'pools')
@@ -26,7 +39,7 @@ for at = 1, #pools, 2 do
   if now - heard >= POOL_LIFE_MS then
     for _, type in ipairs(call('SMEMBERS', prefix .. 'pool:' .. pool)) do
       local route = ''
-      for word in string.gmatch(call('HGET', routes, type), '%S+') do
+      for word in string.gmatch(call('HGET', routes, type) or 'new', '%S+') do
         if word ~= pool then route = route .. word .. ' ' end
       end
       call('HSET', routes, type, route)

@@ -14,6 +14,8 @@ local id = ARGV[1]
 local seq, status = live_state(call('HGET', job_prefix .. id, 'state'))
 if not seq then return 'not_found' end
 if not TERMINAL[status] then return 'not_finished' end
+--@include begin
 forget(id, 'removed')
 --@include store_counts
+--@include finish
 return 'removed'

@@ -15,9 +15,13 @@ for n = 1, tonumber(arguments[1]) do
   local id, lease = arguments[at + 1], arguments[at + 2]
   at = at + 2
   local job = job_prefix .. id
-  local last_seq, status = run_of(call('HGET', job, 'state'), lease)
+  local last_seq, last_status = run_of(call('HGET', job, 'state'), lease)
+  local report
 --@include reports
-  if last_seq then call('HSET', job, 'state', digits(last_seq) .. ' ' .. status .. ' ' .. lease) end
+  if report then
+    call('HSET', job, 'state', digits(last_seq) .. ' ' .. last_status .. ' ' .. lease)
+--@include store_report
+  end
   verdicts[n] = last_seq and 'ok' or 'stale'
 end
 return verdicts

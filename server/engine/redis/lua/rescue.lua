@@ -3,7 +3,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  most jobs
--- Reply rescued
+-- Reply { rescued, 'whole' or 'broken': a script came to no end, and mend.lua is to be called }
 -- Events rescued, stalled or cancelled
 --@include base
 --@include states
@@ -19,9 +19,10 @@ local rescued = 0
 local function rescue(id)
   local job = job_prefix .. id
   local state, kind_text, born, stalls = unpack(call('HMGET', job, 'state', 'kind', 'born', 'stalls'))
-  if not state then return end
+  local last_seq, last_status = parse_state(state or '0 missing')
+  -- Another one is here where a script came to no end.
+  if last_status ~= 'processing' and last_status ~= 'cancelling' then return end
   local kind = kind_of(kind_text)
-  local last_seq, last_status = parse_state(state)
   local seq_number = last_seq + 1
   local seq = digits(seq_number)
   local new_stalls = (stalls or '0') + 1
@@ -52,12 +53,15 @@ local function rescue(id)
   rescued = rescued + 1
 end
 
---@include out_of_memory
-for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)) do
-  call('ZREM', leases, id)
-  rescue(id)
-end
+local ids = call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)
+if #ids > 0 then
+--@include begin
+  for _, id in ipairs(ids) do rescue(id) end
+  call('ZREM', leases, unpack(ids))
 --@include idle
 --@include store_queued
 --@include store_counts
-return rescued
+--@include finish
+end
+local is_whole = call('EXISTS', prefix .. 'whole') - call('EXISTS', prefix .. 'mending') == 1
+return { rescued, is_whole and 'whole' or 'broken' }

@@ -24,8 +24,10 @@ local kind = kind_of(kind_text)
 local place = next_place(kind)
 local seq = last_seq + 1
 local event = now_text .. ' retried'
-call('HDEL', job, 'attempt', 'stalls', 'progress', 'failure')
-call('HSET', job, 'state', digits(seq) .. ' queued', 'born', with_place(born, place), seq, event, 'retried', 1)
+--@include begin
+call('HSET', job, 'state', digits(seq) .. ' queued', 'born', with_place(born, place), seq, event,
+  'attempt', 1, 'stalls', 0, 'retried', 1)
+call('HDEL', job, 'progress', 'failure')
 call('ZREM', prefix .. 'expiring', id)
 trim_status_events(job, seq)
 publish(id, digits(seq), event)
@@ -34,4 +36,5 @@ enqueue(kind.type, place, id)
 --@include idle
 --@include store_queued
 --@include store_counts
+--@include finish
 return { 'ok', (read_job(id)) }

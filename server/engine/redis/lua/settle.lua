@@ -19,7 +19,7 @@
 --@include events
 --@include pools
 --@include leases
---@include out_of_memory
+--@include begin
 local LARGEST_FIELD = 64
 local arguments, at = ARGV, 1
 
@@ -55,6 +55,7 @@ for n = 1, arguments[1] do
   -- Nearly always it is that first run. Comparing takes less than taking apart.
   local last_seq, last_status = 2, 'processing'
   if state ~= first_state then last_seq, last_status = run_of(state, lease) end
+  local report
   if outcome == 'reported' then
 --@include reports
     outcome = arguments[at + 1]
@@ -127,13 +128,13 @@ for n = 1, arguments[1] do
       end
       if outcome == 'completed' then
         result = detail
+        if cancelling then call('HSET', job, 'cancel', 1) end
         if #detail <= LARGEST_FIELD then
           call('HSET', job, 'state', new_state, seq, event, 'result', detail)
         else
-          call('HSET', job, 'state', new_state, seq, event)
           call('SET', prefix .. 'result:' .. id, detail)
+          call('HSET', job, 'state', new_state, seq, event)
         end
-        if cancelling then call('HSET', job, 'cancel', 1) end
       elseif outcome == 'failed' then
         event = event .. ' ' .. detail
         call('HSET', job, 'state', new_state, seq, event, 'failure', detail)
@@ -147,6 +148,9 @@ for n = 1, arguments[1] do
     if seq_number > 3 then
 --@include trim
       trim_status_events(job, seq_number)
+    end
+    if report then
+--@include store_report
     end
     publish(id, seq, event, result)
     count('processing', type, -1)
@@ -166,4 +170,5 @@ local reply = { table.concat(verdicts, ' ') }
 if first_due then
 --@include first_due
 end
+--@include finish
 return reply

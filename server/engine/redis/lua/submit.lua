@@ -53,13 +53,27 @@ local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 
 local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
 local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
 local is_anybody_idle = present == 2 or present == 1 and not is_listened
-local index, receipts = {}, {}
+--@include begin
+-- Nobody has submitted before: nothing can be broken.
+if order == '00000000000001' then was_whole = 1 end
+local receipts = {}
 -- Type -> { place, id, place, id, … } of the jobs to be queued.
 local queueing = {}
 -- What was made before: by priority the place in line, and of it what an untagged job is born with.
 local place_of, born_at = {}, {}
 -- Of the scheduled jobs the one that is due first.
 local first_due, first_due_id
+
+local index, group_at = {}, at
+while group_at < #arguments do
+  local last = group_at + 2 + 2 * string.match(arguments[group_at + 2], '^%d+')
+  for id_at = group_at + 3, last, 2 do
+    index[#index + 1] = order
+    index[#index + 1] = arguments[id_at]
+  end
+  group_at = last
+end
+call('ZADD', prefix .. 'jobs', unpack(index))
 
 while at < #arguments do
   local kind, what = arguments[at + 1], arguments[at + 2]
@@ -101,14 +115,15 @@ while at < #arguments do
     local job = job_prefix .. id
     -- A small hash is searched from its beginning: what is asked for most often comes first.
     local is_small = #payload <= LARGEST_FIELD
+    if not is_small then call('SET', prefix .. 'payload:' .. id, payload) end
     if is_small and event then
       call('HSET', job, 'state', state, 'kind', kind, 'born', born, 'payload', payload, event_seq, event)
     elseif is_small then
       call('HSET', job, 'state', state, 'kind', kind, 'born', born, 'payload', payload)
+    elseif event then
+      call('HSET', job, 'state', state, 'kind', kind, 'born', born, event_seq, event)
     else
       call('HSET', job, 'state', state, 'kind', kind, 'born', born)
-      if event then call('HSET', job, event_seq, event) end
-      call('SET', prefix .. 'payload:' .. id, payload)
     end
     if due_text then
       call('ZADD', prefix .. 'scheduled', due_text, id)
@@ -121,21 +136,19 @@ while at < #arguments do
       entries = { place, id }
       queueing[type] = entries
     end
-    index[#index + 1] = order
-    index[#index + 1] = id
     if record_name ~= '' then receipts[#receipts + 1] = id .. ' ' .. type .. ' ' .. status end
   end
 end
 
-call('ZADD', prefix .. 'jobs', unpack(index))
 if record_name ~= '' then
   local record = arguments[4] .. '\n' .. arguments[5] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
   call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[6])
 end
 --@include store_queued
 --@include store_counts
-if is_listened then call('PUBLISH', prefix .. 'submitted', arguments[2]) end
 if first_due then
 --@include first_due
 end
+--@include finish
+if is_listened then try('PUBLISH', prefix .. 'submitted', arguments[2]) end
 return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')

@@ -3,7 +3,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''
---       where there is none }
+--       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it }
 -- Events none
 local prefix, call = KEYS[1], redis.call
 local now
@@ -21,4 +21,6 @@ for n, name in ipairs({ 'scheduled', 'leases', 'expiring' }) do
     reply[n] = ''
   end
 end
+local marks = call('EXISTS', prefix .. 'whole') - call('EXISTS', prefix .. 'mending')
+if marks ~= 1 and call('EXISTS', prefix .. 'jobs') == 1 then reply[2] = 0 end
 return reply

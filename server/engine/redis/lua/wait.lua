@@ -29,6 +29,6 @@ while true do
     end
   end
 end
-call('ZADD', prefix .. 'idle:' .. pool, clock[1] .. string.format('%06d', clock[2]), entry)
 call('SADD', prefix .. 'waiting', pool)
+call('ZADD', prefix .. 'idle:' .. pool, clock[1] .. string.format('%06d', clock[2]), entry)
 return 'waiting'

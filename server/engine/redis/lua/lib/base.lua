@@ -6,6 +6,8 @@
 -- takes from around it: what is done in one place is written there, and what is rare takes nothing.
 local prefix = KEYS[1]
 local call = redis.call
+-- For what is published last: a message that is refused is found by looking, as is one that got lost.
+local try = redis.pcall
 
 -- A whole number as text. Lua's own `..` would round long ones, and a number that is handed to Redis as such is
 -- formatted as a fraction, which is slow.

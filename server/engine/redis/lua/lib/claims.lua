@@ -86,21 +86,24 @@ do
               looked_at = looked_at + 1
               local job = job_prefix .. id
               local state, kind, born, payload = unpack(call('HMGET', job, 'state', 'kind', 'born', 'payload'))
-              if state then
+              local last_seq, status = 1, 'queued'
+              if state ~= '1 queued' then last_seq, status = parse_state(state or '0 missing') end
+              -- Another one stands in line where a script came to no end.
+              if status == 'queued' then
                 local past = ''
                 if state == '1 queued' then
                   call('HSET', job, 'state', first_state, '2', claim_event)
-                  call('PUBLISH', watch_prefix .. id, first_claim_event)
+                  try('PUBLISH', watch_prefix .. id, first_claim_event)
                 else
 --@include trim
 --@include past
-                  local seq_number = parse_state(state) + 1
+                  local seq_number = last_seq + 1
                   local seq = digits(seq_number)
                   past = past_of(job)
                   call('HDEL', job, 'progress', 'reported')
                   call('HSET', job, 'state', seq .. ' processing ' .. lease, seq, claim_event)
                   trim_status_events(job, seq_number)
-                  call('PUBLISH', watch_prefix .. id, seq .. ' ' .. claim_event)
+                  try('PUBLISH', watch_prefix .. id, seq .. ' ' .. claim_event)
                 end
                 local last = #cells
                 cells[last + 1], cells[last + 2], cells[last + 3] = id, kind, payload or ''

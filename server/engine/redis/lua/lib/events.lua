@@ -6,5 +6,5 @@ local function publish(id, seq, text, result)
   local LARGEST_MESSAGE = 65536
   local message = result and seq .. ' ' .. text .. ' ' .. result or seq .. ' ' .. text
   if #message > LARGEST_MESSAGE then message = seq .. ' ' .. now_text .. ' advance ' .. #message end
-  call('PUBLISH', prefix .. 'watch:' .. id, message)
+  try('PUBLISH', prefix .. 'watch:' .. id, message)
 end

@@ -24,11 +24,19 @@ local function hand_over(type, id, kind, payload, born)
       if not worker or string.find(entry, ' ' .. type .. ' ', 1, true) then
         others[#others + 1] = since
         others[#others + 1] = entry
-      -- Nobody hears it where the worker has died: then the next one is asked, and nothing was stored.
-      elseif call('PUBLISH', prefix .. 'worker:' .. worker, 'run ' .. claim_id .. ' ' .. message) > 0 then
-        lease = worker .. '/' .. token
-        local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
-        store_claim(memory, lease, lease_ms, { id }, { digits(now + lease_ms), id })
+      else
+        -- Nobody hears it where the worker has died: then the next one is asked, and nothing was stored.
+        local heard = tonumber(try('PUBLISH', prefix .. 'worker:' .. worker, 'run ' .. claim_id .. ' ' .. message))
+        if not heard then
+          -- It may not be published at all: the job waits in its queue.
+          others[#others + 1] = since
+          others[#others + 1] = entry
+          break
+        elseif heard > 0 then
+          lease = worker .. '/' .. token
+          local memory = prefix .. 'claim:' .. worker .. ':' .. claim_id
+          store_claim(memory, lease, lease_ms, { id }, { digits(now + lease_ms), id })
+        end
       end
     until lease or #others == 2 * MOST_IDLE_LOOKED_AT
     if #others > 0 then call('ZADD', idle, unpack(others)) end

@@ -9,8 +9,8 @@ local function wake(pool, type)
     if not string.find(entry, ' ' .. type .. ' ', 1, true) then
       call('ZREM', idle, entry)
       local worker = string.match(entry, '^%S+')
-      -- Nobody hears it where the worker has died: then the next one is asked.
-      if call('PUBLISH', KEYS[1] .. 'worker:' .. worker, 'wake') > 0 then return true end
+      -- Nobody hears it where the worker has died: then the next one is asked. What may not be published got lost.
+      if redis.pcall('PUBLISH', KEYS[1] .. 'worker:' .. worker, 'wake') ~= 0 then return true end
     end
   end
   if #entries == 0 then call('SREM', KEYS[1] .. 'waiting', pool) end
