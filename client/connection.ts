@@ -2,8 +2,10 @@ import type { Replay } from '../shared/protocol.ts'
 import { JobcastError } from './errors.ts'
 import type { Http } from './http.ts'
 import { type PageEvent, PageLife } from './page-life.ts'
+import { STEADY_MS } from './retry.ts'
 import { SessionMemory } from './session-memory.ts'
 import { Store } from './store.ts'
+import type { Timer } from './timeout.ts'
 import type { Failure, Link, LinkOwner, ListRoute, Route, TransportName } from './transports/link.ts'
 import { openLink, type SocketConstructor } from './transports/open.ts'
 
@@ -29,7 +31,8 @@ type State =
   | { readonly kind: 'paused' }
   | { readonly kind: 'seeking'; readonly link: Link }
   | { readonly kind: 'settled'; readonly link: Link }
-  | { readonly kind: 'probing'; readonly link: Link; readonly probe: Link }
+  /** `timer` runs while the probe works and has to show that it holds. */
+  | { readonly kind: 'probing'; readonly link: Link; readonly probe: Link; timer?: Timer }
   | { readonly kind: 'moving'; readonly link: Link; readonly old: Link; readonly staying: Set<Route> }
   | { readonly kind: 'closed' }
 
@@ -48,7 +51,8 @@ const LINGER_MS = 1000
  * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online or the machine wakes,
  * and at once when an outage rather than the transport had led down. A probe that works takes the routes over (`moving`): it has
  * subscribed with their cursors already, and the old link loses a route only when the new one has answered for it, so
- * that nothing is missed and what comes twice is dropped by its seq. `paused`: the page stands still (frozen, or kept
+ * that nothing is missed and what comes twice is dropped by its seq. A transport that opened and was cut three times in a row
+ * carries one route as a probe, and takes over once it has held for 5 s. `paused`: the page stands still (frozen, or kept
  * for the back button) and must not hold a connection that nobody reads; it goes on from the cursors when it is back.
  * `closed` is final.
  *
@@ -66,6 +70,8 @@ export class Connection implements LinkOwner {
   #spare: Link | null = null
   /** What has worked here. */
   readonly #proven = new Set<TransportName>()
+  /** What opened here and was cut soon, again and again, and has not held since. */
+  readonly #fragile = new Set<TransportName>()
   readonly #life = new PageLife((event) => this.#happened(event))
   #memory: SessionMemory | null = null
   #probeTimer: ReturnType<typeof setTimeout> | undefined
@@ -107,6 +113,7 @@ export class Connection implements LinkOwner {
     this.#placed.delete(route)
     if (this.#spare !== null) this.#place()
     if (this.#state.kind === 'moving') this.#arrived(route)
+    if (probe !== null) this.#occupy(probe)
     this.#lingerIfUnused()
   }
 
@@ -138,7 +145,10 @@ export class Connection implements LinkOwner {
     const state = this.#state
     if (link === this.#spare || !('link' in state)) return
     this.#proven.add(link.transport)
-    if (state.kind === 'probing' && link === state.probe) this.#move(state.link, link)
+    if (state.kind === 'probing' && link === state.probe) {
+      if (!this.#fragile.has(link.transport)) this.#move(state.link, link)
+      else state.timer ??= setTimeout(() => this.#held(link), STEADY_MS)
+    }
     if (link !== state.link) return
     if (state.kind === 'seeking') {
       this.#become({ kind: 'settled', link })
@@ -165,7 +175,9 @@ export class Connection implements LinkOwner {
     if (barred === null && !failure.silent && !failure.repeated) return
     // Further down nothing carries lists: where there is nothing else, the link goes on trying.
     if (barred === null && link.lists !== undefined && this.#routes.size === 0) return
-    if (barred === null && (this.#proven.has(link.transport) || next === undefined)) this.#outage = true
+    if (failure.brief) this.#fragile.add(link.transport)
+    const isKnownGood = this.#proven.has(link.transport) && !this.#fragile.has(link.transport)
+    if (barred === null && (isKnownGood || next === undefined)) this.#outage = true
     const target = next ?? this.#ladder[0]
     if (target === undefined) this.#giveUp(barred?.error)
     // Down at once; up again only after the pause that the link itself would have made.
@@ -199,11 +211,14 @@ export class Connection implements LinkOwner {
       this.#arrived(route)
       return
     }
-    route.replayed(replay, link.transport)
+    // The first to arrive of what a probe brings is as good, but it is not what carries the route.
+    const carrier = state.kind === 'probing' && link === state.probe ? state.link : link
+    route.replayed(replay, carrier.transport)
   }
 
   /** The one place that changes the state. */
   #become(state: State): void {
+    if ('timer' in this.#state) clearTimeout(this.#state.timer)
     this.#state = state
     this.#placeLists()
     this.#publish()
@@ -383,7 +398,24 @@ export class Connection implements LinkOwner {
     clearTimeout(this.#probeTimer)
     const probe = this.#open(transport)
     this.#become({ kind: 'probing', link: state.link, probe })
+    if (this.#fragile.has(transport)) this.#occupy(probe)
+    else for (const route of this.#seated(probe)) probe.carry(route)
+  }
+
+  /** A probe without a route would show nothing. */
+  #occupy(probe: Link): void {
+    const seated = [...this.#seated(probe)]
+    const [first] = seated
+    if (first !== undefined && !seated.some((route) => probe.carries(route))) probe.carry(first)
+  }
+
+  /** The probe of a transport that had not held has held. */
+  #held(probe: Link): void {
+    const state = this.#state
+    if (state.kind !== 'probing' || state.probe !== probe) return
+    this.#fragile.delete(probe.transport)
     for (const route of this.#seated(probe)) probe.carry(route)
+    this.#move(state.link, probe)
   }
 
   #move(old: Link, link: Link): void {

@@ -6,15 +6,28 @@ export function reconnectDelayMs(n: number, random: () => number): number {
 }
 
 /** A connection that held this long was a good one. */
-const STEADY_MS = 5000
+export const STEADY_MS = 5000
 const QUICK_FAILURES = 3
+
+/** How an attempt ended, among those before it. */
+export interface Ending {
+  /** How long to wait before the next. */
+  readonly delayMs: number
+  /** The third quick failure in a row: whatever a connection brought, it speaks against it that it did not hold. */
+  readonly repeated: boolean
+  /** All of that row opened, and were cut soon. */
+  readonly brief: boolean
+  /** When the first of that row failed, on `performance.now()`. */
+  readonly since: number
+}
 
 /** Attempts to keep one connection up: how many failed in a row, and how long to wait before the next. */
 export class Attempts {
   readonly #random: () => number
   /** Failed attempts since the last steady connection. */
   #n: number
-  #quick = 0
+  /** Quick failures in a row: when each came, and whether it had opened. */
+  #quick: { readonly at: number; readonly opened: boolean }[] = []
   #workingSince: number | null = null
 
   constructor(random: () => number, n = 0) {
@@ -33,19 +46,22 @@ export class Attempts {
 
   /**
    * The attempt is over. `counts`: an end this soon speaks against the transport (a server that says that it is
-   * restarting or away does not). `repeated` is true at the third quick failure in a row.
+   * restarting or away does not).
    */
-  over({ counts = true, floorMs = 0 } = {}): { delayMs: number; repeated: boolean } {
-    const steady = this.#workingSince !== null && performance.now() - this.#workingSince >= STEADY_MS
+  over({ counts = true, floorMs = 0 } = {}): Ending {
+    const now = performance.now()
+    const opened = this.#workingSince !== null
+    const steady = this.#workingSince !== null && now - this.#workingSince >= STEADY_MS
     this.#workingSince = null
     if (steady) {
       this.#n = 0
-      this.#quick = 0
-    } else if (counts) this.#quick += 1
+      this.#quick = []
+    } else if (counts) this.#quick.push({ at: now, opened })
     const delayMs = Math.max(floorMs, reconnectDelayMs(this.#n, this.#random))
     this.#n += 1
-    const repeated = this.#quick >= QUICK_FAILURES
-    if (repeated) this.#quick = 0
-    return { delayMs, repeated }
+    const row = this.#quick
+    const repeated = row.length >= QUICK_FAILURES
+    if (repeated) this.#quick = []
+    return { delayMs, repeated, brief: repeated && row.every((one) => one.opened), since: row[0]?.at ?? now }
   }
 }

@@ -79,6 +79,8 @@ export interface Failure {
   readonly silent: boolean
   /** Three quick failures in a row. */
   readonly repeated: boolean
+  /** All three opened, and were cut soon: it is not the server that is away. */
+  readonly brief: boolean
   /** The server said to stay away; `forGood`, or until the transport's turn comes again. */
   readonly barred: { readonly error: JobcastError; readonly forGood: boolean } | null
   /** Failures in a row, and the pause that follows, in ms. */

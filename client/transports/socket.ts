@@ -44,9 +44,8 @@ type Carriage = {
 const HELLO_MS = 5000
 /** How long the answer to a ping may take where the connection is in doubt. */
 const PONG_MS = 3000
-/** Closes that speak of the server or of our slowness, not of the way to it. */
+/** Closes that speak of the server or of our slowness, not of the way to it. 1001 comes from proxies only. */
 const BLAMELESS: readonly number[] = [
-  CLOSE.going_away,
   CLOSE.restart,
   CLOSE.overloaded,
   CLOSE.slow_consumer,
@@ -189,6 +188,7 @@ export class SocketLink implements Link {
     this.#options.owner.failed(this, {
       silent: false,
       repeated: false,
+      brief: false,
       barred,
       n: this.#attempts.n,
       delayMs,
@@ -199,12 +199,13 @@ export class SocketLink implements Link {
     const state = this.#state
     if (state.kind === 'closed') return
     if (state.kind !== 'waiting') discard(state.socket)
-    const { delayMs, repeated } = this.#attempts.over({ counts, floorMs: this.#floorMs })
+    const { delayMs, repeated, brief } = this.#attempts.over({ counts, floorMs: this.#floorMs })
     this.#awayUntil = performance.now() + this.#floorMs
     this.#floorMs = 0
     this.#interrupt()
     this.#become({ kind: 'waiting', timer: setTimeout(() => this.#connect(), delayMs) })
-    this.#options.owner.failed(this, { silent, repeated, barred: null, n: this.#attempts.n, delayMs })
+    const { n } = this.#attempts
+    this.#options.owner.failed(this, { silent, repeated, brief, barred: null, n, delayMs })
   }
 
   #interrupt(): void {

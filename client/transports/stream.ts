@@ -46,6 +46,8 @@ export interface StreamOptions extends LinkOptions {
 interface Stream {
   readonly abort: AbortController
   phase: Link['phase']
+  /** Since when it has been open, on `performance.now()`; null: it is not. */
+  openSince: number | null
   /** The attempt under way. */
   current: AbortController | null
   /** When it last heard something, in ms since 1970: that clock goes on while a machine sleeps. */
@@ -87,6 +89,7 @@ export class StreamLink implements Link {
     const stream: Stream = {
       abort: new AbortController(),
       phase: 'connecting',
+      openSince: null,
       current: null,
       heardOn: 0,
       wake: () => {},
@@ -170,20 +173,21 @@ export class StreamLink implements Link {
         continue
       }
       const isUnfit = outcome.kind === 'unfit'
-      const { delayMs, repeated } = attempts.over(isUnfit ? {} : outcome)
+      const { delayMs, repeated, brief, since } = attempts.over(isUnfit ? {} : outcome)
       stream.awayUntil = performance.now() + (isUnfit ? 0 : outcome.floorMs)
       this.#shift(stream, 'waiting')
       owner.interrupted(this, route)
       if (isUnfit) {
         // It would work again at once, and be useless again: not before its turn comes.
         const barred = { error: new JobcastError('barred', outcome.message), forGood: false }
-        owner.failed(this, { silent: false, repeated: false, barred, n: attempts.n, delayMs })
+        owner.failed(this, { silent: false, repeated: false, brief: false, barred, n: attempts.n, delayMs })
         await pause(delayMs, stream)
         continue
       }
-      // What works for other jobs is not the transport's fault.
-      const alone = ![...this.#streams.values()].some(({ phase }) => phase === 'open')
-      const failure = { silent: alone && outcome.silent, repeated: alone && repeated, barred: null }
+      // What works for other jobs is not the transport's fault. One that was opened meanwhile may be cut soon as well.
+      const alone = !this.#someOpenSince(Number.POSITIVE_INFINITY)
+      const unheld = !this.#someOpenSince(since)
+      const failure = { silent: alone && outcome.silent, repeated: unheld && repeated, brief, barred: null }
       owner.failed(this, { ...failure, n: attempts.n, delayMs })
       await pause(delayMs, stream)
     }
@@ -215,9 +219,15 @@ export class StreamLink implements Link {
     return { kind: 'done' }
   }
 
+  #someOpenSince(time: number): boolean {
+    return [...this.#streams.values()].some(({ openSince }) => openSince !== null && openSince <= time)
+  }
+
   #shift(stream: Stream, phase: Link['phase']): void {
     if (stream.phase === phase) return
     stream.phase = phase
+    if (phase === 'open') stream.openSince ??= performance.now()
+    else if (phase !== 'unavailable') stream.openSince = null
     this.#options.owner.changed(this)
   }
 }

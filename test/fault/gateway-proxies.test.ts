@@ -98,6 +98,16 @@ describe('a proxy between client and gateways', () => {
     }),
   )
 
+  faultTest('a proxy that cuts WebSockets and streams 300 ms after they open', ON_REDIS, (lab) =>
+    behindProxy(lab, { socket: 'cut', stream: 'cut' }, async (proxy, watch) => {
+      await untilCarriedBy(watch, 'long-poll', 2)
+      await pause(3000)
+      expect(watch.carrier).toBe('long-poll')
+      expect(proxy.seen).toMatchObject({ socket: 3, stream: 3 })
+      await untilBackUp(proxy, watch)
+    }),
+  )
+
   faultTest('a proxy that cuts every connection after 6 s', ON_REDIS, async (lab) => {
     await lab.start({ apis: 2 })
     let calls = 0

@@ -3,10 +3,11 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /**
- * What happens to one kind of traffic: passed on; refused at once; accepted and never answered; or, of an answer, its
- * beginning passed on and the rest gathered until it ends, as nginx does.
+ * What happens to one kind of traffic: passed on; refused at once; accepted and never answered; of an answer, its
+ * beginning passed on and the rest gathered until it ends, as nginx does; or passed on, and cut 300 ms later.
  */
-type Treatment = 'pass' | 'refuse' | 'mute' | 'gather'
+type Treatment = 'pass' | 'refuse' | 'mute' | 'gather' | 'cut'
+const CUT_MS = 300
 /** WebSockets; server-sent events; polls that are held; everything else. */
 type Traffic = 'socket' | 'stream' | 'hold' | 'other'
 
@@ -47,6 +48,7 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
       (response) => {
         if (treat[kind] === 'mute') return
         answer.writeHead(response.statusCode ?? 502, response.headers)
+        if (treat[kind] === 'cut') setTimeout(() => answer.destroy(), CUT_MS)
         if (treat[kind] === 'gather') gather(response, answer)
         else response.pipe(answer)
         response.once('error', () => answer.destroy())
@@ -76,6 +78,7 @@ export async function startHostileProxy(target: () => string): Promise<HostilePr
       }
       upstream.write(`${lines.join('\r\n')}\r\n\r\n`)
       upstream.write(head)
+      if (treat.socket === 'cut') setTimeout(() => socket.destroy(), CUT_MS)
       if (treat.socket === 'mute') upstream.once('data', (first) => socket.write(headOnly(first)))
       else upstream.pipe(socket)
       socket.pipe(upstream)

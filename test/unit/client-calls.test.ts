@@ -174,15 +174,31 @@ describe('the reconnect delay', () => {
 
   it('begins anew after five seconds of being connected, and knows the floor', async () => {
     const attempts = new Attempts(() => 1)
-    expect(attempts.over()).toEqual({ delayMs: 1000, repeated: false })
+    expect(attempts.over()).toMatchObject({ delayMs: 1000, repeated: false })
     attempts.worked()
-    expect(attempts.over({ floorMs: 7000 })).toEqual({ delayMs: 7000, repeated: false })
+    expect(attempts.over({ floorMs: 7000 })).toMatchObject({ delayMs: 7000, repeated: false })
     attempts.worked()
     await pass(5000)
-    expect(attempts.over()).toEqual({ delayMs: 1000, repeated: false })
-    expect(attempts.over({ counts: false })).toEqual({ delayMs: 1500, repeated: false })
-    expect(attempts.over()).toEqual({ delayMs: 2500, repeated: false })
-    expect(attempts.over()).toEqual({ delayMs: 4500, repeated: false })
-    expect(attempts.over()).toEqual({ delayMs: 8500, repeated: true })
+    expect(attempts.over()).toMatchObject({ delayMs: 1000, repeated: false })
+    expect(attempts.over({ counts: false })).toMatchObject({ delayMs: 1500, repeated: false })
+    expect(attempts.over()).toMatchObject({ delayMs: 2500, repeated: false })
+    expect(attempts.over()).toMatchObject({ delayMs: 4500, repeated: false })
+    expect(attempts.over()).toMatchObject({ delayMs: 8500, repeated: true, brief: false })
+  })
+
+  it('tells connections that all opened and were cut soon from those that did not open', async () => {
+    const attempts = new Attempts(() => 1)
+    const cutSoon = () => {
+      attempts.worked()
+      return attempts.over()
+    }
+    await pass(1000)
+    expect([cutSoon(), cutSoon()]).toMatchObject([
+      { repeated: false },
+      { repeated: false, since: performance.now() },
+    ])
+    await pass(1000)
+    expect(cutSoon()).toMatchObject({ repeated: true, brief: true, since: performance.now() - 1000 })
+    expect([cutSoon(), attempts.over(), cutSoon()].at(-1)).toMatchObject({ repeated: true, brief: false })
   })
 })

@@ -568,6 +568,114 @@ describe('the ladder', () => {
     expect(last(requests).signal.aborted).toBe(true)
   })
 
+  it('leaves a WebSocket that is cut soon after every hello, and takes it again once it holds', async () => {
+    const { sockets, socket, requests, request } = setUp()
+    const watch = client.watch('j1')
+    const phases: string[] = []
+    watch.subscribe(() => phases.push(watch.getSnapshot().phase))
+    const cutSoon = async () => {
+      socket().hello()
+      for (const { jobId } of takes(socket()) as { jobId: string }[]) socket().says(subscribed(jobId))
+      await pass(300)
+      socket().ends()
+      await pass(0)
+    }
+    for (const delay of [1000, 1500, 0]) {
+      await cutSoon()
+      await pass(delay)
+    }
+    expect(connection().transport).toBe('sse')
+    const stream = request().stream()
+    const other = client.watch('j2')
+    await pass(0)
+    const otherStream = request().stream()
+    stream.event('ping', {})
+    otherStream.event('snapshot', { reason: 'new', job: aJob({ jobId: 'j2' }) }, 'e1.2')
+    await pass(600)
+    const ping = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 10_000) {
+        stream.event('ping', {})
+        otherStream.event('ping', {})
+        await pass(Math.min(10_000, ms - passed))
+      }
+    }
+    phases.length = 0
+    for (let hour = 0; hour < 3; hour++) {
+      await ping(FIVE_MINUTES)
+      expect(sockets).toHaveLength(4 + hour)
+      // It carries one job, to see.
+      await cutSoon()
+      expect(socket().sent.map(({ op }) => op)).toEqual(['subscribe'])
+    }
+    expect(phases).not.toContain('reconnecting')
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+
+    await ping(FIVE_MINUTES)
+    socket().hello()
+    socket().says({ op: 'subscribed', jobId: 'j1', mode: 'resume', cursor: 'e1.3', events: [aLog(3)] })
+    expect(watch.getSnapshot()).toMatchObject({ transport: 'sse', job: { cursor: 'e1.3' } })
+    stream.event('log', aLog(3), 'e1.3')
+    await pass(4999)
+    expect(connection().transport).toBe('sse')
+    await pass(1)
+    expect(takes(socket(), 'j2')).toHaveLength(1)
+    for (const jobId of ['j1', 'j2']) {
+      const cursor = jobId === 'j1' ? 'e1.3' : 'e1.2'
+      expect(takes(socket(), jobId).at(-1)).toMatchObject({ after: cursor })
+      socket().says({ op: 'subscribed', jobId, mode: 'resume', cursor, events: [] })
+    }
+    expect(connection()).toEqual({ transport: 'websocket', phase: 'open' })
+    expect(watch.getSnapshot()).toMatchObject({ phase: 'live', transport: 'websocket' })
+    expect(other.getSnapshot()).toMatchObject({ phase: 'live', transport: 'websocket' })
+    expect(requests.every(({ signal }) => signal.aborted)).toBe(true)
+    expect(phases).not.toContain('reconnecting')
+  })
+
+  it('leaves SSE where every stream is cut soon, however many there are', async () => {
+    const { requests } = setUp({ transports: ['sse', 'long-poll'] })
+    for (const jobId of ['j1', 'j2', 'j3', 'j4']) client.watch(jobId)
+    let streams = 0
+    for (let ms = 0; ms < 25_000; ms += 50) {
+      for (const { url, signal, stream, json } of requests.splice(0)) {
+        const jobId = url.pathname.split('/')[3] ?? ''
+        if (url.searchParams.has('wait')) {
+          if (url.searchParams.get('wait') === '0') json(snapshotOf(jobId))
+          continue
+        }
+        streams += 1
+        const { event, end } = stream()
+        event('snapshot', { reason: 'new', job: aJob({ jobId }) }, 'e1.2')
+        // Not all at the same time.
+        setTimeout(() => signal.aborted || end(), 200 + 37 * (streams % 5))
+      }
+      await pass(50)
+    }
+    expect(connection().transport).toBe('long-poll')
+    expect(streams).toBeLessThanOrEqual(12)
+  })
+
+  it('does not leave SSE for one job whose stream is cut while others hold', async () => {
+    const { requests } = setUp({ transports: ['sse', 'long-poll'] })
+    for (const jobId of ['j1', 'j2']) client.watch(jobId)
+    const streams = { j1: 0, j2: 0 }
+    const open: { event(event: string, data: unknown, id?: string): void }[] = []
+    for (let ms = 0; ms < 20_000; ms += 100) {
+      for (const { url, stream } of requests.splice(0)) {
+        const jobId = url.pathname.includes('j1') ? 'j1' : 'j2'
+        streams[jobId] += 1
+        const { event, end } = stream()
+        event('snapshot', { reason: 'new', job: aJob({ jobId }) }, 'e1.2')
+        if (jobId === 'j1') setTimeout(end, 300)
+        else open.push({ event })
+      }
+      if (ms % 1000 === 0) for (const { event } of open) event('ping', {})
+      await pass(100)
+    }
+    expect(connection().transport).toBe('sse')
+    expect(streams.j1).toBeGreaterThan(3)
+    expect(streams.j2).toBe(1)
+  })
+
   it('begins at the top again when nothing at all works, ever slower', async () => {
     const { sockets, socket, requests } = setUp()
     client.watch('j1')
