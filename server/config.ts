@@ -132,6 +132,9 @@ const Environment = z.object({
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
 
+/** Every variable that is read, as the documents list them. */
+export const VARIABLES = Object.keys(Environment.shape)
+
 function unique(texts: readonly string[]): boolean {
   return new Set(texts).size === texts.length
 }

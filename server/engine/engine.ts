@@ -290,7 +290,7 @@ export interface TypeState {
   readonly type: string
   readonly counts: StatusCounts
   readonly paused: boolean
-  /** Null for a type that was used and never registered. */
+  /** Null for a type that was used and never registered, on Redis also where that was more than 30 days ago. */
   readonly registration: TypeRegistration | null
 }
 

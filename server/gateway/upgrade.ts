@@ -1,7 +1,9 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { z } from 'zod'
 import type { Problem } from '../../shared/api.ts'
 import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import { readQuery, SocketQuery } from '../../shared/query.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
@@ -41,7 +43,6 @@ export interface UpgradeRules {
   readonly isFull: () => boolean
 }
 
-const QUERY_NAMES = new Set(['job', 'after', 'token', 'history'])
 const DRAIN_RETRY_S = 2
 const FULL_RETRY_S = 5
 /** What a refused peer gets to read its answer. */
@@ -78,12 +79,12 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
       retryAfterS: FULL_RETRY_S,
     })
   }
-  const read = query === '' ? NO_QUERY : readQuery(new URLSearchParams(query))
-  if (!read.ok) return read
+  const read = readQuery(SocketQuery, query)
+  if (!read.ok) return refuse('invalid_request', 'the query is not valid', { errors: listed(read.errors) })
   const opener = await identifyOpener(rules.auth, authorization)
   if (opener === 'unauthorized')
     return refuse('unauthorized', 'the credentials in Authorization are not valid')
-  return { ok: true, opener, first: read.first }
+  return { ok: true, opener, first: firstOf(read.value) }
 }
 
 /** Ends a refused upgrade with a complete HTTP answer (RFC 9110, RFC 9457). */
@@ -123,32 +124,14 @@ function splitTarget(target: string): { pathname: string; query: string } {
   return { pathname: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
-type ReadQuery =
-  | { readonly ok: true; readonly first: FirstSubscription | null }
-  | Extract<Judgement, { ok: false }>
+/** A name of thousands of characters says no more than its beginning. */
+function listed(errors: readonly { path: string; message: string }[]): Problem['errors'] {
+  return errors.map(({ path, message }) => ({ path: path.slice(0, 100), message }))
+}
 
-const NO_QUERY: ReadQuery = { ok: true, first: null }
-
-function readQuery(query: URLSearchParams): ReadQuery {
-  const errors: { path: string; message: string }[] = []
-  for (const name of new Set(query.keys())) {
-    if (!QUERY_NAMES.has(name)) errors.push({ path: name.slice(0, 100), message: 'unknown parameter' })
-    else if (query.getAll(name).length > 1) errors.push({ path: name, message: 'given more than once' })
-  }
-  const jobId = query.get('job')
-  const history = query.get('history')
-  const token = query.get('token')
-  if (history !== null && history !== '1') errors.push({ path: 'history', message: 'must be 1' })
-  if (jobId === null && query.size > 0 && errors.length === 0) {
-    errors.push({ path: 'job', message: 'missing; the other parameters belong to it' })
-  }
-  if (jobId === '') errors.push({ path: 'job', message: 'must not be empty' })
-  if (errors.length > 0) {
-    return { ok: false, refusal: { code: 'invalid_request', detail: 'the query is not valid', errors } }
-  }
-  if (jobId === null) return { ok: true, first: null }
-  const after = query.get('after') ?? ''
-  return { ok: true, first: { jobId, after, history: history === '1', ...(token && { token }) } }
+function firstOf({ job, after, history, token }: z.output<typeof SocketQuery>): FirstSubscription | null {
+  if (job === undefined) return null
+  return { jobId: job, after: after ?? '', history: history ?? false, ...(token && { token }) }
 }
 
 async function identifyOpener(

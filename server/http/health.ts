@@ -1,8 +1,8 @@
+import { NoQuery } from '../../shared/query.ts'
 import type { Engine } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { unavailable } from './problem.ts'
-import { NoQuery } from './query.ts'
 import { json, type Route, route } from './route.ts'
 
 export interface HealthDeps {

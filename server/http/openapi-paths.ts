@@ -14,6 +14,7 @@ import {
   TypesAnswer,
 } from '../../shared/api.ts'
 import { Job } from '../../shared/job.ts'
+import { ListQuery, PollQuery, SocketQuery, WatchQuery } from '../../shared/query.ts'
 import {
   answer,
   BODY_PROBLEMS,
@@ -23,7 +24,6 @@ import {
   SUBMIT_PROBLEMS,
   WRITE_PROBLEMS,
 } from './openapi-parts.ts'
-import { ListQuery, PollQuery, SocketQuery, WatchQuery } from './query.ts'
 
 const jobId = z.string().meta({ description: 'A job id, a UUIDv7', format: 'uuid' })
 const onJob = { path: z.object({ id: jobId }) }

@@ -1,4 +1,4 @@
-import { NoQuery } from './query.ts'
+import { NoQuery } from '../../shared/query.ts'
 import { type Route, route } from './route.ts'
 
 /** The description is made at the first request: neither its library nor its making costs anything at start. */

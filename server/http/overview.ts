@@ -1,8 +1,8 @@
 import type { OverviewAnswer, StatusCounts } from '../../shared/api.ts'
+import { NoQuery } from '../../shared/query.ts'
 import type { JOB_STATUSES } from '../../shared/status.ts'
 import type { Engine, TypeState } from '../engine/engine.ts'
 import { readPresences } from './presences.ts'
-import { NoQuery } from './query.ts'
 import { json, type Route, route } from './route.ts'
 
 export function overviewRoutes({

@@ -1,9 +1,10 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { z } from 'zod'
+import { readQuery } from '../../shared/query.ts'
 import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
 import type { ProblemError } from './problem.ts'
-import { parseQuery } from './query.ts'
+import { invalidQuery } from './problem.ts'
 
 export type HttpContext = Context<{ Bindings: HttpBindings }>
 
@@ -49,11 +50,18 @@ export function route<Schema extends z.ZodObject>(definition: {
     ...rest,
     answer(context, caller, jobId) {
       const { url } = context.req
-      if (url.includes('?')) return handle({ context, caller, jobId, query: parseQuery(query, url) })
-      none ??= parseQuery(query, '')
+      const mark = url.indexOf('?')
+      if (mark !== -1) return handle({ context, caller, jobId, query: parse(query, url.slice(mark + 1)) })
+      none ??= parse(query, '')
       return handle({ context, caller, jobId, query: none })
     },
   }
+}
+
+function parse<Schema extends z.ZodObject>(schema: Schema, search: string): z.output<Schema> {
+  const read = readQuery(schema, search)
+  if (!read.ok) throw invalidQuery(read.errors)
+  return read.value
 }
 
 /** A JSON answer; by default never kept by a cache. */

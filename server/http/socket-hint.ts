@@ -1,5 +1,5 @@
+import { SocketQuery } from '../../shared/query.ts'
 import { ProblemError } from './problem.ts'
-import { SocketQuery } from './query.ts'
 import { type Route, route } from './route.ts'
 
 /** `/ws` for whoever comes without `Upgrade`: upgrades never get here, they are taken by the gateway. */

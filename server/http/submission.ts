@@ -23,6 +23,8 @@ export interface SubmissionRules {
   readonly defaultType: string | null
   /** Of the payload's JSON. Checked by the caller, from the size of the body, where that is enough. */
   readonly maxPayloadBytes: number | null
+  /** The known type that an unknown one may have been meant to be. */
+  readonly nearest: (type: string) => string | null
   /** A type's schema failed: whoever runs the server is to know, with the reason. */
   readonly onSchemaFailed: (type: string, error: SchemaFailed) => void
 }
@@ -38,6 +40,8 @@ export const Envelope = z.strictObject({
 })
 type Envelope = z.infer<typeof Envelope>
 
+/** Characters of a type that is none. */
+const SHOWN = 100
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
 /**
@@ -84,12 +88,13 @@ interface Submission {
 function checkAgainst(
   known: KnownType | null,
   { type, payload, options }: Submission,
-  { maxPayloadBytes, onSchemaFailed }: SubmissionRules,
+  { nearest, maxPayloadBytes, onSchemaFailed }: SubmissionRules,
 ): Awaitable<Checked> {
   if (known === null) {
-    return refuse('unknown_type', 'there is no such job type', [
-      { path: 'type', message: 'is no known job type' },
-    ])
+    const meant = nearest(type)
+    const hint = meant === null ? '' : `; did you mean ${meant}?`
+    const message = `names no job type that is known: ${JSON.stringify(type.slice(0, SHOWN))}${hint}`
+    return refuse('unknown_type', 'there is no such job type', [{ path: 'type', message }])
   }
   if (payload === undefined) {
     return refuse('invalid_payload', 'the payload is not valid', [{ path: 'payload', message: 'is missing' }])

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_BATCH } from '../../shared/limits.ts'
+import { NoQuery } from '../../shared/query.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
@@ -13,7 +14,6 @@ import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { Intake } from './intake.ts'
 import { preferredWait } from './prefer.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
-import { NoQuery } from './query.ts'
 import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
 import {
   type Checked,
@@ -35,6 +35,9 @@ export interface SubmitDeps {
   readonly maxBytes: number
   readonly defaultType: string | null
 }
+
+/** Of the unknown types of a batch so many are compared with those that are known. */
+const MOST_HINTS = 3
 
 /** Room in a body for what is not payload: type, options, white space. */
 const ENVELOPE_BYTES = 64 * 1024
@@ -189,10 +192,15 @@ function isChecked(check: Awaitable<Checked>): check is Checked {
 }
 
 /** A body that is small enough as a whole holds no payload that is too large. */
-function rulesFor({ registry, events, maxBytes }: SubmitDeps, body: JsonBody) {
+function rulesFor(
+  { registry, events, maxBytes }: SubmitDeps,
+  body: JsonBody,
+): Omit<SubmissionRules, 'defaultType'> {
   const told: string[] = []
+  let hints = MOST_HINTS
   return {
     registry,
+    nearest: (type: string) => (hints-- > 0 ? registry.nearest(type) : null),
     maxPayloadBytes: body.bytes > maxBytes ? maxBytes : null,
     // Once for a thousand of a batch.
     onSchemaFailed(type: string, error: SchemaFailed) {

@@ -1,10 +1,10 @@
 import { type TypeInfo, TypeName, type WorkerInfo } from '../../shared/api.ts'
+import { NoQuery } from '../../shared/query.ts'
 import type { Engine, TypeState } from '../engine/engine.ts'
 import type { TypeRegistry } from '../jobs/registry.ts'
 import { readNoBody } from './body.ts'
 import { readPresences } from './presences.ts'
 import { notFound } from './problem.ts'
-import { NoQuery } from './query.ts'
 import { json, type Route, route } from './route.ts'
 
 interface TypeDeps {

@@ -1,11 +1,11 @@
 import { parseAccept } from 'hono/utils/accept'
 import { PROBLEMS } from '../../shared/codes.ts'
+import { WatchQuery } from '../../shared/query.ts'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { longPoll } from '../gateway/long-poll.ts'
 import { openStream, retryField } from '../gateway/sse.ts'
 import { Disconnected, notFound, type ProblemError } from './problem.ts'
-import { WatchQuery } from './query.ts'
 import { type Call, type HttpContext, json, type Route, route } from './route.ts'
 
 interface PollParameters {

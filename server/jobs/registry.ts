@@ -14,6 +14,10 @@ export interface KnownType {
   check(payload: Json): Awaitable<readonly Issue[]>
 }
 
+/** Names that differ by more are no slip of the fingers. */
+const MAX_SLIPS = 3
+const MAX_NAME = 64
+
 /** What a payload's schema has to answer, in ms. */
 const SCHEMA_MS = 2000
 
@@ -33,16 +37,19 @@ export class SchemaFailed extends Error {
 const REFRESH_MS = 2000
 
 /**
- * The job types that may be submitted: those defined in this process, and those that workers elsewhere have
- * registered in the store (their payload is then checked by the worker that runs it).
+ * The job types that may be submitted: those defined in this process, and, where other processes share the store, those
+ * that workers elsewhere have registered in it (their payload is then checked by the worker that runs it).
  */
 export class TypeRegistry {
   readonly definitions: ReadonlyMap<string, JobDefinition>
   readonly #engine: Engine
   readonly #retainMs: number
   readonly #local: ReadonlyMap<string, KnownType>
-  /** Never forgotten: a store that was wiped learns them again from the workers, and no job is refused until then. */
-  readonly #foreign = new Map<string, KnownType>()
+  /**
+   * With the epoch in which they were seen. A store that was wiped learns them again from the workers, and no job is
+   * refused until then; they are forgotten where the same history no longer knows them.
+   */
+  readonly #foreign = new Map<string, { readonly known: KnownType; readonly epoch: string }>()
   #refreshed = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | null = null
 
@@ -70,12 +77,30 @@ export class TypeRegistry {
 
   /** Null for an unknown type. Rejects with `Unavailable` where only the store could tell. */
   find(type: string): Awaitable<KnownType | null> {
-    return this.#local.get(type) ?? (TypeName.safeParse(type).success ? this.#findForeign(type) : null)
+    const local = this.#local.get(type)
+    if (local !== undefined) return local
+    // On the embedded engine nobody else could ever run it, whatever an earlier version of this process knew.
+    if (this.#engine.kind === 'sqlite' || !TypeName.safeParse(type).success) return null
+    return this.#findForeign(type)
+  }
+
+  /** The known type whose name is most like this one, as after a slip of the fingers; null where none is. */
+  nearest(name: string): string | null {
+    if (name.length > MAX_NAME) return null
+    let nearest: string | null = null
+    let least = Math.max(1, Math.min(MAX_SLIPS, Math.floor(name.length / 3))) + 1
+    for (const known of [...this.#local.keys(), ...this.#foreign.keys()]) {
+      const slips = slipsBetween(name.toLowerCase(), known)
+      if (slips >= least) continue
+      nearest = known
+      least = slips
+    }
+    return nearest
   }
 
   async #findForeign(type: string): Promise<KnownType | null> {
     if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
-    return this.#foreign.get(type) ?? null
+    return this.#foreign.get(type)?.known ?? null
   }
 
   #refresh(): Promise<void> {
@@ -87,9 +112,14 @@ export class TypeRegistry {
 
   async #load(): Promise<void> {
     const states = await this.#engine.types()
+    const { epoch } = this.#engine.feed
     for (const { type, registration } of states) {
-      if (registration !== null)
-        this.#foreign.set(type, { type, policy: registration.policy, check: () => [] })
+      if (registration !== null) {
+        const known = { type, policy: registration.policy, check: () => [] }
+        this.#foreign.set(type, { known, epoch })
+      } else if (this.#foreign.get(type)?.epoch === epoch) {
+        this.#foreign.delete(type)
+      }
     }
     this.#refreshed = performance.now()
   }
@@ -109,6 +139,20 @@ function toKnown(definition: JobDefinition, retainMs: number): KnownType {
       return checked instanceof Promise ? inTime(definition.type, checked).then(issuesOf) : issuesOf(checked)
     },
   }
+}
+
+/** Characters to be added, left out or replaced to make the one name of the other (Levenshtein's distance). */
+function slipsBetween(one: string, other: string): number {
+  let last = Array.from({ length: other.length + 1 }, (_, at) => at)
+  for (let row = 1; row <= one.length; row += 1) {
+    const next = [row]
+    for (let at = 1; at <= other.length; at += 1) {
+      const replaced = (last[at - 1] ?? 0) + (one[row - 1] === other[at - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (last[at] ?? 0) + 1, (next[at - 1] ?? 0) + 1))
+    }
+    last = next
+  }
+  return last[other.length] ?? 0
 }
 
 function inTime(type: string, checking: Promise<CheckedValue>): Promise<CheckedValue> {

@@ -4,7 +4,7 @@ import { Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
-import { createKit, newJob, present } from './harness.ts'
+import { createKit, DEFAULT_POLICY, newJob, present } from './harness.ts'
 import { openRedis } from './open-redis.ts'
 import { roundOfJobs } from './round-of-jobs.ts'
 
@@ -46,6 +46,34 @@ describe('the redis engine, of its own', () => {
       intervalMs: 50,
     })
     expect(await lastingKeys(client)).toEqual(before)
+  })
+
+  test('believes a registration for 30 days, and then again once it is said again', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url, 'old')
+    const client = operator(server.url)
+    const registrations = ['away', 'here'].map((type) => ({
+      type,
+      policy: DEFAULT_POLICY,
+      payloadSchema: null,
+    }))
+    await kit.raw.registerTypes(registrations)
+    const known = async () =>
+      (await kit.raw.types()).flatMap(({ type, registration }) => (registration === null ? [] : type))
+    const age = (type: string, days: number) =>
+      client.hset('{old:0}:registered', type, Date.now() - days * 24 * 3_600_000)
+    await age('away', 29)
+    expect(await known()).toEqual(['away', 'here'])
+    await age('away', 31)
+    await age('here', 31)
+    expect(await known()).toEqual([])
+    await kit.raw.registerTypes(registrations.filter(({ type }) => type === 'here'))
+    expect(await known()).toEqual(['here'])
+    // As of an older version, which noted no times.
+    await client.hdel('{old:0}:registered', 'away')
+    expect(await known()).toEqual(['away', 'here'])
+    await kit.raw.registerTypes(registrations.filter(({ type }) => type === 'here'))
+    expect(Number(await client.hget('{old:0}:registered', 'away'))).toBeGreaterThan(Date.now() - 60_000)
   })
 
   test('touches no key for ids that are none', async () => {

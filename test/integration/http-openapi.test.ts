@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createApp } from '../../server/http/app.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
-import { HttpApp } from '../helpers/http-app.ts'
+import { HttpApp, problemIn } from '../helpers/http-app.ts'
 
 const Reference = z.object({ $ref: z.string() })
 const Operation = z.object({
@@ -54,6 +54,12 @@ const operations = () =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   )
 
+/** An address of the path, asked for with these parameters. */
+function addressOf(path: string, names: readonly string[]): string {
+  const address = path.replace('{id}', '0199e0c4-9a51-7c1e-8a6b-0d5f0f6a3b11').replace('{type}', 'resize')
+  return `${address}?${new URLSearchParams(names.map((name) => [name, '1']))}`
+}
+
 describe('/openapi.json', () => {
   test('has exactly the routes of the app', () => {
     const served = createApp({ ...app.deps, pageFolder: null }).routes.map(
@@ -61,6 +67,17 @@ describe('/openapi.json', () => {
     )
     const described = operations().map(({ method, path }) => `${method.toUpperCase()} ${path}`)
     expect(described.sort()).toEqual(served.sort())
+  })
+
+  test('has exactly the parameters that are accepted, on every address', async () => {
+    for (const { path, method, operation } of operations()) {
+      const names = operation.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+      // An unknown one is named in the answer, and those that are described are not.
+      const response = await app.fetch(addressOf(path, [...names, 'nope']), { method: method.toUpperCase() })
+      const { errors } = await problemIn(response)
+      const unknown = errors?.filter(({ message }) => message === 'is no parameter of this call')
+      expect([path, method, unknown?.map((one) => one.path)]).toEqual([path, method, ['nope']])
+    }
   })
 
   test('has no reference that leads nowhere, and every path parameter', () => {

@@ -162,8 +162,11 @@ describe('addresses and methods', () => {
   })
 
   test('a GET of the socket says how to connect', async () => {
-    const problem = await problemIn(await app.fetch('/ws?job=x'))
-    expect(problem).toMatchObject({ code: 'invalid_request', detail: expect.stringContaining('WebSocket') })
+    for (const query of ['', '?job=x', '?job=x&after=e.1&token=t&history=1']) {
+      const problem = await problemIn(await app.fetch(`/ws${query}`))
+      expect(problem).toMatchObject({ code: 'invalid_request', detail: expect.stringContaining('WebSocket') })
+      expect(problem.errors).toBeUndefined()
+    }
   })
 })
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BatchAnswer, SubmitAnswer } from '../../shared/api.ts'
+import { BatchAnswer, DEFAULT_OPTIONS, SubmitAnswer } from '../../shared/api.ts'
 import { Job } from '../../shared/job.ts'
 import { HttpApp, problemIn } from '../helpers/http-app.ts'
 
@@ -121,6 +121,35 @@ describe('a submission', () => {
       'POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}',
     )
     expect(none).toMatch(/^HTTP\/1\.1 415 /)
+  })
+})
+
+describe('an unknown type', () => {
+  const refused = async (type: string) =>
+    (await problemIn(await app.post('/api/jobs', { type, payload: 1 }))).errors?.[0]?.message
+
+  test.each([
+    ['resise', 'names no job type that is known: "resise"; did you mean resize?'],
+    ['Resize', 'names no job type that is known: "Resize"; did you mean resize?'],
+    ['anythng', 'names no job type that is known: "anythng"; did you mean anything?'],
+    ['render', 'names no job type that is known: "render"'],
+    ['x', 'names no job type that is known: "x"'],
+  ])('%s is named, with what was meant', async (type, message) => {
+    expect(await refused(type)).toBe(message)
+  })
+
+  test('is one on the embedded engine that was deployed away: nobody could ever run it', async () => {
+    const policy = { ...DEFAULT_OPTIONS }
+    await app.engine.registerTypes([{ type: 'deployed-away', policy, payloadSchema: null }])
+    expect((await app.engine.types()).map(({ type }) => type)).toContain('deployed-away')
+    expect(await refused('deployed-away')).toBe('names no job type that is known: "deployed-away"')
+  })
+
+  test('in a large batch is compared with what is known a few times only', async () => {
+    const jobs = Array.from({ length: 20 }, () => ({ type: 'resise', payload: 1 }))
+    const { errors } = await problemIn(await app.post('/api/jobs/batch', { jobs }))
+    expect(errors).toHaveLength(20)
+    expect(errors?.filter(({ message }) => message.endsWith('did you mean resize?'))).toHaveLength(3)
   })
 })
 

@@ -4,7 +4,7 @@ import { matchesEtag } from '../../server/http/etag.ts'
 import { canonical, idempotencyKey } from '../../server/http/idempotency.ts'
 import { preferredWait } from '../../server/http/prefer.ts'
 import { ProblemError } from '../../server/http/problem.ts'
-import { ListQuery, NoQuery, PollQuery, parseQuery } from '../../server/http/query.ts'
+import { ListQuery, NoQuery, PollQuery, type ReadQuery, readQuery, SocketQuery } from '../../shared/query.ts'
 
 describe('Prefer: wait', () => {
   test.each([
@@ -120,64 +120,58 @@ test('an idempotency key has 1 to 255 printable characters', () => {
 })
 
 describe('a query', () => {
-  const errorsOf = (run: () => unknown) => {
-    try {
-      run()
-    } catch (error) {
-      if (error instanceof ProblemError)
-        return { code: error.code, paths: error.extras.errors?.map(({ path }) => path) }
-      throw error
-    }
-    return 'accepted'
-  }
+  const pathsOf = (read: ReadQuery<unknown>) => (read.ok ? 'accepted' : read.errors.map(({ path }) => path))
 
   test('is read with lists and defaults', () => {
-    expect(parseQuery(NoQuery, 'http://h/p')).toEqual({})
-    expect(parseQuery(NoQuery, 'http://h/p?')).toEqual({})
-    expect(parseQuery(PollQuery, 'http://h/p?after=&wait=20&history=1')).toEqual({
-      after: '',
-      wait: 20,
-      history: true,
+    expect(readQuery(NoQuery, '')).toEqual({ ok: true, value: {} })
+    expect(readQuery(PollQuery, 'after=&wait=20&history=1')).toEqual({
+      ok: true,
+      value: { after: '', wait: 20, history: true },
     })
-    expect(parseQuery(ListQuery, 'http://h/p?tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
-      tag: ['a', 'b c'],
-      status: ['queued'],
-      type: [],
-      full: false,
-      limit: 200,
+    expect(readQuery(ListQuery, 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
+      ok: true,
+      value: { tag: ['a', 'b c'], status: ['queued'], type: [], full: false, limit: 200 },
+    })
+    expect(readQuery(SocketQuery, 'job=x&history=1&after=')).toEqual({
+      ok: true,
+      value: { job: 'x', history: true, after: '' },
     })
   })
 
   test.each([
-    ['?nope=1', ['nope']],
-    ['?__proto__=1', ['__proto__']],
-    ['?constructor=1', ['constructor']],
-    ['?after=a&after=b', ['after']],
-    ['?wait=61', ['wait']],
-    ['?wait=-1', ['wait']],
-    ['?wait=1.5', ['wait']],
-    ['?wait=', ['wait']],
-    ['?wait=NaN', ['wait']],
-    ['?history=yes', ['history']],
-    ['?wait=x&history=y', ['wait', 'history']],
+    ['nope=1', ['nope']],
+    ['__proto__=1', ['__proto__']],
+    ['constructor=1', ['constructor']],
+    ['after=a&after=b', ['after']],
+    ['wait=61', ['wait']],
+    ['wait=-1', ['wait']],
+    ['wait=1.5', ['wait']],
+    ['wait=', ['wait']],
+    ['wait=NaN', ['wait']],
+    ['history=yes', ['history']],
+    ['wait=x&history=y', ['wait', 'history']],
   ])('%s is refused', (search, paths) => {
-    expect(errorsOf(() => parseQuery(PollQuery, `http://h/p${search}`))).toEqual({
-      code: 'invalid_request',
-      paths,
-    })
+    expect(pathsOf(readQuery(PollQuery, search))).toEqual(paths)
   })
 
   test.each([
-    ['?limit=0', ['limit']],
-    ['?limit=201', ['limit']],
-    ['?limit=21&full=1', ['limit']],
-    ['?status=done', ['status']],
-    ['?type=Bad:Name', ['type']],
-    ['?page=a&page=b', ['page']],
+    ['limit=0', ['limit']],
+    ['limit=201', ['limit']],
+    ['limit=21&full=1', ['limit']],
+    ['status=done', ['status']],
+    ['type=Bad:Name', ['type']],
+    ['page=a&page=b', ['page']],
   ])('%s of a list is refused', (search, paths) => {
-    expect(errorsOf(() => parseQuery(ListQuery, `http://h/p${search}`))).toEqual({
-      code: 'invalid_request',
-      paths,
-    })
+    expect(pathsOf(readQuery(ListQuery, search))).toEqual(paths)
+  })
+
+  test.each([
+    ['history=1', ['job']],
+    ['job=', ['job']],
+    ['job=x&history=yes', ['history']],
+    ['job=x&wait=1', ['wait']],
+    ['job=x&job=y', ['job']],
+  ])('%s of a socket is refused', (search, paths) => {
+    expect(pathsOf(readQuery(SocketQuery, search))).toEqual(paths)
   })
 })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
+import { VARIABLES } from '../../server/config.ts'
 import { Problem, SubmitAnswer, SubmitBody } from '../../shared/api.ts'
 import { CLOSE, FRAME_ERRORS, JOB_ERROR_CODES, PROBLEMS, UNSUBSCRIBED_CODES } from '../../shared/codes.ts'
 import { JobEvent } from '../../shared/event.ts'
@@ -30,6 +31,13 @@ function examples(): { schema: string; text: string }[] {
       : [{ schema, text }],
   )
 }
+
+test.each(['docs/protocol.md', 'README.md'])('%s lists exactly the variables that are read', (file) => {
+  const text = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
+  const table = /\n\| variable \| default \| meaning \|\n([\s\S]*?)\n\n/.exec(text)?.[1] ?? ''
+  const listed = table.split('\n').flatMap((row) => row.split('|')[1]?.match(/[A-Z_]{4,}/g) ?? [])
+  expect(listed.sort()).toEqual([...VARIABLES].sort())
+})
 
 describe('docs/protocol.md', () => {
   test.each(examples())('$schema $text fits its schema', ({ schema, text }) => {

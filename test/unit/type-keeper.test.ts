@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { TypeRegistration, TypeState } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
@@ -31,6 +31,30 @@ test('what the store has forgotten is registered again, and what it knows is lef
   })
   await keeper.check()
   expect(registered).toEqual([['used', 'lost']])
+})
+
+test('all are registered again a day later, so that the store goes on believing them', async () => {
+  vi.useFakeTimers()
+  try {
+    const registered: string[][] = []
+    const keeper = new TypeKeeper({
+      engine: {
+        types: async () => [state('known', true), state('other', true)],
+        registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+      },
+      events: createEvents(),
+      registrations: ['known', 'other'].map(registration),
+    })
+    vi.advanceTimersByTime(23 * 3_600_000)
+    await keeper.check()
+    expect(registered).toEqual([])
+    vi.advanceTimersByTime(2 * 3_600_000)
+    await keeper.check()
+    await keeper.check()
+    expect(registered).toEqual([['known', 'other']])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a store that comes back is looked at at once, until the keeper stops', async () => {

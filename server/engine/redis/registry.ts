@@ -45,7 +45,7 @@ export class Registry {
   async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
     if (types.length === 0) return
     const entries = types.flatMap((registration) => [registration.type, JSON.stringify(registration)])
-    await this.#commands.send('hset', [this.#key('types'), ...entries])
+    await this.#commands.set(SCRIPTS.register, this.#home, entries)
   }
 
   async pause(type: string): Promise<void> {

@@ -38,6 +38,7 @@ export const SCRIPTS = {
   promote: load('promote'),
   prune: load('prune'),
   read: load('read'),
+  register: load('register'),
   remove: load('remove'),
   report: load('report'),
   rescue: load('rescue'),

@@ -1,16 +1,24 @@
--- Every type that was ever registered, submitted to, or paused.
+-- Every type that was ever registered, submitted to, or paused. A registration counts for 30 days: processes that live say
+-- theirs again within that time, so that what is older is a type that was deployed away.
 --
 -- KEYS  1: prefix of the partition
 -- Reply { { { type, registration (JSON or ''), paused (1 or 0), queued }, … }, { `<status> <type>`, count, … }, { type, its jobs that run and
 --       those that are completed (lib/counts.lua), … } }
 -- Events none
-local prefix, call = KEYS[1], redis.call
+--@include base
+local KEPT_MS = 2592000000
+local registered = {}
+local times = call('HGETALL', prefix .. 'registered')
+for at = 1, #times, 2 do registered[times[at]] = tonumber(times[at + 1]) end
+
 local types = {}
 local known = call('HGETALL', prefix .. 'types')
 for at = 1, #known, 2 do
-  local type = known[at]
+  local type, registration = known[at], known[at + 1]
+  -- Where no time is known, an older version registered it.
+  local is_old = registered[type] and now - registered[type] > KEPT_MS
   local route = call('HGET', prefix .. 'routes', type) or ''
   local paused = string.sub(route, 1, 6) == 'paused' and 1 or 0
-  types[#types + 1] = { type, known[at + 1], paused, call('ZCARD', prefix .. 'queue:' .. type) }
+  types[#types + 1] = { type, is_old and '' or registration, paused, call('ZCARD', prefix .. 'queue:' .. type) }
 end
 return { types, call('HGETALL', prefix .. 'counts'), call('HGETALL', prefix .. 'runs') }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { TypeName } from '../../shared/api.ts'
-import { JobStatus } from '../../shared/event.ts'
-import { MAX_PLACE, MAX_WAIT_S } from '../../shared/limits.ts'
-import { type FieldError, invalidQuery } from './problem.ts'
+import { TypeName } from './api.ts'
+import { JobStatus } from './event.ts'
+import { MAX_PLACE, MAX_WAIT_S } from './limits.ts'
+
+/** Every parameter that there is, of every address. A parameter that its address does not name is an error. */
 
 /** A whole number in a query. */
 function whole(min: number, max: number) {
@@ -44,11 +45,17 @@ export const WatchQuery = PollQuery.extend({
 })
 
 /** Of `/ws`: subscribes on connect. */
-export const SocketQuery = z.strictObject({
-  job: z.string().optional(),
-  after: z.string().optional(),
-  token: z.string().optional(),
-})
+export const SocketQuery = z
+  .strictObject({
+    job: z.string().min(1, { error: 'must not be empty' }).optional(),
+    after: z.string().optional(),
+    token: z.string().optional(),
+    history: flag.optional(),
+  })
+  .refine(({ job, ...others }) => job !== undefined || Object.keys(others).length === 0, {
+    path: ['job'],
+    error: 'is missing; the other parameters belong to it',
+  })
 
 export const FULL_LIMIT = 20
 
@@ -70,26 +77,33 @@ export const ListQuery = z
     error: `must be at most ${FULL_LIMIT} with full=1`,
   })
 
-const NOTHING: Record<string, never> = {}
-
-/** Throws `invalid_request`, naming the parameters, where one is unknown, repeated or malformed. */
-export function parseQuery<Schema extends z.ZodObject>(schema: Schema, url: string): z.output<Schema> {
-  const mark = url.indexOf('?')
-  const checked = schema.safeParse(mark === -1 ? NOTHING : collect(schema, url.slice(mark + 1)))
-  if (checked.success) return checked.data
-  throw invalidQuery(checked.error.issues.flatMap(toErrors))
+/** What is wrong with a parameter. */
+interface QueryError {
+  readonly path: string
+  readonly message: string
 }
 
-/** Of each parameter its value, or its values where the schema has a list of them. */
-function collect(schema: z.ZodObject, search: string): Record<string, unknown> {
+export type ReadQuery<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly errors: readonly QueryError[] }
+
+/** Holds what stands behind the `?` of an address to its parameters: unknown, repeated and malformed ones are errors. */
+export function readQuery<Schema extends z.ZodObject>(
+  schema: Schema,
+  search: string,
+): ReadQuery<z.output<Schema>> {
   const params = new URLSearchParams(search)
-  const entries = [...new Set(params.keys())].map((name) => {
-    const values = params.getAll(name)
-    if (isList(schema, name)) return [name, values.filter((value) => value !== '')]
-    if (values.length > 1) throw invalidQuery([{ path: name, message: 'is given more than once' }])
-    return [name, values[0]]
-  })
-  return Object.fromEntries(entries)
+  const values: [name: string, value: unknown][] = []
+  for (const name of new Set(params.keys())) {
+    const all = params.getAll(name)
+    if (isList(schema, name)) values.push([name, all.filter((value) => value !== '')])
+    else if (all.length > 1)
+      return { ok: false, errors: [{ path: name, message: 'is given more than once' }] }
+    else values.push([name, all[0]])
+  }
+  const checked = schema.safeParse(Object.fromEntries(values))
+  if (checked.success) return { ok: true, value: checked.data }
+  return { ok: false, errors: checked.error.issues.flatMap(toErrors) }
 }
 
 function isList(schema: z.ZodObject, name: string): boolean {
@@ -97,7 +111,7 @@ function isList(schema: z.ZodObject, name: string): boolean {
   return field instanceof z.ZodOptional && field.unwrap() instanceof z.ZodArray
 }
 
-function toErrors(issue: z.core.$ZodIssue): FieldError[] {
+function toErrors(issue: z.core.$ZodIssue): QueryError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((path) => ({ path, message: 'is no parameter of this call' }))
   }
