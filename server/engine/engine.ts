@@ -290,8 +290,10 @@ export interface TypeState {
   readonly type: string
   readonly counts: StatusCounts
   readonly paused: boolean
-  /** Null for a type that was used and never registered, on Redis also where that was more than 30 days ago. */
+  /** Null for a type that was used and never registered. */
   readonly registration: TypeRegistration | null
+  /** It was registered, and that was so long ago that it counts no more. */
+  readonly isOutdated?: true
 }
 
 export interface Presence {

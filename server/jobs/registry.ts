@@ -46,10 +46,10 @@ export class TypeRegistry {
   readonly #retainMs: number
   readonly #local: ReadonlyMap<string, KnownType>
   /**
-   * With the epoch in which they were seen. A store that was wiped learns them again from the workers, and no job is
-   * refused until then; they are forgotten where the same history no longer knows them.
+   * A store that was wiped learns them again from the workers, and no job is refused until then: so they are forgotten only
+   * where it says that they are outdated.
    */
-  readonly #foreign = new Map<string, { readonly known: KnownType; readonly epoch: string }>()
+  readonly #foreign = new Map<string, KnownType>()
   #refreshed = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | null = null
 
@@ -100,7 +100,7 @@ export class TypeRegistry {
 
   async #findForeign(type: string): Promise<KnownType | null> {
     if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
-    return this.#foreign.get(type)?.known ?? null
+    return this.#foreign.get(type) ?? null
   }
 
   #refresh(): Promise<void> {
@@ -112,14 +112,10 @@ export class TypeRegistry {
 
   async #load(): Promise<void> {
     const states = await this.#engine.types()
-    const { epoch } = this.#engine.feed
-    for (const { type, registration } of states) {
-      if (registration !== null) {
-        const known = { type, policy: registration.policy, check: () => [] }
-        this.#foreign.set(type, { known, epoch })
-      } else if (this.#foreign.get(type)?.epoch === epoch) {
-        this.#foreign.delete(type)
-      }
+    for (const { type, registration, isOutdated } of states) {
+      if (registration !== null)
+        this.#foreign.set(type, { type, policy: registration.policy, check: () => [] })
+      else if (isOutdated) this.#foreign.delete(type)
     }
     this.#refreshed = performance.now()
   }

@@ -67,6 +67,7 @@ describe('the redis engine, of its own', () => {
     await age('away', 31)
     await age('here', 31)
     expect(await known()).toEqual([])
+    expect((await kit.raw.types()).map(({ isOutdated }) => isOutdated)).toEqual([true, true])
     await kit.raw.registerTypes(registrations.filter(({ type }) => type === 'here'))
     expect(await known()).toEqual(['here'])
     // As of an older version, which noted no times.

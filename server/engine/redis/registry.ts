@@ -6,6 +6,8 @@ import type { Keyspace, Partition } from './keys.ts'
 import { list, text, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
+const OUTDATED = '-'
+
 /** What processes tell each other through the store: types, pauses, presences, secrets. */
 export class Registry {
   readonly #commands: Commands
@@ -27,7 +29,8 @@ export class Registry {
         type,
         counts: { scheduled: 0, queued: whole(queued), processing: 0, completed: 0, failed: 0, cancelled: 0 },
         paused: whole(paused) === 1,
-        registration: stored === '' ? null : JSON.parse(text(stored)),
+        registration: stored === '' || stored === OUTDATED ? null : JSON.parse(text(stored)),
+        ...(stored === OUTDATED && { isOutdated: true }),
       })
     }
     for (const [field, stored] of pairsOf(countPairs)) {

@@ -2,7 +2,7 @@
 -- theirs again within that time, so that what is older is a type that was deployed away.
 --
 -- KEYS  1: prefix of the partition
--- Reply { { { type, registration (JSON or ''), paused (1 or 0), queued }, … }, { `<status> <type>`, count, … }, { type, its jobs that run and
+-- Reply { { { type, registration (JSON, '' for none or '-' for one that counts no more), paused (1 or 0), queued }, … }, { `<status> <type>`, count, … }, { type, its jobs that run and
 --       those that are completed (lib/counts.lua), … } }
 -- Events none
 --@include base
@@ -19,6 +19,6 @@ for at = 1, #known, 2 do
   local is_old = registered[type] and now - registered[type] > KEPT_MS
   local route = call('HGET', prefix .. 'routes', type) or ''
   local paused = string.sub(route, 1, 6) == 'paused' and 1 or 0
-  types[#types + 1] = { type, is_old and '' or registration, paused, call('ZCARD', prefix .. 'queue:' .. type) }
+  types[#types + 1] = { type, is_old and registration ~= '' and '-' or registration, paused, call('ZCARD', prefix .. 'queue:' .. type) }
 end
 return { types, call('HGETALL', prefix .. 'counts'), call('HGETALL', prefix .. 'runs') }
