@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import { CLOSE_BRACE, CLOSE_BRACKET, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-bytes.ts'
+import { type LossyNumber, lossyNumbers } from './lossy-numbers.ts'
 import { Disconnected, ProblemError } from './problem.ts'
 import type { HttpContext } from './route.ts'
 
@@ -7,6 +9,8 @@ import type { HttpContext } from './route.ts'
 export interface JsonBody {
   readonly value: unknown
   readonly bytes: number
+  /** Numbers that are not in `value` as they were sent. */
+  readonly lossy: readonly LossyNumber[]
 }
 
 /** A body may take this long, in ms, whatever its speed; from then on it must have kept the least speed. */
@@ -29,7 +33,8 @@ export async function readBody(context: HttpContext, limit: number): Promise<Buf
 /** Throws `invalid_json`, and `invalid_payload` for what is nested too deeply to be parsed. */
 export function parseBody(bytes: Buffer): JsonBody {
   if (bytes.length === 0) throw new ProblemError('invalid_json', 'the body is empty')
-  return { value: parse(bytes), bytes: bytes.length }
+  const { value, text } = parse(bytes)
+  return { value, bytes: bytes.length, lossy: lossyNumbers(text, bytes) }
 }
 
 /** Of calls that need no body: none, or an empty object; anything else would be ignored, so it is refused. */
@@ -40,7 +45,7 @@ export async function readNoBody(context: HttpContext): Promise<void> {
   const bytes = await readBytes(context, 1024)
   if (bytes.length === 0) return
   checkMediaType(context.env.incoming)
-  const value = parse(bytes)
+  const { value } = parse(bytes)
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const fields = Object.keys(value)
     if (fields.length === 0) return
@@ -77,7 +82,7 @@ function isJsonInUtf8(type: string): boolean {
   return JSON_TYPE.test(type) && (charset === 'utf-8' || charset === 'utf8')
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(bytes: Buffer): { readonly value: unknown; readonly text: string } {
   if (!isUtf8(bytes)) throw new ProblemError('invalid_json', 'the body is not UTF-8')
   if (bytes.length > HOPELESS_DEPTH && nestsDeeper(bytes, HOPELESS_DEPTH)) {
     throw new ProblemError('invalid_payload', 'the body is nested too deeply', {
@@ -85,7 +90,8 @@ function parse(bytes: Buffer): unknown {
     })
   }
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    const text = bytes.toString('utf8')
+    return { value: JSON.parse(text), text }
   } catch (error) {
     const reason = error instanceof Error ? error.message : ''
     throw new ProblemError('invalid_json', `the body is not JSON: ${reason.slice(0, 200)}`)
@@ -106,22 +112,6 @@ function nestsDeeper(text: Buffer, limit: number): boolean {
     }
   }
   return false
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
-
-function endOfString(text: Buffer, from: number): number {
-  for (let quote = text.indexOf(QUOTE, from); quote !== -1; quote = text.indexOf(QUOTE, quote + 1)) {
-    let backslashes = 0
-    while (quote - 1 - backslashes >= from && text[quote - 1 - backslashes] === BACKSLASH) backslashes++
-    if (backslashes % 2 === 0) return quote
-  }
-  return text.length
 }
 
 async function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {

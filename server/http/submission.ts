@@ -5,6 +5,7 @@ import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
+import type { LossyNumber } from './lossy-numbers.ts'
 import { explain, type FieldError, ProblemError, RETRY } from './problem.ts'
 
 /** A submission held to the protocol: a job to store, or why not, with paths relative to the submission. */
@@ -25,6 +26,8 @@ export interface SubmissionRules {
   readonly maxPayloadBytes: number | null
   /** The known type that an unknown one may have been meant to be. */
   readonly nearest: (type: string) => string | null
+  /** Numbers that are not what was sent, with paths relative to the submission. */
+  readonly lossy: readonly LossyNumber[]
   /** A type's schema failed: whoever runs the server is to know, with the reason. */
   readonly onSchemaFailed: (type: string, error: SchemaFailed) => void
 }
@@ -88,7 +91,7 @@ interface Submission {
 function checkAgainst(
   known: KnownType | null,
   { type, payload, options }: Submission,
-  { nearest, maxPayloadBytes, onSchemaFailed }: SubmissionRules,
+  { nearest, maxPayloadBytes, lossy, onSchemaFailed }: SubmissionRules,
 ): Awaitable<Checked> {
   if (known === null) {
     const meant = nearest(type)
@@ -103,6 +106,11 @@ function checkAgainst(
     return refuse('invalid_payload', 'the payload is not valid', [
       { path: 'payload', message: `is nested more than ${MAX_DEPTH} deep` },
     ])
+  }
+  const changed = lossy.filter(({ path }) => path[0] === 'payload')
+  if (changed.length > 0) {
+    const errors = changed.map(({ path, message }) => ({ path: path.join('.'), message }))
+    return refuse('invalid_payload', 'the payload is not valid', errors)
   }
   if (maxPayloadBytes !== null && Buffer.byteLength(JSON.stringify(payload)) > maxPayloadBytes) {
     const message = `may have ${maxPayloadBytes} bytes of JSON`

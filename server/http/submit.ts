@@ -166,7 +166,10 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   const errors: FieldError[] = []
   let first: Refused | undefined
   let index = -1
-  for (const checked of await allChecked(envelope.data.jobs, rules)) {
+  const checks = envelope.data.jobs.map((submission, at) =>
+    checkSubmission(submission, body.lossy.length === 0 ? rules : { ...rules, lossy: lossyIn(body, at) }),
+  )
+  for (const checked of await allChecked(checks)) {
     index += 1
     if (checked.ok) {
       jobs.push(checked.job)
@@ -182,8 +185,7 @@ async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
 }
 
 /** Schemas that wait do so together, so that a batch takes no longer than the slowest of them. */
-function allChecked(submissions: readonly unknown[], rules: SubmissionRules): Awaitable<Checked[]> {
-  const checks = submissions.map((submission) => checkSubmission(submission, rules))
+function allChecked(checks: Awaitable<Checked>[]): Awaitable<Checked[]> {
   return checks.every(isChecked) ? checks : Promise.all(checks)
 }
 
@@ -202,6 +204,7 @@ function rulesFor(
     registry,
     nearest: (type: string) => (hints-- > 0 ? registry.nearest(type) : null),
     maxPayloadBytes: body.bytes > maxBytes ? maxBytes : null,
+    lossy: body.lossy,
     // Once for a thousand of a batch.
     onSchemaFailed(type: string, error: SchemaFailed) {
       if (told.includes(type)) return
@@ -209,6 +212,12 @@ function rulesFor(
       events.emit('schema.failed', { type, error })
     },
   }
+}
+
+/** Those of one submission of a batch. */
+function lossyIn({ lossy }: JsonBody, index: number): JsonBody['lossy'] {
+  const own = lossy.filter(({ path }) => path[0] === 'jobs' && path[1] === index)
+  return own.map(({ path, message }) => ({ path: path.slice(2), message }))
 }
 
 function requestFor(

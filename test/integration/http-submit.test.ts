@@ -93,6 +93,37 @@ describe('a submission', () => {
     }
   })
 
+  test('refuses a number that would become another one, by its path', async () => {
+    const body =
+      '{"type":"anything","payload":{"items":[1,{},"9223372036854775807",{"id":9223372036854775807}],"x":1e400}}'
+    const errors = [
+      { path: 'payload.items.3.id', message: 'would become 9223372036854776000: send it as a string' },
+      { path: 'payload.x', message: 'is larger than a number can be: send it as a string' },
+    ]
+    for (const path of ['/api/jobs', '/api/jobs/submit']) {
+      const problem = await problemIn(await app.post(path, body))
+      expect(problem).toMatchObject({ status: 400, code: 'invalid_payload', errors })
+      expect(problem.detail).toContain('payload.items.3.id')
+    }
+    const batch = `{"jobs":[{"type":"anything","payload":9007199254740991},${body},{"type":"anything","payload":[1E999]}]}`
+    const refused = await problemIn(await app.post('/api/jobs/batch', batch))
+    expect(refused.code).toBe('invalid_payload')
+    expect(refused.errors?.map(({ path }) => path)).toEqual([
+      'jobs.1.payload.items.3.id',
+      'jobs.1.payload.x',
+      'jobs.2.payload.0',
+    ])
+    const wide = await problemIn(
+      await app.post('/api/jobs', '{"type":"anything","payload":1,"options":{"priority":1e400}}'),
+    )
+    expect(wide.code).toBe('invalid_options')
+    const fine = '[9007199254740991,-9007199254740992,0.1234567890123456789,1.0,1e3,1E+2,1e23,-0]'
+    const { jobId } = SubmitAnswer.parse(
+      await (await app.post('/api/jobs', `{"type":"anything","payload":${fine}}`)).json(),
+    )
+    expect((await jobOf(jobId)).payload).toEqual(JSON.parse(JSON.stringify(JSON.parse(fine))))
+  })
+
   test('of a media type that is JSON is taken, of another one 415', async () => {
     const body = '{"type":"anything","payload":1}'
     const send = (type: string) => app.post('/api/jobs', body, { headers: { 'content-type': type } })
