@@ -42,7 +42,10 @@ export interface ClientOptions {
 
 export interface Submission {
   readonly type: string
-  /** JSON, checked by the server against the type's schema. */
+  /**
+   * JSON, checked by the server against the type's schema. What JSON would lose or change in silence (`NaN`, a `BigInt`, a
+   * `Map`, …) is a `TypeError` that names its path, and nothing is sent.
+   */
   readonly payload: unknown
   readonly options?: SubmitOptions
 }
@@ -68,7 +71,7 @@ export interface JobsQuery {
   readonly full?: boolean
 }
 
-/** Every method that calls the server rejects with a `JobcastError`. */
+/** Every method that calls the server rejects with a `JobcastError`; with a `TypeError` where the call itself is a mistake. */
 export interface JobcastClient {
   /** Resolves once the job is stored. Without an `idempotencyKey` it is sent once and never again. */
   submit(submission: Submission & SubmitCall): Promise<SubmitAnswer>

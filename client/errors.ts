@@ -32,7 +32,7 @@ export interface JobcastErrorDetails {
   readonly cause?: unknown
 }
 
-/** The one kind of error that the SDK throws, rejects with and shows. */
+/** The one kind of error that the SDK throws, rejects with and shows; but for a `TypeError` where a call is a mistake in itself. */
 export class JobcastError extends Error {
   override readonly name = 'JobcastError'
   readonly code: JobcastErrorCode

@@ -1,5 +1,6 @@
 import type { Problem } from '../shared/api.ts'
 import { JobcastError } from './errors.ts'
+import { toJson } from './json.ts'
 import { startTimeout } from './timeout.ts'
 
 export interface HttpOptions {
@@ -37,8 +38,12 @@ export class Http {
     return base.replace(/\/+$/, '') + path
   }
 
-  /** Makes the call and reads its JSON; null for an answer without a body. */
+  /**
+   * Makes the call and reads its JSON; null for an answer without a body. Rejects with a `TypeError`, and sends nothing,
+   * where JSON cannot hold the body.
+   */
   async json<T>(path: string, call: Call = {}): Promise<T> {
+    const body = call.body === undefined ? undefined : toJson(call.body)
     const deadline = new AbortController()
     const abort = () => deadline.abort(call.signal?.reason)
     call.signal?.addEventListener('abort', abort)
@@ -47,7 +52,7 @@ export class Http {
       deadline.abort(new JobcastError(slept ? 'network' : 'timeout', 'the server did not answer in time')),
     )
     try {
-      const response = await this.send(path, { ...call, signal: deadline.signal })
+      const response = await this.send(path, { ...call, signal: deadline.signal }, body)
       if (response.status === 204) return null as T
       return await readJson<T>(response)
     } catch (error) {
@@ -59,11 +64,10 @@ export class Http {
   }
 
   /** The raw answer, once its head is there; a refusal throws. The caller bounds it with a signal. */
-  async send(path: string, call: Call): Promise<Response> {
+  async send(path: string, call: Omit<Call, 'body'>, body?: string): Promise<Response> {
     const headers: Record<string, string> = { accept: 'application/json', ...call.headers }
     if (call.credential !== undefined) headers.authorization = `Bearer ${call.credential}`
-    if (call.body !== undefined) headers['content-type'] = 'application/json'
-    const body = call.body === undefined ? undefined : stringify(call.body)
+    if (body !== undefined) headers['content-type'] = 'application/json'
     const request = this.#options.fetch ?? globalThis.fetch
     let response: Response
     try {
@@ -90,15 +94,6 @@ async function readJson<T>(response: Response): Promise<T> {
   } catch (cause) {
     const { status } = response
     throw new JobcastError('http_error', `HTTP ${status} with something that is not JSON`, { status, cause })
-  }
-}
-
-/** Throws for what JSON cannot hold, such as a circular value. */
-function stringify(body: unknown): string {
-  try {
-    return JSON.stringify(body)
-  } catch (cause) {
-    throw new JobcastError('invalid_json', 'what is to be sent cannot be written as JSON', { cause })
   }
 }
 

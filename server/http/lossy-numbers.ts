@@ -110,7 +110,7 @@ function isDigit(byte: number): boolean {
 }
 
 /** What becomes of a number, for a message; null where it stays what it is. */
-export function lossOf(written: string): string | null {
+function lossOf(written: string): string | null {
   const value = Number(written)
   if (!Number.isFinite(value)) return 'is larger than a number can be: send it as a string'
   const exact = decimal(written)

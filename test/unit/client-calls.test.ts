@@ -114,6 +114,61 @@ describe('calls', () => {
 })
 
 describe('a submission', () => {
+  class Point {
+    x = 1
+  }
+
+  it.each([
+    [{ payload: { n: Number.NaN } }, 'payload.n is NaN'],
+    [{ payload: { items: [0, { id: Number.POSITIVE_INFINITY }] } }, 'payload.items.1.id is Infinity'],
+    [{ payload: { a: [[1], { b: 10n }] } }, 'payload.a.1.b is a bigint'],
+    [{ payload: { a: { b: {} }, c: [undefined] } }, 'payload.c.0 is undefined'],
+    [{ payload: () => 1 }, 'payload is a function'],
+    [{ payload: [Symbol('x')] }, 'payload.0 is a symbol'],
+    [{ payload: { at: new Date(Number.NaN) } }, 'payload.at is an invalid Date'],
+    [{ payload: new Map([['a', 1]]) }, 'payload is a Map'],
+    [{ payload: { a: new Set() } }, 'payload.a is a Set'],
+    [{ payload: [new Error('x')] }, 'payload.0 is an Error'],
+    [{ payload: { bytes: new Uint8Array(2) } }, 'payload.bytes is an Uint8Array'],
+    [{ payload: { file: new Blob(['x']) } }, 'payload.file is a Blob'],
+    [{ payload: { later: Promise.resolve(1) } }, 'payload.later is a Promise'],
+    [{ payload: 1, options: { delayMs: Number.NaN } }, 'options.delayMs is NaN'],
+  ])('that JSON cannot hold is a TypeError, by path, and is not sent: %#', async (rest, message) => {
+    const { client, requests } = setUp()
+    const lost = { type: 'countdown', ...rest }
+    const submitted = client.submit({ ...lost, idempotencyKey: 'k' })
+    await expect(submitted).rejects.toThrow(new TypeError(`${message}, which JSON cannot hold`))
+    const batch = client.submitBatch([submission, lost])
+    await expect(batch).rejects.toThrow(new TypeError(`jobs.1.${message}, which JSON cannot hold`))
+    expect(requests).toHaveLength(0)
+  })
+
+  it('is sent as JSON has it where nothing is lost', async () => {
+    const { client, request } = setUp()
+    const same = { deep: [1] }
+    const payload = {
+      at: new Date(0),
+      left: undefined,
+      point: new Point(),
+      nothing: null,
+      bare: Object.create(null),
+      same,
+      again: [same, same],
+      own: { toJSON: () => 'mine' },
+      boxed: new String('s'),
+    }
+    client.submit({ type: 'countdown', payload }).catch(() => {})
+    expect(request().body).toEqual({
+      type: 'countdown',
+      payload: JSON.parse(JSON.stringify(payload)),
+    })
+    request().problem(503, 'unavailable')
+    await pass(0)
+    const round: { self?: unknown } = {}
+    round.self = round
+    await expect(client.submit({ type: 'countdown', payload: round })).rejects.toThrow(TypeError)
+  })
+
   it('is sent once where it has no idempotency key', async () => {
     const { client, request, requests } = setUp()
     const submitted = client.submit(submission)
