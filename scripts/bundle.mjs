@@ -14,8 +14,8 @@ const ENTRIES = [
   'jobs/render/thread',
 ]
 
-/** They bring native code or threads of their own along, or are for terminals only; all others are bundled. */
-const EXTERNAL = ['libsql', 'piscina', 'pino-pretty', 'sharp']
+/** They bring native code along, or are for terminals only; all others are bundled. */
+const EXTERNAL = ['libsql', 'pino-pretty', 'sharp']
 
 /** Reads the Lua scripts beside it, a file each; bundled, it has their texts. */
 const SCRIPTS = join('server', 'engine', 'redis', 'scripts.ts')

@@ -47,7 +47,6 @@ const OWNERS = {
   '@hono/node-server': ['server/http/'],
   'prom-client': ['server/metrics.ts'],
   pino: ['server/log.ts'],
-  piscina: ['server/worker/'],
   sharp: ['server/jobs/'],
   jose: ['server/auth/'],
   react: ['client/react/', 'client/dashboard/'],

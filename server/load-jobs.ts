@@ -21,7 +21,7 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
   } catch {
     throw new ConfigError(`JOBCAST_JOBS ${path}: there is no such file`)
   }
-  const { href } = pathToFileURL(file)
+  const { href } = addressOfJobs(path)
   try {
     const module: { default?: unknown } = await import(href)
     if (!Array.isArray(module.default))
@@ -30,6 +30,11 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
   } catch (error) {
     throw new ConfigError(`JOBCAST_JOBS ${path}: ${explain(error, href)}`)
   }
+}
+
+/** Where the module at a path of the configuration is loaded from. */
+export function addressOfJobs(path: string): URL {
+  return pathToFileURL(resolve(path))
 }
 
 function distinct(definitions: JobDefinition[]): JobDefinition[] {

@@ -16,6 +16,7 @@ import { createApp, createHealthApp } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { TypeRegistry } from './jobs/registry.ts'
+import { addressOfJobs } from './load-jobs.ts'
 import { createMaintenance } from './maintenance/maintenance.ts'
 import { createMetrics } from './metrics.ts'
 import { PresenceBoard } from './presence.ts'
@@ -82,6 +83,7 @@ export function createServer(options: {
           leaseMs: config.leaseMs,
           cancelGraceMs: config.cancelGraceMs,
           maxResultBytes: config.maxBytes,
+          jobsModule: config.jobsModule === null ? null : addressOfJobs(config.jobsModule),
         })
       : null
     const readiness = () => {

@@ -31,14 +31,16 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** `errorCode` of a job. The `invalid_*` and `result_too_large` failures are never retried. */
+/** `errorCode` of a job. The `invalid_*`, `unserializable_result` and `result_too_large` failures are never retried. */
 export const JOB_ERROR_CODES = [
   'handler_error',
+  'uncaught',
   'unrecoverable',
   'timeout',
   'stalled',
   'invalid_payload',
   'invalid_result',
+  'unserializable_result',
   'result_too_large',
   'cancelled',
 ] as const

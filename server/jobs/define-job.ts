@@ -23,7 +23,7 @@ export interface JobContext {
   progress(percent: number, note?: string): void
   /** One line, at most 8 KiB; longer ones are cut. */
   log(line: string, level?: LogLevel): void
-  /** A piece of partial output: any JSON up to 256 KiB. Throws a `TypeError` for anything else. */
+  /** A piece of partial output: any JSON up to 256 KiB. Throws a `TypeError` for anything else, and for what JSON would lose. */
   chunk(data: unknown): void
 }
 
@@ -46,8 +46,8 @@ interface JobSettings {
 
 /**
  * A job type. `payload` is a zod schema or any Standard Schema; left out, any JSON goes. Exactly one of `run`
- * (in this process) and `isolate` (in a worker thread that is killed at the timeout: the URL of an ES module
- * that exports `run(payload, context)`, since functions do not cross threads) is given.
+ * (in this process) and `isolate` (in a worker thread that ends with the run and is killed at the timeout: the URL of an
+ * ES module that exports `run(payload, context)`, since functions do not cross threads) is given.
  */
 export interface JobDefinition<Payload = unknown, Result = unknown> extends JobSettings {
   readonly payload?: StandardSchemaV1<unknown, Payload>

@@ -1,4 +1,4 @@
-import type { Claim, Outcome, RunEvent } from '../engine/engine.ts'
+import type { Claim, Json, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
 import { type AbortReason, RunAborted, type StopReason } from './aborted.ts'
@@ -74,6 +74,10 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
 
   get attempt(): number {
     return this.#run.claim.attempt
+  }
+
+  get submitted(): Json {
+    return this.#run.claim.payload
   }
 
   get signal(): AbortSignal {

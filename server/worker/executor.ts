@@ -1,9 +1,11 @@
-import type { RunEvent } from '../engine/engine.ts'
+import type { Json, RunEvent } from '../engine/engine.ts'
 import type { Handler } from '../jobs/define-job.ts'
 import { createContext, type RunIdentity } from './context.ts'
 
 /** A run as the place where its handler runs needs it. */
 export interface Execution extends RunIdentity {
+  /** The payload before the type's schema made something of it. */
+  readonly submitted: Json
   /** Fires when the run is to stop; `reason` is a `RunAborted`. Made when first asked for. */
   readonly signal: AbortSignal
   /** Fires when the worker begins to drain; `reason` is a `RunAborted`. Made when first asked for. */

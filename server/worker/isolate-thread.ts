@@ -1,28 +1,33 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Handler } from '../jobs/define-job.ts'
-import { readThrown } from '../thrown.ts'
+import { parentPort } from 'node:worker_threads'
+import type { Handler, JobDefinition } from '../jobs/define-job.ts'
 import { RunAborted } from './aborted.ts'
 import { createContext, type Emit } from './context.ts'
-import { checkJson } from './json.ts'
-import { isUnrecoverable } from './steps.ts'
+import { checkPayload, checkReturned, classifyThrown, failureOf, RunFailed } from './steps.ts'
 import {
   type AbortMessage,
+  type Ending,
   MAX_UNREAD_BYTES,
   type ThreadMessage,
+  type ThreadPayload,
   type ThreadTask,
 } from './thread-protocol.ts'
 
-/**
- * Runs one isolated job: what piscina calls in a worker thread. How the run ended goes over the run's own port, behind
- * everything that it reported.
- */
-export default async function runTask({
-  module,
-  payload,
-  identity,
-  port,
-  unread,
-}: ThreadTask): Promise<void> {
+// As they are before a handler could replace them.
+const { kill, pid, stdout, stderr } = process
+
+/** Signals go to all threads of a process, which a handler may not end. */
+process.kill = (target, signal) => {
+  if (signal !== 0 && [pid, -pid, 0].includes(Number(target)))
+    throw new Error('a handler in a thread may not send a signal to the process that it runs in')
+  return kill.call(process, target, signal)
+}
+
+parentPort?.once('message', (task: ThreadTask) => void runTask(task))
+
+/** The one run of this thread. How it ended is the last that is said on its port; the process then ends the thread. */
+async function runTask(task: ThreadTask): Promise<void> {
+  const { port, unread, identity } = task
   const stop = new AbortController()
   const draining = new AbortController()
   const send = (message: ThreadMessage) => port.postMessage(message)
@@ -35,29 +40,52 @@ export default async function runTask({
   port.on('message', ({ reason }: AbortMessage) =>
     (reason === 'draining' ? draining : stop).abort(new RunAborted(reason)),
   )
-  try {
-    const handler = await load(module)
-    const context = createContext({
-      ...identity,
-      signal: stop.signal,
-      draining: draining.signal,
-      emit,
-    })
+  const context = createContext({ ...identity, signal: stop.signal, draining: draining.signal, emit })
+  const ending = await run(task, (handler, payload) => {
     send({ kind: 'started' })
-    send(ending(await handler(payload, context)))
-  } catch (thrown) {
-    send({ kind: 'threw', thrown: readThrown(thrown), unrecoverable: isUnrecoverable(thrown) })
-  } finally {
+    return handler(payload, context)
+  })
+  // Lines that were printed go through the process, which throws away what is under way when it ends a thread.
+  await Promise.all([flushed(stdout), flushed(stderr)])
+  send(ending)
+}
+
+async function run(
+  { module, payload, identity }: ThreadTask,
+  call: (handler: Handler<unknown, unknown>, payload: unknown) => unknown,
+): Promise<Ending> {
+  try {
+    const made = payload.kind === 'made' ? payload.value : await make(identity.type, payload)
+    const returned = checkReturned(await call(await load(module), made))
+    if (!returned.ok) return { kind: 'failed', failure: returned.failure }
     // A rejection that the handler left behind ends the thread here, while it still counts as this run's.
     await turn()
-    port.close()
+    return { kind: 'returned', json: JSON.stringify(returned.value) }
+  } catch (thrown) {
+    return { kind: 'failed', failure: classifyThrown(thrown) }
   }
 }
 
-function ending(result: unknown): ThreadMessage {
-  const checked = checkJson(result === undefined ? null : result)
-  if (!checked.ok) return { kind: 'invalid', problem: checked.problem }
-  return { kind: 'returned', json: JSON.stringify(checked.json) }
+/** What the type's schema makes of a payload, where that could not be handed over. */
+async function make(
+  type: string,
+  { json, jobsModule, lost }: Extract<ThreadPayload, { kind: 'submitted' }>,
+): Promise<unknown> {
+  const { default: definitions }: { default?: readonly JobDefinition[] } = await import(jobsModule)
+  const definition = definitions?.find((one) => one.type === type)
+  if (definition?.payload === undefined) {
+    const error = `the payload's schema makes something that ${lost}, which no thread can be handed, and ${jobsModule} has no schema of type "${type}" when a thread loads it`
+    throw new RunFailed(failureOf('unrecoverable', error, true))
+  }
+  const made = await checkPayload(definition, json)
+  if (!made.ok) throw new RunFailed(made.failure)
+  return made.value
+}
+
+async function load(module: string): Promise<Handler<unknown, unknown>> {
+  const loaded: { run?: unknown } = await import(module)
+  if (typeof loaded.run === 'function') return loaded.run as Handler<unknown, unknown>
+  throw new TypeError(`the isolated module ${module} exports no function "run"`)
 }
 
 function waitForReader(unread: Int32Array<SharedArrayBuffer>): void {
@@ -66,8 +94,6 @@ function waitForReader(unread: Int32Array<SharedArrayBuffer>): void {
   }
 }
 
-async function load(module: string): Promise<Handler<unknown, unknown>> {
-  const loaded: { run?: unknown } = await import(module)
-  if (typeof loaded.run === 'function') return loaded.run as Handler<unknown, unknown>
-  throw new TypeError(`the isolated module ${module} exports no function "run"`)
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()))
 }

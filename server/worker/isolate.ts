@@ -1,132 +1,205 @@
 import { isAbsolute, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Piscina } from 'piscina'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { JobDefinition } from '../jobs/define-job.ts'
 import { threadModule } from '../jobs/thread-module.ts'
-import { describeThrown } from '../thrown.ts'
+import { errorText, readThrown } from '../thrown.ts'
 import { RunAborted } from './aborted.ts'
+import { lostOnTheWay } from './cloneable.ts'
 import type { Execution, Executor } from './executor.ts'
-import { InvalidResult, ThrownInThread } from './steps.ts'
-import type { AbortMessage, ThreadMessage, ThreadTask } from './thread-protocol.ts'
+import { type Failure, failureOf, RunFailed } from './steps.ts'
+import type { AbortMessage, Ending, ThreadMessage, ThreadPayload, ThreadTask } from './thread-protocol.ts'
 
-/** How long a thread without work is kept, in ms. */
-const IDLE_MS = 10_000
+/** How long a thread is kept ready for the next run, in ms. */
+const SPARE_MS = 10_000
+/** How long `close` waits for threads that are inside native code, which nothing can end, in ms. */
+const CLOSE_MS = 1000
 
 const ENTRY = threadModule('./isolate-thread.js', import.meta.url)
 
+interface ThreadOptions {
+  /** Runs at once. */
+  readonly maxThreads: number
+  /** JavaScript heap of a thread, in MiB. */
+  readonly heapMb: number
+  /** Where threads find the definitions, for schemas that must run in them. */
+  readonly jobsModule: URL | null
+  readonly failure: (where: string, error: unknown) => void
+}
+
 /**
  * Runs handlers in worker threads, which can be killed: at a timeout, at the end of a cancel's grace, when the lease is
- * lost. A thread that dies on its own (its heap is full, it calls `process.exit`, an error or rejection is left
- * unhandled) takes only its run along. Threads are started when they are needed and used again.
+ * lost. Every run has a thread of its own that ends with it, so that nothing that a handler leaves behind (timers,
+ * rejections, memory, globals it replaced) meets another run. Since starting one takes longer than many a handler, a
+ * spare one is ready before the next run needs it, once there has been a first; it knows nothing of any handler yet.
  */
 export class ThreadExecutors {
-  readonly #options: { maxThreads: number; heapMb: number; failure: (error: unknown) => void }
-  #pool: Promise<Piscina> | null = null
+  readonly #options: ThreadOptions
+  readonly #alive = new Set<HandlerThread>()
+  #spare: HandlerThread | null = null
+  /** Their runs are over. */
+  readonly #leaving = new Set<HandlerThread>()
+  #expiry: NodeJS.Timeout | null = null
+  #isClosed = false
 
-  constructor(options: { maxThreads: number; heapMb: number; failure: (error: unknown) => void }) {
+  constructor(options: ThreadOptions) {
     this.#options = options
   }
 
   /** `module`: URL, or path, of an ES module that exports `run(payload, context)`. */
-  executor(module: URL | string): Executor {
+  executor(definition: JobDefinition, module: URL | string): Executor {
     const href = hrefOf(module)
-    return { kills: true, run: (payload, execution) => this.#run(href, payload, execution) }
+    return { kills: true, run: (payload, execution) => this.#run(href, definition, payload, execution) }
   }
 
   async close(): Promise<void> {
-    const pool = await this.#pool
-    await pool?.destroy()
+    this.#isClosed = true
+    if (this.#expiry !== null) clearTimeout(this.#expiry)
+    const gone = Promise.all([...this.#alive].map((thread) => thread.end()))
+    await Promise.race([gone, pause(CLOSE_MS, undefined, { ref: false })])
   }
 
-  async #run(module: string, payload: unknown, execution: Execution): Promise<unknown> {
-    const pool = await this.#open()
-    const { port1, port2 } = new MessageChannel()
-    const unread = new Int32Array(new SharedArrayBuffer(4))
-    const { jobId, type, attempt } = execution
-    const identity = { jobId, type, attempt }
-    const task: ThreadTask = { module, payload, identity, port: port2, unread }
-    const reading = new ThreadReading(port1, unread, execution)
+  /** Settles when the thread has said its last word; where it was killed or died, when it is gone. */
+  async #run(
+    module: string,
+    definition: JobDefinition,
+    payload: unknown,
+    execution: Execution,
+  ): Promise<unknown> {
+    const passed = this.#pass(definition, payload, execution)
+    // One that still waits for native code takes up its memory: there are never more of those than runs.
+    while (this.#leaving.size >= this.#options.maxThreads)
+      await Promise.race([...this.#leaving].map(({ gone }) => gone))
+    const thread = this.#take()
+    const run = new ThreadRun(thread, execution, this.#options.failure)
     try {
-      await pool.run(task, { filename: ENTRY.href, transferList: [port2], signal: execution.killed })
-    } catch (error) {
-      reading.drain()
-      throw new Error(deathText(error))
+      const result = run.result(module, passed)
+      this.#prepare()
+      return await result
     } finally {
-      reading.close()
+      if (this.#alive.has(thread)) this.#leaving.add(thread)
+      void thread.end()
     }
-    return reading.result()
   }
 
-  #open(): Promise<Piscina> {
-    this.#pool ??= this.#create()
-    return this.#pool
+  #take(): HandlerThread {
+    const thread = this.#spare ?? this.#start()
+    this.#spare = null
+    return thread
   }
 
-  async #create(): Promise<Piscina> {
-    const { maxThreads, heapMb, failure } = this.#options
-    const { Piscina } = await import('piscina')
-    const pool = new Piscina({
-      minThreads: 0,
-      maxThreads,
-      idleTimeout: IDLE_MS,
-      // Between two runs a thread goes on with its event loop instead of sleeping in the middle of what was left behind.
-      atomics: 'disabled',
-      recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: heapMb },
+  #prepare(): void {
+    if (this.#isClosed || this.#spare !== null) return
+    this.#expiry ??= setTimeout(() => this.#endSpare(), SPARE_MS).unref()
+    this.#expiry.refresh()
+    try {
+      this.#spare = this.#start()
+    } catch (error) {
+      this.#options.failure('starting a thread', error)
+    }
+  }
+
+  #endSpare(): void {
+    void this.#spare?.end()
+    this.#spare = null
+  }
+
+  #start(): HandlerThread {
+    const thread = new HandlerThread(this.#options.heapMb)
+    this.#alive.add(thread)
+    void thread.gone.then(({ thrown }) => {
+      this.#alive.delete(thread)
+      this.#leaving.delete(thread)
+      if (this.#spare !== thread) return
+      this.#spare = null
+      if (thrown !== null) this.#options.failure('starting a thread', thrown.error)
     })
-    pool.on('error', failure)
-    return pool
+    return thread
+  }
+
+  #pass(definition: JobDefinition, payload: unknown, { type, submitted }: Execution): ThreadPayload {
+    const lost = definition.payload === undefined ? null : lostOnTheWay(payload)
+    if (lost === null) return { kind: 'made', value: payload }
+    const { jobsModule } = this.#options
+    if (jobsModule !== null) return { kind: 'submitted', json: submitted, jobsModule: jobsModule.href, lost }
+    const error = `the payload's schema makes something that ${lost}, which no thread can be handed: define type "${type}" in the module that JOBCAST_JOBS names, where a thread can run the schema itself`
+    throw new RunFailed(failureOf('unrecoverable', error, true))
   }
 }
 
-/** Reads what a run in a thread says about itself, in order. */
-class ThreadReading {
-  readonly #port: MessagePort
-  readonly #unread: Int32Array<SharedArrayBuffer>
-  readonly #execution: Execution
-  /** What is told of it when a signal of the run fires. */
-  readonly #pass = ({ reason }: AbortSignal) => {
-    const message: AbortMessage = { reason: reason instanceof RunAborted ? reason.reason : 'cancelled' }
-    this.#port.postMessage(message)
-  }
-  readonly #unlisten: (() => void)[]
-  #ending: Extract<ThreadMessage, { kind: 'returned' | 'invalid' | 'threw' }> | null = null
+/** How a thread ended: by what nobody caught in it, or with its exit code. */
+interface Death {
+  readonly thrown: { readonly error: unknown } | null
+  readonly exitCode: number
+}
 
-  constructor(port: MessagePort, unread: Int32Array<SharedArrayBuffer>, execution: Execution) {
-    this.#port = port
-    this.#unread = unread
-    this.#execution = execution
-    port.on('message', (message: ThreadMessage) => this.#read(message))
-    this.#unlisten = [execution.draining, execution.signal].map((signal) => {
-      const pass = () => this.#pass(signal)
-      if (signal.aborted) pass()
-      else signal.addEventListener('abort', pass, { once: true })
-      return () => signal.removeEventListener('abort', pass)
+/** A thread for one run. */
+class HandlerThread {
+  readonly gone: Promise<Death>
+  readonly #worker: Worker
+
+  constructor(heapMb: number) {
+    this.#worker = new Worker(ENTRY, { resourceLimits: { maxOldGenerationSizeMb: heapMb } })
+    let thrown: Death['thrown'] = null
+    this.#worker.on('error', (error) => {
+      thrown = { error }
+    })
+    this.gone = new Promise((resolve) => {
+      this.#worker.once('exit', (exitCode) => resolve({ thrown, exitCode }))
     })
   }
 
-  /** The thread's answer to the pool may overtake what it said before on this port. */
-  drain(): void {
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port)
-      if (received === undefined) return
-      this.#read(received.message)
-    }
+  begin(task: ThreadTask): void {
+    this.#worker.postMessage(task, [task.port])
   }
 
-  /** What the handler returned, or throws what it threw. */
-  result(): unknown {
-    const ending = this.#ending
-    if (ending === null) throw new Error('the thread ended without a word about its run')
-    if (ending.kind === 'returned') return JSON.parse(ending.json)
-    if (ending.kind === 'invalid') throw new InvalidResult(ending.problem)
-    throw new ThrownInThread(ending.thrown, ending.unrecoverable)
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+}
+
+/** One run in its thread: passes on what it is told, and reads what it says, in order. */
+class ThreadRun {
+  readonly #thread: HandlerThread
+  readonly #execution: Execution
+  readonly #failure: ThreadOptions['failure']
+  readonly #unread = new Int32Array(new SharedArrayBuffer(4))
+  readonly #channel = new MessageChannel()
+  #end: ((ending: Ending) => void) | null = null
+
+  constructor(thread: HandlerThread, execution: Execution, failure: ThreadOptions['failure']) {
+    this.#thread = thread
+    this.#execution = execution
+    this.#failure = failure
   }
 
-  close(): void {
-    this.drain()
-    for (const unlisten of this.#unlisten) unlisten()
-    this.#port.close()
+  /** What the handler returned; throws `RunFailed`. */
+  async result(module: string, payload: ThreadPayload): Promise<unknown> {
+    const { port1, port2 } = this.#channel
+    const { jobId, type, attempt, signal, draining, killed } = this.#execution
+    const ended = new Promise<Ending>((resolve) => {
+      this.#end = resolve
+    })
+    port1.on('message', (message: ThreadMessage) => this.#read(message))
+    void this.#thread.gone.then((death) => this.#died(death))
+    const identity = { jobId, type, attempt }
+    this.#thread.begin({ module, payload, identity, port: port2, unread: this.#unread })
+    const unlisten = [
+      whenAborted(killed, () => void this.#thread.end()),
+      whenAborted(draining, () => this.#tell(draining)),
+      whenAborted(signal, () => this.#tell(signal)),
+    ]
+    const ending = await ended
+    for (const stop of unlisten) stop()
+    port1.close()
+    if (ending.kind === 'failed') throw new RunFailed(ending.failure)
+    return JSON.parse(ending.json)
+  }
+
+  #tell({ reason }: AbortSignal): void {
+    const message: AbortMessage = { reason: reason instanceof RunAborted ? reason.reason : 'cancelled' }
+    this.#channel.port1.postMessage(message)
   }
 
   #read(message: ThreadMessage): void {
@@ -137,22 +210,42 @@ class ThreadReading {
       Atomics.sub(this.#unread, 0, message.bytes + 64)
       Atomics.notify(this.#unread, 0)
     } else {
-      this.#ending = message
+      this.#end?.(message)
+      this.#end = null
     }
   }
+
+  #died(death: Death): void {
+    // What it said may still be on its way.
+    while (this.#end !== null) {
+      const received = receiveMessageOnPort(this.#channel.port1)
+      this.#read(received?.message ?? { kind: 'failed', failure: failureOfDeath(death) })
+      if (received === undefined) return
+    }
+    const { jobId, type } = this.#execution
+    if (death.thrown !== null)
+      this.#failure(`the thread of job ${jobId} (${type}), after its end`, death.thrown.error)
+  }
+}
+
+/** Calls back when the signal fires, at once where it has; what it returns forgets it. */
+function whenAborted(signal: AbortSignal, fired: () => void): () => void {
+  if (signal.aborted) fired()
+  else signal.addEventListener('abort', fired, { once: true })
+  return () => signal.removeEventListener('abort', fired)
+}
+
+function failureOfDeath({ thrown, exitCode }: Death): Failure {
+  if (thrown === null)
+    return failureOf('handler_error', `the handler's thread ended itself with exit code ${exitCode}`, false)
+  const { error } = thrown
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return failureOf('handler_error', "the handler's thread ran out of memory", false)
+  const read = readThrown(error)
+  return failureOf('uncaught', errorText(read), false, read)
 }
 
 function hrefOf(module: URL | string): string {
   if (module instanceof URL) return module.href
   return !isAbsolute(module) && URL.canParse(module) ? module : pathToFileURL(resolve(module)).href
-}
-
-/** Why a thread died without an answer, for the job's `error`. */
-function deathText(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code
-  const text = describeThrown(error)
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return "the handler's thread ran out of memory"
-  const exit = /^worker exited with code: (\d+)$/.exec(text)
-  if (exit !== null) return `the handler's thread ended itself with exit code ${exit[1]}`
-  return `uncaught in the handler's thread: ${text}`
 }

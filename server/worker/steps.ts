@@ -21,9 +21,14 @@ export interface Failure {
   readonly thrown: Thrown | null
 }
 
-/** A result that is none, found where it was made: in a thread. Its message ends the sentence "the result …". */
-export class InvalidResult extends Error {
-  override readonly name = 'InvalidResult'
+/** What an executor throws where it knows already what the failure of a run means. */
+export class RunFailed extends Error {
+  readonly failure: Failure
+
+  constructor(failure: Failure) {
+    super(failure.error)
+    this.failure = failure
+  }
 }
 
 /** Step 1: what the type's schema makes of the payload. At once where it has none. */
@@ -74,42 +79,27 @@ async function checkResultAgainst(
 }
 
 function resultAsJson(returned: unknown, maxBytes: number): CheckedResult {
+  const checked = checkReturned(returned)
+  if (!checked.ok || checked.bytes <= maxBytes) return checked
+  const error = `the result has ${checked.bytes} bytes of JSON, more than ${maxBytes}`
+  return { ...final('result_too_large', error), bytes: 0 }
+}
+
+/** What a handler returned, as JSON; nothing is null. */
+export function checkReturned(returned: unknown): CheckedResult {
   const checked = checkJson(returned === undefined ? null : returned)
-  if (!checked.ok) return { ...final('invalid_result', `the result ${checked.problem}`), bytes: 0 }
-  if (checked.bytes > maxBytes) {
-    const error = `the result has ${checked.bytes} bytes of JSON, more than ${maxBytes}`
-    return { ...final('result_too_large', error), bytes: 0 }
-  }
+  if (!checked.ok) return { ...final('unserializable_result', `the result ${checked.problem}`), bytes: 0 }
   return { ok: true, value: checked.json, bytes: checked.bytes }
 }
 
-/** What a handler threw in a thread, where it was read. */
-export class ThrownInThread extends Error {
-  readonly thrown: Thrown
-  readonly unrecoverable: boolean
-
-  constructor(thrown: Thrown, unrecoverable: boolean) {
-    super(thrown.message)
-    this.thrown = thrown
-    this.unrecoverable = unrecoverable
-  }
-}
-
-/** What an error of a handler means. */
+/** What an error of a handler means. The name counts as well, since classes do not cross packages. */
 export function classifyThrown(error: unknown): Failure {
-  if (isThrown(error, InvalidResult)) return failureOf('invalid_result', `the result ${error.message}`, true)
-  const [thrown, unrecoverable] = isThrown(error, ThrownInThread)
-    ? [error.thrown, error.unrecoverable]
-    : [readThrown(error), isUnrecoverable(error)]
+  if (isThrown(error, RunFailed)) return error.failure
+  const thrown = readThrown(error)
   const text = errorText(thrown)
-  return unrecoverable
+  return isThrown(error, UnrecoverableError) || thrown.name === 'UnrecoverableError'
     ? failureOf('unrecoverable', text, true, thrown)
     : failureOf('handler_error', text, false, thrown)
-}
-
-/** The name counts as well, since classes do not cross packages. */
-export function isUnrecoverable(error: unknown): boolean {
-  return isThrown(error, UnrecoverableError) || readThrown(error).name === 'UnrecoverableError'
 }
 
 export function timedOut(timeoutMs: number): Failure {
@@ -126,7 +116,7 @@ export function afterFailure(
   return { kind: 'retry', error, errorCode, delayMs: backoffDelay(attempt, policy.backoff, random) }
 }
 
-function failureOf(
+export function failureOf(
   errorCode: JobErrorCode,
   error: string,
   final: boolean,

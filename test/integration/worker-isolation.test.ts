@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { defineJob } from '../../server/jobs/define-job.ts'
@@ -23,6 +25,19 @@ afterEach(() => bench.close())
 
 const ONCE = { maxAttempts: 1 }
 
+/** `connect`, or the code of the error. */
+async function connecting(port: number): Promise<unknown> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return 'connect'
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code
+  } finally {
+    socket.destroy()
+  }
+}
+
 /** A module of its own, as a thread loads it. */
 function isolated(type: string, body: string, options: { timeoutMs?: number } = {}) {
   const source = `export async function run(payload, ctx) { ${body} }`
@@ -33,7 +48,50 @@ function isolated(type: string, body: string, options: { timeoutMs?: number } = 
   })
 }
 
+/** What a handler may leave behind when it returns, and what another finds of it. */
+const LEFTOVERS: [what: string, leave: string, look: string, found: unknown][] = [
+  ['a timer that throws', "setTimeout(() => { throw new Error('late') }, 5)", '0', 0],
+  ['a rejection that comes late', "setTimeout(() => Promise.reject(new Error('late')), 5)", '0', 0],
+  ['an exit that comes late', 'setTimeout(() => process.exit(7), 5)', '0', 0],
+  [
+    'half of its heap',
+    'globalThis.hoard = new Array(3_000_000).fill(0.5)',
+    'globalThis.hoard?.length ?? 0',
+    0,
+  ],
+  ['another JSON.stringify', 'JSON.stringify = () => \'"patched"\'', 'JSON.stringify([1])', '[1]'],
+  ['another prototype', 'Array.prototype.left = 1', '[].left ?? 0', 0],
+  ['its environment', "process.env.LEFT = 'behind'", 'process.env.LEFT ?? 0', 0],
+  ['a listener', "process.on('beforeExit', () => {})", "process.listenerCount('beforeExit')", 0],
+]
+
 describe('an isolated handler', () => {
+  test.each(LEFTOVERS)('leaves %s to no other run', async (_what, leave, look, found) => {
+    // Long enough for what was left behind to happen.
+    const see = `await new Promise((go) => setTimeout(go, 40)); return ${look}`
+    const definitions = [isolated('leaves', `${leave}; return ${look}`), isolated('looks', see)]
+    await bench.work(definitions, { concurrency: 1, threadHeapMb: 48 })
+    const order = ['leaves', 'looks', 'leaves', 'leaves', 'looks']
+    const jobIds = await Promise.all(order.map((type) => bench.submit(type, {}, ONCE)))
+    const jobs = await Promise.all(jobIds.map((jobId) => bench.ended(jobId)))
+    expect(jobs.map(({ status }) => status)).toEqual(order.map(() => 'completed'))
+    expect(jobs.flatMap(({ type, result }) => (type === 'looks' ? [result] : []))).toEqual([found, found])
+  })
+
+  test('has its sockets closed when it returns', async () => {
+    await bench.work([
+      isolated(
+        'listens',
+        `const { createServer } = await import('node:net')
+         const server = createServer().listen(0, '127.0.0.1')
+         await new Promise((go) => server.once('listening', go))
+         return server.address().port`,
+      ),
+    ])
+    const { result: port } = await bench.ended(await bench.submit('listens'))
+    await until(async () => (await connecting(Number(port))) === 'ECONNREFUSED')
+  })
+
   test('gets payload and context, reports in order and returns', async () => {
     await bench.work([
       isolated(
@@ -68,27 +126,40 @@ describe('an isolated handler', () => {
       'unrecoverable',
       /^hopeless$/,
     ],
-    ['returns a function', 'return { f() {} }', 'invalid_result', /a function at "f"/],
+    ['returns a function', 'return { f() {} }', 'unserializable_result', /a function at "f"/],
     ['returns 2 MiB', "return 'x'.repeat(2 * 1024 * 1024)", 'result_too_large', /2097154 bytes/],
     ['sends a chunk that is no JSON', 'ctx.chunk(1n)', 'handler_error', /chunk: data is a bigint/],
     ['calls process.exit', 'process.exit(7)', 'handler_error', /exit code 7/],
     [
+      'sends its own process a signal',
+      "process.kill(process.pid, 'SIGTERM')",
+      'handler_error',
+      /may not send a signal/,
+    ],
+    ['returns a Map', 'return { at: [new Map()] }', 'unserializable_result', /a Map at "at.0"/],
+    [
+      'sends a chunk that JSON would lose',
+      'ctx.chunk({ at: [new Map()] })',
+      'handler_error',
+      /^chunk: .*a Map at "at.0"/,
+    ],
+    [
       'leaves an unhandled rejection',
       "Promise.reject(new Error('forgotten')); await new Promise((r) => setTimeout(r, 5000))",
-      'handler_error',
-      /uncaught.*forgotten/,
+      'uncaught',
+      /^forgotten$/,
     ],
     [
       'leaves an unhandled rejection and returns',
       "Promise.reject(new Error('forgotten'))",
-      'handler_error',
-      /uncaught.*forgotten/,
+      'uncaught',
+      /^forgotten$/,
     ],
     [
       'throws from a timer',
       "setTimeout(() => { throw new Error('from a timer') }); await new Promise(() => {})",
-      'handler_error',
-      /uncaught.*from a timer/,
+      'uncaught',
+      /^from a timer$/,
     ],
     [
       'fills the heap',

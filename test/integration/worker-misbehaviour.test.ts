@@ -92,17 +92,17 @@ const CASES: [string, Handler<unknown, unknown>, JobErrorCode, RegExp][] = [
     'handler_error',
     /./,
   ],
-  ['returns a circular value', () => circular, 'invalid_result', /circular/],
-  ['returns a BigInt', () => 12n, 'invalid_result', /is a bigint/],
-  ['returns a function', () => () => 1, 'invalid_result', /is a function/],
-  ['returns a symbol', () => Symbol('x'), 'invalid_result', /is a symbol/],
+  ['returns a circular value', () => circular, 'unserializable_result', /circular/],
+  ['returns a BigInt', () => 12n, 'unserializable_result', /is a bigint/],
+  ['returns a function', () => () => 1, 'unserializable_result', /is a function/],
+  ['returns a symbol', () => Symbol('x'), 'unserializable_result', /is a symbol/],
   [
     'returns a function inside',
     () => ({ tools: { hammer: () => 1 } }),
-    'invalid_result',
-    /a function at "hammer"/,
+    'unserializable_result',
+    /a function at "tools.hammer"/,
   ],
-  ['returns NaN inside', () => ({ ratio: Number.NaN }), 'invalid_result', /NaN at "ratio"/],
+  ['returns NaN inside', () => ({ ratio: Number.NaN }), 'unserializable_result', /NaN at "ratio"/],
   [
     'returns an object whose toJSON throws',
     () => ({
@@ -110,13 +110,13 @@ const CASES: [string, Handler<unknown, unknown>, JobErrorCode, RegExp][] = [
         throw new Error('no JSON today')
       },
     }),
-    'invalid_result',
+    'unserializable_result',
     /no JSON today/,
   ],
   [
     'returns 65 levels',
     () => JSON.parse(`${'['.repeat(65)}${']'.repeat(65)}`),
-    'invalid_result',
+    'unserializable_result',
     /more than 64 deep/,
   ],
   [
@@ -126,7 +126,7 @@ const CASES: [string, Handler<unknown, unknown>, JobErrorCode, RegExp][] = [
       for (let depth = 0; depth < 100_000; depth += 1) value = [value]
       return value
     },
-    'invalid_result',
+    'unserializable_result',
     /too deep/,
   ],
   ['returns 2 MiB', () => 'x'.repeat(2 * 1024 * 1024), 'result_too_large', /2097154 bytes.*1048576/],

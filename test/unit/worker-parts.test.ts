@@ -1,6 +1,9 @@
+import { Readable } from 'node:stream'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { RunEvent } from '../../server/engine/engine.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
+import { lostOnTheWay } from '../../server/worker/cloneable.ts'
 import { createContext } from '../../server/worker/context.ts'
 import { checkJson } from '../../server/worker/json.ts'
 import { ReportBuffer } from '../../server/worker/report-buffer.ts'
@@ -39,9 +42,158 @@ describe('checkJson', () => {
     })
   })
 
-  test.each([undefined, () => 1, Symbol('s'), 1n, Number.POSITIVE_INFINITY])('refuses %s', (value) => {
-    expect(checkJson(value)).toMatchObject({ ok: false })
-    expect(checkJson([value])).toMatchObject({ ok: value === undefined })
+  class Point {
+    readonly x = 1
+    readonly #hidden = 2
+    get hidden() {
+      return this.#hidden
+    }
+  }
+  class Secret {
+    readonly #hidden = 2
+    get hidden() {
+      return this.#hidden
+    }
+  }
+  class Celsius extends Map {
+    toJSON() {
+      return 'warm'
+    }
+  }
+
+  test.each<[unknown, unknown]>([
+    [new URL('http://a/b'), 'http://a/b'],
+    [Buffer.from('a'), { type: 'Buffer', data: [97] }],
+    [new Point(), { x: 1 }],
+    [new Celsius(), 'warm'],
+    [{ toJSON: () => null }, null],
+    [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
+    [Object.create(null), {}],
+    [runInNewContext('({ a: [{}] })'), { a: [{}] }],
+    [
+      [Object('boxed'), Object(1), Object(true)],
+      ['boxed', 1, true],
+    ],
+    [{ same: [{}, {}], a: undefined, [Symbol('s')]: 1 }, { same: [{}, {}] }],
+  ])('takes %o as JSON.stringify does', (value, json) => {
+    expect(checkJson(value)).toMatchObject({ ok: true, json })
+    expect(checkJson([{ value }])).toMatchObject({ ok: true, json: [{ value: json }] })
+  })
+
+  test.each<[what: string, value: unknown]>([
+    ['a function', () => 1],
+    ['a symbol', Symbol('s')],
+    ['a bigint', 1n],
+    ['Infinity', Number.POSITIVE_INFINITY],
+    ['NaN', Number.NaN],
+    ['NaN', Object(Number.NaN)],
+    ['an invalid Date', new Date('never')],
+    ['a Map', new Map([[1, 2]])],
+    ['a Map', runInNewContext('new Map()')],
+    ['a Set', new Set()],
+    ['a WeakMap', new WeakMap()],
+    ['a WeakSet', new WeakSet()],
+    ['an Error', Object.assign(new Error('e'), { code: 'E' })],
+    ['a TypeError', new TypeError('e')],
+    ['a DOMException', new DOMException('e')],
+    ['a RegExp', /r/],
+    ['a Promise that nobody awaited', Promise.resolve(1)],
+    [
+      'a Query that nobody awaited',
+      new (class Query {
+        readonly table = 't'
+        // biome-ignore lint/suspicious/noThenProperty: as the lazy queries of database libraries are.
+        then() {}
+      })(),
+    ],
+    ['a Response', new Response('')],
+    ['a Headers', new Headers()],
+    ['a Blob', new Blob([])],
+    ['a URLSearchParams', new URLSearchParams('a=1')],
+    ['a ReadableStream', new ReadableStream()],
+    ['a Readable', Readable.from(['a'])],
+    ['a Generator', (function* () {})()],
+    ['an AsyncGenerator', (async function* () {})()],
+    ['an Array Iterator', [1].values()],
+    ['a Uint8Array', new Uint8Array(1)],
+    ['a Float64Array', new Float64Array(0)],
+    ['an ArrayBuffer', new ArrayBuffer(1)],
+    ['a DataView', new DataView(new ArrayBuffer(1))],
+    ['a Secret', new Secret()],
+  ])('refuses %s, by name and path', (what, value) => {
+    expect(checkJson(value)).toEqual({ ok: false, problem: `is ${what}, which is not JSON` })
+    const problem = `holds ${what} at "rows.1.of", which is not JSON`
+    expect(checkJson({ ok: [{}], rows: [{ of: [1] }, { of: value }] })).toEqual({ ok: false, problem })
+    // What stands beside it as an object of its own, JSON all the same, changes no path.
+    const beside = { left: new Point(), at: new Date(0), rows: [new Point(), { of: value }] }
+    expect(checkJson(beside)).toEqual({ ok: false, problem })
+  })
+
+  test('refuses undefined where it would become null, and nowhere else', () => {
+    expect(checkJson(undefined)).toEqual({ ok: false, problem: 'is undefined, which is not JSON' })
+    expect(checkJson({ a: undefined })).toMatchObject({ ok: true, json: {} })
+    const hole = [1]
+    hole[2] = 3
+    for (const list of [[1, undefined], hole, [1, { toJSON: () => undefined }]]) {
+      expect(checkJson({ list })).toEqual({
+        ok: false,
+        problem: 'holds undefined at "list.1", which is not JSON',
+      })
+    }
+  })
+
+  test('survives what throws when it is looked at, and what has no end', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const circular: Record<string, unknown> = {}
+    circular.self = circular
+    let deep: unknown = []
+    for (let depth = 0; depth < 100_000; depth += 1) deep = [deep]
+    for (const value of [proxy, circular, deep]) {
+      expect(checkJson(value)).toMatchObject({ ok: false })
+      expect(checkJson({ at: new Date(0), value })).toMatchObject({ ok: false })
+    }
+  })
+})
+
+describe('lostOnTheWay', () => {
+  class Money {
+    readonly cents = 1
+  }
+
+  test.each<[lost: string, value: unknown]>([
+    ['a URL', new URL('http://a')],
+    ['a Money', new Money()],
+    ['a Buffer', Buffer.from('a')],
+    ['a function', () => 1],
+    ['a symbol', Symbol('s')],
+    ['an Error', new Error('e')],
+    ['a Celsius', new (class Celsius extends Map {})()],
+    ['an Object', Object.create(null)],
+    ['an Object', { [Symbol('s')]: 1 }],
+  ])('finds %s', (lost, value) => {
+    expect(lostOnTheWay(value)).toBe(`is ${lost}`)
+    expect(lostOnTheWay({ a: [1, { b: value }] })).toBe(`holds ${lost} at "a.1.b"`)
+    expect(lostOnTheWay(new Map([['k', new Set([value])]]))).toBe(`holds ${lost} at "k.0"`)
+  })
+
+  test('finds nothing where the copy is the same', () => {
+    const value = {
+      list: [1n, undefined, null, Number.NaN, 'a', true],
+      at: new Date(Number.NaN),
+      map: new Map<unknown, unknown>([[{ a: 1 }, new Set([/r/g])]]),
+      bytes: [new Uint8Array([1]), new DataView(new ArrayBuffer(1)), new BigInt64Array(1)],
+      self: null as unknown,
+    }
+    value.self = value
+    expect(lostOnTheWay(value)).toBeNull()
+    expect(structuredClone(value)).toEqual(value)
+  })
+
+  test('of what throws when it is looked at says so', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    expect(lostOnTheWay({ proxy })).toBe('cannot be copied')
   })
 })
 

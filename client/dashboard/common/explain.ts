@@ -36,11 +36,13 @@ export function explain(error: unknown): Explanation {
 /** What an `errorCode` of a job means, in one sentence. */
 export const JOB_ERRORS: Readonly<Record<JobErrorCode, string>> = {
   handler_error: 'The handler threw an error, and no attempt is left.',
+  uncaught: 'Something that the handler had begun threw where nobody could catch it, and no attempt is left.',
   unrecoverable: 'The handler gave up for good: trying again would not help.',
   timeout: 'The run took longer than its timeout allows.',
   stalled: 'Its worker died or hung more often than this job may survive.',
   invalid_payload: 'The worker’s schema refused the payload. This is not retried.',
   invalid_result: 'The handler’s result does not match the type’s schema. This is not retried.',
+  unserializable_result: 'The handler returned something that JSON would lose. This is not retried.',
   result_too_large: 'The result is larger than the server stores. This is not retried.',
   cancelled: 'It was cancelled before it could finish.',
 }

@@ -81,4 +81,5 @@ export default [
   { type: 'hang', run: hang },
   { type: 'misbehave', run: misbehave },
   { type: 'isolated', isolate },
+  { type: 'isolated-too', isolate },
 ]

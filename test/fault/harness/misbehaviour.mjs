@@ -29,6 +29,36 @@ const WAYS = {
   block() {
     for (;;);
   },
+  leaveTimer() {
+    setTimeout(() => {
+      throw new Error('a forgotten timer')
+    }, 5)
+  },
+  leaveLateRejection() {
+    setTimeout(() => Promise.reject(new Error('a forgotten promise')), 5)
+  },
+  leaveExit() {
+    setTimeout(() => process.exit(7), 5)
+  },
+  leaveHoard() {
+    globalThis.left = Array.from({ length: 25 }, () => new Array(MIB).fill(0.5))
+  },
+  leaveChanges() {
+    const { stringify } = JSON
+    JSON.stringify = (value) => stringify({ changed: value })
+    Array.prototype.left = true
+    process.env.LEFT = 'behind'
+  },
+  /** Tells what it finds of what others have left. */
+  async look() {
+    await pause(50)
+    return {
+      json: JSON.stringify([1]),
+      array: [].left,
+      env: process.env.LEFT,
+      hoard: globalThis.left?.length,
+    }
+  },
 }
 
 export function misbehave({ how }, ctx) {
