@@ -97,6 +97,11 @@ export interface JobcastClient {
    */
   watchList(query?: ListQuery): ListWatch
   readonly connection: Readable<ConnectionState>
+  /**
+   * The server's time as far as its answers told, in ms since 1970, whatever the machine's own clock says; to count from the
+   * times that jobs have.
+   */
+  now(): number
   /** Ends every watch (`finished` rejects with code `closed`) and connection. */
   close(): void
 }
@@ -152,6 +157,10 @@ class Client implements JobcastClient {
     return this.#connection.state
   }
 
+  now(): number {
+    return this.#http.clock.now()
+  }
+
   async submit({ idempotencyKey, signal, ...submission }: Submission & SubmitCall): Promise<SubmitAnswer> {
     const answer = await this.#post<SubmitAnswer>('/api/jobs', submission, { idempotencyKey, signal })
     this.#remember(answer)
@@ -202,7 +211,7 @@ class Client implements JobcastClient {
 
   watch(jobId: string, options: WatchOptions = {}): JobWatch {
     if (this.#closed) throw closed()
-    if (options.token !== undefined) this.#tokens.keep(jobId, options.token)
+    if (options.token !== undefined) this.#tokens.keep(jobId, options.token, 'given')
     const history = options.history === true || options.after !== undefined
     const standing = this.#subscriptions.get(jobId)
     if (standing !== undefined) {
@@ -288,7 +297,7 @@ class Client implements JobcastClient {
   }
 
   #remember(answer: SubmitAnswer): void {
-    if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token)
+    if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token, 'fresh')
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Problem } from '../shared/api.ts'
 import { JobcastError } from './errors.ts'
 import { toJson } from './json.ts'
+import { moment, ServerClock } from './server-clock.ts'
 import { startTimeout } from './timeout.ts'
 
 export interface HttpOptions {
@@ -25,6 +26,7 @@ const CALL_TIMEOUT_MS = 60_000
 
 /** HTTP calls to one server; whatever goes wrong is a `JobcastError`. */
 export class Http {
+  readonly clock = new ServerClock()
   readonly #options: HttpOptions
 
   constructor(options: HttpOptions) {
@@ -69,6 +71,7 @@ export class Http {
     if (call.credential !== undefined) headers.authorization = `Bearer ${call.credential}`
     if (body !== undefined) headers['content-type'] = 'application/json'
     const request = this.#options.fetch ?? globalThis.fetch
+    const asked = moment()
     let response: Response
     try {
       response = await request(this.url(path), {
@@ -82,6 +85,7 @@ export class Http {
       throw describe(error, call.signal)
     }
     if (!response.ok) throw await refusal(response)
+    this.clock.note(Date.parse(response.headers.get('date') ?? ''), asked)
     return response
   }
 }
@@ -100,7 +104,7 @@ async function readJson<T>(response: Response): Promise<T> {
 /** The server's own words (RFC 9457), or what little a stranger's answer says. */
 async function refusal(response: Response): Promise<JobcastError> {
   const { status, statusText, headers } = response
-  const details = { status, retryAfterMs: retryAfterMs(headers.get('retry-after')) }
+  const details = { status, retryAfterMs: retryAfterMs(headers) }
   const isProblem = headers.get('content-type')?.startsWith('application/problem+json') === true
   const problem = isProblem ? await readJson<Problem>(response).catch(() => null) : null
   if (problem === null) return new JobcastError('http_error', `HTTP ${status} ${statusText}`.trim(), details)
@@ -108,12 +112,14 @@ async function refusal(response: Response): Promise<JobcastError> {
   return new JobcastError(code, detail, { ...details, errors, jobIds })
 }
 
-/** `Retry-After` in ms: seconds or a date (RFC 9110 section 10.2.3). */
-export function retryAfterMs(header: string | null): number | null {
+/** `Retry-After` in ms: seconds, or a date (RFC 9110 section 10.2.3), which is one by the clock of whoever answers. */
+export function retryAfterMs(headers: Headers): number | null {
+  const header = headers.get('retry-after')
   if (header === null) return null
   if (/^\d+$/.test(header)) return Number(header) * 1000
   const at = Date.parse(header)
-  return Number.isNaN(at) ? null : Math.max(0, at - Date.now())
+  const answeredAt = Date.parse(headers.get('date') ?? '')
+  return Number.isNaN(at) ? null : Math.max(0, at - (Number.isNaN(answeredAt) ? Date.now() : answeredAt))
 }
 
 function describe(error: unknown, signal: AbortSignal | undefined): JobcastError {

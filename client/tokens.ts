@@ -1,5 +1,6 @@
 import { JobcastError, mayPass } from './errors.ts'
 import { type Http, isRecord, jobPath } from './http.ts'
+import { type Moment, moment, msSince } from './server-clock.ts'
 import type { Timer } from './timeout.ts'
 
 export interface TokensOptions {
@@ -10,18 +11,27 @@ export interface TokensOptions {
   readonly changed: (jobId: string) => void
 }
 
+interface Kept {
+  readonly token: string
+  /** `fresh`: issued just now. `given`: by the page, whenever it was issued. */
+  readonly origin: 'fresh' | 'given'
+  readonly since: Moment
+}
+
 /** Tokens that are kept: those of the jobs last submitted or watched. */
 const KEPT = 1000
-/** How much of a token's life passes before a new one is asked for. */
-const RENEWED_AT = 0.8
+/** How much of a token's life is left when a new one is asked for. */
+const RENEWED_WITH = 0.2
+/** Between two attempts to get a new one, unless tokens live for less. */
 const RENEW_AGAIN_MS = 10_000
 /** How often it is looked whether it is time: a machine may have slept in between, and its timers with it. */
 const LOOK_MS = 10 * 60_000
+const SOON_MS = 100
 
 /** Job tokens: what `submit` returned or `watch` was given, renewed in time for the jobs that are watched. */
 export class Tokens {
   readonly #options: TokensOptions
-  readonly #tokens = new Map<string, string>()
+  readonly #tokens = new Map<string, Kept>()
   /** Of the jobs that are watched. */
   readonly #timers = new Map<string, Timer>()
 
@@ -30,12 +40,15 @@ export class Tokens {
   }
 
   get(jobId: string): string | undefined {
-    return this.#tokens.get(jobId)
+    return this.#tokens.get(jobId)?.token
   }
 
-  keep(jobId: string, token: string): void {
+  keep(jobId: string, token: string, origin: Kept['origin']): void {
+    // The same again is no younger.
+    const known = this.#tokens.get(jobId)
+    const kept = known?.token === token ? known : { token, origin, since: moment() }
     this.#tokens.delete(jobId)
-    this.#tokens.set(jobId, token)
+    this.#tokens.set(jobId, kept)
     for (const oldest of this.#tokens.keys()) {
       if (this.#tokens.size <= KEPT) break
       if (!this.#timers.has(oldest)) this.#tokens.delete(oldest)
@@ -45,9 +58,7 @@ export class Tokens {
 
   /** The job is watched: its token must not expire. */
   watched(jobId: string): void {
-    const now = Date.now()
-    const expiresAt = expiryOf(this.#tokens.get(jobId)) ?? Number.POSITIVE_INFINITY
-    this.#wait(jobId, now + Math.max((expiresAt - now) * RENEWED_AT, RENEW_AGAIN_MS))
+    this.#wait(jobId, 0, moment())
   }
 
   unwatched(jobId: string): void {
@@ -60,14 +71,14 @@ export class Tokens {
    * is still good. False where none is given; rejects where that could not be found out now.
    */
   async renew(jobId: string): Promise<boolean> {
-    const { http, credential = this.#tokens.get(jobId), renewToken } = this.#options
+    const { http, credential = this.get(jobId), renewToken } = this.#options
     try {
-      if (renewToken !== undefined) this.keep(jobId, await renewToken(jobId))
+      if (renewToken !== undefined) this.keep(jobId, await renewToken(jobId), 'fresh')
       else if (credential === undefined) return false
       else {
         const call = { method: 'POST', credential } as const
         const { token } = await http.json<{ token: string }>(jobPath(jobId, '/token'), call)
-        this.keep(jobId, token)
+        this.keep(jobId, token, 'fresh')
       }
       return true
     } catch (error) {
@@ -76,29 +87,62 @@ export class Tokens {
     }
   }
 
-  #wait(jobId: string, renewAt: number): void {
+  /** Until it is time, and until `floorMs` after `from`. */
+  #wait(jobId: string, floorMs: number, from: Moment): void {
     clearTimeout(this.#timers.get(jobId))
-    const look = () => (Date.now() < renewAt ? this.#wait(jobId, renewAt) : this.#renewAhead(jobId))
-    this.#timers.set(jobId, setTimeout(look, Math.min(renewAt - Date.now(), LOOK_MS)))
+    const dueInMs = Math.max(this.#dueInMs(jobId), floorMs - msSince(from))
+    const look = () => {
+      if (dueInMs <= SOON_MS) void this.#renewAhead(jobId)
+      else this.#wait(jobId, floorMs, from)
+    }
+    // What is known of the server's time may become better meanwhile.
+    this.#timers.set(jobId, setTimeout(look, dueInMs <= SOON_MS ? dueInMs : Math.min(dueInMs / 2, LOOK_MS)))
+  }
+
+  /** Infinity where nothing is known of its life. */
+  #dueInMs(jobId: string): number {
+    const kept = this.#tokens.get(jobId)
+    const life = lifeOf(kept?.token)
+    if (kept === undefined || life === null) return Number.POSITIVE_INFINITY
+    const { clock } = this.#options.http
+    const agedMs = msSince(kept.since)
+    // Whatever the clocks say, no more than its life is left, and of one that was issued just now all of it.
+    const atMostMs = life.lengthMs - agedMs
+    const isDated = Number.isFinite(life.lengthMs)
+    const isCounted = isDated && kept.origin === 'fresh' && !clock.isKnown
+    const leftMs = isCounted ? atMostMs : Math.min(atMostMs, life.expiresAt - clock.now())
+    return leftMs - RENEWED_WITH * (isDated ? life.lengthMs : leftMs + agedMs)
   }
 
   async #renewAhead(jobId: string): Promise<void> {
     // Where that does not work out the server will refuse the old one, which is answered by renewing as well.
-    const expires = expiryOf(this.#tokens.get(jobId)) !== null
-    const renewed = expires && (await this.renew(jobId).catch(() => false))
+    const renewed = await this.renew(jobId).catch(() => false)
     if (!this.#timers.has(jobId)) return
     if (renewed) this.#options.changed(jobId)
-    else this.watched(jobId)
+    const lengthMs = lifeOf(this.get(jobId))?.lengthMs ?? RENEW_AGAIN_MS
+    this.#wait(jobId, Math.min(RENEW_AGAIN_MS, lengthMs / 2), moment())
   }
 }
 
-/** When a token expires, in ms since 1970: of a JWT, its `exp` (RFC 7519 section 4.1.4); null for any other. */
-function expiryOf(token: string | undefined): number | null {
+interface Life {
+  /** In ms since 1970, by the server's clock. */
+  readonly expiresAt: number
+  /** Infinity: not known. */
+  readonly lengthMs: number
+}
+
+/** Of a JWT, what `exp` and `iat` say (RFC 7519 sections 4.1.4 and 4.1.6); null for any other token. */
+function lifeOf(token: string | undefined): Life | null {
   const claims = token?.split('.')[1]
   if (claims === undefined) return null
   try {
     const payload: unknown = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/')))
-    return isRecord(payload) && typeof payload.exp === 'number' ? payload.exp * 1000 : null
+    if (!isRecord(payload) || typeof payload.exp !== 'number') return null
+    const { exp, iat } = payload
+    return {
+      expiresAt: exp * 1000,
+      lengthMs: typeof iat === 'number' ? (exp - iat) * 1000 : Number.POSITIVE_INFINITY,
+    }
   } catch {
     return null
   }

@@ -69,11 +69,13 @@ export class Auth {
   async issue(caller: Caller, jobId: string): Promise<string | null> {
     if (!this.enabled) return null
     const { SignJWT } = await loadJose()
+    const now = Date.now()
     return (
       new SignJWT({ job: jobId, rights: rightsOf(caller) })
         .setProtectedHeader({ alg: 'HS256' })
         // In fractions of a second (RFC 7519 section 2, NumericDate): rounding would take up to a second off its life.
-        .setExpirationTime((Date.now() + this.#tokenTtlMs) / 1000)
+        .setIssuedAt(now / 1000)
+        .setExpirationTime((now + this.#tokenTtlMs) / 1000)
         .sign(this.#secret)
     )
   }

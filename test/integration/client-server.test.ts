@@ -98,7 +98,7 @@ describe('with a server', () => {
   test('what is no longer kept after a cut is told in its place, over each transport and in tabs that share', async () => {
     const proxy = await openProxy(() => server.url)
     const direct = openClient({ baseUrl: server.url })
-    const { jobId } = await direct.submit(countdown({ steps: 2200, stepMs: 3, chunks: true }))
+    const { jobId } = await direct.submit(countdown({ steps: 1600, stepMs: 3, chunks: true }))
     const watchers = TRANSPORTS.map((name) => {
       const events: WatchEvent[] = []
       const onEvent = (event: WatchEvent) => void events.push(event)
@@ -118,7 +118,7 @@ describe('with a server', () => {
     proxy.treatAll('refuse')
     proxy.cut()
     const last = Math.max(...seen.map(({ events }) => stepsOf(events).at(-1)?.step ?? 0))
-    const stepNow = async () => ((await direct.get(jobId)).progress?.percent ?? 0) * 22
+    const stepNow = async () => ((await direct.get(jobId)).progress?.percent ?? 0) * 16
     await until(async () => (await stepNow()) > last + 1100, { timeoutMs: 20_000, what: 'the job to go on' })
     proxy.treatAll('pass')
     await Promise.all(seen.map(({ watch }) => watch.finished))
@@ -129,9 +129,11 @@ describe('with a server', () => {
       const { from = 0, to = 0, reason } = holes[0] ?? {}
       expect(reason).toBe('trimmed')
       // Of what is shown, the newest 2,000 are kept: more may be missing there, at the beginning.
-      expect(watch.getSnapshot().missed, name).toMatchObject({ to, reason: 'trimmed' })
+      const { missed } = watch.getSnapshot()
+      expect(missed?.from, name).toBeLessThanOrEqual(from)
+      expect(missed?.to, name).toBeGreaterThanOrEqual(to)
       const steps = stepsOf(events)
-      expect(steps.at(-1)?.step, name).toBe(2200)
+      expect(steps.at(-1)?.step, name).toBe(1600)
       const next = steps.findIndex(
         ({ step }, index) => index > 0 && step !== (steps[index - 1]?.step ?? 0) + 1,
       )
@@ -147,7 +149,7 @@ describe('with a server', () => {
     }
     const read = await history(direct, jobId)
     expect(read.filter(({ kind }) => kind === 'missed')).toMatchObject([{ from: 3, reason: 'trimmed' }])
-    expect(stepsOf(read)[0]?.step).toBe(1201)
+    expect(stepsOf(read)[0]?.step).toBe(601)
   }, 60_000)
 
   test.each(TRANSPORTS)('%s: a job that is not there, and one that has ended', async (transport) => {

@@ -95,8 +95,17 @@ describe('calls', () => {
       retryAfterMs: 2000,
       message: 'ask',
     })
-    expect(retryAfterMs(new Date(Date.now() + 5000).toUTCString())).toBeGreaterThan(3000)
-    expect(retryAfterMs('soon')).toBeNull()
+    const asks = (retryAfter: Date | string, date?: Date) =>
+      retryAfterMs(
+        new Headers({
+          'retry-after': typeof retryAfter === 'string' ? retryAfter : retryAfter.toUTCString(),
+          ...(date !== undefined && { date: date.toUTCString() }),
+        }),
+      )
+    expect(asks(new Date(Date.now() + 5000))).toBeGreaterThan(3000)
+    // By the clock of whoever says it.
+    expect(asks(new Date(905_000), new Date(900_000))).toBe(5000)
+    expect(asks('soon')).toBeNull()
   })
 
   it('do not hang for ever, and end when their signal fires', async () => {

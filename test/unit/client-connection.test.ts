@@ -382,6 +382,82 @@ describe('a token', () => {
     await pass(0)
     expect(last(socket().sent)).toEqual({ op: 'token', jobId: 'j1', token: 'fresh' })
   })
+
+  describe('on a machine whose clock is wrong', () => {
+    const LIFE_MS = 20_000
+    /** By the server's clock. */
+    let serverAheadMs: number
+    const serverNow = () => Date.now() + serverAheadMs
+    const issued = (agoMs = 0) => {
+      const issuedAt = serverNow() - agoMs
+      return `h.${btoa(JSON.stringify({ iat: issuedAt / 1000, exp: (issuedAt + LIFE_MS) / 1000 }))}.s`
+    }
+    const date = () => ({ date: new Date(serverNow()).toUTCString() })
+
+    /** Whoever watches until then; the times at which a new token was asked for, in ms. */
+    async function renewals(requests: ReturnType<typeof setUp>['requests'], socket: () => ScriptedSocket) {
+      const times: number[] = []
+      for (let ms = 0; ms <= 60_000; ms += 100) {
+        for (const { url, json } of requests.splice(0)) {
+          expect(url.pathname).toBe('/api/jobs/j1/token')
+          times.push(ms)
+          json({ token: issued() }, 200, date())
+        }
+        if (ms % 10_000 === 0) socket().says({ op: 'ping' })
+        await pass(100)
+      }
+      return times
+    }
+    const nearly = (ms: number) => expect.toSatisfy((time: number) => Math.abs(time - ms) <= 1100)
+
+    it.each([
+      ['right', 0],
+      ['6 s slow', 6000],
+      ['6 s fast', -6000],
+      ['a day slow', 86_400_000],
+      ['a day fast', -86_400_000],
+    ])('is renewed in time, and not too often: %s', async (_, aheadMs) => {
+      serverAheadMs = aheadMs
+      const { socket, requests, request } = setUp()
+      const submitting = client.submit({ type: 'countdown', payload: {} })
+      request().json({ jobId: 'j1', token: issued() }, 202, date())
+      requests.length = 0
+      await submitting
+      client.watch('j1')
+      socket().hello()
+      socket().says(subscribed('j1'))
+      const times = await renewals(requests, socket)
+      expect(times).toEqual([nearly(16_000), nearly(32_000), nearly(48_000)])
+    })
+
+    it.each([
+      ['6 s slow', 6000, 16_000],
+      // Looking old, it is renewed at once; the answer tells the time.
+      ['a day fast', -86_400_000, 0],
+    ])('is renewed in time where the page brought it: %s', async (_, aheadMs, firstAt) => {
+      serverAheadMs = aheadMs
+      const { socket, requests } = setUp()
+      client.watch('j1', { token: issued() })
+      socket().hello()
+      socket().says(subscribed('j1'))
+      const times = await renewals(requests, socket)
+      expect(times.slice(0, 2)).toEqual([nearly(firstAt), nearly(firstAt + 16_000)])
+      expect(times.length).toBeLessThanOrEqual(4)
+    })
+
+    it('is renewed in time where the page brought an old one, once any answer told the time', async () => {
+      serverAheadMs = 60_000
+      const { socket, requests, request } = setUp()
+      const listing = client.list()
+      request().json({ jobs: [], nextPage: null }, 200, date())
+      requests.length = 0
+      await listing
+      client.watch('j1', { token: issued(12_000) })
+      socket().hello()
+      socket().says(subscribed('j1'))
+      expect((await renewals(requests, socket))[0]).toEqual(nearly(4000))
+    })
+  })
 })
 
 describe('the ladder', () => {

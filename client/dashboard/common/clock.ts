@@ -1,17 +1,17 @@
-import { createContext, useContext, useRef, useSyncExternalStore } from 'react'
-import { useConnection } from '../../react/index.ts'
+import { createContext, useContext, useMemo, useRef, useSyncExternalStore } from 'react'
+import { useClient, useConnection } from '../../react/index.ts'
 
 const TICK_MS = 1000
 
 const listeners = new Set<() => void>()
-let now = Date.now()
+let ticks = 0
 let timer: ReturnType<typeof setInterval> | undefined
 
 /** One timer for the whole page, running only while somebody looks at it. */
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
   if (timer === undefined) {
-    now = Date.now()
+    ticks += 1
     timer = setInterval(tick, TICK_MS)
   }
   return () => {
@@ -23,19 +23,22 @@ function subscribe(listener: () => void): () => void {
 }
 
 function tick(): void {
-  now = Date.now()
+  ticks += 1
   for (const listener of listeners) listener()
 }
 
-/** The time in ms, once a second. */
+/** The server's time in ms, once a second: the times that are counted from are the server's. */
 export function useNow(): number {
-  return useSyncExternalStore(subscribe, () => now)
+  const client = useClient()
+  const tick = useSyncExternalStore(subscribe, () => ticks)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is read anew at each tick
+  return useMemo(() => client.now(), [client, tick])
 }
 
 /** Whether what is shown around here could not be read again. */
 export const StaleContext = createContext(false)
 
-/** The time in ms, once a second; it stands still while nobody can tell whether what runs still does. */
+/** The server's time in ms, once a second; it stands still while nobody can tell whether what runs still does. */
 export function useKnownTime(): number {
   const now = useNow()
   const { phase } = useConnection()

@@ -1,0 +1,44 @@
+/** A `Date` header has whole seconds (RFC 9110 section 5.6.7): it was written up to so much later than it says. */
+const RESOLUTION_MS = 1000
+
+/**
+ * The server's time, as far as its answers told. The machine's own clock may be wrong by anything: only its differences are
+ * used, and those of the monotonic clock, whichever has gone further, since that one may stand still while a machine sleeps.
+ */
+export class ServerClock {
+  /** At this time of ours it was at least so late at the server. */
+  #told: { readonly at: Moment; readonly time: number } | null = null
+
+  get isKnown(): boolean {
+    return this.#told !== null
+  }
+
+  /** In ms since 1970; by the machine's own clock, where no answer has told. */
+  now(): number {
+    const told = this.#told
+    return told === null ? Date.now() : told.time + msSince(told.at)
+  }
+
+  /** An answer that was asked for at `asked` says a time, in ms since 1970. */
+  note(time: number, asked: Moment): void {
+    if (Number.isNaN(time)) return
+    const isBehind = time > this.now()
+    const isAhead = time + RESOLUTION_MS + msSince(asked) < this.now()
+    // In between, what is known is as good: of two lower bounds the later one.
+    if (this.#told === null || isBehind || isAhead) this.#told = { at: moment(), time }
+  }
+}
+
+/** A point in time on this machine, to be counted from. */
+export interface Moment {
+  readonly monotonic: number
+  readonly wall: number
+}
+
+export function moment(): Moment {
+  return { monotonic: performance.now(), wall: Date.now() }
+}
+
+export function msSince({ monotonic, wall }: Moment): number {
+  return Math.max(performance.now() - monotonic, Date.now() - wall)
+}
