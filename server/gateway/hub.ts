@@ -13,6 +13,7 @@ import type {
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import { type Crowd, joined, members, without } from './crowd.ts'
+import { Outflow } from './outflow.ts'
 import { Paces } from './paces.ts'
 import { type OnStanding, PlaceBoard } from './places.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
@@ -34,6 +35,8 @@ export interface HubOptions {
   /** Between two looks at every connection. */
   readonly tickMs?: number
   readonly check?: Partial<CheckTimes>
+  /** How much of what was made for readers may wait for them, in bytes; left out: a share of the heap. */
+  readonly outflowBytes?: number
 }
 
 const LINGER_MS = 5000
@@ -64,6 +67,8 @@ type State =
 export class Hub implements Source {
   readonly traffic: Traffic
   readonly places: PlaceBoard
+  /** Of all readers of the process. */
+  readonly outflow: Outflow
   readonly #feed: Feed
   readonly #events: Events
   readonly holdMs: number
@@ -91,6 +96,7 @@ export class Hub implements Source {
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)
+    this.outflow = new Outflow(options.outflowBytes)
     options.events.on('store.down', this.#onDown).on('store.up', this.#onUp)
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
     this.places = new PlaceBoard({
@@ -184,8 +190,9 @@ export class Hub implements Source {
     if (topic.watchers === null && topic.state.is === 'open') this.#linger(topic, topic.state.unwatch)
   }
 
+  /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null> {
-    return this.#reader.read(request)
+    return this.outflow.read(() => this.#reader.read(request))
   }
 
   /** Null where there is no such job. Rejects with `Unavailable`. */

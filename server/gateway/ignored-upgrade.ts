@@ -30,9 +30,9 @@ export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: 
 }
 
 /** Requests may come before the earlier ones on their connection are answered; a new start would lose those answers. */
-function onceAnswered(socket: Duplex & { _httpMessage?: ServerResponse | null }, listener: () => void): void {
-  const { _httpMessage: answering } = socket
-  if (!answering) {
+function onceAnswered(socket: Duplex, listener: () => void): void {
+  const answering = answeringOn(socket)
+  if (answering === null) {
     listener()
     return
   }
@@ -42,6 +42,13 @@ function onceAnswered(socket: Duplex & { _httpMessage?: ServerResponse | null },
     socket.removeListener('error', onError)
     if (!socket.destroyed) onceAnswered(socket, listener)
   })
+}
+
+/** The answer whose turn it is on a connection; Node has no public word for it. */
+export function answeringOn(
+  socket: Duplex & { _httpMessage?: ServerResponse | null },
+): ServerResponse | null {
+  return socket._httpMessage ?? null
 }
 
 /** Null for a header that is left out. */

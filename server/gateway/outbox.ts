@@ -1,6 +1,7 @@
 import type { JobEvent } from '../../shared/event.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { type EventText, liveText, storedText } from './frames.ts'
+import { COUNTED_BYTES, type Held, type Outflow } from './outflow.ts'
 import { onTickEnd } from './tick-end.ts'
 
 /** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
@@ -110,9 +111,13 @@ export class Outbox {
   #turns: Turn[] = []
   #turnRunning = false
   #lastTaken: { readonly amount: number; at: number }
+  readonly #outflow: Outflow
+  /** What it keeps of the memory that all readers share. */
+  #held: Held | null = null
 
   constructor(options: {
     pipe: Pipe
+    outflow: Outflow
     /** The reader is too slow; the outbox is closed already. */
     onSlow: () => void
     /** Events were written. */
@@ -120,6 +125,7 @@ export class Outbox {
     stallMs?: number
   }) {
     this.#pipe = options.pipe
+    this.#outflow = options.outflow
     this.#onSlow = options.onSlow
     this.#onSent = options.onSent
     this.#stallMs = options.stallMs ?? STALL_MS
@@ -215,6 +221,7 @@ export class Outbox {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
     this.#endMoment()
+    this.#held?.release()
     this.#first = null
     this.#last = null
     this.#waitingBytes = 0
@@ -230,7 +237,14 @@ export class Outbox {
     this.#last = entry
     this.#waitingBytes += entry.bytes
     if (entry.kind === 'event' && entry.live) this.#liveBytes += entry.bytes
+    else if (entry.bytes >= COUNTED_BYTES) this.#hold(entry.bytes)
     this.wake()
+  }
+
+  /** Of what was read from the store for this reader alone. */
+  #hold(bytes: number): void {
+    this.#held ??= this.#outflow.hold({ taken: () => this.#pipe.taken(), cut: () => this.#judgeSlow() })
+    this.#held.add(bytes)
   }
 
   /** Written, or not wanted any more. */
@@ -254,6 +268,7 @@ export class Outbox {
   #flush(): void {
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
+    if (this.#held !== null && this.unsent() < HIGH_WATER_BYTES) this.#held.release()
     if (!this.#isTooMuch()) this.#endMoment()
     else if (this.#moment === null) this.#beginMoment()
     if (this.#liveBytes > MAX_BURST_BYTES) this.#judgeSlow()

@@ -26,7 +26,7 @@ export class SocketPipe implements Pipe {
   }
 
   taken(): number {
-    return this.#socket.bytesWritten - this.#socket.writableLength - systemBacklog(this.#socket)
+    return bytesTaken(this.#socket)
   }
 
   write(chunks: readonly Buffer[]): void {
@@ -60,6 +60,11 @@ function bytesOf(chunks: readonly Buffer[]): number {
   let bytes = 0
   for (const chunk of chunks) bytes += chunk.length
   return bytes
+}
+
+/** Of all that was written to a socket, what the system has taken; it takes more as the other side does. */
+export function bytesTaken(socket: Socket): number {
+  return socket.bytesWritten - socket.writableLength - systemBacklog(socket)
 }
 
 /**

@@ -33,7 +33,7 @@ export function createApp(deps: AppDeps): App {
     ...socketRoutes(),
   ]
   const { auth, origins, events, pageFolder } = deps
-  return dispatch({ routes, auth, origins, events, page: loadPage(pageFolder) })
+  return dispatch({ routes, auth, origins, events, outflow: deps.hub.outflow, page: loadPage(pageFolder) })
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
@@ -43,6 +43,7 @@ export function createHealthApp(deps: HealthDeps & { readonly auth: Auth; readon
     auth: deps.auth,
     origins: null,
     events: deps.events,
+    outflow: null,
     page: null,
   })
 }

@@ -4,12 +4,14 @@ import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job-id.ts'
 import type { Events } from '../events.ts'
+import type { Outflow } from '../gateway/outflow.ts'
+import { bytesTaken } from '../gateway/socket-pipe.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { authorize, checkOrigin } from './access.ts'
 import { allowOrigin, optionsAnswer } from './cors.ts'
 import { LiteralRouter } from './literal-router.ts'
-import { Disconnected, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
-import type { HttpContext, Route } from './route.ts'
+import { Disconnected, notFound, ProblemError, problemOf, problemResponse, unavailable } from './problem.ts'
+import { type HttpContext, largeSize, type Route } from './route.ts'
 import { methodNotAllowed, RouteTable } from './routing.ts'
 
 export type App = Hono<{ Bindings: HttpBindings }>
@@ -20,6 +22,8 @@ interface DispatchOptions {
   /** Null where every origin and host may call, as for probes of a worker. */
   readonly origins: OriginPolicy | null
   readonly events: Events
+  /** Null where no answer is large. */
+  readonly outflow: Outflow | null
   /** Answers what is no route: a file of the page. Null where it has none. */
   readonly page: ((context: HttpContext) => Response | null) | null
 }
@@ -31,7 +35,7 @@ const CLIENT_CLOSED_REQUEST = 499
  * Puts routes on an app. There is no middleware: each route has exactly one handler, and that runs the checks
  * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
  */
-export function dispatch({ routes, auth, origins, events, page }: DispatchOptions): App {
+export function dispatch({ routes, auth, origins, events, outflow, page }: DispatchOptions): App {
   const app: App = new Hono({ router: new LiteralRouter() })
   const table = new RouteTable(routes)
 
@@ -58,6 +62,8 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     try {
       if (origins !== null) checkOrigin(incoming, origins, events)
       response = await run(context)
+      const bytes = outflow === null ? 0 : largeSize(response)
+      if (outflow !== null && bytes > 0) count(outflow, context, bytes)
     } catch (error) {
       response = refuse(`${method} ${route}`, error, (problem) => tell?.(context, problem) ?? null)
     }
@@ -103,4 +109,15 @@ export function dispatch({ routes, auth, origins, events, page }: DispatchOption
     events.emit('failure', { where, error })
     return new ProblemError('internal_error', 'the server has logged what happened')
   }
+}
+
+/** Counts a large answer until it is taken. Throws `unavailable` where it would be too much, of calls that change nothing. */
+function count(outflow: Outflow, { env: { incoming, outgoing } }: HttpContext, bytes: number): void {
+  if (outgoing.destroyed) return
+  if (incoming.method === 'GET' && !outflow.fits(bytes))
+    throw unavailable('too much waits for slow readers; try again')
+  const { socket } = incoming
+  const held = outflow.hold({ taken: () => bytesTaken(socket), cut: () => socket.destroy() })
+  held.add(bytes)
+  outgoing.once('close', held.release)
 }

@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { unavailable } from './problem.ts'
-import { json, type Route, route } from './route.ts'
+import { json, type Route, route, textAnswer } from './route.ts'
 
 export interface HealthDeps {
   readonly engine: Engine
@@ -42,7 +42,7 @@ export function healthRoutes({ engine, metrics, readiness, warnings }: HealthDep
       query: NoQuery,
       async handle() {
         const { body, contentType } = await metrics.text()
-        return new Response(body, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
+        return textAnswer(200, body, { 'content-type': contentType })
       },
     }),
   ]

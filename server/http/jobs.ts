@@ -6,10 +6,11 @@ import { FULL_LIMIT, ListQuery, NoQuery, PollQuery } from '../../shared/query.ts
 import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
+import type { Outflow } from '../gateway/outflow.ts'
 import { readNoBody } from './body.ts'
 import { matchesEtag } from './etag.ts'
 import { notFound, ProblemError } from './problem.ts'
-import { type Call, json, type Route, route } from './route.ts'
+import { type Call, json, type Route, route, textAnswer } from './route.ts'
 import { poll } from './watch.ts'
 
 interface JobDeps {
@@ -18,8 +19,10 @@ interface JobDeps {
   readonly auth: Auth
 }
 
-/** How long a page is filled, in ms. */
+/** How long a page is filled, in ms, while looking for its jobs finds none. */
 const FILL_MS = 200
+/** A page of whole jobs with more characters takes no further one. */
+const FULL_PAGE_LENGTH = 16 * 1024 * 1024
 
 /** What a token is where none is asked for: any text will do, so that callers need not care. */
 const NO_TOKEN_NEEDED = 'not-required'
@@ -32,15 +35,23 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       access: { store: 'read' },
       query: ListQuery,
       async handle({ query }) {
-        const { jobs, nextPage } = await fillPage(engine, {
+        const asked = {
           types: query.type ?? [],
           statuses: query.status ?? [],
           tags: query.tag ?? [],
-          limit: query.limit ?? (query.full ? FULL_LIMIT : DEFAULT_LIST),
-          withBodies: query.full === true,
           page: query.page || null,
+        }
+        if (query.full)
+          return textAnswer(
+            200,
+            await fullPage(engine, hub.outflow, { ...asked, limit: query.limit ?? FULL_LIMIT }),
+          )
+        const { jobs, nextPage } = await fillPage(engine, {
+          ...asked,
+          withBodies: false,
+          limit: query.limit ?? DEFAULT_LIST,
         })
-        return json(200, { jobs: query.full ? jobs : jobs.map(summaryOf), nextPage })
+        return json(200, { jobs: jobs.map(summaryOf), nextPage })
       },
     }),
     route({
@@ -52,7 +63,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
         const { after, wait, history, place } = call.query
         if (after !== undefined || wait !== undefined || place !== undefined || history)
           return poll(hub, call)
-        return showJob(engine, call)
+        return showJob(engine, hub.outflow, call)
       },
     }),
     route({
@@ -74,7 +85,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await engine.cancel(jobId)
+        const change = await hub.outflow.read(() => engine.cancel(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -86,7 +97,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await engine.retry(jobId)
+        const change = await hub.outflow.read(() => engine.retry(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -107,7 +118,11 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
 }
 
 /** Held by the browser and asked for again with its ETag; then the cursor alone is read, not the payload. */
-async function showJob(engine: Engine, { context, jobId }: Call<unknown>): Promise<Response> {
+async function showJob(
+  engine: Engine,
+  outflow: Outflow,
+  { context, jobId }: Call<unknown>,
+): Promise<Response> {
   const { url, env } = { url: context.req.url, env: context.env }
   const wanted = env.incoming.headers['if-none-match']
   const conditional = !url.includes('?')
@@ -118,7 +133,7 @@ async function showJob(engine: Engine, { context, jobId }: Call<unknown>): Promi
     if (matchesEtag(wanted, etag))
       return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
   }
-  const job = await engine.get(jobId)
+  const job = await outflow.read(() => engine.get(jobId))
   if (job === null) throw notFound()
   return json(200, job, conditional ? { ...REVALIDATE, etag: quote(job.cursor) } : REVALIDATE)
 }
@@ -142,6 +157,37 @@ async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
     page = { ...more, jobs: [...page.jobs, ...more.jobs] }
   }
   return page
+}
+
+/**
+ * JSON of a page of whole jobs. They may be large, so each is read by itself: a page ends where it has enough bytes, however
+ * few jobs that is.
+ */
+async function fullPage(
+  engine: Engine,
+  outflow: Outflow,
+  asked: Omit<PageRequest, 'withBodies'>,
+): Promise<string> {
+  const until = performance.now() + FILL_MS
+  const texts: string[] = []
+  let { page } = asked
+  let length = 0
+  let found = 0
+  do {
+    const read = await outflow.read(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
+    found = read.jobs.length
+    for (const text of read.jobs.map((job) => JSON.stringify(job))) {
+      texts.push(text)
+      length += text.length
+    }
+    page = read.nextPage
+  } while (
+    page !== null &&
+    texts.length < asked.limit &&
+    length < FULL_PAGE_LENGTH &&
+    (found > 0 || performance.now() < until)
+  )
+  return `{"jobs":[${texts.join(',')}],"nextPage":${JSON.stringify(page)}}`
 }
 
 const REFUSALS = {

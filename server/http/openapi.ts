@@ -3,7 +3,8 @@ import { type Route, route } from './route.ts'
 
 /** The description is made at the first request: neither its library nor its making costs anything at start. */
 export function openApiRoutes({ version }: { readonly version: string }): Route[] {
-  let text: Promise<string> | undefined
+  // As bytes, which all answers share.
+  let text: Promise<Buffer<ArrayBuffer>> | undefined
   return [
     route({
       method: 'GET',
@@ -20,7 +21,7 @@ export function openApiRoutes({ version }: { readonly version: string }): Route[
   ]
 }
 
-async function describe(version: string): Promise<string> {
+async function describe(version: string): Promise<Buffer<ArrayBuffer>> {
   const { openApiDocument } = await import('./openapi-document.ts')
-  return openApiDocument(version)
+  return Buffer.from(openApiDocument(version))
 }

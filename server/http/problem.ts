@@ -34,7 +34,7 @@ export class Disconnected extends Error {
 }
 
 /** In seconds; a store that is away is usually a restart or a failover. */
-const RETRY_AFTER_S = '1'
+export const RETRY_AFTER_S = '1'
 /** Of an answer that may be another one soon. */
 export const RETRY = { headers: { 'retry-after': RETRY_AFTER_S } } as const
 

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { readQuery } from '../../shared/query.ts'
 import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
+import { COUNTED_BYTES } from '../gateway/outflow.ts'
 import type { ProblemError } from './problem.ts'
 import { invalidQuery } from './problem.ts'
 
@@ -66,19 +67,29 @@ function parse<Schema extends z.ZodObject>(schema: Schema, search: string): z.ou
 
 /** A JSON answer; by default never kept by a cache. */
 export function json(status: number, body: unknown, headers?: Readonly<Record<string, string>>): Response {
-  return jsonText(status, JSON.stringify(body), headers)
+  return textAnswer(status, JSON.stringify(body), headers)
 }
 
-/** The same of what is JSON text already, or its bytes. */
-export function jsonText(
+/** The same of what is text already, or its bytes; JSON where `headers` do not say otherwise. */
+export function textAnswer(
   status: number,
   text: string | Buffer<ArrayBuffer>,
   headers?: Readonly<Record<string, string>>,
 ): Response {
-  return new Response(text, {
-    status,
-    headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS,
-  })
+  const all = headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS
+  if (text.length < COUNTED_BYTES) return new Response(text, { status, headers: all })
+  // A text would stay in the heap until its last byte is taken, beside its bytes.
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  const response = new Response(bytes, { status, headers: all })
+  sizes.set(response, bytes.length)
+  return response
+}
+
+const sizes = new WeakMap<Response, number>()
+
+/** Bytes of a large answer; 0 of any other. */
+export function largeSize(response: Response): number {
+  return sizes.get(response) ?? 0
 }
 
 const JSON_HEADERS = {

@@ -1,10 +1,12 @@
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import { answeringOn } from '../gateway/ignored-upgrade.ts'
+import { cutStalled, MAX_PIPELINED, oneByOne } from './connections.ts'
 import type { App } from './dispatch.ts'
-import { PROBLEM_HEADERS, ProblemError, problemBody, problemResponse } from './problem.ts'
+import { PROBLEM_HEADERS, ProblemError, problemBody, problemResponse, RETRY_AFTER_S } from './problem.ts'
 
 /** Of a whole request; bodies have a least speed besides. */
 const REQUEST_TIMEOUT_MS = 300_000
@@ -29,11 +31,18 @@ export function createHttpServer(app: App): Server {
       // Answered below, with a body that says so.
       requireHostHeader: false,
     },
-    listener,
+    oneByOne(listener, (socket) =>
+      refuse(
+        socket,
+        'rate_limited',
+        `${MAX_PIPELINED} requests of a connection may wait for earlier answers`,
+      ),
+    ),
   )
   // A body that its sender announced is asked for only once its reader wants it.
   server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
   server.on('clientError', refuseRaw)
+  cutStalled(server)
   return server
 }
 
@@ -48,18 +57,26 @@ const RAW_CODES: Record<string, readonly [ProblemCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'the request took too long to arrive'],
 }
 
+const NO_HTTP = ['invalid_request', 'this is no valid HTTP request'] as const
+
 /** Answers what was no HTTP, or came too slowly or too large for the parser, and ends the connection. */
 function refuseRaw(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || wouldCorrupt(socket)) {
+  if (error.code === 'ECONNRESET') socket.destroy()
+  else refuse(socket, ...(RAW_CODES[error.code ?? ''] ?? NO_HTTP))
+}
+
+/** In place of the answer whose turn it is, if that is not half out already. */
+function refuse(socket: Duplex, code: ProblemCode, detail: string): void {
+  if (!socket.writable || wouldCorrupt(socket)) {
     socket.destroy()
     return
   }
-  const [code, detail] = RAW_CODES[error.code ?? ''] ?? ['invalid_request', 'this is no valid HTTP request']
   const body = problemBody(code, detail)
   const head = [
     `HTTP/1.1 ${PROBLEMS[code]} ${STATUS_CODES[PROBLEMS[code]]}`,
     ...Object.entries(PROBLEM_HEADERS).map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
+    ...(code === 'rate_limited' ? [`retry-after: ${RETRY_AFTER_S}`] : []),
     'connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
@@ -67,6 +84,5 @@ function refuseRaw(error: NodeJS.ErrnoException, socket: Duplex): void {
 
 /** Whether an answer is half out already, or nothing ever came in, as from a browser that connects in advance. */
 function wouldCorrupt(socket: Duplex): boolean {
-  const { _httpMessage: answering, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null }
-  return answering?.headersSent === true || bytesRead === 0
+  return answeringOn(socket)?.headersSent === true || (socket as Socket).bytesRead === 0
 }

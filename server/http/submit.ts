@@ -14,7 +14,7 @@ import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { Intake } from './intake.ts'
 import { preferredWait } from './prefer.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
-import { type Call, type HttpContext, json, jsonText, type Route, route } from './route.ts'
+import { type Call, type HttpContext, json, type Route, route, textAnswer } from './route.ts'
 import {
   type Checked,
   checkSubmission,
@@ -100,7 +100,7 @@ async function submitOne(
       answerHeaders = { ...answerHeaders, ...appliedWait(holdMs / 1000) }
   }
   const token = deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null
-  return jsonText(202, answerText(submitted, token), answerHeaders)
+  return textAnswer(202, answerText(submitted, token), answerHeaders)
 }
 
 async function storeOne(
@@ -125,7 +125,7 @@ async function submitBatch(
   const receipt = await settled(deps, 'batch', takeBatch(deps, intake, context, caller))
   const { jobs } = receipt
   const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
-  return jsonText(202, batchAnswer(jobs, tokens), replayHeader(receipt))
+  return textAnswer(202, batchAnswer(jobs, tokens), replayHeader(receipt))
 }
 
 async function takeBatch(

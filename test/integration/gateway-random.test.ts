@@ -138,7 +138,12 @@ test('subscribe and unsubscribe in any order: every one is answered, the last on
       fc.boolean(),
       async (operations, cut) => {
         const frames: { op: string; jobId: string }[] = []
-        const outbox = new Outbox({ pipe: sink(frames), onSlow: () => {}, onSent: () => {} })
+        const outbox = new Outbox({
+          pipe: sink(frames),
+          outflow: gateway.hub.outflow,
+          onSlow: () => {},
+          onSent: () => {},
+        })
         const subscriptions = runs.map(
           ({ jobId }) => new Subscription({ jobId, hub: gateway.hub, outbox, owner: { idle: () => {} } }),
         )

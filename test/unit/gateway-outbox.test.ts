@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
+import { Outflow } from '../../server/gateway/outflow.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { until } from '../helpers/until.ts'
 
@@ -51,7 +52,7 @@ function setUp() {
   const valve = new Valve()
   const onSlow = vi.fn()
   const onSent = vi.fn()
-  const outbox = new Outbox({ pipe: valve, onSlow, onSent })
+  const outbox = new Outbox({ pipe: valve, outflow: new Outflow(), onSlow, onSent })
   const lane = new Lane({
     encode: (event, prev) => Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
   })

@@ -1,0 +1,171 @@
+import { getHeapStatistics } from 'node:v8'
+import { Unavailable } from '../engine/errors.ts'
+
+/** Answers of fewer bytes are not counted: what a connection costs anyway is of the same size. */
+export const COUNTED_BYTES = 16 * 1024
+
+/** So many bytes may wait for readers, of a small heap an eighth; beyond twice that no call that only reads is answered. */
+const MOST_BYTES = 128 * 1024 * 1024
+const SHARE = 1 / 8
+/** So many reads may be under way, however small what they are expected to bring; of the first ones nobody knows. */
+const MOST_READS = 128
+const FIRST_READS = 32
+/** How long a read waits for room before the next look refuses it: callers are answered within two seconds. */
+const ROOM_MS = 1500
+/** While somebody waits for room: who takes nothing in so many looks, one every so many ms, is cut off. */
+const LOOK_MS = 300
+const PATIENCE = 4
+
+/** Whoever is to take what was made for it. */
+interface Taker {
+  /** Changes whenever it takes something. */
+  taken(): number
+  /** Ends its connection. */
+  cut(): void
+}
+
+/** What was made for one reader, and that it has not taken yet. */
+export interface Held {
+  /** More of it. */
+  add(bytes: number): void
+  /** It was taken, or nobody is left to take it. Tolerates being called twice. */
+  release(): void
+}
+
+interface Entry {
+  readonly taker: Taker
+  readonly release: () => void
+  taken: number
+  quietLooks: number
+}
+
+interface Waiting {
+  readonly since: number
+  readonly admit: () => void
+  readonly refuse: (error: Error) => void
+}
+
+/**
+ * Bounds what a process makes for those who may not take it. Jobs are large and sockets many: a hundred callers that
+ * ask for a job of 8 MB and do not read would fill the memory. So a job is read from the store only while there is room
+ * for it; who waits for room has those cut off that take nothing. Reads of small jobs never wait.
+ */
+export class Outflow {
+  readonly #mostBytes: number
+  readonly #entries = new Set<Entry>()
+  readonly #queue: Waiting[] = []
+  #bytes = 0
+  #reads = 0
+  /** What a read is expected to bring: rises at once to what one has brought, and falls slowly. */
+  #expectedBytes: number
+  #looking: NodeJS.Timeout | null = null
+  readonly #onRead = () => {
+    this.#reads -= 1
+    this.#expectedBytes *= 0.98
+    this.#admit()
+  }
+
+  constructor(mostBytes = Math.min(MOST_BYTES, getHeapStatistics().heap_size_limit * SHARE)) {
+    this.#mostBytes = mostBytes
+    this.#expectedBytes = mostBytes / FIRST_READS
+  }
+
+  /** Bytes that wait to be taken. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Reads jobs once there is room for them. Rejects as `work` does, and with `Unavailable` where there is none in time. */
+  read<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#queue.length > 0 || !this.#hasRoom()) return this.#room().then(() => this.#run(work))
+    this.#reads += 1
+    return this.#run(work)
+  }
+
+  /** Whether so much more may wait. */
+  fits(bytes: number): boolean {
+    return this.#bytes === 0 || this.#bytes + bytes <= 2 * this.#mostBytes
+  }
+
+  /** Counts what is given to a reader, until it is released. */
+  hold(taker: Taker): Held {
+    let held = 0
+    const entry: Entry = {
+      taker,
+      taken: 0,
+      quietLooks: 0,
+      release: () => {
+        this.#entries.delete(entry)
+        this.#bytes -= held
+        held = 0
+        this.#admit()
+      },
+    }
+    return {
+      add: (bytes) => {
+        this.#entries.add(entry)
+        this.#expectedBytes = Math.max(this.#expectedBytes, bytes)
+        this.#bytes += bytes
+        held += bytes
+      },
+      release: entry.release,
+    }
+  }
+
+  #run<Result>(work: () => Promise<Result>): Promise<Result> {
+    const reading = work()
+    reading.then(this.#onRead, this.#onRead)
+    return reading
+  }
+
+  #hasRoom(): boolean {
+    return this.#reads < MOST_READS && this.#bytes + this.#reads * this.#expectedBytes < this.#mostBytes
+  }
+
+  /** Resolves once a read may begin, which is counted by then. */
+  #room(): Promise<void> {
+    return new Promise((admit, refuse) => {
+      this.#queue.push({ since: performance.now(), admit, refuse })
+      if (this.#looking === null) this.#beginLooking()
+    })
+  }
+
+  #admit(): void {
+    while (this.#queue.length > 0 && this.#hasRoom()) {
+      this.#reads += 1
+      this.#queue.shift()?.admit()
+    }
+  }
+
+  #beginLooking(): void {
+    for (const entry of this.#entries) entry.quietLooks = -1
+    this.#looking = setInterval(() => this.#look(), LOOK_MS)
+    this.#cutQuiet()
+  }
+
+  #look(): void {
+    this.#cutQuiet()
+    this.#refuseLate(performance.now() - ROOM_MS)
+    if (this.#queue.length > 0 || this.#looking === null) return
+    clearInterval(this.#looking)
+    this.#looking = null
+  }
+
+  #refuseLate(before: number): void {
+    for (let first = this.#queue[0]; first !== undefined && first.since <= before; first = this.#queue[0]) {
+      this.#queue.shift()
+      first.refuse(new Unavailable('too much waits for slow readers, or for the store; try again'))
+    }
+  }
+
+  #cutQuiet(): void {
+    for (const entry of this.#entries) {
+      const taken = entry.taker.taken()
+      entry.quietLooks = taken === entry.taken ? entry.quietLooks + 1 : 0
+      entry.taken = taken
+      if (entry.quietLooks < PATIENCE || this.#hasRoom()) continue
+      entry.taker.cut()
+      entry.release()
+    }
+  }
+}

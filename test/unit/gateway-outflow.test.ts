@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Unavailable } from '../../server/engine/errors.ts'
+import { Outflow } from '../../server/gateway/outflow.ts'
+
+const MIB = 1024 * 1024
+
+/** A reader that takes as much as it is told to. */
+function takerOf() {
+  const taker = { bytes: 0, cut: vi.fn(), taken: () => taker.bytes }
+  return taker
+}
+
+/** A read that ends when it is told to. */
+function openRead(outflow: Outflow) {
+  const state = { isBegun: false, end: () => {} }
+  const done = outflow.read(() => {
+    state.isBegun = true
+    return new Promise<void>((resolve) => {
+      state.end = resolve
+    })
+  })
+  return Object.assign(state, { done })
+}
+
+describe('what waits for readers', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  test('reads begin at once while there is room, and then when some is made', async () => {
+    const outflow = new Outflow(10 * MIB)
+    const held = outflow.hold(takerOf())
+    held.add(9 * MIB)
+    expect(await outflow.read(async () => 'small')).toBe('small')
+    held.add(2 * MIB)
+    const read = openRead(outflow)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(read.isBegun).toBe(false)
+    held.release()
+    held.release()
+    expect(outflow.bytes).toBe(0)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(read.isBegun).toBe(true)
+    read.end()
+    await read.done
+  })
+
+  test('who finds no room within two seconds is told so', async () => {
+    const outflow = new Outflow(MIB)
+    const taker = takerOf()
+    const sips = setInterval(() => {
+      taker.bytes += 1000
+    }, 100)
+    outflow.hold(taker).add(2 * MIB)
+    const refused = expect(outflow.read(async () => null)).rejects.toThrow(Unavailable)
+    await vi.advanceTimersByTimeAsync(1999)
+    await refused
+    clearInterval(sips)
+    expect(taker.cut).not.toHaveBeenCalled()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('those that take nothing are cut off where somebody waits for room, and nobody else', async () => {
+    const outflow = new Outflow(MIB)
+    const KB = 1000
+    const [stuck, alsoStuck, taking] = [takerOf(), takerOf(), takerOf()]
+    for (const taker of [stuck, alsoStuck, taking]) outflow.hold(taker).add(600 * KB)
+    const sips = setInterval(() => {
+      taking.bytes += 1
+    }, 100)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(stuck.cut).not.toHaveBeenCalled()
+    const read = outflow.read(async () => 'read')
+    await vi.advanceTimersByTimeAsync(1500)
+    expect(await read).toBe('read')
+    clearInterval(sips)
+    expect([stuck, alsoStuck, taking].map(({ cut }) => cut.mock.calls.length)).toEqual([1, 1, 0])
+    expect(outflow.bytes).toBe(600 * KB)
+  })
+
+  test('where reads bring large jobs, few are under way at once; of small ones many', async () => {
+    const outflow = new Outflow(64 * MIB)
+    const large = outflow.hold(takerOf())
+    large.add(8 * MIB)
+    large.release()
+    const reads = Array.from({ length: 40 }, () => openRead(outflow))
+    const begun = () => reads.filter(({ isBegun }) => isBegun).length
+    await vi.advanceTimersByTimeAsync(0)
+    expect(begun()).toBe(8)
+    for (let ended = 0; ended < 40; ended++) {
+      reads[ended]?.end()
+      await vi.advanceTimersByTimeAsync(0)
+    }
+    expect(begun()).toBe(40)
+    for (let small = 0; small < 500; small++) await outflow.read(async () => null)
+    const more = Array.from({ length: 150 }, () => openRead(outflow))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(more.filter(({ isBegun }) => isBegun)).toHaveLength(128)
+    for (const { end } of more) end()
+    await vi.advanceTimersByTimeAsync(0)
+    for (const { end } of more) end()
+  })
+
+  test('of the first reads nobody knows what they bring: few are under way at once', async () => {
+    const outflow = new Outflow(64 * MIB)
+    const reads = Array.from({ length: 40 }, () => openRead(outflow))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(reads.filter(({ isBegun }) => isBegun)).toHaveLength(32)
+    for (const { end } of reads) end()
+    await vi.advanceTimersByTimeAsync(0)
+    for (const { end } of reads) end()
+  })
+
+  test('a read that fails makes room as well', async () => {
+    const outflow = new Outflow(MIB)
+    for (let failed = 0; failed < 100; failed++) {
+      await expect(outflow.read(() => Promise.reject(new Error('away')))).rejects.toThrow('away')
+    }
+    expect(await outflow.read(async () => 'read')).toBe('read')
+  })
+
+  test('one answer is always given, however large, and none beyond twice the most', () => {
+    const outflow = new Outflow(MIB)
+    expect(outflow.fits(20 * MIB)).toBe(true)
+    outflow.hold(takerOf()).add(1.5 * MIB)
+    expect(outflow.fits(0.4 * MIB)).toBe(true)
+    expect(outflow.fits(0.6 * MIB)).toBe(false)
+  })
+})
