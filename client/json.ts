@@ -1,22 +1,32 @@
+import { JobcastError } from './errors.ts'
+
 /**
  * The JSON of a value. Throws a `TypeError` that names the path of what JSON would lose or change in silence: an
  * infinite number, a `BigInt`, a function, `undefined` in an array, or an object whose data is not in its fields, such as a
- * `Map`, a `Blob` or a promise. A field that is undefined is left out, a `toJSON` is followed.
+ * `Map`, a `Blob` or a promise. A field that is undefined is left out, a `toJSON` is followed. Where there is no JSON at all,
+ * as of a circular value, a `JobcastError`.
  */
 export function toJson(value: unknown): string {
   /** The objects that the value asked about is in, each with its key. */
   const trail: { readonly key: string; readonly object: unknown }[] = []
-  return JSON.stringify(value, function (this: unknown, key, inner: unknown) {
+  let lost: TypeError | undefined
+  function refuseLoss(this: unknown, key: string, inner: unknown): unknown {
     while (trail.length > 0 && trail.at(-1)?.object !== this) trail.pop()
     const loss = lossOf(inner, this, key)
     if (loss !== null) {
       // The first object is the value itself, which has no name.
       const path = [...trail.slice(1).map((step) => step.key), key].join('.')
-      throw new TypeError(`${path} is ${loss}, which JSON cannot hold`)
+      lost = new TypeError(`${path} is ${loss}, which JSON cannot hold`)
+      throw lost
     }
     if (typeof inner === 'object' && inner !== null) trail.push({ key, object: inner })
     return inner
-  })
+  }
+  try {
+    return JSON.stringify(value, refuseLoss)
+  } catch (cause) {
+    throw lost ?? new JobcastError('invalid_json', 'what is to be sent cannot be written as JSON', { cause })
+  }
 }
 
 function lossOf(value: unknown, holder: unknown, key: string): string | null {

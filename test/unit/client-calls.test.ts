@@ -175,7 +175,9 @@ describe('a submission', () => {
     await pass(0)
     const round: { self?: unknown } = {}
     round.self = round
-    await expect(client.submit({ type: 'countdown', payload: round })).rejects.toThrow(TypeError)
+    await expect(client.submit({ type: 'countdown', payload: round })).rejects.toMatchObject({
+      code: 'invalid_json',
+    })
   })
 
   it('is sent once where it has no idempotency key', async () => {
