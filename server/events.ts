@@ -27,6 +27,10 @@ export interface ServerEvents {
   ]
   /** A run's lease was lost: it was told to stop and what it does from now on is discarded. */
   'run.lost': [{ jobId: string; type: string; attempt: number }]
+  /** A run was left to be taken back as stalled, since it may be why its process ends. */
+  'run.abandoned': [{ jobId: string; type: string; attempt: number }]
+  /** What a handler had begun threw, when that could change nothing of its run any more. */
+  'run.uncaught': [{ jobId: string; type: string; attempt: number; error: unknown }]
   /** A handler went on after its timeout or cancellation, or its isolated thread had to be killed. */
   'run.overstayed': [{ jobId: string; type: string; attempt: number; killed: boolean }]
   /** A handler that had overstayed has ended, so long after it was told to stop: its slot is free. */

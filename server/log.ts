@@ -3,6 +3,7 @@ import type { JobErrorCode } from '../shared/codes.ts'
 import type { Config } from './config.ts'
 import type { Events } from './events.ts'
 import { loggedError, loggedThrown, withoutValues } from './logged-error.ts'
+import { readThrown } from './thrown.ts'
 
 /** Errors with these codes are worded by a schema, which may quote the value that it refuses: the job alone has them. */
 const QUOTING = new Set<JobErrorCode | null>(['invalid_payload', 'invalid_result'])
@@ -11,7 +12,12 @@ const QUOTING = new Set<JobErrorCode | null>(['invalid_payload', 'invalid_result
 export async function createLog(level: Config['logLevel']): Promise<Logger> {
   // Errors are told by `loggedError`, which knows what may be.
   const options = { level, serializers: { err: (logged: unknown) => logged } }
-  if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }))
+  if (!process.stderr.isTTY) {
+    const destination = pino.destination({ dest: 2, sync: true })
+    // Where nobody reads any more, that would be one more thing to tell nobody of.
+    destination.on('error', () => {})
+    return pino(options, destination)
+  }
   const { default: pretty } = await import('pino-pretty')
   return pino(
     options,
@@ -32,6 +38,15 @@ export function logEvents(events: Events, log: Logger): void {
   })
   events.on('run.lost', (run) =>
     log.warn(run, 'lease lost: the run was told to stop, its outcome is discarded'),
+  )
+  events.on('run.abandoned', (run) =>
+    log.warn(run, 'job given back as stalled: this process may end because of it'),
+  )
+  events.on('run.uncaught', ({ error, ...run }) =>
+    log.error(
+      { ...run, err: loggedThrown(readThrown(error, null)) },
+      'uncaught: something that the handler had begun threw after its run was decided',
+    ),
   )
   events.on('run.overstayed', (run) =>
     log.warn(

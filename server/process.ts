@@ -5,6 +5,8 @@ import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
 import { inSource } from './source-maps.ts'
+import { catchUncaught } from './uncaught.ts'
+import type { GiveBack } from './worker/worker.ts'
 
 /** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
 const FAILED = 1
@@ -34,8 +36,7 @@ async function main(): Promise<void> {
   const events = createEvents()
   const log = await createLog(config.logLevel)
   logEvents(events, log)
-  // A handler that forgets a promise must not take every other job of the process down.
-  process.on('unhandledRejection', (error) => events.emit('failure', { where: 'unhandled rejection', error }))
+  const broken = new Promise<void>((resolve) => catchUncaught(events, resolve))
 
   const server = createServer({ config, definitions, events })
   process.once('SIGTERM', leave).once('SIGINT', leave)
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   process.off('SIGTERM', leave).off('SIGINT', leave)
   const stopping = stopOnSignal(server, {
     signal: (signal) => log.info({ signal }, 'draining'),
-    exception: (error) => events.emit('failure', { where: 'uncaught exception: draining', error }),
+    broken: (stop) => void broken.then(stop),
     stuck: (stop) => stopWhenStuck(events, config.hungExitMs, stop),
   })
   process.stdout.write(`${server.ready()}\n`)
@@ -56,23 +57,24 @@ function leave(): never {
 }
 
 /**
- * Resolves to the exit code once the process has drained: after SIGTERM or SIGINT, or after an exception that nobody
- * caught, which may have left anything half done, or where nothing can run here any more. A second signal ends the process at once.
+ * Resolves to the exit code once the process has drained: after SIGTERM or SIGINT, or after an exception of its own code,
+ * which may have left anything half done, or where nothing can run here any more. A second signal ends the process at
+ * once.
  */
 function stopOnSignal(
   server: JobcastServer,
   on: {
     signal(signal: string): void
-    exception(error: unknown): void
+    broken(stop: () => void): void
     stuck(stop: () => void): void
   },
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let code: number | null = null
-    const stop = (exitCode: number) => {
+    const stop = (exitCode: number, giveBack: GiveBack = 'unspent') => {
       if (code !== null) return
       code = exitCode
-      server.stop().then(() => resolve(exitCode), reject)
+      server.stop(giveBack).then(() => resolve(exitCode), reject)
     }
     const onSignal = (signal: string) => {
       if (code !== null) process.exit(FAILED)
@@ -81,10 +83,8 @@ function stopOnSignal(
     }
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
-    process.on('uncaughtException', (error) => {
-      on.exception(error)
-      stop(FAILED)
-    })
+    // Should a job be behind it, that job must not bring down one process after another.
+    on.broken(() => stop(FAILED, 'stalled'))
     on.stuck(() => stop(FAILED))
   })
 }

@@ -23,20 +23,20 @@ import { PresenceBoard } from './presence.ts'
 import { TypeKeeper } from './type-keeper.ts'
 import { VERSION } from './version.ts'
 import { hungWarnings, stuckReason } from './worker/hung.ts'
-import { createWorker } from './worker/worker.ts'
+import { createWorker, type GiveBack } from './worker/worker.ts'
 
 /** A part of the process. Each call may be made twice; `drain` ends what the part does for others, politely. */
 interface Service {
   start?(): Promise<void> | void
-  drain?(): Promise<void> | void
+  drain?(giveBack: GiveBack): Promise<void> | void
   stop(): Promise<void> | void
 }
 
 export interface JobcastServer {
   /** Rejects, with everything stopped again, where a part cannot start. */
   start(): Promise<void>
-  /** Drains, then stops. */
-  stop(): Promise<void>
+  /** Drains, then stops. What does not end by itself meanwhile is given back: unspent where nothing else is said. */
+  stop(giveBack?: GiveBack): Promise<void>
   /** The line that tells whoever started the process that it is ready. */
   ready(): string
 }
@@ -141,7 +141,7 @@ export function createServer(options: {
     if (worker !== null) {
       parts.push({
         start: () => worker.start(),
-        drain: () => worker.drain(config.drainMs),
+        drain: (giveBack) => worker.drain(config.drainMs, giveBack),
         stop: () => worker.stop(),
       })
       presences.push(() => ({
@@ -185,9 +185,9 @@ export function createServer(options: {
     }
   }
 
-  async function stop(): Promise<void> {
+  async function stop(giveBack: GiveBack = 'unspent'): Promise<void> {
     draining = true
-    await Promise.all(services.map((service) => service.drain?.()))
+    await Promise.all(services.map((service) => service.drain?.(giveBack)))
     for (const service of services.reverse().splice(0)) {
       try {
         await service.stop()

@@ -10,8 +10,8 @@ export interface JobContext {
   /** Counted from 1. */
   readonly attempt: number
   /**
-   * Fires when the run is cancelled, timed out, lost its lease, or is given back since its worker stops;
-   * `signal.reason.reason` says which: `cancelled`, `timeout`, `lost`, `released`.
+   * Fires when the run is cancelled, timed out, lost its lease, is given back since its worker stops, or has failed by what
+   * it had begun itself; `signal.reason.reason` says which: `cancelled`, `timeout`, `lost`, `released`, `uncaught`.
    */
   readonly signal: AbortSignal
   /**

@@ -1,12 +1,23 @@
 import type { Claim, Json, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
-import { type AbortReason, RunAborted, type StopReason } from './aborted.ts'
+import { type AbortReason, isAbort, RunAborted, type StopReason } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
-import { afterFailure, checkPayload, checkResult, classifyThrown, type Failure, timedOut } from './steps.ts'
+import { inScope, outOfScope, RunScope, type ScopeOwner } from './scope.ts'
+import {
+  type AttemptStep,
+  afterFailure,
+  checkPayload,
+  checkResult,
+  classifyThrown,
+  classifyUncaught,
+  type Failure,
+  tookTooLong,
+} from './steps.ts'
 
-/** How long a run may take to reach its handler (a schema's own work, a thread's start), at the least, in ms. */
-const PRELUDE_MS = 30_000
+/** What a payload's schema has to answer, and what a thread has to start, in ms. */
+const SCHEMA_MS = 10_000
+const START_MS = 30_000
 
 /** A job type as a worker runs it. */
 export interface Runnable {
@@ -29,6 +40,8 @@ export interface AttemptHost<Run> {
   readonly ended: (run: Run) => void
   /** The handler goes on after the outcome was decided without it, or had to be killed. */
   readonly overstayed: (run: Run, killed: boolean) => void
+  /** Something here failed that should not be able to; the run has ended all the same. */
+  readonly failure: (error: unknown) => void
 }
 
 type State =
@@ -47,21 +60,24 @@ const DECIDED: State = { is: 'decided' }
  * whatever comes first: the end of the last step, the timeout, the end of a cancel's grace, or word that the lease
  * was lost or is given back. It is also what the executor is given to run the handler with.
  */
-export class Attempt<Run extends { readonly claim: Claim }> implements Execution {
+export class Attempt<Run extends { readonly claim: Claim }> implements Execution, ScopeOwner {
+  readonly scope: RunScope
   readonly #run: Run
   readonly #runnable: Runnable
   readonly #host: AttemptHost<Run>
   #state: State = RUNNING
-  #hasEnded = false
+  #step: AttemptStep | 'ended' = 'payload'
   #timer: NodeJS.Timeout | null = null
   #signal: LazySignal | null = null
   #draining: LazySignal | null = null
   #kill: LazySignal | null = null
+  #hasSentSignal = false
 
   constructor(run: Run, runnable: Runnable, host: AttemptHost<Run>) {
     this.#run = run
     this.#runnable = runnable
     this.#host = host
+    this.scope = new RunScope(run.claim, this)
   }
 
   get jobId(): string {
@@ -81,60 +97,84 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= new LazySignal()
+    this.#signal ??= new LazySignal(this.scope)
     return this.#signal.signal
   }
 
   get draining(): AbortSignal {
-    this.#draining ??= new LazySignal()
+    this.#draining ??= new LazySignal(this.scope)
     return this.#draining.signal
   }
 
   get killed(): AbortSignal {
-    this.#kill ??= new LazySignal()
+    this.#kill ??= new LazySignal(this.scope)
     return this.#kill.signal
   }
 
-  /** Never rejects; resolves when the handler has ended. */
+  /** Never rejects, whatever the handler or a schema threw or returned; resolves when they have ended. */
   async run(): Promise<void> {
-    const { timeoutMs } = this.#run.claim.policy
-    this.#timer = setTimeout(() => this.#timeOut(), Math.max(timeoutMs, PRELUDE_MS))
-    const { definition, executor } = this.#runnable
-    // Awaited only where there is something to wait for: runs are many, and most are short.
-    const checked = checkPayload(definition, this.#run.claim.payload)
-    const payload = checked instanceof Promise ? await checked : checked
-    if (!payload.ok) return this.#fail(payload.failure)
-    if (this.#state.is !== 'running') return this.#end({ kind: 'cancelled' })
-
-    let returned: unknown
     try {
-      returned = await executor.run(payload.value, this)
-    } catch (thrown) {
-      this.#stopTimer()
-      if (this.#isCancelling) return this.#end({ kind: 'cancelled' })
-      return this.#fail(classifyThrown(thrown))
-    }
-    this.#stopTimer()
+      const { executor } = this.#runnable
+      // Awaited only where there is something to wait for: runs are many, and most are short.
+      const checked = this.#checkPayload()
+      if (checked instanceof Promise) this.#timeOutIn(SCHEMA_MS)
+      const payload = checked instanceof Promise ? await checked : checked
+      if (!payload.ok) return this.#fail(payload.failure)
+      if (this.#state.is !== 'running') return this.#end({ kind: 'cancelled' })
 
-    const checking = checkResult(definition, returned, this.#host.maxResultBytes)
-    const result = checking instanceof Promise ? await checking : checking
-    if (!result.ok) return this.#fail(result.failure)
-    this.#end({ kind: 'completed', result: result.value }, result.bytes)
+      this.#step = 'start'
+      if (executor.kills) this.#timeOutIn(START_MS)
+      let returned: unknown
+      try {
+        returned = await executor.run(payload.value, this)
+      } catch (thrown) {
+        if (this.#isCancelling) return this.#end({ kind: 'cancelled' })
+        return this.#fail(classifyThrown(thrown))
+      }
+      if (this.#isDecided) return this.#end({ kind: 'cancelled' })
+
+      this.#step = 'result'
+      const checking = this.#checkResult(returned)
+      const result = checking instanceof Promise ? await checking : checking
+      if (!result.ok) return this.#fail(result.failure)
+      this.#end({ kind: 'completed', result: result.value }, result.bytes)
+    } catch (error) {
+      this.#host.failure(error)
+      this.#fail(classifyThrown(error))
+    }
   }
 
   emit(event: RunEvent, bytes: number): void {
-    if (this.#state.is !== 'decided') this.#host.emit(this.#run, event, bytes)
+    if (this.#state.is !== 'decided') outOfScope(() => this.#host.emit(this.#run, event, bytes))
   }
 
   started(): void {
-    if (this.#state.is === 'decided') return
-    const { timeoutMs } = this.#run.claim.policy
-    if (this.#timer !== null && timeoutMs >= PRELUDE_MS) {
-      this.#timer.refresh()
-      return
-    }
+    if (this.#step === 'ended') return
+    this.#step = 'handler'
     this.#stopTimer()
-    this.#timer = setTimeout(() => this.#timeOut(), timeoutMs)
+    const startedAt = performance.now()
+    afterThisTurn(() => this.#watchHandler(startedAt))
+  }
+
+  /**
+   * What the handler left to a timer, a socket, an emitter or a forgotten promise has thrown, which would end a process
+   * of its own: so it ends the run, whose handler most likely waits for what will never be. What it may still be doing
+   * is told to stop. False where the run's outcome is another one.
+   */
+  uncaught(error: unknown): boolean {
+    if (this.#step === 'ended') return false
+    if (this.#state.is === 'running') {
+      this.#abort('uncaught')
+      this.#fail(classifyUncaught(error))
+      return true
+    }
+    // The signal itself has come to a promise that nobody waits for.
+    if (!isAbort(error)) this.#end({ kind: 'cancelled' })
+    return false
+  }
+
+  endsProcess(): void {
+    this.#hasSentSignal = true
   }
 
   /** The job is to be cancelled: the handler is told and may still end in its own way. */
@@ -151,7 +191,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   /** The worker is about to stop: the handler is told, and what it reports and returns from now on counts as before. */
   drain(): void {
     if (this.#state.is === 'decided') return
-    this.#draining ??= new LazySignal()
+    this.#draining ??= new LazySignal(this.scope)
     this.#draining.abort('draining')
   }
 
@@ -160,21 +200,54 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.#cutShort({ kind: 'released' }, 'released')
   }
 
+  /** The worker stops, and leaves the job to whoever takes back what stalled. */
+  abandon(): void {
+    this.#cutShort(null, 'released')
+  }
+
   /** The lease is gone: nothing that this run does counts any more. */
   lose(): void {
     this.#cutShort(null, 'lost')
+  }
+
+  /** Whether it is this run's doing that the process stops. */
+  get hasSentSignal(): boolean {
+    return this.#hasSentSignal
+  }
+
+  get #hasEnded(): boolean {
+    return this.#step === 'ended'
   }
 
   get #isCancelling(): boolean {
     return this.#state.is === 'cancelling'
   }
 
-  #timeOut(): void {
+  get #isDecided(): boolean {
+    return this.#state.is === 'decided'
+  }
+
+  #checkPayload(): ReturnType<typeof checkPayload> {
+    const { definition } = this.#runnable
+    const { payload } = this.#run.claim
+    if (definition.payload === undefined) return checkPayload(definition, payload)
+    return inScope(this.scope, () => checkPayload(definition, payload))
+  }
+
+  #checkResult(returned: unknown): ReturnType<typeof checkResult> {
+    const { definition } = this.#runnable
+    const { maxResultBytes } = this.#host
+    if (definition.result === undefined) return checkResult(definition, returned, maxResultBytes)
+    return inScope(this.scope, () => checkResult(definition, returned, maxResultBytes))
+  }
+
+  #timeOut(ms: number): void {
     const { claim } = this.#run
+    if (this.#step === 'ended') return
     this.#cutShort(
       this.#isCancelling
         ? { kind: 'cancelled' }
-        : afterFailure(claim, timedOut(claim.policy.timeoutMs), this.#host.random),
+        : afterFailure(claim, tookTooLong(this.#step, ms), this.#host.random),
       'timeout',
     )
   }
@@ -185,9 +258,14 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
 
   /** The handler has ended; its outcome counts unless another one was decided before. */
   #end(outcome: Outcome, bytes = 0, thrown: Thrown | null = null): void {
-    this.#decide(outcome, bytes, thrown)
-    this.#hasEnded = true
-    this.#host.ended(this.#run)
+    if (this.#step === 'ended') return
+    this.#step = 'ended'
+    this.scope.close()
+    try {
+      this.#decide(outcome, bytes, thrown)
+    } finally {
+      this.#host.ended(this.#run)
+    }
   }
 
   /** Decides without the handler, which is told to stop or killed. */
@@ -195,16 +273,18 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     if (this.#state.is === 'decided') return
     this.#decide(outcome)
     this.#abort(reason)
-    this.#kill ??= new LazySignal()
+    this.#kill ??= new LazySignal(this.scope)
     this.#kill.abort(reason)
-    if (this.#hasEnded) return
-    if (this.#runnable.executor.kills) this.#host.overstayed(this.#run, true)
+    if (this.#step === 'ended') return
+    // A schema that never answers holds nothing.
+    if (this.#step === 'payload' || this.#step === 'result') this.#end({ kind: 'cancelled' })
+    else if (this.#runnable.executor.kills) this.#host.overstayed(this.#run, true)
     // A handler that heeds its signal ends in this very tick.
     else setImmediate(() => this.#hasEnded || this.#host.overstayed(this.#run, false))
   }
 
   #abort(reason: StopReason): void {
-    this.#signal ??= new LazySignal()
+    this.#signal ??= new LazySignal(this.scope)
     this.#signal.abort(reason)
   }
 
@@ -216,16 +296,45 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.#host.decided(this.#run, outcome, bytes, thrown)
   }
 
+  #watchHandler(startedAt: number): void {
+    if (this.#step === 'ended') return
+    const { timeoutMs } = this.#run.claim.policy
+    this.#timeOutIn(timeoutMs, Math.max(0, startedAt + timeoutMs - performance.now()))
+  }
+
+  /** `inMs`: where some of it is over already. */
+  #timeOutIn(ms: number, inMs = ms): void {
+    this.#stopTimer()
+    if (this.#state.is !== 'decided') this.#timer = setTimeout(() => this.#timeOut(ms), inMs)
+  }
+
   #stopTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
   }
 }
 
+let waiting: (() => void)[] = []
+
+/** Most handlers end in the turn of the event loop in which they begin, and need no timer. */
+function afterThisTurn(call: () => void): void {
+  if (waiting.push(call) > 1) return
+  setImmediate(() => {
+    const calls = waiting
+    waiting = []
+    for (const one of calls) one()
+  })
+}
+
 /** Most handlers never look at their signals, so each is made when one does. */
 class LazySignal {
+  readonly #scope: RunScope
   #controller: AbortController | null = null
   #aborted: RunAborted | null = null
+
+  constructor(scope: RunScope) {
+    this.#scope = scope
+  }
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
@@ -233,10 +342,11 @@ class LazySignal {
     return this.#controller.signal
   }
 
-  /** The first reason counts. */
+  /** The first reason counts. What listeners throw is the run's. */
   abort(reason: AbortReason): void {
     if (this.#aborted !== null) return
-    this.#aborted = new RunAborted(reason)
-    this.#controller?.abort(this.#aborted)
+    const aborted = new RunAborted(reason)
+    this.#aborted = aborted
+    inScope(this.#scope, () => this.#controller?.abort(aborted))
   }
 }

@@ -1,9 +1,12 @@
 import type { Json, RunEvent } from '../engine/engine.ts'
 import type { Handler } from '../jobs/define-job.ts'
 import { createContext, type RunIdentity } from './context.ts'
+import { inScope, type RunScope } from './scope.ts'
 
 /** A run as the place where its handler runs needs it. */
 export interface Execution extends RunIdentity {
+  /** What the handler begins in this process belongs to it. */
+  readonly scope: RunScope
   /** The payload before the type's schema made something of it. */
   readonly submitted: Json
   /** Fires when the run is to stop; `reason` is a `RunAborted`. Made when first asked for. */
@@ -31,7 +34,15 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
     run(payload, execution) {
       const context = createContext(execution)
       execution.started()
-      return handler(payload, context)
+      return inScope(execution.scope, () => begun(handler(payload, context)))
     },
   }
+}
+
+/** What is no promise of JavaScript's own may begin its work only when it is waited for: so it is, here. */
+function begun(returned: unknown): unknown {
+  if (returned instanceof Promise || typeof returned !== 'object' || returned === null) return returned
+  const then: unknown = Reflect.get(returned, 'then')
+  if (typeof then !== 'function') return returned
+  return new Promise((resolve, reject) => Reflect.apply(then, returned, [resolve, reject]))
 }

@@ -19,6 +19,8 @@ export class Run implements Leased, Reporting {
   attempt: Pick<Attempt<Run>, 'cancel' | 'drain' | 'release' | 'lose'> | null = null
   /** The attempt is over and its outcome on its way to the store, whose answer to it is the last word. */
   isDecided = false
+  /** It is not settled, so that it counts as a stall. */
+  isAbandoned = false
   /** What its handler threw, for the log. */
   thrown: Thrown | null = null
 

@@ -7,6 +7,9 @@ import { describeThrown, errorText, isThrown, MAX_ERROR_BYTES, readThrown, type 
 import { checkJson } from './json.ts'
 import { cutText } from './text.ts'
 
+/** What is under way in an attempt: a schema is asked, the handler's place is made ready, the handler runs. */
+export type AttemptStep = 'payload' | 'start' | 'handler' | 'result'
+
 /** A value that goes on to the next step, or why the run ends here. */
 export type Step<T> =
   | { readonly ok: true; readonly value: T }
@@ -102,8 +105,23 @@ export function classifyThrown(error: unknown): Failure {
     : failureOf('handler_error', text, false, thrown)
 }
 
-export function timedOut(timeoutMs: number): Failure {
-  return failureOf('timeout', `the attempt took longer than its timeout of ${timeoutMs} ms`, false)
+/** What was thrown outside the handler's promise, where nothing of the handler could catch it. */
+export function classifyUncaught(error: unknown): Failure {
+  const thrown = readThrown(error)
+  return failureOf('uncaught', errorText(thrown), false, thrown)
+}
+
+/** The time of what was under way is over; it had so many ms. */
+export function tookTooLong(step: AttemptStep, ms: number): Failure {
+  return failureOf('timeout', LATE[step](ms), false)
+}
+
+const LATE: Record<AttemptStep, (ms: number) => string> = {
+  payload: (ms) => `the payload's schema did not answer within ${ms} ms`,
+  start: (ms) => `the handler did not start within ${ms} ms`,
+  handler: (ms) => `the attempt took longer than its timeout of ${ms} ms`,
+  result: (ms) =>
+    `the attempt took longer than its timeout of ${ms} ms: the result's schema had not answered`,
 }
 
 /** Last step of a run that failed: another attempt after a while, or none. */

@@ -11,7 +11,7 @@ import {
   type SettleVerdict,
   type Unsubscribe,
 } from '../engine/engine.ts'
-import { Unavailable } from '../engine/errors.ts'
+import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
@@ -55,9 +55,9 @@ export interface Worker {
   start(): Promise<void>
   /**
    * Claims nothing more. Running jobs are told (`ctx.draining`) and get `timeoutMs` to end; those that do not are told
-   * so through their signal and given back, unspent. Resolves when every outcome is with the store, or its lease is over.
+   * so through their signal and given back. Resolves when every outcome is with the store, or its lease is over.
    */
-  drain(timeoutMs: number): Promise<void>
+  drain(timeoutMs: number, giveBack?: GiveBack): Promise<void>
   /** Ends everything; a worker that was not drained gives its jobs back at once. It cannot be started again. */
   stop(): Promise<void>
   info(): WorkerInfo
@@ -66,6 +66,12 @@ export interface Worker {
   /** How fast it runs what it ran lately. */
   pace(): TypePace[]
 }
+
+/**
+ * How jobs go back: as if they had not run, or as a stall, where one of them may be why the process ends. A run that sent
+ * its own process a signal is always a stall: its job would end every process in turn.
+ */
+export type GiveBack = 'unspent' | 'stalled'
 
 export function createWorker(options: WorkerOptions): Worker {
   return new JobWorker(options)
@@ -125,6 +131,7 @@ class JobWorker implements Worker {
       },
       ended: (run) => this.#ended(run),
       overstayed: (run, killed) => this.#overstayed(run, killed),
+      failure: (error) => this.#fail('running a job', error),
     }
     this.#slots = new Slots(concurrency, definitions)
     this.#prefetch = new Prefetch({
@@ -178,9 +185,10 @@ class JobWorker implements Worker {
     void this.#listenForCancels()
   }
 
-  drain(timeoutMs: number): Promise<void> {
+  drain(timeoutMs: number, giveBack: GiveBack = 'unspent'): Promise<void> {
     if (this.#state.is === 'new') return Promise.resolve()
-    if (this.#state.is === 'running') this.#state = { is: 'draining', drained: this.#drain(timeoutMs) }
+    if (this.#state.is === 'running')
+      this.#state = { is: 'draining', drained: this.#drain(timeoutMs, giveBack) }
     return this.#state.is === 'draining' ? this.#state.drained : this.#state.stopped
   }
 
@@ -222,14 +230,35 @@ class JobWorker implements Worker {
     return this.#pace.describe(running, { limit, free, limitOf }, performance.now())
   }
 
-  async #drain(timeoutMs: number): Promise<void> {
+  async #drain(timeoutMs: number, giveBack: GiveBack): Promise<void> {
     this.#exchange.close()
     this.#prefetch.clear()
     for (const run of this.#runs.values()) run.attempt?.drain()
     if (timeoutMs > 0) await this.#emptyWithin(timeoutMs)
+    const letGo = this.#letGo(giveBack)
     for (const run of this.#runs.values()) run.attempt?.release()
     await this.#empty()
-    await this.#exchange.idle()
+    await Promise.all([letGo, this.#exchange.idle()])
+  }
+
+  /** Runs that are to count as stalls are not settled: their leases run out, now where the store can be told. */
+  async #letGo(giveBack: GiveBack): Promise<void> {
+    const leases: LeaseRef[] = []
+    for (const run of [...this.#runs.values()]) {
+      const { attempt, isDecided, jobId, lease } = run
+      if (isDecided || !(attempt instanceof Attempt)) continue
+      if (giveBack === 'unspent' && !attempt.hasSentSignal) continue
+      run.isAbandoned = true
+      attempt.abandon()
+      leases.push({ jobId, lease })
+    }
+    try {
+      for (let at = 0; at < leases.length; at += MAX_CALL_JOBS)
+        await this.#options.engine.extend({ leases: leases.slice(at, at + MAX_CALL_JOBS), leaseMs: 1 })
+    } catch (error) {
+      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
+        this.#fail('letting go of leases', error)
+    }
   }
 
   async #stop(): Promise<void> {
@@ -392,7 +421,9 @@ class JobWorker implements Worker {
     const { jobId, type, attempt } = run.claim
     this.#leases.remove(run)
     this.#runs.delete(run.lease)
-    if (verdict === null || verdict === 'stale') {
+    if (run.isAbandoned) {
+      events.emit('run.abandoned', { jobId, type, attempt })
+    } else if (verdict === null || verdict === 'stale') {
       events.emit('run.lost', { jobId, type, attempt })
     } else if (outcome?.kind === 'later' && verdict === 'scheduled') {
       events.emit('run.put_off', { jobId, type, attempt, delayMs: outcome.delayMs })

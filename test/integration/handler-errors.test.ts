@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { submit, untilTerminal } from '../helpers/api.ts'
+import { submit, untilJob, untilTerminal } from '../helpers/api.ts'
 import { type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
@@ -22,6 +22,7 @@ async function serve(
 
 interface LogLine {
   readonly msg: string
+  readonly where?: string
   readonly jobId?: string
   readonly error?: string
   readonly err?: {
@@ -87,5 +88,71 @@ describe('an error of a handler', () => {
     const { jobId } = await submit(server.url, { type: 'fails', payload: null, options: { maxAttempts: 1 } })
     await untilTerminal(server.url, jobId)
     expect(logOf(server).find((one) => one.jobId === jobId)?.err?.stack).toContain('jobs.ts:5:3')
+  })
+})
+
+describe('an exception that nobody caught, and nobody can say whose it was', () => {
+  test('is logged with its stack, and the process goes on', async () => {
+    const server = await serve({
+      'jobs.mjs': `const fail = (what) => { throw new Error(what) }
+      setTimeout(fail, 100, 'in the module')
+      setTimeout(() => Promise.reject(new Error('forgotten by the module')), 100)
+      export default [{ type: 'good', run: () => 'alive' }]`,
+    })
+    const told = () => {
+      const failures = logOf(server).filter(({ msg }) => msg === 'failure')
+      return failures.length === 2 ? failures : null
+    }
+    const failures = await until(told, { what: 'both lines' })
+    expect(failures.map(({ err }) => err?.message)).toEqual(['in the module', 'forgotten by the module'])
+    for (const { err } of failures) expect(err?.stack).toMatch(/jobs\.mjs:\d+:\d+/)
+    const { jobId } = await submit(server.url, { type: 'good', payload: null })
+    expect(await untilTerminal(server.url, jobId)).toMatchObject({ result: 'alive' })
+  })
+
+  test("of the server's own code ends the process, and what it gives back has stalled", async () => {
+    const own = new URL('../../dist/server/worker.js', import.meta.url).href
+    const preload = `data:text/javascript,${encodeURIComponent(`
+      process.on('SIGUSR2', () => {
+        const error = new Error('ours')
+        error.stack = 'Error: ours\\n    at emit (node:events:1:2)\\n    at run (${own}:1:2)'
+        throw error
+      })`)}`
+    const server = await serve(
+      { 'jobs.mjs': `export default [{ type: 'long', run: () => new Promise(() => {}) }]` },
+      { NODE_OPTIONS: `--import=${preload}`, JOBCAST_DRAIN_MS: '100' },
+    )
+    const options = { maxStalls: 0 }
+    const { jobId } = await submit(server.url, { type: 'long', payload: null, options })
+    await untilJob(server.url, jobId, ({ status }) => status === 'processing', 'to run')
+    server.signal('SIGUSR2')
+    expect((await server.exited).code).toBe(1)
+    expect(logOf(server).map(({ where, msg }) => where ?? msg)).toEqual(
+      expect.arrayContaining([
+        'uncaught exception of the server itself: draining',
+        'job given back as stalled: this process may end because of it',
+      ]),
+    )
+    const next = await startServer({
+      JOBCAST_DATA: server.folder,
+      JOBCAST_JOBS: join(server.folder, 'jobs.mjs'),
+    })
+    onTestFinished(() => next.kill())
+    expect(await untilTerminal(next.url, jobId)).toMatchObject({
+      status: 'failed',
+      errorCode: 'stalled',
+      stalls: 1,
+    })
+  })
+
+  test('nor heard: a log that nobody reads any more does not end it either', async () => {
+    const server = await serve({
+      'jobs.mjs': `import { closeSync, openSync } from 'node:fs'
+      setTimeout(() => { closeSync(2); openSync('/dev/full', 'w'); setInterval(() => { throw new Error('unheard') }, 5) }, 100)
+      export default [{ type: 'good', async run() { await new Promise((ok) => setTimeout(ok, 300)); return 'alive' } }]`,
+    })
+    const { jobId } = await submit(server.url, { type: 'good', payload: null })
+    expect(await untilTerminal(server.url, jobId)).toMatchObject({ result: 'alive' })
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200)
   })
 })

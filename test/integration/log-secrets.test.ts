@@ -111,7 +111,7 @@ async function failRuns(server: ServerProcess): Promise<void> {
 
 /** Waits for that many failures to be logged: what is not there cannot leak. */
 async function untilLogged(server: ServerProcess, failures: number): Promise<void> {
-  const logged = () => server.output.stderr.match(/"msg":"(failure|run failed)"/g)?.length ?? 0
+  const logged = () => server.output.stderr.match(/"msg":"(failure|run failed|uncaught[^"]*)"/g)?.length ?? 0
   await until(() => logged() >= failures, {
     what: `${failures} failures in the log, not ${server.output.stderr}`,
   })

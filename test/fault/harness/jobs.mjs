@@ -1,7 +1,9 @@
 // The job types of the experiments, as JOBCAST_JOBS loads them. Every run is written down where the experiment reads it.
 import { setTimeout as pause } from 'node:timers/promises'
-import { misbehave } from './misbehaviour.mjs'
+import { BAD_ANSWERS, leaveUncaught, listenBadly, misbehave, terminate } from './misbehaviour.mjs'
 import { beginRun, runsBefore } from './run-log.mjs'
+
+const ROLE = process.env.JOBCAST_ROLE
 
 /** Goes on step by step, telling of each unless it is quiet; heeds its signal. */
 async function steps({ steps = 3, stepMs = 20, quiet = false }, ctx) {
@@ -69,6 +71,18 @@ function hang(_payload, ctx) {
   return again ? run.end() : new Promise(() => {})
 }
 
+/** Types `schema-payload-throws` and so on: with a schema that fails when a worker asks it. */
+const badSchemas = ['payload', 'result'].flatMap((which) =>
+  Object.entries(BAD_ANSWERS).map(([how, answer]) => {
+    // One process may be api and worker in one: then the api asks first.
+    let asked = 0
+    const passes = () => ROLE === 'api' || (ROLE === 'all' && which === 'payload' && asked++ % 2 === 0)
+    const validate = (value) => (passes() ? { value } : answer())
+    const schema = { '~standard': { version: 1, vendor: 'test', validate } }
+    return { type: `schema-${which}-${how}`, [which]: schema, run: () => null, timeoutMs: 500 }
+  }),
+)
+
 const isolate = new URL('./isolated.mjs', import.meta.url)
 
 export default [
@@ -80,6 +94,10 @@ export default [
   { type: 'endless', run: endless },
   { type: 'hang', run: hang },
   { type: 'misbehave', run: misbehave },
+  { type: 'uncaught', run: leaveUncaught },
+  { type: 'listens-badly', run: listenBadly },
+  { type: 'terminate', run: terminate },
+  ...badSchemas,
   { type: 'isolated', isolate },
   { type: 'isolated-too', isolate },
 ]

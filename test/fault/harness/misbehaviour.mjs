@@ -1,10 +1,38 @@
 // Handlers as one would rather not have them, each named by what it does. The same here and in a thread.
+import { EventEmitter } from 'node:events'
+import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { beginRun } from './run-log.mjs'
 
 const MIB = 1024 * 1024
 
+function revoked() {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+/** What a schema answers with, as one would rather not have it. */
+export const BAD_ANSWERS = {
+  throws: () => boom(),
+  rejects: () => Promise.reject(revoked()),
+  'never-answers': () => new Promise(() => {}),
+}
+
 const WAYS = {
+  throwRevoked() {
+    throw revoked()
+  },
+  throwGetters() {
+    throw Object.defineProperty(new Error(), 'message', { get: boom })
+  },
+  returnRevoked: () => ({ deep: [revoked()] }),
+  throwInToJson: () => ({ toJSON: boom }),
+  throwRevokedInToJson: () => ({
+    toJSON() {
+      throw revoked()
+    },
+  }),
   throwString() {
     throw 'plain words'
   },
@@ -61,7 +89,48 @@ const WAYS = {
   },
 }
 
+/** What a handler begins and nobody waits for, each of which throws where nobody catches it. */
+const UNCAUGHT = {
+  timer: () => setTimeout(boom, 20),
+  socket: () => connect(1, '127.0.0.1'),
+  emitter() {
+    const emitter = new EventEmitter()
+    setTimeout(() => emitter.emit('error', new Error('boom')), 20)
+  },
+  microtask: () => setTimeout(() => queueMicrotask(boom), 20),
+  rejection: () => setTimeout(() => Promise.reject(new Error('boom')), 20),
+  revoked() {
+    setTimeout(() => {
+      throw revoked()
+    }, 20)
+  },
+}
+
+function boom() {
+  throw new Error('boom')
+}
+
 export function misbehave({ how }, ctx) {
   beginRun(ctx)
   return WAYS[how]()
+}
+
+/** Begins it, and either waits for ever or returns before it throws. */
+export function leaveUncaught({ what, returns }, ctx) {
+  const run = beginRun(ctx)
+  UNCAUGHT[what]()
+  return returns ? run.end() : new Promise(() => {})
+}
+
+/** Waits for its signal, and throws where it hears of it. */
+export function listenBadly(_payload, ctx) {
+  beginRun(ctx)
+  return new Promise(() => ctx.signal.addEventListener('abort', boom))
+}
+
+/** Sends its process a signal, and goes on. */
+export async function terminate({ signal }, ctx) {
+  beginRun(ctx)
+  process.kill(process.pid, signal)
+  await new Promise(() => {})
 }
