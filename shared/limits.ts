@@ -29,6 +29,10 @@ export const IDEMPOTENCY_TTL_MS = 24 * 60 * 60 * 1000
 export const HEARTBEAT_MS = 20_000
 /** Between SSE pings, in ms. */
 export const SSE_PING_MS = 15_000
+/** The longest that an event stream goes on before its reader has to come back for the rest, in ms. */
+export const STREAM_LIFE_MS = 60_000
+/** A `retry:` of less than so many ms comes with an end that all is well with: the client comes back and has lost nothing. */
+export const PLANNED_RETRY_MS = 500
 /** Subscriptions a WebSocket connection may hold. */
 export const MAX_SUBSCRIPTIONS = 256
 /** Jobs of a list that a connection watches. */

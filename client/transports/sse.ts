@@ -2,7 +2,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { QueuePlace } from '../../shared/job.ts'
-import { SSE_PING_MS } from '../../shared/limits.ts'
+import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../shared/limits.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
@@ -79,6 +79,9 @@ export async function sse({
         const { cursor: last } = JSON.parse(data) as { cursor: string }
         return route.ended(last) ? { kind: 'done' } : broken(0)
       }
+      case 'unsubscribed':
+        // The answer to the next request says what is to be done, as where it was refused from the start.
+        return { kind: 'next', afterMs: 0 }
       case 'place':
         route.placed(JSON.parse(data) as QueuePlace)
         return null
@@ -121,6 +124,7 @@ export async function sse({
     const reader = response.body.getReader()
     while (outcome === null) {
       const { done, value } = await reader.read()
+      if (done && floorMs > 0 && floorMs < PLANNED_RETRY_MS) return { kind: 'next', afterMs: floorMs }
       if (done) return { ...broken(floorMs), counts: floorMs === 0 }
       parser.feed(decoder.decode(value, { stream: true }))
     }

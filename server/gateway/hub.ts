@@ -1,4 +1,4 @@
-import { MAX_HOLD_S } from '../../shared/limits.ts'
+import { MAX_HOLD_S, STREAM_LIFE_MS } from '../../shared/limits.ts'
 import type {
   Feed,
   JobPage,
@@ -32,6 +32,8 @@ export interface HubOptions {
   readonly lingerMs?: number
   /** The longest that an answer with nothing to tell yet is held. */
   readonly holdMs?: number
+  /** The longest that an event stream goes on before its reader has to come back. */
+  readonly streamLifeMs?: number
   /** Between two looks at every connection. */
   readonly tickMs?: number
   readonly check?: Partial<CheckTimes>
@@ -72,6 +74,7 @@ export class Hub implements Source {
   readonly #feed: Feed
   readonly #events: Events
   readonly holdMs: number
+  readonly streamLifeMs: number
   readonly #lingerMs: number
   readonly #tickMs: number
   readonly #reader: Reader
@@ -93,6 +96,7 @@ export class Hub implements Source {
     this.#feed = options.feed
     this.#events = options.events
     this.holdMs = options.holdMs ?? MAX_HOLD_S * 1000
+    this.streamLifeMs = options.streamLifeMs ?? STREAM_LIFE_MS
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#tickMs = options.tickMs ?? TICK_MS
     this.traffic = new Traffic(options.events)

@@ -1,7 +1,7 @@
 import { CLOSE } from '../../shared/codes.ts'
 import { formatCursor, parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import { SSE_PING_MS } from '../../shared/limits.ts'
+import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../shared/limits.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { onExpiry } from './expiry.ts'
@@ -24,6 +24,11 @@ export interface StreamRequest {
   readonly cut?: () => void
   /** When the caller's token expires, in ms since the epoch; null: never. The stream ends then. */
   readonly expiresAt?: number | null
+  /**
+   * The caller knows to come back for the rest. Its stream ends now and then, for nothing in it shows whether anybody is
+   * still there: what is sent to a dead line, or to a proxy that has lost its client, is taken for minutes.
+   */
+  readonly comesBack?: boolean
   readonly pingMs?: number
   /** A reader that takes no byte for this long is ended. */
   readonly stallMs?: number
@@ -43,6 +48,8 @@ const RECONNECT_MS = {
   refused: { min: 1000, max: 5000 },
   /** After a break that nobody foresaw. */
   broken: { min: 1000, max: 3000 },
+  /** After an end that only asks whether it is still there. */
+  planned: { min: 50, max: PLANNED_RETRY_MS - 50 },
 } as const
 
 /** The field that tells an `EventSource` when to come back: from now on, after every end of a stream, until it is told another time. */
@@ -99,6 +106,8 @@ class EventStream implements Sink, Pipe, Encoder {
   #epoch = ''
   #written = 0
   #nextPingAt = performance.now() + FIRST_PING_MS
+  /** On the same clock. */
+  readonly #endsAt: number
   /** What the reader was told last. */
   #isUnavailable = false
 
@@ -109,6 +118,10 @@ class EventStream implements Sink, Pipe, Encoder {
     const { jobId, history, places = false, signal } = request
     const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
     this.#history = history
+    // Spread, so that those who came together do not come back together.
+    const lifeMs =
+      request.comesBack === true ? hub.streamLifeMs * (0.75 + Math.random() / 4) : Number.POSITIVE_INFINITY
+    this.#endsAt = performance.now() + lifeMs
     this.#session = new Session(hub, this, { jobId, after, history, places })
     this.#outbox = new Outbox({
       pipe: this,
@@ -239,6 +252,7 @@ class EventStream implements Sink, Pipe, Encoder {
 
   #tick(now: number): void {
     this.#outbox.check(now)
+    if (this.#state === 'open' && now >= this.#endsAt) this.#leave('planned', CLOSE.normal)
     const { unavailable } = this.#hub
     const isNews = unavailable !== this.#isUnavailable
     if (this.#state !== 'open' || (now < this.#nextPingAt && !isNews)) return
@@ -250,13 +264,19 @@ class EventStream implements Sink, Pipe, Encoder {
   }
 
   #drain(): void {
-    this.#outbox.frame(Buffer.from(retryField('drain')))
-    this.#session.close()
-    this.#end(CLOSE.restart)
+    this.#leave('drain', CLOSE.restart)
   }
 
-  /** Without a word: the reconnect is answered 401. */
+  /** The reader is to come back with its cursor. */
+  #leave(until: keyof typeof RECONNECT_MS, code: number): void {
+    this.#outbox.frame(Buffer.from(retryField(until)))
+    this.#session.close()
+    this.#end(code)
+  }
+
+  /** In the words of the WebSocket, for whoever listens for them; the reconnect is answered 401. */
   #expire(): void {
+    this.#send('unsubscribed', { code: 'token_expired', retry: true })
     this.#session.close()
     this.#end(CLOSE.normal)
   }

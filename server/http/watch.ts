@@ -74,6 +74,7 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
     history: query.history ?? false,
     places: query.place !== undefined,
     expiresAt: expiryOf(caller),
+    comesBack: asksForStream(context.env.incoming.headers.accept),
     signal,
     cut: () => context.env.incoming.socket.destroy(),
   })
@@ -92,15 +93,18 @@ async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollPara
  */
 function comeBack({ env: { incoming }, req }: HttpContext, { code, message }: ProblemError): Response | null {
   const status = PROBLEMS[code]
-  const { accept } = incoming.headers
-  const wantsStream = qualities(accept)('text/event-stream') > 0 && !prefersJson(accept)
-  if (!wantsStream || (status < 500 && status !== 429)) return null
+  if (!asksForStream(incoming.headers.accept) || (status < 500 && status !== 429)) return null
   const body = `: ${code}: ${message.replace(/\s+/g, ' ')}\n${retryField('refused')}`
   return new Response(req.method === 'HEAD' ? null : body, { headers: STREAM_HEADERS })
 }
 
 function expiryOf(caller: Caller): number | null {
   return caller.kind === 'token' ? caller.expiresAt : null
+}
+
+/** By its name, as all do who read one as it is meant, and come back for the rest. */
+function asksForStream(accept: string | undefined): boolean {
+  return qualities(accept)('text/event-stream') > 0 && !prefersJson(accept)
 }
 
 /** A stream goes to whoever takes both as gladly, and to whoever names neither. */

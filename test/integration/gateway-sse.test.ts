@@ -5,8 +5,10 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { openStream, type StreamRequest } from '../../server/gateway/sse.ts'
+import { PLANNED_RETRY_MS } from '../../shared/limits.ts'
 import { type Gateway, openGateway } from '../helpers/gateway.ts'
 import { StreamReader } from '../helpers/stream-reader.ts'
+import { startTcpLine } from '../helpers/tcp-line.ts'
 import { until } from '../helpers/until.ts'
 
 let gateway: Gateway
@@ -114,12 +116,63 @@ describe('readers that leave or stop', () => {
     await run.report(line('in time'))
     expect(await reader.next('log')).toMatchObject({ data: { data: { line: 'in time' } } })
     await reader.ended
+    expect(reader.events.at(-1)).toEqual({
+      event: 'unsubscribed',
+      data: { code: 'token_expired', retry: true },
+    })
     expect(gateway.hub.info()).toMatchObject({ streams: 0, subscriptions: 0 })
     expect(gateway.seen('gateway.closed')).toEqual([{ transport: 'sse', code: 1000 }])
     const lasting = await stream(run.jobId, { expiresAt: Date.now() + 2 ** 40 })
     await lasting.first()
     await run.settle({ kind: 'completed', result: null })
     await lasting.next('end')
+  })
+
+  test('who can come back is asked to, soon, with all that was stored by then; others are left alone', async () => {
+    const hub = { lingerMs: 20, streamLifeMs: 400 }
+    const short = await openGateway({ hub })
+    try {
+      const run = await short.run()
+      const events = `http://127.0.0.1:${short.port}/api/jobs/${run.jobId}/events`
+      const open = async (accept: string, headers: Record<string, string> = {}) => {
+        const { body } = await fetch(events, { headers: { accept, ...headers } })
+        if (body === null) throw new Error('no stream')
+        return new StreamReader(body)
+      }
+      const [able, unable] = [await open('text/event-stream'), await open('*/*')]
+      await run.report(line('one'))
+      await able.ended
+      expect(able.retryMs).toBeLessThan(PLANNED_RETRY_MS)
+      const { id = '' } = await able.next('log')
+      const back = await open('text/event-stream', { 'last-event-id': id })
+      expect(await back.first()).toEqual({ event: 'ping', data: {} })
+      expect(back.retryMs).toBeGreaterThanOrEqual(1000)
+      await run.settle({ kind: 'completed', result: null })
+      await Promise.all([back.next('end'), unable.next('end')])
+      expect(unable.events.filter(({ event }) => event !== 'ping')).toHaveLength(4)
+    } finally {
+      await short.close()
+    }
+  })
+
+  test('who was lost on a dead line, or behind a proxy that noticed nothing, is counted no longer than a stream lives', async () => {
+    const short = await openGateway({ hub: { lingerMs: 20, streamLifeMs: 500 } })
+    const dead = await startTcpLine(() => `http://127.0.0.1:${short.port}`)
+    try {
+      const run = await short.run()
+      const headers = { accept: 'text/event-stream' }
+      const bodies = await Promise.all(
+        Array.from({ length: 20 }, () => fetch(`${dead.url}/api/jobs/${run.jobId}/events`, { headers })),
+      )
+      expect(short.hub.info().streams).toBe(20)
+      dead.swallow()
+      await until(() => short.hub.info().streams === 0)
+      expect(short.hub.info().subscriptions).toBe(0)
+      await Promise.all(bodies.map(({ body }) => body?.cancel()))
+    } finally {
+      await dead.close()
+      await short.close()
+    }
   })
 
   test('a reader that stops is ended and resumes by its cursor', async () => {

@@ -817,6 +817,46 @@ describe('over SSE', () => {
     expect(watch.getSnapshot()).toMatchObject({ phase: 'live', job: { status: 'completed' } })
   })
 
+  it('comes back soon from an end that was planned, and nobody notices', async () => {
+    const { requests, request } = setUp(only)
+    const watch = client.watch('j1')
+    const phases: string[] = []
+    watch.subscribe(() => phases.push(watch.getSnapshot().phase))
+    for (let planned = 1; planned <= 5; planned++) {
+      await pass(planned === 1 ? 0 : 250)
+      expect(requests).toHaveLength(planned)
+      const stream = request().stream()
+      stream.retry(2000)
+      if (planned === 1) stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+      else stream.event('ping', {})
+      stream.event('log', aLog(planned + 2), `e1.${planned + 2}`)
+      stream.retry(249)
+      stream.end()
+      await pass(10)
+    }
+    expect(phases).not.toContain('reconnecting')
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+    await pass(250)
+    expect(request().url.searchParams.get('after')).toBe('e1.7')
+  })
+
+  it('goes on with a new token where the server says that the old one has expired', async () => {
+    const { request } = setUp({ ...only, renewToken: (jobId) => `new-${jobId}` })
+    const watch = client.watch('j1', { token: 'old' })
+    await pass(0)
+    const stream = request().stream()
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    stream.event('unsubscribed', { code: 'token_expired', retry: true })
+    await pass(0)
+    expect(request().url.searchParams.get('after')).toBe('e1.2')
+    request().problem(401, 'unauthorized')
+    await pass(0)
+    expect(request().headers.get('authorization')).toBe('Bearer new-j1')
+    request().stream().event('ping', {})
+    await pass(0)
+    expect(watch.getSnapshot().phase).toBe('live')
+  })
+
   it('says so while the server cannot reach its store, and keeps its stream', async () => {
     const { stream, watch, requests } = await fallen()
     stream.event('ping', { unavailable: true })

@@ -73,7 +73,8 @@ const Snapshot = z.strictObject({
 const End = z.strictObject({ cursor: z.string(), status: JobStatus })
 
 function toldBy({ event: name, data, id }: EventSourceMessage): Told | null {
-  if (name === 'ping') return null
+  // Why it ends: the answer to whoever comes back says so too.
+  if (name === 'ping' || name === 'unsubscribed') return null
   if (id === undefined) throw new Error(`the streamed event ${name} has no id`)
   const value: unknown = JSON.parse(data)
   if (name === 'snapshot') {
