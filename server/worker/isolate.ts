@@ -13,8 +13,8 @@ import type { AbortMessage, Ending, ThreadMessage, ThreadPayload, ThreadTask } f
 
 /** How long a thread is kept ready for the next run, in ms. */
 const SPARE_MS = 10_000
-/** How long `close` waits for threads that are inside native code, which nothing can end, in ms. */
-const CLOSE_MS = 1000
+/** How long threads are waited for that should be gone, in ms: native code that they are inside of is not cut short. */
+const LEAVE_MS = 1000
 
 const ENTRY = threadModule('./isolate-thread.js', import.meta.url)
 
@@ -57,7 +57,7 @@ export class ThreadExecutors {
     this.#isClosed = true
     if (this.#expiry !== null) clearTimeout(this.#expiry)
     const gone = Promise.all([...this.#alive].map((thread) => thread.end()))
-    await Promise.race([gone, pause(CLOSE_MS, undefined, { ref: false })])
+    await Promise.race([gone, aMoment()])
   }
 
   /** Settles when the thread has said its last word; where it was killed or died, when it is gone. */
@@ -68,9 +68,9 @@ export class ThreadExecutors {
     execution: Execution,
   ): Promise<unknown> {
     const passed = this.#pass(definition, payload, execution)
-    // One that still waits for native code takes up its memory: there are never more of those than runs.
-    while (this.#leaving.size >= this.#options.maxThreads)
-      await Promise.race([...this.#leaving].map(({ gone }) => gone))
+    // Until they are gone they take up the memory that their runs did.
+    if (this.#leaving.size >= this.#options.maxThreads)
+      await Promise.race([...[...this.#leaving].map(({ gone }) => gone), aMoment()])
     const thread = this.#take()
     const run = new ThreadRun(thread, execution, this.#options.failure)
     try {
@@ -226,6 +226,10 @@ class ThreadRun {
     if (death.thrown !== null)
       this.#failure(`the thread of job ${jobId} (${type}), after its end`, death.thrown.error)
   }
+}
+
+function aMoment(): Promise<void> {
+  return pause(LEAVE_MS, undefined, { ref: false })
 }
 
 /** Calls back when the signal fires, at once where it has; what it returns forgets it. */

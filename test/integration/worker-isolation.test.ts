@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { defineJob } from '../../server/jobs/define-job.ts'
@@ -76,6 +79,21 @@ describe('an isolated handler', () => {
     const jobs = await Promise.all(jobIds.map((jobId) => bench.ended(jobId)))
     expect(jobs.map(({ status }) => status)).toEqual(order.map(() => 'completed'))
     expect(jobs.flatMap(({ type, result }) => (type === 'looks' ? [result] : []))).toEqual([found, found])
+  })
+
+  test('that returns inside native code which does not is no hindrance to its result, nor to the next', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'jobcast-fifo-'))
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const reads = `const { readFile } = await import('node:fs'); readFile(payload.fifo, () => {}); return 'reading'`
+    const worker = await bench.work([isolated('reads', reads)], { concurrency: 1 })
+    const jobIds = [await bench.submit('reads', { fifo }), await bench.submit('reads', { fifo })]
+    for (const jobId of jobIds)
+      expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', result: 'reading' })
+    await until(() => worker.info().running === 0)
+    // Now somebody might write, and they can be opened.
+    await (await open(fifo, 'r+')).close()
+    await rm(folder, { recursive: true })
   })
 
   test('has its sockets closed when it returns', async () => {
