@@ -3,6 +3,13 @@ import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json } from '../engine/engine.ts'
 import { describeThrown, isThrown } from '../thrown.ts'
 
+/**
+ * Values in all, each as often as it stands in the text: more than 8 MiB have. Where stringify asks about each it takes
+ * ten times as long.
+ */
+const MAX_VALUES = 20_000_000
+const MAX_ASKED = 5_000_000
+
 export type JsonCheck =
   | {
       readonly ok: true
@@ -23,8 +30,10 @@ export function checkJson(value: unknown): JsonCheck {
   if (value === null) return { ok: true, json: null, bytes: 4 }
   try {
     // With a function to ask about every value, stringify is several times as slow; few values need it.
-    const plain = isPlain(value, MAX_DEPTH)
-    const text = plain ? JSON.stringify(value) : JSON.stringify(value, refuseSilentLoss())
+    const plain = isPlain(value, MAX_DEPTH, new Budget(MAX_VALUES))
+    const text = plain
+      ? JSON.stringify(value)
+      : JSON.stringify(value, refuseSilentLoss(new Budget(MAX_ASKED)))
     if (text === undefined) return { ok: false, problem: 'is undefined, which is not JSON' }
     const json: Json = JSON.parse(text)
     if (!plain && isDeeperThan(json, MAX_DEPTH))
@@ -39,7 +48,8 @@ export function checkJson(value: unknown): JsonCheck {
 }
 
 /** Whether a value is JSON as it is, nested no deeper than that: nothing in it but undefined fields is dropped, changed or refused. */
-function isPlain(value: unknown, depth: number): boolean {
+function isPlain(value: unknown, depth: number, budget: Budget): boolean {
+  budget.spend()
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -49,27 +59,42 @@ function isPlain(value: unknown, depth: number): boolean {
     case 'object':
       if (value === null) return true
       if (depth === 0) return false
-      if (Array.isArray(value)) return isPlainArray(value, depth - 1)
+      if (Array.isArray(value)) return isPlainArray(value, depth - 1, budget)
       if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return false
-      return Object.values(value).every((child) => child === undefined || isPlain(child, depth - 1))
+      return Object.values(value).every((child) => child === undefined || isPlain(child, depth - 1, budget))
     default:
       return false
   }
 }
 
 /** Holes as well are undefined. */
-function isPlainArray(array: readonly unknown[], depth: number): boolean {
-  for (let at = 0; at < array.length; at += 1) if (!isPlain(array[at], depth)) return false
+function isPlainArray(array: readonly unknown[], depth: number, budget: Budget): boolean {
+  for (let at = 0; at < array.length; at += 1) if (!isPlain(array[at], depth, budget)) return false
   return true
 }
 
 class NotJson extends Error {}
 
+/** A value may hold the same one twice, and that the next one twice: looking at all of it would take for ever. */
+class Budget {
+  #left: number
+
+  constructor(values: number) {
+    this.#left = values
+  }
+
+  spend(): void {
+    this.#left -= 1
+    if (this.#left < 0) throw new RangeError('it holds too many values')
+  }
+}
+
 /** A replacer for one call of `JSON.stringify`: it is asked about every value, as its `toJSON` has it, from outside in. */
-function refuseSilentLoss(): (this: unknown, key: string, value: unknown) => unknown {
+function refuseSilentLoss(budget: Budget): (this: unknown, key: string, value: unknown) => unknown {
   /** The objects that the value asked about is in, each with its key. */
   const trail: { readonly key: string; readonly object: unknown }[] = []
   return function (key, value) {
+    budget.spend()
     while (trail.length > 0 && trail.at(-1)?.object !== this) trail.pop()
     const loss = lossOf(value, this, key)
     if (loss !== null) throw new NotJson(`${located(loss, pathTo(trail, key))}, which is not JSON`)

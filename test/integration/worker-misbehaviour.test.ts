@@ -20,6 +20,11 @@ async function endOf(handler: Handler<unknown, unknown>) {
 const circular: Record<string, unknown> = {}
 circular.self = circular
 
+/** Holds it often, and itself little. */
+function doubled(value: object): object {
+  return Array.from({ length: 60 }).reduce((inner: object) => ({ one: inner, two: inner }), value)
+}
+
 const CASES: [string, Handler<unknown, unknown>, JobErrorCode, RegExp][] = [
   [
     'throws a string',
@@ -128,6 +133,13 @@ const CASES: [string, Handler<unknown, unknown>, JobErrorCode, RegExp][] = [
     },
     'unserializable_result',
     /too deep/,
+  ],
+  ['returns 2 to the power of 60 values', () => doubled({ n: 1 }), 'unserializable_result', /too large/],
+  [
+    'returns 2 to the power of 60 dates',
+    () => doubled({ n: new Date(0) }),
+    'unserializable_result',
+    /too large/,
   ],
   ['returns 2 MiB', () => 'x'.repeat(2 * 1024 * 1024), 'result_too_large', /2097154 bytes.*1048576/],
   [
