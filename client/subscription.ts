@@ -157,8 +157,14 @@ export class Subscription implements Route {
 
   placed(queue: QueuePlace | null): void {
     const known = this.queue
-    if (this.over || (known?.place === queue?.place && known?.startsAt === queue?.startsAt)) return
-    this.#become({ queue })
+    // An older server says nothing of what holds a job.
+    const held = queue?.held ?? null
+    if (
+      this.over ||
+      (known?.place === queue?.place && known?.startsAt === queue?.startsAt && known?.held === held)
+    )
+      return
+    this.#become({ queue: queue && { ...queue, held } })
   }
 
   ended(cursor: string): boolean {

@@ -41,6 +41,8 @@ export interface ServerEvents {
   'worker.stuck': [{ slots: number; types: readonly { type: string; runs: number }[] }]
   /** One of them has ended. */
   'worker.unstuck': []
+  /** Jobs of these types wait, and no live worker runs them; told once, until one does. */
+  'types.unserved': [{ types: readonly { type: string; queued: number }[] }]
   'jobs.promoted': [{ jobs: number }]
   'jobs.rescued': [{ jobs: number }]
   'jobs.pruned': [{ jobs: number }]

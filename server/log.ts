@@ -67,6 +67,7 @@ export function logEvents(events: Events, log: Logger): void {
     ),
   )
   events.on('worker.unstuck', () => log.info('a slot is free again: jobs run'))
+  events.on('types.unserved', (what) => log.warn(what, 'jobs wait, and no live worker runs their types'))
   events.on('jobs.rescued', (batch) => log.warn(batch, 'took back jobs whose lease had run out'))
   events.on('jobs.promoted', (batch) => log.debug(batch, 'scheduled jobs queued'))
   events.on('jobs.pruned', (batch) => log.debug(batch, 'finished jobs forgotten'))

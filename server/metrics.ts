@@ -3,6 +3,7 @@ import { JOB_STATUSES } from '../shared/status.ts'
 import type { Engine } from './engine/engine.ts'
 import { Unavailable } from './engine/errors.ts'
 import type { Events } from './events.ts'
+import { workersByType } from './unserved.ts'
 import { VERSION } from './version.ts'
 
 /** The measurements of this process, for Prometheus. */
@@ -24,7 +25,7 @@ export function createMetrics({
   engine,
 }: {
   events: Events
-  engine: Pick<Engine, 'types'>
+  engine: Pick<Engine, 'types' | 'presences'>
 }): Metrics {
   const registry = new Registry()
   // CPU, memory, garbage collection and event loop lag, under the names that every dashboard for Node knows.
@@ -48,13 +49,18 @@ export function createMetrics({
 
   const queue = gauge('queue_jobs', 'Jobs in the store, as all processes see it', ['type', 'status'])
   const paused = gauge('queue_paused', '1 where the type is paused', ['type'])
+  const workers = gauge('queue_workers', 'Live workers that run the type', ['type'])
   const reachable = gauge('store_reachable', '1 where the store answered when these metrics were read')
 
   async function readQueues(): Promise<void> {
     queue.reset()
     paused.reset()
+    workers.reset()
     try {
-      for (const state of await engine.types()) {
+      const [states, presences] = await Promise.all([engine.types(), engine.presences()])
+      const serving = workersByType(presences)
+      for (const state of states) {
+        workers.set({ type: state.type }, serving.get(state.type) ?? 0)
         for (const status of JOB_STATUSES) queue.set({ type: state.type, status }, state.counts[status])
         paused.set({ type: state.type }, state.paused ? 1 : 0)
       }

@@ -21,6 +21,7 @@ import { createMaintenance } from './maintenance/maintenance.ts'
 import { createMetrics } from './metrics.ts'
 import { PresenceBoard } from './presence.ts'
 import { TypeKeeper } from './type-keeper.ts'
+import { unservedTypes, unservedWarning } from './unserved.ts'
 import { VERSION } from './version.ts'
 import { hungWarnings, stuckReason } from './worker/hung.ts'
 import { createWorker, type GiveBack } from './worker/worker.ts'
@@ -90,12 +91,16 @@ export function createServer(options: {
       if (draining) return 'the process is draining'
       return worker === null ? null : stuckReason(worker.hung())
     }
-    const warnings = () => (worker === null ? [] : hungWarnings(worker.hung()))
+    const warnings = async () => {
+      const [states, alive] = await Promise.all([engine.types(), engine.presences()])
+      const unserved = unservedTypes(states, alive).map(unservedWarning)
+      return worker === null ? unserved : [...hungWarnings(worker.hung()), ...unserved]
+    }
 
     // In the order in which they start; they stop in the opposite one.
     const parts: Service[] = [
       createMaintenance({ engine, events }),
-      new TypeKeeper({ engine, events, registrations }),
+      new TypeKeeper({ engine, events, registrations, runs: works }),
     ]
     const metrics = createMetrics({ events, engine })
     const auth = await openAuth(engine)

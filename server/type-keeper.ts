@@ -1,12 +1,13 @@
-import type { Engine, TypeRegistration } from './engine/engine.ts'
+import type { Engine, TypeRegistration, TypeState } from './engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
 import type { Events } from './events.ts'
+import { unservedTypes } from './unserved.ts'
 
 const EVERY_MS = 5000
 /** What the store knows it believes for 30 days: a process that lives says it again in good time. */
 const SAY_AGAIN_MS = 24 * 60 * 60 * 1000
 
-type TypeStore = Pick<Engine, 'types' | 'registerTypes'>
+type TypeStore = Pick<Engine, 'types' | 'registerTypes' | 'presences'>
 
 type State = { readonly is: 'stopped' } | { readonly is: 'running'; readonly timer: NodeJS.Timeout }
 
@@ -14,20 +15,35 @@ type State = { readonly is: 'stopped' } | { readonly is: 'running'; readonly tim
  * Registers the job types of this process again where the store has forgotten them: it was wiped, or came back empty.
  * Otherwise whoever knows them from the store alone would refuse their jobs until some worker is started. What the store
  * does know is left alone for a day: another version of this process may have registered it later.
+ *
+ * And tells of types whose jobs wait while nobody runs them, once each look finds them so twice: a worker that is started
+ * again is away for a moment.
  */
 export class TypeKeeper {
   readonly #engine: TypeStore
   readonly #events: Events
   readonly #registrations: readonly TypeRegistration[]
+  /** Those that this very process runs. */
+  readonly #runs: ReadonlySet<string>
   readonly #look = () => void this.check()
+  /** That nobody ran, as of the last look, and those of them that were told of. */
+  #unserved: ReadonlySet<string> = new Set()
+  #told: ReadonlySet<string> = new Set()
   /** On `performance.now()`: when all of them were registered, as they are before this is made. */
   #saidAt = performance.now()
   #state: State = { is: 'stopped' }
 
-  constructor(options: { engine: TypeStore; events: Events; registrations: readonly TypeRegistration[] }) {
+  /** `runs`: whether this process runs what it registers. */
+  constructor(options: {
+    engine: TypeStore
+    events: Events
+    registrations: readonly TypeRegistration[]
+    runs: boolean
+  }) {
     this.#engine = options.engine
     this.#events = options.events
     this.#registrations = options.registrations
+    this.#runs = new Set(options.runs ? options.registrations.map(({ type }) => type) : [])
   }
 
   start(): void {
@@ -53,10 +69,22 @@ export class TypeKeeper {
       const wanted = isDue ? this.#registrations : this.#registrations.filter(({ type }) => !known.has(type))
       if (wanted.length > 0) await this.#engine.registerTypes(wanted)
       if (isDue) this.#saidAt = now
+      await this.#tellUnserved(states)
     } catch (error) {
       // A store that is away forgets nothing meanwhile.
       if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
         this.#events.emit('failure', { where: 'registering types', error })
     }
+  }
+
+  /** Who lives is asked for only where there is something that this process does not run. */
+  async #tellUnserved(states: readonly TypeState[]): Promise<void> {
+    const elsewhere = states.filter(({ type, counts }) => counts.queued > 0 && !this.#runs.has(type))
+    const unserved = elsewhere.length === 0 ? [] : unservedTypes(elsewhere, await this.#engine.presences())
+    const lasting = unserved.filter(({ type }) => this.#unserved.has(type))
+    const news = lasting.filter(({ type }) => !this.#told.has(type))
+    this.#unserved = new Set(unserved.map(({ type }) => type))
+    this.#told = new Set(lasting.map(({ type }) => type))
+    if (news.length > 0) this.#events.emit('types.unserved', { types: news })
   }
 }

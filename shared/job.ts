@@ -27,12 +27,21 @@ export const Job = z.object({
 })
 export type Job = z.infer<typeof Job>
 
+/**
+ * Why a queued job does not start, however free the workers are: its type is paused, or no live worker runs it. Others
+ * will come: whoever reads one that it does not know takes it for some reason.
+ */
+export const Held = z.enum(['paused', 'no_worker'])
+export type Held = z.infer<typeof Held>
+
 /** Where a queued job stands, as far as anybody knows; no part of the job, and of no history. */
 export const QueuePlace = z.object({
   /** 1 is next of its type; null is further back than anybody counts (`MAX_PLACE`). */
   place: z.int().min(1).nullable(),
-  /** When it is expected to start, which may be past; null where nobody knows. */
+  /** When it is expected to start, which may be past; null where nobody knows, and while it is held. */
   startsAt: Timestamp.nullable(),
+  /** Null: it starts when its turn comes. */
+  held: Held.nullable(),
 })
 export type QueuePlace = z.infer<typeof QueuePlace>
 

@@ -14,6 +14,9 @@ export const TypePace = z.object({
 })
 export type TypePace = z.infer<typeof TypePace>
 
+/** The types that a worker runs, as it announces them. */
+export const WorkerTypes = z.object({ types: z.array(z.string()) })
+
 /** The part of a worker's announcement that this is about. */
 export const WorkerPace = z.object({ pace: z.array(TypePace) })
 export type WorkerPace = z.infer<typeof WorkerPace>

@@ -315,8 +315,8 @@ export class SocketLink implements Link {
       if (route.event(event, prev)) carriage.repeats = 0
       else this.#askAgain(carriage)
     } else if (frame.op === 'place' && carriage.phase === 'live') {
-      const { place, startsAt } = frame
-      route.placed({ place, startsAt })
+      const { place, startsAt, held } = frame
+      route.placed({ place, startsAt, held })
     } else if (frame.op === 'end' && carriage.phase === 'live') {
       // The server has ended the subscription already: there is nothing to unsubscribe from.
       this.#carriages.delete(route.jobId)

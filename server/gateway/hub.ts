@@ -105,7 +105,7 @@ export class Hub implements Source {
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
     this.places = new PlaceBoard({
       feed: options.feed,
-      paces: new Paces(options.presences ?? noPresences, (error) => this.noteFailure('presences', error)),
+      paces: new Paces(options.presences ?? null, (error) => this.noteFailure('presences', error)),
       onFailure: (error) => this.noteFailure('places', error),
       everyMs: options.placesMs,
     })
@@ -298,8 +298,4 @@ export class Hub implements Source {
     topic.watchers = null
     if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
   }
-}
-
-async function noPresences(): Promise<readonly Presence[]> {
-  return []
 }

@@ -155,8 +155,9 @@ export class PlaceBoard {
   }
 
   #standing({ type, place, paused }: Place, now: number): Standing {
-    const inMs = place === null || paused ? null : this.#paces.startsInMs(type, place)
-    return { place, startsAtMs: inMs === null ? null : Math.round(now + inMs) }
+    const held = paused ? 'paused' : this.#paces.isServed(type) ? null : 'no_worker'
+    const inMs = place === null || held !== null ? null : this.#paces.startsInMs(type, place)
+    return { place, startsAtMs: inMs === null ? null : Math.round(now + inMs), held }
   }
 
   #tell(follower: Follower, standing: Standing): void {

@@ -1,13 +1,14 @@
-import type { QueuePlace } from '../../shared/job.ts'
+import type { Held, QueuePlace } from '../../shared/job.ts'
 
 /** Where a queued job stands, with its time in ms since the epoch. */
 export interface Standing {
   readonly place: number | null
   readonly startsAtMs: number | null
+  readonly held: Held | null
 }
 
-export function toQueuePlace({ place, startsAtMs }: Standing): QueuePlace {
-  return { place, startsAt: startsAtMs === null ? null : new Date(startsAtMs).toISOString() }
+export function toQueuePlace({ place, startsAtMs, held }: Standing): QueuePlace {
+  return { place, startsAt: startsAtMs === null ? null : new Date(startsAtMs).toISOString(), held }
 }
 
 /** Further back than this place, steps of a hundredth are told, and not every one. */
@@ -18,7 +19,7 @@ const MIN_SHIFT_SHARE = 1 / 5
 
 /** Whether who was told the one should be told the other; `nowMs` on the same clock as they. */
 export function isNews(told: Standing | null, is: Standing, nowMs: number): boolean {
-  if (told === null) return true
+  if (told === null || told.held !== is.held) return true
   return isAnotherPlace(told.place, is.place) || isAnotherTime(told.startsAtMs, is.startsAtMs, nowMs)
 }
 

@@ -1,6 +1,7 @@
 import { NoQuery } from '../../shared/query.ts'
 import type { Engine } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
+import type { Awaitable } from '../jobs/check-value.ts'
 import type { Metrics } from '../metrics.ts'
 import { unavailable } from './problem.ts'
 import { json, type Route, route, textAnswer } from './route.ts'
@@ -10,8 +11,8 @@ export interface HealthDeps {
   readonly metrics: Metrics
   /** Why the process is not ready, the store apart; null where it is. */
   readonly readiness: () => string | null
-  /** What does not go well in this process though it is ready, a sentence each. */
-  readonly warnings: () => readonly string[]
+  /** What does not go well though the process is ready, the store apart, a sentence each. */
+  readonly warnings: () => Awaitable<readonly string[]>
 }
 
 /** Liveness asks nothing but whether the process answers: a store that is away is no reason to restart it. */
@@ -32,7 +33,9 @@ export function healthRoutes({ engine, metrics, readiness, warnings }: HealthDep
       async handle() {
         const reason = readiness()
         if (reason !== null) throw unavailable(reason)
-        return json(200, { status: 'ready', warnings: [...(await warningsOf(engine)), ...warnings()] })
+        // The store first: where it cannot be used, it says why.
+        const risks = await warningsOf(engine)
+        return json(200, { status: 'ready', warnings: [...risks, ...(await warnings())] })
       },
     }),
     route({

@@ -12,12 +12,14 @@ const EVERY_MS = 50
 const LONG_MS = 15_000
 
 let gateway: Gateway
-/** What the workers announce. */
+/** What the workers announce; of no type where none lives. */
 let paces: TypePace[]
+let types: string[]
 beforeEach(async () => {
   paces = []
+  types = ['work']
   const presences = async (): Promise<Presence[]> => [
-    { id: 'w-1', role: 'worker', info: { pace: paces } },
+    { id: 'w-1', role: 'worker', info: { types, pace: paces } },
     { id: 'g-1', role: 'gateway', info: {} },
   ]
   gateway = await openGateway({ hub: { lingerMs: 20, placesMs: EVERY_MS, presences } })
@@ -67,7 +69,7 @@ describe('over WebSocket', () => {
       ...['hello', 'subscribed', 'place', 'place', 'place', 'event'],
     ])
     expect(client.all('place')).toEqual(
-      [3, 2, 1].map((place) => ({ op: 'place', jobId, place, startsAt: null })),
+      [3, 2, 1].map((place) => ({ op: 'place', jobId, place, startsAt: null, held: null })),
     )
     expect(gateway.feed.placeQuestions.length).toBe(asked)
   })
@@ -137,6 +139,24 @@ describe('over WebSocket', () => {
     expect(places(client, jobId)).toEqual([2])
   })
 
+  test('what holds a job is told, and that nothing does any more', { timeout: 30_000 }, async () => {
+    paces = [{ type: 'work', meanMs: 10_000, slots: 1, free: 0, busyMs: [] }]
+    types = ['another']
+    const [, jobId = ''] = await submitted(2)
+    const client = await gateway.connect(`?job=${jobId}`).opened()
+    expect(await client.next('place')).toMatchObject({ place: 2, startsAt: null, held: 'no_worker' })
+    await gateway.engine.pause('work')
+    expect(await client.next('place', 2)).toMatchObject({ place: 2, startsAt: null, held: 'paused' })
+    await gateway.engine.resume('work')
+    expect(await client.next('place', 3)).toMatchObject({ held: 'no_worker' })
+    types = ['another', 'work']
+    const { startsAt, held } = await client.next('place', 4)
+    expect(held).toBeNull()
+    expect(startsAt).not.toBeNull()
+    types = []
+    expect(await client.next('place', 5)).toMatchObject({ place: 2, startsAt: null, held: 'no_worker' })
+  })
+
   test('an estimate comes from what workers announce, and is null while the type is paused', async () => {
     paces = [{ type: 'work', meanMs: 10_000, slots: 1, free: 0, busyMs: [4000] }]
     const [, jobId = ''] = await submitted(2)
@@ -192,8 +212,8 @@ describe('over server-sent events', () => {
     await gateway.claim()
     await reader.next('status')
     expect(reader.places).toEqual([
-      { place: 2, startsAt: null },
-      { place: 1, startsAt: null },
+      { place: 2, startsAt: null, held: null },
+      { place: 1, startsAt: null, held: null },
     ])
     await reader.cancel()
   })
@@ -210,7 +230,7 @@ describe('long-poll', () => {
     expect(Object.keys(await poll(jobId))).not.toContain('queue')
     expect(await poll(jobId, { place: 0 })).toEqual({
       ...(await gateway.engine.get(jobId)),
-      ...{ mode: 'snapshot', reason: 'new', events: [], queue: { place: 2, startsAt: null } },
+      ...{ mode: 'snapshot', reason: 'new', events: [], queue: { place: 2, startsAt: null, held: null } },
     })
     const run = await gateway.run()
     expect(Object.keys(await poll(run.jobId, { place: 0 }))).not.toContain('queue')
@@ -233,6 +253,16 @@ describe('long-poll', () => {
     const answer = await claimed
     expect(answer).toMatchObject({ status: 'processing', events: [{ kind: 'status' }] })
     expect(Object.keys(answer)).not.toContain('queue')
+  })
+
+  test('is answered when what holds the job is another reason than before', async () => {
+    const [jobId = ''] = await submitted(1)
+    const { cursor: after } = await poll(jobId)
+    const waiting = poll(jobId, { after, waitMs: LONG_MS, place: 1 })
+    await until(() => gateway.hub.info().polls === 1)
+    await rounds()
+    await gateway.engine.pause('work')
+    expect(await waiting).toMatchObject({ events: [], queue: { place: 1, held: 'paused' } })
   })
 
   test('waits for events alone where no place was named', async () => {

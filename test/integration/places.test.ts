@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { createClient, type JobcastClient, type TransportName } from '../../client/index.ts'
@@ -157,9 +158,20 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
     )
   })
 
-  test('without a worker there is a place, and no time', { timeout: TEST_MS }, async () => {
+  test('without a worker there is a place, no time, and the reason', { timeout: TEST_MS }, async () => {
     const gateway = await open('api', 'without')
     const { jobIds } = await openLine(gateway.url, 2)
-    await allSee([record(openClient(gateway.url), jobIds[1] ?? '')], '2')
+    const last = jobIds[1] ?? ''
+    const watches = TRANSPORTS.map((transport) => openClient(gateway.url, transport).watch(last))
+    const queues = () => watches.map((watch) => watch.getSnapshot().queue)
+    const noWorker = { place: 2, startsAt: null, held: 'no_worker' }
+    await until(() => queues().every((queue) => isDeepStrictEqual(queue, noWorker)), {
+      what: 'all to hear that no worker runs it',
+    })
+    await open('worker', 'without')
+    await until(() => queues().every((queue) => queue === null || queue.held === null), {
+      what: 'all to hear that one does',
+      timeoutMs: 20_000,
+    })
   })
 })

@@ -502,15 +502,20 @@ describe('the ladder', () => {
     await pass(0)
     expect(request().url.search).toBe('?after=&wait=0&place=0')
     const queued = aJob({ status: 'queued', cursor: 'e1.1' })
-    const queue = { place: 2, startsAt: null }
+    const queue = { place: 2, startsAt: null, held: 'no_worker' }
     request().json({ ...queued, mode: 'snapshot', reason: 'new', events: [], queue })
     await pass(0)
     expect(watch.getSnapshot()).toMatchObject({ job: { status: 'queued' }, queue })
     expect(watch.getSnapshot().job).toEqual(queued)
     expect(request().url.search).toBe('?after=e1.1&wait=20&history=1&place=2')
-    request().json({ ...queued, mode: 'resume', events: [], queue: { place: null, startsAt: null } })
+    request().json({
+      ...queued,
+      mode: 'resume',
+      events: [],
+      queue: { place: null, startsAt: null, held: null },
+    })
     await pass(1000)
-    expect(watch.getSnapshot().queue).toEqual({ place: null, startsAt: null })
+    expect(watch.getSnapshot().queue).toEqual({ place: null, startsAt: null, held: null })
     expect(request().url.search).toBe('?after=e1.1&wait=20&history=1&place=0')
     const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
     request().json({ ...aJob(), mode: 'resume', events: [claimed] })

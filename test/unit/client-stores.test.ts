@@ -140,6 +140,11 @@ describe('a job of a user interface', () => {
     network.socket().says(replay)
     network.socket().says({ op: 'place', jobId: 'j1', place: 1, startsAt: null })
     expect(store.getSnapshot()).toMatchObject({ phase: 'live', queue: { place: 1, startsAt: null } })
+    // The same place, held up now; an older server would say nothing of that.
+    network.socket().says({ op: 'place', jobId: 'j1', place: 1, startsAt: null, held: 'paused' })
+    expect(store.getSnapshot()).toMatchObject({ queue: { place: 1, held: 'paused' } })
+    network.socket().says({ op: 'place', jobId: 'j1', place: 1, startsAt: null })
+    expect(store.getSnapshot()).toMatchObject({ queue: { place: 1, held: null } })
     const claimed = { seq: 2, at: '', kind: 'status', data: { status: 'processing' } } as const
     network.socket().says({ op: 'event', jobId: 'j1', prev: 1, ...claimed })
     expect(store.getSnapshot()).toMatchObject({ status: 'processing', queue: null })

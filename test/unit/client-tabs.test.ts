@@ -225,14 +225,14 @@ describe('tabs that share', () => {
     const follower = openTab()
     const other = follower.watch('j2')
     await pass(0)
-    const queue = { place: 3, startsAt }
+    const queue = { place: 3, startsAt, held: null }
     last(follower.requests).json({ ...queued, mode: 'snapshot', reason: 'new', events: [], queue })
     await pass(0)
     expect(one.watch.getSnapshot().queue).toEqual(queue)
     expect(other.watch.getSnapshot().queue).toEqual(queue)
     socket.says({ op: 'place', jobId: 'j2', place: 2, startsAt })
     await pass(0)
-    expect(other.watch.getSnapshot().queue).toEqual({ place: 2, startsAt })
+    expect(other.watch.getSnapshot().queue).toEqual({ place: 2, startsAt, held: null })
     const data = { status: 'processing' } as const
     socket.says({ op: 'event', jobId: 'j2', prev: 1, seq: 2, at: startsAt, kind: 'status', data })
     await pass(0)

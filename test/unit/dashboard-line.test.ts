@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { placeText, startText } from '../../client/dashboard/common/line.ts'
+import type { Held } from '../../shared/job.ts'
 
 const NOW = Date.parse('2026-11-23T15:49:00.000Z')
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
-const place = (at: number | null) => placeText({ place: at, startsAt: null })
-const start = (leftMs: number) => startText({ place: 1, startsAt: new Date(NOW + leftMs).toISOString() }, NOW)
+const place = (at: number | null) => placeText({ place: at, startsAt: null, held: null })
+const start = (leftMs: number) =>
+  startText({ place: 1, startsAt: new Date(NOW + leftMs).toISOString(), held: null }, NOW)
 
 describe('the place in line, in words', () => {
   test.each([
@@ -41,6 +43,14 @@ describe('the start, in words', () => {
   })
 
   test('nothing where nobody knows', () => {
-    expect(startText({ place: 1, startsAt: null }, NOW)).toBeNull()
+    expect(startText({ place: 1, startsAt: null, held: null }, NOW)).toBeNull()
+  })
+
+  test('what holds it where something does', () => {
+    const words = (held: Held) => startText({ place: 1, startsAt: null, held }, NOW)
+    expect(words('paused')).toBe('its type is paused')
+    expect(words('no_worker')).toBe('no worker runs its type')
+    // Of a newer server.
+    expect(words('rate' as Held)).toBe('it is held')
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { schedulesOf, startsInMs } from '../../server/gateway/estimate.ts'
 import { isNews, toQueuePlace } from '../../server/gateway/standing.ts'
+import type { Held } from '../../shared/job.ts'
 import type { TypePace } from '../../shared/pace.ts'
 
 const pace = (changes: Partial<TypePace> = {}): TypePace => ({
@@ -66,13 +67,21 @@ describe('when a queued job starts', () => {
 })
 
 describe('what is worth telling', () => {
-  const at = (place: number | null, startsAtMs: number | null = null) => ({ place, startsAtMs })
+  const at = (place: number | null, startsAtMs: number | null = null, held: Held | null = null) => ({
+    place,
+    startsAtMs,
+    held,
+  })
 
   test('a place, step by step near the head, in hundredths further back', () => {
     expect(isNews(null, at(1), 0)).toBe(true)
     expect(isNews(at(3), at(2), 0)).toBe(true)
     expect(isNews(at(3), at(4), 0)).toBe(true)
     expect(isNews(at(3), at(3), 0)).toBe(false)
+    expect(isNews(at(3), at(3, null, 'no_worker'), 0)).toBe(true)
+    expect(isNews(at(3, null, 'no_worker'), at(3, null, 'paused'), 0)).toBe(true)
+    expect(isNews(at(3, null, 'paused'), at(3), 0)).toBe(true)
+    expect(isNews(at(3, null, 'paused'), at(3, null, 'paused'), 0)).toBe(false)
     expect(isNews(at(100), at(99), 0)).toBe(true)
     expect(isNews(at(5000), at(4990), 0)).toBe(false)
     expect(isNews(at(5000), at(4950), 0)).toBe(true)
@@ -99,7 +108,7 @@ describe('what is worth telling', () => {
   })
 
   test('goes out as an ISO time', () => {
-    expect(toQueuePlace(at(2, 0))).toEqual({ place: 2, startsAt: '1970-01-01T00:00:00.000Z' })
-    expect(toQueuePlace(at(null))).toEqual({ place: null, startsAt: null })
+    expect(toQueuePlace(at(2, 0))).toEqual({ place: 2, startsAt: '1970-01-01T00:00:00.000Z', held: null })
+    expect(toQueuePlace(at(null, null, 'paused'))).toEqual({ place: null, startsAt: null, held: 'paused' })
   })
 })

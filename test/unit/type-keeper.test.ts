@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import type { TypeRegistration, TypeState } from '../../server/engine/engine.ts'
+import type { Presence, TypeRegistration, TypeState } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
 import { TypeKeeper } from '../../server/type-keeper.ts'
@@ -25,9 +25,11 @@ test('what the store has forgotten is registered again, and what it knows is lef
     engine: {
       types: async () => [state('known', true), state('used', false), state('foreign', true)],
       registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+      presences: async () => [],
     },
     events: createEvents(),
     registrations: ['known', 'used', 'lost'].map(registration),
+    runs: true,
   })
   await keeper.check()
   expect(registered).toEqual([['used', 'lost']])
@@ -41,9 +43,11 @@ test('all are registered again a day later, so that the store goes on believing 
       engine: {
         types: async () => [state('known', true), state('other', true)],
         registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+        presences: async () => [],
       },
       events: createEvents(),
       registrations: ['known', 'other'].map(registration),
+      runs: true,
     })
     vi.advanceTimersByTime(23 * 3_600_000)
     await keeper.check()
@@ -65,9 +69,10 @@ test('a store that comes back is looked at at once, until the keeper stops', asy
     return []
   }
   const keeper = new TypeKeeper({
-    engine: { types, registerTypes: async () => {} },
+    engine: { types, registerTypes: async () => {}, presences: async () => [] },
     events,
     registrations: [],
+    runs: true,
   })
   const comesBack = () => events.emit('store.up', { epoch: 'another', warnings: [] })
   keeper.start()
@@ -85,10 +90,58 @@ test('a store that is away is no failure; anything else is', async () => {
   for (const error of [new Unavailable('away'), mistake]) {
     const types = () => Promise.reject(error)
     await new TypeKeeper({
-      engine: { types, registerTypes: async () => {} },
+      engine: { types, registerTypes: async () => {}, presences: async () => [] },
       events,
       registrations: [],
+      runs: true,
     }).check()
   }
   expect(failures).toEqual([mistake])
+})
+
+test('types whose jobs wait and that nobody runs are told of once, when two looks find them so', async () => {
+  const told: unknown[] = []
+  const store = { queued: 3, paused: false, workers: [] as Presence[], asked: 0 }
+  const waiting = (type: string): TypeState => ({
+    ...state(type, true),
+    counts: { ...counts, queued: store.queued },
+    paused: store.paused,
+  })
+  const keeper = new TypeKeeper({
+    engine: {
+      types: async () => [waiting('own'), waiting('away'), state('idle', true)],
+      registerTypes: async () => {},
+      presences: async () => {
+        store.asked += 1
+        return store.workers
+      },
+    },
+    events: createEvents().on('types.unserved', ({ types }) => told.push(types)),
+    registrations: [registration('own')],
+    runs: true,
+  })
+  const look = async (times: number) => {
+    for (let n = 0; n < times; n += 1) await keeper.check()
+    return told.splice(0)
+  }
+  const worker = (...types: string[]): Presence => ({ id: 'w', role: 'worker', info: { types } })
+
+  expect(await look(1)).toEqual([])
+  expect(await look(3)).toEqual([[{ type: 'away', queued: 3 }]])
+  store.workers = [worker('other'), worker('away')]
+  expect(await look(2)).toEqual([])
+  // Gone for a moment, as for a restart.
+  store.workers = [worker('other')]
+  await look(1)
+  store.workers = [worker('away')]
+  expect(await look(1)).toEqual([])
+  store.workers = []
+  store.paused = true
+  expect(await look(3)).toEqual([])
+  store.paused = false
+  expect(await look(3)).toEqual([[{ type: 'away', queued: 3 }]])
+  const { asked } = store
+  store.queued = 0
+  expect(await look(2)).toEqual([])
+  expect(store.asked).toBe(asked)
 })

@@ -1,4 +1,4 @@
-import type { QueuePlace } from '../../../shared/job.ts'
+import type { Held, QueuePlace } from '../../../shared/job.ts'
 import { MAX_PLACE } from '../../../shared/limits.ts'
 import { formatNumber, formatOrdinal, formatRough } from './format.ts'
 
@@ -8,8 +8,14 @@ export function placeText({ place }: QueuePlace): string {
   return place === 1 ? 'Next in line' : `${formatOrdinal(place)} in line`
 }
 
-/** `starts in about 20 s`, `any moment now`; null where nobody knows. `now` in ms. */
-export function startText({ startsAt }: QueuePlace, now: number): string | null {
+const HELD: Readonly<Partial<Record<string, string>>> = {
+  paused: 'its type is paused',
+  no_worker: 'no worker runs its type',
+} satisfies Record<Held, string>
+
+/** `starts in about 20 s`, `any moment now`, `its type is paused`; null where nobody knows. `now` in ms. */
+export function startText({ startsAt, held }: QueuePlace, now: number): string | null {
+  if (held !== null) return HELD[held] ?? 'it is held'
   if (startsAt === null) return null
   const leftMs = Date.parse(startsAt) - now
   return leftMs < MOMENT_MS ? 'any moment now' : `starts in about ${formatRough(leftMs)}`
