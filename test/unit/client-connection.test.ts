@@ -862,6 +862,28 @@ describe('over SSE', () => {
     expect(watch.getSnapshot().phase).toBe('live')
   })
 
+  it('takes a stream that only tells when to come back for a server that is away, not for a bad transport', async () => {
+    const { requests, request } = setUp(only)
+    const watch = client.watch('j1')
+    for (let round = 1; round <= 5; round++) {
+      await pass(0)
+      expect(requests).toHaveLength(round)
+      const stream = request().stream()
+      stream.retry(20_000)
+      stream.end()
+      await pass(19_900)
+      expect(requests).toHaveLength(round)
+      expect(watch.getSnapshot().phase).toBe('connecting')
+      await pass(200)
+    }
+    expect(connection().transport).toBe('sse')
+    const stream = request().stream()
+    stream.retry(2000)
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    await pass(0)
+    expect(watch.getSnapshot().phase).toBe('live')
+  })
+
   it('says so while the server cannot reach its store, and keeps its stream', async () => {
     const { stream, watch, requests } = await fallen()
     stream.event('ping', { unavailable: true })
