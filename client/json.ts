@@ -16,10 +16,10 @@ export function toJson(value: unknown): string {
     if (loss !== null) {
       // The first object is the value itself, which has no name.
       const path = [...trail.slice(1).map((step) => step.key), key].join('.')
-      lost = new TypeError(`${path} is ${loss}, which JSON cannot hold`)
+      lost = new TypeError(`JSON cannot hold ${path}: ${loss}`)
       throw lost
     }
-    if (typeof inner === 'object' && inner !== null) trail.push({ key, object: inner })
+    if (inner === Object(inner)) trail.push({ key, object: inner })
     return inner
   }
   try {
@@ -29,43 +29,14 @@ export function toJson(value: unknown): string {
   }
 }
 
+/** What it is that would be lost; null where nothing is. */
 function lossOf(value: unknown, holder: unknown, key: string): string | null {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return null
-    case 'number':
-      return Number.isFinite(value) ? null : String(value)
-    case 'undefined':
-      return Array.isArray(holder) ? 'undefined' : null
-    case 'object':
-      return value === null ? dateLoss(holder, key) : objectLoss(value)
-    default:
-      return `a ${typeof value}`
-  }
-}
-
-/** Its `toJSON` has said null by now. */
-function dateLoss(holder: unknown, key: string): string | null {
-  const own: unknown = typeof holder === 'object' && holder !== null ? Reflect.get(holder, key) : null
-  return own instanceof Date ? 'an invalid Date' : null
-}
-
-function objectLoss(value: object): string | null {
-  if (Array.isArray(value)) return null
-  if (value instanceof Number || value instanceof String || value instanceof Boolean) return null
-  const isEmpty = Object.keys(value).length === 0
-  if (value instanceof Error || ArrayBuffer.isView(value)) return nameOf(value)
-  return isEmpty && !isPlain(value) ? nameOf(value) : null
-}
-
-/** Also one of another realm, or without a prototype. */
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
-function nameOf(value: object): string {
-  const name = Object.prototype.toString.call(value).slice('[object '.length, -1)
-  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+  if (value === undefined) return Array.isArray(holder) ? 'undefined' : null
+  if (typeof value === 'number') return Number.isFinite(value) ? null : String(value)
+  // Its `toJSON` has said null by now.
+  if (value === null) return Reflect.get(Object(holder), key) instanceof Date ? 'an invalid Date' : null
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1)
+  if (/^(Object|Array|Number|String|Boolean)$/.test(kind)) return null
+  const isOdd = typeof value !== 'object' || Object.keys(value).length === 0 || /Error|Array$/.test(kind)
+  return isOdd ? kind : null
 }

@@ -128,27 +128,28 @@ describe('a submission', () => {
   }
 
   it.each([
-    [{ payload: { n: Number.NaN } }, 'payload.n is NaN'],
-    [{ payload: { items: [0, { id: Number.POSITIVE_INFINITY }] } }, 'payload.items.1.id is Infinity'],
-    [{ payload: { a: [[1], { b: 10n }] } }, 'payload.a.1.b is a bigint'],
-    [{ payload: { a: { b: {} }, c: [undefined] } }, 'payload.c.0 is undefined'],
-    [{ payload: () => 1 }, 'payload is a function'],
-    [{ payload: [Symbol('x')] }, 'payload.0 is a symbol'],
-    [{ payload: { at: new Date(Number.NaN) } }, 'payload.at is an invalid Date'],
-    [{ payload: new Map([['a', 1]]) }, 'payload is a Map'],
-    [{ payload: { a: new Set() } }, 'payload.a is a Set'],
-    [{ payload: [new Error('x')] }, 'payload.0 is an Error'],
-    [{ payload: { bytes: new Uint8Array(2) } }, 'payload.bytes is an Uint8Array'],
-    [{ payload: { file: new Blob(['x']) } }, 'payload.file is a Blob'],
-    [{ payload: { later: Promise.resolve(1) } }, 'payload.later is a Promise'],
-    [{ payload: 1, options: { delayMs: Number.NaN } }, 'options.delayMs is NaN'],
+    [{ payload: { n: Number.NaN } }, 'payload.n: NaN'],
+    [{ payload: { items: [0, { id: Number.POSITIVE_INFINITY }] } }, 'payload.items.1.id: Infinity'],
+    [{ payload: { a: [[1], { b: 10n }] } }, 'payload.a.1.b: BigInt'],
+    [{ payload: { a: { b: {} }, c: [undefined] } }, 'payload.c.0: undefined'],
+    [{ payload: { bare: Object.assign(Object.create(null), { n: -1 / 0 }) } }, 'payload.bare.n: -Infinity'],
+    [{ payload: () => 1 }, 'payload: Function'],
+    [{ payload: [Symbol('x')] }, 'payload.0: Symbol'],
+    [{ payload: { at: new Date(Number.NaN) } }, 'payload.at: an invalid Date'],
+    [{ payload: new Map([['a', 1]]) }, 'payload: Map'],
+    [{ payload: { a: new Set() } }, 'payload.a: Set'],
+    [{ payload: [new Error('x')] }, 'payload.0: Error'],
+    [{ payload: { bytes: new Uint8Array(2) } }, 'payload.bytes: Uint8Array'],
+    [{ payload: { file: new Blob(['x']) } }, 'payload.file: Blob'],
+    [{ payload: { later: Promise.resolve(1) } }, 'payload.later: Promise'],
+    [{ payload: 1, options: { delayMs: Number.NaN } }, 'options.delayMs: NaN'],
   ])('that JSON cannot hold is a TypeError, by path, and is not sent: %#', async (rest, message) => {
     const { client, requests } = setUp()
     const lost = { type: 'countdown', ...rest }
     const submitted = client.submit({ ...lost, idempotencyKey: 'k' })
-    await expect(submitted).rejects.toThrow(new TypeError(`${message}, which JSON cannot hold`))
+    await expect(submitted).rejects.toThrow(new TypeError(`JSON cannot hold ${message}`))
     const batch = client.submitBatch([submission, lost])
-    await expect(batch).rejects.toThrow(new TypeError(`jobs.1.${message}, which JSON cannot hold`))
+    await expect(batch).rejects.toThrow(new TypeError(`JSON cannot hold jobs.1.${message}`))
     expect(requests).toHaveLength(0)
   })
 
