@@ -56,6 +56,28 @@ describe('a network between Jobcast and Redis', () => {
     expect(stalled).toEqual([])
   })
 
+  faultTest('Redis behind 5 MB/s, with jobs of 8 MiB', { ...ON_REDIS, soak: 20 }, async (lab) => {
+    await lab.start({ apis: 1, workers: 1 })
+    lab.redis.proxy.bytesPerSecond = 5_000_000
+    const text = 'x'.repeat(8 * 1024 * 1024 - 200)
+    const large = { type: 'steps', payload: { steps: 2, stepMs: 10, text } }
+    lab.load({ everyMs: 50 })
+    await untilMore(lab, 'accepted')
+    // The submission, the claim and two readings take 1.7 s each.
+    const jobId = (await lab.ledger.submit(lab.api, large)) ?? ''
+    await lab.untilBegun(jobId)
+    for (let n = 0; n < 2; n++) {
+      const { status, body, ms } = await lab.get(`/api/jobs/${jobId}`)
+      expect(status).toBe(200)
+      expect((body as { payload: { text: string } }).payload.text).toBe(text)
+      expect(ms).toBeGreaterThan(1500)
+    }
+    await untilMore(lab, 'accepted')
+    lab.redis.proxy.bytesPerSecond = 0
+    lab.over()
+    expect(lab.ledger.refusals).toEqual([])
+  })
+
   faultTest(
     'the network takes 1 s each way, longer than there is time for',
     { ...ON_REDIS, soak: 50 },

@@ -16,6 +16,8 @@ export interface RedisProxy {
   disturb: (message: PassingMessage, deliver: () => void) => void
   /** Holds back everything, in both directions, for this long, in ms. */
   delayMs: number
+  /** What goes through in each direction, over all connections together; 0: any amount. */
+  bytesPerSecond: number
   /** While true, new connections are reset at once. */
   refuses: boolean
   /** Resets the connections there are. */
@@ -49,6 +51,9 @@ interface Link {
 export async function startRedisProxy(target: () => number): Promise<RedisProxy> {
   const links = new Set<Link>()
   const losses: Loss[] = []
+  const rate = () => proxy.bytesPerSecond
+  const toClients = new Pace(rate)
+  const toServer = new Pace(rate)
   let connections = 0
 
   const server = createServer((client) => {
@@ -62,8 +67,8 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
     const link: Link = {
       client,
       upstream,
-      toClient: new SlowLane(client),
-      toUpstream: new SlowLane(upstream),
+      toClient: new SlowLane(client, toClients),
+      toUpstream: new SlowLane(upstream, toServer),
       subscribes: false,
       swallows: false,
     }
@@ -139,6 +144,7 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
     },
     disturb: (_message, deliver) => deliver(),
     delayMs: 0,
+    bytesPerSecond: 0,
     refuses: false,
     cut() {
       for (const { client } of links) client.resetAndDestroy()
@@ -156,20 +162,53 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
   return proxy
 }
 
+/** Pieces of this size take turns. */
+const PIECE_BYTES = 16 * 1024
+
+/** Lets lanes that share a direction send no more than it carries. */
+class Pace {
+  readonly #bytesPerSecond: () => number
+  #freeAt = 0
+
+  constructor(bytesPerSecond: () => number) {
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
+  get isLimited(): boolean {
+    return this.#bytesPerSecond() > 0
+  }
+
+  /** In how many ms so much may be sent, after all that was asked for before. */
+  reserve(bytes: number): number {
+    if (!this.isLimited) return 0
+    const now = performance.now()
+    const at = Math.max(now, this.#freeAt)
+    this.#freeAt = at + (1000 * bytes) / this.#bytesPerSecond()
+    return this.#freeAt - now
+  }
+}
+
 /** Delays what it passes on, and keeps its order also when the delay changes. */
 class SlowLane {
   readonly #socket: Socket
+  readonly #pace: Pace
   #waiting: { readonly value: Buffer; readonly dueAt: number }[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, pace: Pace) {
     this.#socket = socket
+    this.#pace = pace
     socket.on('close', () => clearTimeout(this.#timer))
   }
 
   pass(value: Buffer, delayMs: number): void {
-    this.#waiting.push({ value, dueAt: performance.now() + delayMs })
-    if (this.#waiting.length === 1) this.#carry()
+    const dueAt = performance.now() + delayMs
+    const isIdle = this.#waiting.length === 0
+    const size = this.#pace.isLimited ? PIECE_BYTES : value.length
+    for (let first = 0; first < value.length; first += size) {
+      this.#waiting.push({ value: value.subarray(first, first + size), dueAt })
+    }
+    if (isIdle) this.#carry()
   }
 
   #carry(): void {
@@ -181,8 +220,20 @@ class SlowLane {
         this.#timer = setTimeout(() => this.#carry(), leftMs)
         return
       }
-      this.#waiting.shift()
-      this.#socket.write(next.value)
+      const turnMs = this.#pace.reserve(next.value.length)
+      if (turnMs > 0) {
+        this.#timer = setTimeout(() => {
+          this.#send()
+          this.#carry()
+        }, turnMs)
+        return
+      }
+      this.#send()
     }
+  }
+
+  #send(): void {
+    const next = this.#waiting.shift()
+    if (next !== undefined && !this.#socket.destroyed) this.#socket.write(next.value)
   }
 }

@@ -9,12 +9,18 @@ const CELLS_A_CLAIM = 5
 /** Attempt and stalls of a job that nothing has happened to yet. */
 const FRESH = [1, 0] as const
 
+export interface DecodedClaims {
+  readonly claims: Claim[]
+  /** Of these jobs the payload, null here, is too large for the reply and has to be read. */
+  readonly large: ReadonlySet<string>
+}
+
 /**
  * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
  * did not know the pool.
  */
-export function decodeClaims(cells: readonly unknown[]): (Claim[] | null)[] {
-  const claims: (Claim[] | null)[] = []
+export function decodeClaims(cells: readonly unknown[]): (DecodedClaims | null)[] {
+  const claims: (DecodedClaims | null)[] = []
   let at = 0
   while (at < cells.length) {
     const lease = text(cells[at++])
@@ -41,16 +47,24 @@ export function decodeHandOver(message: string, worker: string): HandOver | null
   if (!message.startsWith('run ')) return null
   const end = message.indexOf('\n')
   const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
-  return { claim, claims: decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), () => '') }
+  const { claims } = decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), () => '')
+  return { claim, claims }
 }
 
-function decodeLines(lease: string, claimedAt: number, lines: string, nextPayload: () => string): Claim[] {
+function decodeLines(
+  lease: string,
+  claimedAt: number,
+  lines: string,
+  nextPayload: () => string,
+): DecodedClaims {
   const claims: Claim[] = []
+  const large = new Set<string>()
   const cells = lines === '' ? [] : lines.split('\n')
   for (let at = 0; at < cells.length; at += CELLS_A_CLAIM) {
     const jobId = cells[at] ?? ''
     const { type, policy } = decodeKind(cells[at + 1] ?? '')
-    const payload = cells[at + 2] ?? ''
+    const payload = cells[at + 2] || nextPayload()
+    if (payload === '') large.add(jobId)
     const { created, tags } = decodeBorn(cells[at + 3] ?? '')
     const past = cells[at + 4] ?? ''
     const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
@@ -58,7 +72,7 @@ function decodeLines(lease: string, claimedAt: number, lines: string, nextPayloa
       jobId,
       lease: leaseOfRun(lease, jobId),
       type,
-      payload: JSON.parse(payload === '' ? nextPayload() : payload),
+      payload: payload === '' ? null : JSON.parse(payload),
       policy,
       attempt: attempt ?? 1,
       stalls: stalls ?? 0,
@@ -66,5 +80,5 @@ function decodeLines(lease: string, claimedAt: number, lines: string, nextPayloa
       waitMs: past === '' ? claimedAt - Number(created) : null,
     })
   }
-  return claims
+  return { claims, large }
 }

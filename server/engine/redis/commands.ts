@@ -1,4 +1,5 @@
 import { OutcomeUnknown, Unavailable } from '../errors.ts'
+import { type Bulk, LARGE } from './bulk.ts'
 import { ANSWER_MS, type Answer, AnswerLost, type Connection, ScriptBroken } from './connection.ts'
 import type { Partition } from './keys.ts'
 import type { Script } from './scripts.ts'
@@ -15,9 +16,11 @@ const SHORTEST_MS = 20
  */
 export class Commands {
   readonly #connection: Connection
+  readonly #bulk: Bulk
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, bulk: Bulk) {
     this.#connection = connection
+    this.#bulk = bulk
   }
 
   /** Rejects with `Unavailable`. */
@@ -28,13 +31,25 @@ export class Commands {
     deadlineMs = ANSWER_MS,
   ): Promise<Answer> {
     try {
-      return await this.repeat(
-        (left) => this.#connection.run(script, partition.prefix, args, left),
-        deadlineMs,
-      )
+      return await this.repeat((left) => this.run(script, partition, args, left), deadlineMs)
     } catch (error) {
       throw asUnavailable(error)
     }
+  }
+
+  /** A read whose answer may be large, so that nothing else is to wait behind it. Rejects with `Unavailable`. */
+  async readLarge(script: Script, partition: Partition, args: readonly Argument[]): Promise<Answer> {
+    try {
+      return await this.repeat((left) => this.#bulk.run(script, partition.prefix, args, left))
+    } catch (error) {
+      throw asUnavailable(error)
+    }
+  }
+
+  /** The text under a key, which may be large; null where there is none. Rejects with `AnswerLost` or `Unavailable`. */
+  async getLarge(key: string): Promise<unknown> {
+    const { reply } = await this.repeat((left) => this.#bulk.send('get', [key], left))
+    return reply
   }
 
   /** Rejects with `Unavailable`, or `OutcomeUnknown` of these jobs. Sent once. */
@@ -45,7 +60,7 @@ export class Commands {
     jobIds: readonly string[],
   ): Promise<Answer> {
     try {
-      return await this.#connection.run(script, partition.prefix, args)
+      return await this.run(script, partition, args, ANSWER_MS)
     } catch (error) {
       throw asOutcomeUnknown(error, jobIds)
     }
@@ -54,7 +69,7 @@ export class Commands {
   /** A change of no job that may be made twice. Rejects with `Unavailable` or `OutcomeUnknown`. */
   async set(script: Script, partition: Partition, args: readonly Argument[]): Promise<Answer> {
     try {
-      return await this.repeat((left) => this.#connection.run(script, partition.prefix, args, left))
+      return await this.repeat((left) => this.run(script, partition, args, left))
     } catch (error) {
       throw asOutcomeUnknown(error, [])
     }
@@ -72,7 +87,8 @@ export class Commands {
 
   /** One try of a script, for batches. Rejects with `AnswerLost` or `Unavailable`. */
   run(script: Script, partition: Partition, args: readonly Argument[], deadlineMs: number): Promise<Answer> {
-    return this.#connection.run(script, partition.prefix, args, deadlineMs)
+    const connection = isLarge(args) ? this.#bulk : this.#connection
+    return connection.run(script, partition.prefix, args, deadlineMs)
   }
 
   /** Sends again what was lost with a connection, as long as there is time. Rejects with the first failure. */
@@ -95,6 +111,12 @@ export class Commands {
       }
     }
   }
+}
+
+function isLarge(args: readonly Argument[]): boolean {
+  let characters = 0
+  for (const argument of args) if (typeof argument === 'string') characters += argument.length
+  return characters > LARGE
 }
 
 /** Of a read: a lost answer has changed nothing. */

@@ -6,8 +6,15 @@ import { dial } from './dial.ts'
 import type { Script } from './scripts.ts'
 import { describeServer, objectionTo, parseInfo, type ServerInfo, withMark } from './server-info.ts'
 
-/** Within this time of being sent, a command is answered or given up, so that HTTP can answer within two seconds. */
+/**
+ * Within this time of being sent, or of the last byte that came, a command is answered or given up, so that HTTP can answer within
+ * two seconds where the server is away.
+ */
 export const ANSWER_MS = 1500
+/** However much comes, no command takes longer. */
+const LONGEST_MS = 30_000
+/** What a patient connection takes to be the slowest network, in bytes a ms. */
+const SLOWEST = 1000
 /** Deadlines are rounded up to this. */
 const TIMER_STEP_MS = 50
 /** A new connection must be usable within this time, or another one is tried. */
@@ -48,6 +55,8 @@ export interface ConnectionOptions {
   readonly name: string
   /** Key of a mark that is kept in the store, so that it is noticed when all data were wiped; left out: nobody looks. */
   readonly markKey?: string
+  /** Commands may be so large that it takes long to send them: each has as much more time as that may take. */
+  readonly isPatient?: boolean
   /** It can be used (again), or was wiped: the epoch tells. */
   readonly onReady: (server: ServerInfo) => void
   readonly onLost: (reason: string) => void
@@ -61,6 +70,10 @@ type Reject = (error: Error) => void
 interface Link {
   readonly redis: Redis
   readonly pending: Set<Reject>
+  /** When a byte came last, on `performance.now()`: as long as some come the server is there, however long an answer is. */
+  heardAt: number
+  /** Characters of the commands that have no answer yet, where the connection is patient. */
+  unanswered: number
 }
 
 /**
@@ -115,7 +128,7 @@ export class Connection {
 
   open(): void {
     if (this.#state.kind !== 'closed') return
-    this.#probe = setInterval(() => void this.#askForLife(), PROBE_EVERY_MS)
+    this.#probe = setInterval(() => void this.askForLife(), PROBE_EVERY_MS)
     this.#connect()
   }
 
@@ -151,19 +164,29 @@ export class Connection {
     const state = this.#state
     if (state.kind !== 'ready') return Promise.reject(new Unavailable(this.reason))
     const { link, server } = state
+    const sentAt = performance.now()
+    const size = this.#options.isPatient === true ? sizeOf(args) : 0
+    link.unanswered += size
     // Node keeps timers of one length in one list; a length of its own for each would make a list for each.
-    const withinMs = Math.ceil(deadlineMs / TIMER_STEP_MS) * TIMER_STEP_MS
+    const withinMs = Math.ceil((deadlineMs + link.unanswered / SLOWEST) / TIMER_STEP_MS) * TIMER_STEP_MS
     return new Promise((resolve, reject) => {
-      let timer = setTimeout(() => {
+      const lookAtTime = () => {
+        const now = performance.now()
+        const leftMs = Math.min(link.heardAt + withinMs, sentAt + LONGEST_MS) - now
+        if (leftMs >= 1) {
+          timer = setTimeout(lookAtTime, leftMs)
+          return
+        }
         reject(new AnswerLost(`Redis at ${this.#options.address.name} did not answer in time`))
         // A caller in a hurry says nothing about the server.
-        if (deadlineMs >= SILENT_AFTER_MS) this.#fallSilent(link)
-        else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - deadlineMs)
-      }, withinMs)
+        if (withinMs >= SILENT_AFTER_MS) this.#fallSilent(link)
+        else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - withinMs)
+      }
+      let timer = setTimeout(lookAtTime, withinMs)
       const finish = () => {
         clearTimeout(timer)
         link.pending.delete(giveUp)
-        this.#hear(link)
+        link.unanswered -= size
       }
       const giveUp: Reject = (error) => {
         clearTimeout(timer)
@@ -203,7 +226,7 @@ export class Connection {
       timeoutMs: HANDSHAKE_MS,
       tries: this.#tries,
     })
-    const link: Link = { redis, pending: new Set() }
+    const link: Link = { redis, pending: new Set(), heardAt: 0, unanswered: 0 }
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), HANDSHAKE_MS)
     this.#enter({ kind: 'connecting', link, timer })
     redis.on('error', (error: Error) => {
@@ -212,7 +235,10 @@ export class Connection {
       } else this.#lose(link, `cannot be used (${firstLine(error)})`)
     })
     redis.on('end', () => this.#lose(link, 'closed the connection'))
-    redis.on('ready', () => void this.#inspect(link))
+    redis.on('ready', () => {
+      redis.stream.on('data', () => this.#hear(link))
+      void this.#inspect(link)
+    })
     const { onMessage } = this.#options
     if (onMessage !== undefined) redis.on('message', onMessage)
     redis.connect().catch((error: Error) => this.#lose(link, `cannot be reached (${firstLine(error)})`))
@@ -246,6 +272,8 @@ export class Connection {
 
   #fallSilent(link: Link): void {
     if (this.#state.kind !== 'ready' || this.#state.link !== link) return
+    // It is slow, but it is there.
+    if (performance.now() - link.heardAt < SILENT_AFTER_MS) return
     const { server } = this.#state
     const timer = setTimeout(() => this.#lose(link, 'does not answer'), SILENCE_MS)
     this.#reason = 'does not answer'
@@ -253,8 +281,9 @@ export class Connection {
     this.#options.onLost(this.reason)
   }
 
-  /** An answer came, be it late. */
+  /** Something came, be it late. */
   #hear(link: Link): void {
+    link.heardAt = performance.now()
     if (this.#state.kind !== 'silent' || this.#state.link !== link) return
     const { server, timer } = this.#state
     clearTimeout(timer)
@@ -303,13 +332,16 @@ export class Connection {
     return (await redis.get(markKey)) ?? ''
   }
 
-  async #askForLife(): Promise<void> {
+  /** Asks for a sign of life, without which it falls silent; notices a store that was wiped. Never rejects. */
+  async askForLife(deadlineMs = ANSWER_MS): Promise<void> {
     const state = this.#state
     if (state.kind !== 'ready') return
     const { markKey } = this.#options
     try {
       // The deadline matters: it is what notices a connection that has died silently.
-      const { reply } = await (markKey === undefined ? this.send('ping', []) : this.send('get', [markKey]))
+      const { reply } = await (markKey === undefined
+        ? this.send('ping', [], deadlineMs)
+        : this.send('get', [markKey], deadlineMs))
       if (markKey === undefined || reply === state.server.mark) return
       const mark = await this.#leaveMark(state.link)
       if (mark === state.server.mark || this.#state !== state) return
@@ -361,6 +393,12 @@ const REFUSALS = [
   ["can't run this command", NOT_ALLOWED],
   ['CLUSTERDOWN', 'is part of a cluster that is down'],
 ] as const
+
+function sizeOf(args: readonly Argument[]): number {
+  let characters = 0
+  for (const argument of args) if (typeof argument === 'string') characters += argument.length
+  return characters
+}
 
 function firstLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

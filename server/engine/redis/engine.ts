@@ -25,6 +25,7 @@ import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
 import { parseRedisAddress } from './address.ts'
+import { Bulk } from './bulk.ts'
 import { Channels } from './channels.ts'
 import { JobRow } from './codec.ts'
 import { Commands } from './commands.ts'
@@ -71,6 +72,7 @@ class RedisEngine implements Engine {
   readonly kind = 'redis'
   readonly feed: RedisFeed
   readonly #connection: Connection
+  readonly #bulk: Bulk
   readonly #channels: Channels
   readonly #commands: Commands
   readonly #keys: Keyspace
@@ -87,18 +89,23 @@ class RedisEngine implements Engine {
     const address = parseRedisAddress(url)
     if (address === null) throw new TypeError('the address of Redis cannot be used')
     this.#keys = new Keyspace(prefix)
+    const markKey = `${this.#keys.home.prefix}epoch`
     this.#connection = new Connection({
       address,
       name: 'commands',
-      markKey: `${this.#keys.home.prefix}epoch`,
+      markKey,
       onReady: ({ epoch, warnings }) => {
         const changed = this.#epoch !== '' && this.#epoch !== epoch
         this.#epoch = epoch
         onUp?.(epoch, warnings)
         if (changed) this.feed.reset()
       },
-      onLost: (reason) => onDown?.(reason),
+      onLost: (reason) => {
+        this.#bulk.close()
+        onDown?.(reason)
+      },
     })
+    this.#bulk = new Bulk({ address, markKey, commands: this.#connection })
     this.#channels = new Channels({
       address,
       onReset: () => {
@@ -106,7 +113,7 @@ class RedisEngine implements Engine {
         this.feed.reset()
       },
     })
-    this.#commands = new Commands(this.#connection)
+    this.#commands = new Commands(this.#connection, this.#bulk)
     const epoch = () => this.#epoch
     this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, epoch)
     this.#submitter = new Submitter(this.#commands, this.#keys, epoch)
@@ -139,6 +146,7 @@ class RedisEngine implements Engine {
     this.#waiting.endAll()
     this.feed.stop()
     this.#connection.close()
+    this.#bulk.close()
     this.#channels.close()
   }
 

@@ -35,13 +35,15 @@ interface Read {
   readonly epoch: string
 }
 
+type Answered = Read | 'missing'
+
 /** Retained events over the command connection, live ones over the subscriber's. */
 export class RedisFeed implements Feed {
   readonly #commands: Commands
   readonly #channels: Channels
   readonly #keys: Keyspace
   readonly #epoch: () => string
-  readonly #reads: Batcher<ReadRequest, Read | 'missing'>
+  readonly #reads: Batcher<ReadRequest, Answered | 'large'>
   readonly #submissions: Submissions
   readonly #resetListeners = new Set<() => void>()
 
@@ -111,7 +113,7 @@ export class RedisFeed implements Feed {
 
   async get(jobId: string): Promise<Job | null> {
     if (!isJobId(jobId)) return null
-    const read = await this.#reads.add({ jobId, after: null, history: false, withJob: true })
+    const read = await this.#ask({ jobId, after: null, history: false, withJob: true })
     return read === 'missing' ? null : read.row.job(jobId, read.epoch)
   }
 
@@ -119,7 +121,7 @@ export class RedisFeed implements Feed {
     const { jobId, after, history, withJob } = request
     if (!isJobId(jobId)) return null
     for (;;) {
-      const read = await this.#reads.add(request)
+      const read = await this.#ask(request)
       if (read === 'missing') return null
       const { row, epoch } = read
       const { seq, status, trimmed } = row
@@ -136,31 +138,42 @@ export class RedisFeed implements Feed {
     }
   }
 
-  async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Read | 'missing')[]> {
-    const results: (Read | 'missing')[] = []
+  /** Together with others, unless that turns out to be large. */
+  async #ask(request: ReadRequest): Promise<Answered> {
+    const answer = await this.#reads.add(request)
+    if (answer !== 'large') return answer
+    const { reply, epoch } = await this.#commands.readLarge(SCRIPTS.read, this.#keys.home, [
+      'large',
+      ...this.#encode([request]),
+    ])
+    const [row] = list(reply)
+    return row === 'missing' ? 'missing' : { row: new JobRow(row), epoch }
+  }
+
+  async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Answered | 'large')[]> {
+    const results: (Answered | 'large')[] = []
     let left = deadlineMs
     while (results.length < requests.length) {
-      const rest = requests.slice(results.length)
-      const args = rest.flatMap(({ jobId, after, history, withJob }) => [
-        jobId,
-        after !== null && after.epoch === this.#epoch() ? after.seq : '',
-        history ? 'history' : '',
-        withJob ? 'job' : '',
-      ])
-      const { reply, epoch } = await this.#commands.read(
-        SCRIPTS.read,
-        this.#keys.home,
-        [rest.length, ...args],
-        left,
-      )
+      const args = ['', ...this.#encode(requests.slice(results.length))]
+      const { reply, epoch } = await this.#commands.read(SCRIPTS.read, this.#keys.home, args, left)
       for (const row of list(reply)) {
         if (row === 'later') break
-        results.push(row === 'missing' ? 'missing' : { row: new JobRow(row), epoch })
+        results.push(row === 'missing' || row === 'large' ? row : { row: new JobRow(row), epoch })
       }
       // What did not fit into one reply is a question of its own.
       left = ANSWER_MS
     }
     return results
+  }
+
+  #encode(requests: readonly ReadRequest[]): (string | number)[] {
+    const args = requests.flatMap(({ jobId, after, history, withJob }) => [
+      jobId,
+      after !== null && after.epoch === this.#epoch() ? after.seq : '',
+      history ? 'history' : '',
+      withJob ? 'job' : '',
+    ])
+    return [requests.length, ...args]
   }
 
   async #positions(jobIds: readonly string[]): Promise<(Position | null)[]> {

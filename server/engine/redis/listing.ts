@@ -14,7 +14,7 @@ const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 /** Newest first, by order of submission. Throws `BadPage`. */
 export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
   const { types, statuses, tags, limit, withBodies = true } = query
-  const { reply, epoch } = await commands.read(SCRIPTS.list, keys.home, [
+  const args = [
     ...boundary(query.page),
     ...boundary(query.since ?? null),
     Math.min(limit, MOST_JOBS),
@@ -25,7 +25,10 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
     ...statuses,
     tags.length,
     ...tags.map((tag) => JSON.stringify(tag)),
-  ])
+  ]
+  const { reply, epoch } = withBodies
+    ? await commands.readLarge(SCRIPTS.list, keys.home, args)
+    : await commands.read(SCRIPTS.list, keys.home, args)
   const [next, rows, newest] = list(reply)
   const jobs: Job[] = []
   for (const entry of list(rows)) {

@@ -11,12 +11,14 @@ import type {
   SettleVerdict,
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
+import { Unavailable } from '../errors.ts'
 import { newToken } from '../token.ts'
 import { Batcher } from './batcher.ts'
-import { decodeClaims } from './claims.ts'
+import { LARGE } from './bulk.ts'
+import { type DecodedClaims, decodeClaims } from './claims.ts'
 import { encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
-import { ANSWER_MS } from './connection.ts'
+import { ANSWER_MS, AnswerLost } from './connection.ts'
 import { claimName, type Keyspace, type Partition } from './keys.ts'
 import { leaseInStore } from './lease.ts'
 import type { Pool, Pools, Room } from './pools.ts'
@@ -40,7 +42,7 @@ interface Exchange extends Encoded {
 interface ExchangeResult {
   readonly verdicts: SettleVerdict[]
   /** Null where the store did not know the pool. */
-  readonly claims: Claim[] | null
+  readonly claims: DecodedClaims | null
 }
 
 interface Extension extends LeaseRef {
@@ -49,9 +51,10 @@ interface Extension extends LeaseRef {
 
 /** Of a call: 200 runs that end with little to say, and as many claims. */
 const MOST_WEIGHT = 3 * MAX_CALL_JOBS
+const NO_CLAIMS: DecodedClaims = { claims: [], large: new Set() }
 const VERDICTS = [...JOB_STATUSES, 'stale'] as const
-/** Characters that weigh as much as a job in a call. */
-const CHARACTERS_A_JOB = 32 * 1024
+/** Characters that weigh as much as a job in a call, so that what goes together is not large. */
+const CHARACTERS_A_JOB = LARGE / MOST_WEIGHT
 /** Arguments that weigh as much as a job in a call. */
 const ARGUMENTS_A_JOB = 20
 
@@ -98,7 +101,7 @@ export class Runs {
     const encoded = encodeSettlements(settlements)
     const amount = encoded.jobIds.length
     if (amount === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
-    const result = await this.#exchanges.add({ ...encoded, claim })
+    const result = await this.#exchangeAll({ ...encoded, claim })
     let answered = 0
     const verdicts =
       amount === settlements.length
@@ -107,14 +110,14 @@ export class Runs {
     if (claim === null) return { verdicts, claims: [] }
     // A store that was wiped has forgotten who runs what.
     const claims = result.claims ?? (await this.#joinAndClaim(claim))
-    return { verdicts, claims }
+    return { verdicts, claims: await this.#withPayloads(claims) }
   }
 
   async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
     return Promise.all(
       reports.map((report) => {
         const encoded = encodeReport(report)
-        return encoded === null ? 'stale' : this.#reports.add(encoded)
+        return encoded === null ? 'stale' : this.#reportAll(encoded)
       }),
     )
   }
@@ -144,9 +147,35 @@ export class Runs {
     return { args, limit, room }
   }
 
-  async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<Claim[]> {
+  /** What is large takes its time, and no other waits for it. */
+  async #exchangeAll(exchange: Exchange): Promise<ExchangeResult> {
+    return exchange.weight <= MOST_WEIGHT
+      ? this.#exchanges.add(exchange)
+      : this.#alone(exchange, (one) => this.#exchange(one, ANSWER_MS))
+  }
+
+  async #reportAll(report: Encoded): Promise<'ok' | 'stale'> {
+    return report.weight <= MOST_WEIGHT
+      ? this.#reports.add(report)
+      : this.#alone(report, (one) => this.#report(one, ANSWER_MS))
+  }
+
+  async #alone<Item extends Encoded, Result>(
+    item: Item,
+    send: (items: readonly Item[]) => Promise<Result[]>,
+  ): Promise<Result> {
+    try {
+      const [result] = await send([item])
+      if (result === undefined) throw new TypeError('there is no result')
+      return result
+    } catch (error) {
+      throw asOutcomeUnknown(error, item.jobIds)
+    }
+  }
+
+  async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<DecodedClaims> {
     await this.join(claim.room.pool)
-    return (await this.#exchanges.add({ ...encodeSettlements([]), claim })).claims ?? []
+    return (await this.#exchanges.add({ ...encodeSettlements([]), claim })).claims ?? NO_CLAIMS
   }
 
   async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
@@ -170,9 +199,28 @@ export class Runs {
     return exchanges.map(({ jobIds, claim }) => {
       const from = firstVerdict
       firstVerdict += jobIds.length
-      const answered = claim === null ? [] : (allClaims[nextClaim++] ?? null)
+      const answered = claim === null ? NO_CLAIMS : (allClaims[nextClaim++] ?? null)
       return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
     })
+  }
+
+  /** Reads the payloads that the script left out; a job that is gone meanwhile is left out as well. */
+  async #withPayloads({ claims, large }: DecodedClaims): Promise<Claim[]> {
+    if (large.size === 0) return claims
+    const read = async (claim: Claim): Promise<Claim | null> => {
+      if (!large.has(claim.jobId)) return claim
+      const reply = await this.#commands.getLarge(`${this.#partition.prefix}payload:${claim.jobId}`)
+      return reply === null ? null : { ...claim, payload: JSON.parse(text(reply)) }
+    }
+    try {
+      const whole = await Promise.all(claims.map(read))
+      return whole.filter((claim) => claim !== null)
+    } catch (error) {
+      // What was settled and claimed is: the same call again finds it so.
+      const uncertain = error instanceof Unavailable ? new AnswerLost(error.message) : error
+      const jobIds = claims.map(({ jobId }) => jobId)
+      throw asOutcomeUnknown(uncertain, jobIds)
+    }
   }
 
   async #report(reports: readonly Encoded[], deadlineMs: number): Promise<('ok' | 'stale')[]> {

@@ -8,6 +8,7 @@ import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job-id.ts'
 import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
+import { LARGE } from './bulk.ts'
 import { encodeTags, iso } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
@@ -34,8 +35,8 @@ interface Submission {
   readonly characters: number
 }
 
-/** Characters that weigh as much as a job in a call, so that 200 large payloads do not go at once. */
-const CHARACTERS_A_JOB = 32 * 1024
+/** Characters that weigh as much as a job in a call, so that what goes together is not large. */
+const CHARACTERS_A_JOB = LARGE / MAX_CALL_JOBS
 
 /** Stores jobs. Submissions of one tick go in one call; those with an idempotency key go alone. */
 export class Submitter {
@@ -61,10 +62,23 @@ export class Submitter {
     if (jobs.length > MAX_BATCH) throw new RangeError(`at most ${MAX_BATCH} jobs can be submitted at once`)
     const submission = encode(jobs)
     if (jobs.length === 0) return { jobs: [], replayed: false }
-    if (idempotency === undefined) return this.#batcher.add(submission)
+    if (idempotency === undefined) {
+      return submission.characters > LARGE ? this.#storeAlone(submission) : this.#batcher.add(submission)
+    }
     const { scope, key, bodyHash } = idempotency
     try {
       return await this.#storeOnce(submission, recordName(scope, key), digest(bodyHash))
+    } catch (error) {
+      throw asOutcomeUnknown(error, submission.ids)
+    }
+  }
+
+  /** What is large takes its time, and no other waits for it. */
+  async #storeAlone(submission: Submission): Promise<SubmitReceipt> {
+    try {
+      const [receipt] = await this.#store([submission], ANSWER_MS)
+      if (receipt === undefined) throw new TypeError('there is no receipt')
+      return receipt
     } catch (error) {
       throw asOutcomeUnknown(error, submission.ids)
     }

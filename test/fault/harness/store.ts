@@ -65,6 +65,7 @@ export async function openRedisStore({
     leftovers: () => lastingKeys(operator),
     rest() {
       proxy.disturb = (_message, deliver) => deliver()
+      proxy.bytesPerSecond = 0
     },
     checkIntegrity() {},
     async close() {
@@ -109,7 +110,7 @@ async function lastingKeys(operator: Redis): Promise<string[]> {
 /** Keys that come and go with processes that live, each with an end of its own. */
 const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presences|routes|waiting$)/
 /** Kept for good, or for a day: counters, what is known of types, and idempotency records. */
-const OF_THE_STORE = /^(counts|runs$|leases$|once:|order|types|secret:)/
+const OF_THE_STORE = /^(counts|runs$|leases$|once:|order|types|secret:|whole$)/
 
 function isLasting(key: string): boolean {
   return !OF_PROCESSES.test(key) && !OF_THE_STORE.test(key)

@@ -1,20 +1,22 @@
--- Reads jobs and their retained events, each as it is at one moment. A reply stays near 4 MiB: what would go beyond is
--- left out and has to be asked for again.
+-- Reads jobs and their retained events, each as it is at one moment. A reply stays near 1 MiB: what would go beyond is
+-- left out and has to be asked for again, and what is large is asked for by itself.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  number of requests, then of each: id, after (seq of the last event applied; '' for a snapshot),
+-- ARGV  'large' where a row may be large, or ''; number of requests, then of each: id, after (seq of the last event applied; '' for a snapshot),
 --       'history' or '' (with a snapshot, the events up to it as well), 'job' or '' (payload and result with a resume)
 -- Reply { row of each (lib/read.lua), extended by its retained log lines and chunks and 'snapshot' or 'resume';
---       'missing'; or 'later' }
+--       'missing'; 'large'; or 'later' }
 -- Events none
 --@include base
 --@include arguments
 --@include states
 --@include read
-local LARGEST_REPLY = 4194304
+local LARGEST_REPLY = 1048576
+local LARGE = 524288
 
 local bytes = 0
 local rows = {}
+local may_be_large = argument() == 'large'
 local number_of_requests = tonumber(argument())
 for n = 1, number_of_requests do
   local id, after, history, with_job = argument(), argument(), argument(), argument()
@@ -34,9 +36,14 @@ for n = 1, number_of_requests do
         local newer = snapshot and seq or seq - known
         if newer > 0 then lines = call('LRANGE', prefix .. 'lines:' .. id, -newer, -1) end
       end
-      bytes = bytes + #row[2] + #row[3] + tonumber(has.bytes or '0')
+      local size = #row[2] + #row[3] + (#lines > 0 and tonumber(has.bytes) or 0)
       row[4], row[5] = lines, snapshot and 'snapshot' or 'resume'
-      rows[n] = row
+      if size > LARGE and not may_be_large then
+        rows[n] = 'large'
+      else
+        bytes = bytes + size
+        rows[n] = row
+      end
     else
       rows[n] = 'missing'
     end

@@ -5,9 +5,11 @@
 -- Runs in place, after `arguments` and `at`, the last one taken, and `reply`, to which it adds of each claim
 --       lease, now, lines: id, kind, payload, born and past of each job, the payloads that are left out there; or
 --       'unknown_pool': nothing was claimed, join first
--- No part of a line has a line break, so they go as one text; but for a payload that is kept apart, which stays as it is.
+-- No part of a line has a line break, so they go as one text; but for a payload that is kept apart, which stays as it is, and is ''
+-- where it is so large that it has to be read by itself.
 do
-  local MOST_CLAIM_BYTES = 4194304
+  local MOST_CLAIM_BYTES = 1048576
+  local LARGE = 524288
   local claim_event = now_text .. ' claimed'
   local first_claim_event = '2 ' .. claim_event
   local queue_prefix, watch_prefix = prefix .. 'queue:', prefix .. 'watch:'
@@ -41,7 +43,10 @@ do
         local state, kind, payload, born = unpack(call('HMGET', job, 'state', 'kind', 'payload', 'born'))
         if run_of(state, earlier_lease) then
           for _, cell in ipairs({ id, kind, payload or '', born, past_of(job) }) do cells[#cells + 1] = cell end
-          if not payload then reply[#reply + 1] = call('GET', prefix .. 'payload:' .. id) or 'null' end
+          if not payload then
+            payload = call('GET', prefix .. 'payload:' .. id) or 'null'
+            reply[#reply + 1] = #payload > LARGE and '' or payload
+          end
         end
       end
       reply[head + 3] = table.concat(cells, '\n')
@@ -110,7 +115,7 @@ do
                 cells[last + 4], cells[last + 5] = born, past
                 if not payload then
                   payload = call('GET', prefix .. 'payload:' .. id) or 'null'
-                  reply[#reply + 1] = payload
+                  reply[#reply + 1] = #payload > LARGE and '' or payload
                   payload_bytes = payload_bytes + #payload
                 end
                 started = started + 1
