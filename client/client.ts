@@ -7,12 +7,26 @@ import type {
   TypesAnswer,
 } from '../shared/api.ts'
 import type { Job } from '../shared/job.ts'
+import { MAX_BATCH } from '../shared/limits.ts'
 import type { JobStatus } from '../shared/status.ts'
+import {
+  CREDENTIAL,
+  check,
+  checkJobId,
+  checkOptions,
+  FUNCTION,
+  listOf,
+  type Rule,
+  SIGNAL,
+  TEXT,
+  textUpTo,
+  YES_OR_NO,
+} from './arguments.ts'
 import { type Carrier, openCarrier } from './carrier.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
-import { type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
+import { checkListQuery, type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
 import { reconnectDelayMs } from './retry.ts'
 import type { Readable } from './store.ts'
 import { Subscription } from './subscription.ts'
@@ -22,7 +36,7 @@ import type { SocketConstructor } from './transports/open.ts'
 import { type JobWatch, Watch, type WatchOptions } from './watch.ts'
 
 export interface ClientOptions {
-  /** Where the server is, such as `https://jobs.example.com`; default: the page's origin. */
+  /** Where the server is, such as `https://jobs.example.com`, or a path on the page's; default: the page's origin. */
   readonly baseUrl?: string
   /** API key, sent with every call. Without one, job tokens are remembered from `submit`. */
   readonly credential?: string
@@ -89,11 +103,11 @@ export interface JobcastClient {
   remove(jobId: string): Promise<void>
   pause(type: string): Promise<void>
   resume(type: string): Promise<void>
-  /** Throws (code `closed`) once the client is closed. */
+  /** Throws (code `closed`) once the client is closed; a `TypeError` where the call is a mistake. */
   watch(jobId: string, options?: WatchOptions): JobWatch
   /**
    * Many jobs at once: by type and tag, or by id. Where auth is on, it takes an API key as the client's credential. Throws
-   * (code `closed`) once the client is closed.
+   * as `watch` does.
    */
   watchList(query?: ListQuery): ListWatch
   readonly connection: Readable<ConnectionState>
@@ -109,7 +123,41 @@ export interface JobcastClient {
 /** How long a submission with an idempotency key is tried where no signal says so. */
 const SUBMIT_WITHIN_MS = 60_000
 
+const BASE_URL: Rule = {
+  is: (value) => typeof value === 'string' && (value === '' || isServer(value)),
+  says: 'the address of a server, such as "https://jobs.example.com"',
+}
+const TRANSPORT: Rule = {
+  is: (value) => LADDER.some((name) => name === value),
+  says: LADDER.map((name) => `"${name}"`).join(' or '),
+}
+const CLIENT_OPTIONS = {
+  baseUrl: BASE_URL,
+  credential: CREDENTIAL,
+  transports: listOf(TRANSPORT, 1, LADDER.length),
+  fetch: FUNCTION,
+  WebSocket: FUNCTION,
+  renewToken: FUNCTION,
+  share: YES_OR_NO,
+} satisfies Record<keyof ClientOptions, Rule>
+const WATCH_OPTIONS = {
+  after: TEXT,
+  token: CREDENTIAL,
+  history: YES_OR_NO,
+  onEvent: FUNCTION,
+} satisfies Record<keyof WatchOptions, Rule>
+/** What is in it is the server's to check. */
+const SUBMISSION: Rule = {
+  is: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  says: 'an object such as { type: "countdown", payload: { steps: 3 } }',
+}
+const TYPE = textUpTo(64)
+const SIGNALLED = { signal: SIGNAL }
+const SUBMIT_CALL = { idempotencyKey: textUpTo(255), signal: SIGNAL } satisfies Record<keyof SubmitCall, Rule>
+
+/** Throws a `TypeError` that says what was expected where an option is not what it must be. */
 export function createClient(options: ClientOptions = {}): JobcastClient {
+  checkOptions('createClient', options, CLIENT_OPTIONS)
   return new Client(options)
 }
 
@@ -127,7 +175,9 @@ class Client implements JobcastClient {
 
   constructor(options: ClientOptions) {
     this.#options = options
-    this.#http = new Http({ baseUrl: options.baseUrl, fetch: options.fetch })
+    // An empty one is what a setting that is missing in a build leaves.
+    const baseUrl = options.baseUrl ? new URL(options.baseUrl, globalThis.location?.href).href : undefined
+    this.#http = new Http({ baseUrl, fetch: options.fetch })
     this.#tokens = new Tokens({
       http: this.#http,
       credential: options.credential,
@@ -161,23 +211,29 @@ class Client implements JobcastClient {
     return this.#http.clock.now()
   }
 
-  async submit({ idempotencyKey, signal, ...submission }: Submission & SubmitCall): Promise<SubmitAnswer> {
+  async submit(submit: Submission & SubmitCall): Promise<SubmitAnswer> {
+    check('submit: the job', submit, SUBMISSION)
+    const { idempotencyKey, signal, ...submission } = submit
     const answer = await this.#post<SubmitAnswer>('/api/jobs', submission, { idempotencyKey, signal })
     this.#remember(answer)
     return answer
   }
 
   async submitBatch(jobs: readonly Submission[], call: SubmitCall = {}): Promise<BatchAnswer> {
+    check('submitBatch: the jobs', jobs, listOf(SUBMISSION, 1, MAX_BATCH))
+    checkOptions('submitBatch', call, SUBMIT_CALL)
     const answer = await this.#post<BatchAnswer>('/api/jobs/batch', { jobs }, call)
     for (const job of answer.jobs) this.#remember(job)
     return answer
   }
 
-  get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
+  async get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
+    checkJobId('get', jobId)
+    checkOptions('get', call, SIGNALLED)
     return this.#http.json(jobPath(jobId), { ...call, credential: this.#credential(jobId) })
   }
 
-  list(query: JobsQuery = {}, call: { readonly signal?: AbortSignal } = {}): Promise<ListAnswer> {
+  async list(query: JobsQuery = {}, call: { readonly signal?: AbortSignal } = {}): Promise<ListAnswer> {
     return this.#call(`/api/jobs${search(query)}`, call)
   }
 
@@ -189,28 +245,35 @@ class Client implements JobcastClient {
     return this.#call('/api/overview', call)
   }
 
-  cancel(jobId: string): Promise<Job> {
+  async cancel(jobId: string): Promise<Job> {
+    checkJobId('cancel', jobId)
     return this.#http.json(jobPath(jobId, '/cancel'), { method: 'POST', credential: this.#credential(jobId) })
   }
 
-  retry(jobId: string): Promise<Job> {
+  async retry(jobId: string): Promise<Job> {
+    checkJobId('retry', jobId)
     return this.#http.json(jobPath(jobId, '/retry'), { method: 'POST', credential: this.#credential(jobId) })
   }
 
   async remove(jobId: string): Promise<void> {
+    checkJobId('remove', jobId)
     await this.#http.json(jobPath(jobId), { method: 'DELETE', credential: this.#credential(jobId) })
   }
 
   async pause(type: string): Promise<void> {
+    check('pause: the type', type, TYPE)
     await this.#call(`/api/types/${encodeURIComponent(type)}/pause`, { method: 'POST' })
   }
 
   async resume(type: string): Promise<void> {
+    check('resume: the type', type, TYPE)
     await this.#call(`/api/types/${encodeURIComponent(type)}/resume`, { method: 'POST' })
   }
 
   watch(jobId: string, options: WatchOptions = {}): JobWatch {
-    if (this.#closed) throw closed()
+    checkJobId('watch', jobId)
+    checkOptions('watch', options, WATCH_OPTIONS)
+    this.#expectUsable()
     if (options.token !== undefined) this.#tokens.keep(jobId, options.token, 'given')
     const history = options.history === true || options.after !== undefined
     const standing = this.#subscriptions.get(jobId)
@@ -239,7 +302,8 @@ class Client implements JobcastClient {
   }
 
   watchList(query: ListQuery = {}): ListWatch {
-    if (this.#closed) throw closed()
+    checkListQuery(query)
+    this.#expectUsable()
     this.#listNumber += 1
     const list = new WatchedList({
       name: `list-${this.#listNumber}`,
@@ -250,6 +314,11 @@ class Client implements JobcastClient {
         this.#own.dropList(released)
       },
     })
+    // Of no jobs there is nothing to be told.
+    if (list.filter.jobIds?.length === 0) {
+      list.listed([], [])
+      return list
+    }
     this.#lists.add(list)
     this.#own.carryList(list)
     return list
@@ -262,6 +331,12 @@ class Client implements JobcastClient {
     for (const subscription of [...this.#subscriptions.values()]) subscription.refused(closed())
     this.#connection.close()
     this.#own.close()
+  }
+
+  /** Throws once the client is closed, and where nobody said which server. */
+  #expectUsable(): void {
+    if (this.#closed) throw closed()
+    this.#http.url('')
   }
 
   #call<T>(path: string, call: Call): Promise<T> {
@@ -299,6 +374,13 @@ class Client implements JobcastClient {
   #remember(answer: SubmitAnswer): void {
     if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token, 'fresh')
   }
+}
+
+/** An address of its own, or a path on the page's server. */
+function isServer(baseUrl: string): boolean {
+  if (!URL.canParse(baseUrl, globalThis.location?.href)) return false
+  const { protocol, search, hash } = new URL(baseUrl, globalThis.location?.href)
+  return /^https?:$/.test(protocol) && search === '' && hash === ''
 }
 
 interface SubmitCallArguments {

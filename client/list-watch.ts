@@ -1,4 +1,6 @@
 import type { JobSummary } from '../shared/job.ts'
+import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from '../shared/limits.ts'
+import { checkOptions, listOf, oneOrList, type Rule, textUpTo, wholeNumber } from './arguments.ts'
 import type { JobcastError } from './errors.ts'
 import { type Readable, Store, type Unsubscribe } from './store.ts'
 import type { ListFilter, ListRoute } from './transports/link.ts'
@@ -30,6 +32,26 @@ export interface ListState {
 /** A list of jobs, told of status changes a few times a second until `close` is called. */
 export interface ListWatch extends Readable<ListState> {
   close(): void
+}
+
+const NAME = textUpTo(64)
+const QUERY = {
+  type: oneOrList(NAME, MAX_LIST_TYPES),
+  tag: oneOrList(NAME, MAX_LIST_TAGS),
+  limit: wholeNumber(1, MAX_LIST),
+  // As long as so many fit into a frame.
+  jobIds: listOf(textUpTo(50), 0, MAX_LIST),
+} satisfies Record<keyof ListQuery, Rule>
+
+/** Throws a `TypeError` where a server could only refuse it. */
+export function checkListQuery(query: ListQuery): void {
+  const { jobIds, type, tag, limit } = query ?? {}
+  // Counted as they are asked for: each once.
+  const asked = Array.isArray(jobIds) ? { ...query, jobIds: [...new Set(jobIds)] } : query
+  checkOptions('watchList', asked, QUERY)
+  if (jobIds !== undefined && (type ?? tag ?? limit) !== undefined) {
+    throw new TypeError('watchList: jobIds cannot be combined with type, tag or limit')
+  }
 }
 
 const EMPTY: ListState = { phase: 'connecting', jobs: [], missing: [], error: null }

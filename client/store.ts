@@ -39,7 +39,7 @@ export class Store<T> implements Readable<T> {
 
   readonly getSnapshot = (): T => this.#value
 
-  protected get active(): boolean {
+  get active(): boolean {
     return this.#listeners.size > 0
   }
 

@@ -40,7 +40,11 @@ export interface WatchOptions {
   readonly onEvent?: (event: WatchEvent) => void
 }
 
-/** One job, watched until it is terminal or `close` is called, whatever happens to connections and servers. */
+/**
+ * One job, watched until it is terminal or `close` is called, whatever happens to connections and servers. A `for await` that is
+ * left early closes it as well, unless somebody else listens: a subscriber, `onEvent`, another iteration, or whoever has
+ * taken `finished` before.
+ */
 export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent> {
   readonly jobId: string
   /** The terminal job; rejects with a `JobcastError` when it never will be seen. */
@@ -52,7 +56,7 @@ export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent
 /** One user's share of a subscription: what it delivers, and when it is over. */
 export class Watch implements JobWatch, Observer {
   readonly jobId: string
-  readonly finished: Promise<Job>
+  readonly #finished: Promise<Job>
   readonly #subscription: Subscription
   readonly #onEvent: ((event: WatchEvent) => void) | undefined
   readonly #iterators = new Set<EventQueue>()
@@ -62,17 +66,18 @@ export class Watch implements JobWatch, Observer {
   #from: string | undefined
   /** The cursor up to which they were delivered. */
   #delivered: string | undefined
+  #isAwaited = false
   #settle: { resolve(job: Job): void; reject(error: JobcastError): void } | null = null
 
   constructor(subscription: Subscription, options: WatchOptions) {
     this.jobId = subscription.jobId
     this.#subscription = subscription
     this.#onEvent = options.onEvent
-    this.finished = new Promise((resolve, reject) => {
+    this.#finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
     // Whoever does not look at it must not be ended by an unhandled rejection.
-    this.finished.catch(() => {})
+    this.#finished.catch(() => {})
     const past = options.after ?? (options.history === true ? '' : undefined)
     this.#from = past ?? subscription.cursor ?? undefined
     this.#delivered = this.#from
@@ -86,6 +91,11 @@ export class Watch implements JobWatch, Observer {
     }
   }
 
+  get finished(): Promise<Job> {
+    this.#isAwaited = true
+    return this.#finished
+  }
+
   readonly subscribe = (listener: () => void): Unsubscribe => this.#state.subscribe(listener)
   readonly getSnapshot = (): WatchState => this.#state.getSnapshot()
 
@@ -95,7 +105,10 @@ export class Watch implements JobWatch, Observer {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<WatchEvent> {
-    const queue = new EventQueue(() => this.#iterators.delete(queue))
+    const queue = new EventQueue({
+      left: () => this.#iterators.delete(queue),
+      abandoned: () => this.#closeUnheard(),
+    })
     const { events, phase, error } = this.getSnapshot()
     // What was delivered already, and nothing that is about to be.
     if (this.#delivered !== this.#from) for (const event of events) queue.push(event)
@@ -103,6 +116,12 @@ export class Watch implements JobWatch, Observer {
     else if (this.#settle === null) queue.end()
     else this.#iterators.add(queue)
     return queue
+  }
+
+  /** Nobody would notice any more what it still tells. */
+  #closeUnheard(): void {
+    const isHeard = this.#iterators.size > 0 || this.#state.active || this.#onEvent !== undefined
+    if (!isHeard && !this.#isAwaited) this.close()
   }
 
   /** From the subscription: its state is another one. */
@@ -151,10 +170,12 @@ class EventQueue implements AsyncIterator<WatchEvent> {
   readonly #events: WatchEvent[] = []
   readonly #waiting: { resolve(result: IteratorResult<WatchEvent>): void; reject(error: Error): void }[] = []
   readonly #left: () => void
+  readonly #abandoned: () => void
   #over: { readonly error: Error | null } | null = null
 
-  constructor(left: () => void) {
+  constructor({ left, abandoned }: { readonly left: () => void; readonly abandoned: () => void }) {
     this.#left = left
+    this.#abandoned = abandoned
   }
 
   push(event: WatchEvent): void {
@@ -185,6 +206,7 @@ class EventQueue implements AsyncIterator<WatchEvent> {
   return(): Promise<IteratorResult<WatchEvent>> {
     this.#events.length = 0
     this.end()
+    this.#abandoned()
     return Promise.resolve({ done: true, value: undefined })
   }
 

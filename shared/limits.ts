@@ -35,6 +35,9 @@ export const STREAM_LIFE_MS = 60_000
 export const PLANNED_RETRY_MS = 500
 /** Subscriptions a WebSocket connection may hold. */
 export const MAX_SUBSCRIPTIONS = 256
+/** Types, any of which a list has, and tags, all of which its jobs have. */
+export const MAX_LIST_TYPES = 50
+export const MAX_LIST_TAGS = 10
 /** Jobs of a list that a connection watches. */
 export const MAX_LIST = 200
 export const DEFAULT_LIST = 50

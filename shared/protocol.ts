@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { FRAME_ERRORS, type FrameErrorCode, UNSUBSCRIBED_CODES, type UnsubscribedCode } from './codes.ts'
 import { JobEvent, JobStatus } from './event.ts'
 import { Job, JobSummary, QueuePlace } from './job.ts'
-import { MAX_LIST } from './limits.ts'
+import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from './limits.ts'
 
 /** The WebSocket subprotocol that the server accepts; none is required. */
 export const SUBPROTOCOL = 'jobcast.v1'
@@ -11,9 +11,6 @@ const jobId = z.string().min(1)
 const token = z.string().min(1).max(4096)
 /** What the client calls a list of its own. */
 const list = z.string().min(1).max(64)
-
-const MAX_TYPES = 50
-const MAX_TAGS = 10
 
 function oneOrMany(one: z.ZodString, most: number) {
   return z.union([one, z.array(one).max(most)])
@@ -37,9 +34,9 @@ export const ClientFrame = z.discriminatedUnion('op', [
       op: z.literal('watch'),
       list,
       /** Any of them; left out or empty: all. */
-      type: oneOrMany(z.string().min(1).max(64), MAX_TYPES).optional(),
+      type: oneOrMany(z.string().min(1).max(64), MAX_LIST_TYPES).optional(),
       /** All of them. */
-      tag: oneOrMany(z.string().min(1).max(64), MAX_TAGS).optional(),
+      tag: oneOrMany(z.string().min(1).max(64), MAX_LIST_TAGS).optional(),
       /** These jobs, instead of the newest ones that match. */
       jobIds: z.array(jobId).min(1).max(MAX_LIST).optional(),
       limit: z.int().min(1).max(MAX_LIST).optional(),

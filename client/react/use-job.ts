@@ -1,19 +1,20 @@
 import { useMemo } from 'react'
-import { type JobState, JobStore, type StartOptions } from '../stores/job-store.ts'
+import { checkOptions } from '../arguments.ts'
+import { JOB_OPTIONS, type JobState, JobStore, type StartOptions } from '../stores/job-store.ts'
 import { useClient } from './provider.ts'
 import { useStore } from './use-store.ts'
 
 export interface UseJobOptions {
   /** Type of what `startJob` submits, unless it says another. */
   readonly type?: string
-  /** A job to show from the start. */
-  readonly jobId?: string
+  /** A job to show from the start; null, or nothing: none yet. */
+  readonly jobId?: string | null
   /** With the events from before: for a timeline, a log, output so far. */
   readonly history?: boolean
 }
 
 export interface UseJob<Payload, Result> extends JobState<Result> {
-  /** Submits and watches. Resolves to the job's id once it is stored; rejects with a `JobcastError`. */
+  /** Submits and watches. Resolves to the job's id once it is stored; rejects with a `JobcastError`. Equal calls in one go are one. */
   startJob(payload: Payload, options?: StartOptions): Promise<string>
   /** Rejects with a `JobcastError`, which `error` shows as well. */
   cancel(): Promise<void>
@@ -28,8 +29,11 @@ export interface UseJob<Payload, Result> extends JobState<Result> {
 export function useJob<Payload = unknown, Result = unknown>(
   options: UseJobOptions = {},
 ): UseJob<Payload, Result> {
+  checkOptions('useJob', options, JOB_OPTIONS)
   const client = useClient()
-  const { type, jobId, history } = options
+  const { type, jobId: given, history } = options
+  // Another way to say that there is none is no reason to begin anew.
+  const jobId = given || undefined
   const inputs = [client, type, jobId, history]
   const { store, state } = useStore(() => new JobStore(client, { type, jobId, history }), inputs)
   return useMemo(() => {

@@ -2,8 +2,10 @@ import type { SubmitOptions } from '../../shared/api.ts'
 import type { Progress } from '../../shared/event.ts'
 import type { Job, QueuePlace } from '../../shared/job.ts'
 import type { JobStatus } from '../../shared/status.ts'
+import { type Rule, textUpTo, YES_OR_NO } from '../arguments.ts'
 import type { JobcastClient } from '../client.ts'
 import { JobcastError } from '../errors.ts'
+import { toJson } from '../json.ts'
 import { Store, type Unsubscribe } from '../store.ts'
 import type { TransportName } from '../transports/link.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
@@ -29,8 +31,8 @@ export interface JobState<Result = unknown> {
 export interface JobStoreOptions {
   /** Type of what `startJob` submits. */
   readonly type?: string | undefined
-  /** A job to begin with. */
-  readonly jobId?: string | undefined
+  /** A job to begin with; null or empty: none yet. */
+  readonly jobId?: string | null | undefined
   readonly history?: boolean | undefined
 }
 
@@ -41,9 +43,32 @@ export interface StartOptions {
   readonly signal?: AbortSignal
 }
 
+/** What may be asked of it. */
+export const JOB_OPTIONS = {
+  type: textUpTo(64),
+  jobId: {
+    is: (value) => value === null || typeof value === 'string',
+    says: 'the id of a job, or null while there is none',
+  },
+  history: YES_OR_NO,
+} satisfies Record<keyof JobStoreOptions, Rule>
+
+interface Submitting {
+  readonly kind: 'submitting'
+  readonly abort: AbortController
+}
+
+/** What was asked for, and is answered by one submission however often it is asked for in one go. */
+interface Begun {
+  readonly mode: Submitting
+  readonly payload: unknown
+  readonly start: StartOptions
+  readonly answer: Promise<string>
+}
+
 type Mode =
   | { readonly kind: 'idle'; readonly error: JobcastError | null }
-  | { readonly kind: 'submitting'; readonly abort: AbortController }
+  | Submitting
   /** `watch` is null while nobody listens; `after` is where it is taken up again. */
   | {
       readonly kind: 'job'
@@ -86,27 +111,41 @@ export class JobStore extends Store<JobState> {
   readonly #client: JobcastClient
   readonly #options: JobStoreOptions
   #mode: Mode
+  #begun: Begun | null = null
 
   constructor(client: JobcastClient, options: JobStoreOptions = {}) {
-    const mode: Mode =
-      options.jobId === undefined
-        ? { kind: 'idle', error: null }
-        : { kind: 'job', jobId: options.jobId, status: null, watch: null, shown: null, error: null }
+    const mode: Mode = options.jobId
+      ? { kind: 'job', jobId: options.jobId, status: null, watch: null, shown: null, error: null }
+      : { kind: 'idle', error: null }
     super(show(mode))
     this.#client = client
     this.#options = options
     this.#mode = mode
   }
 
-  /** Submits and watches; the job that was shown before goes on unwatched. Resolves to the job's id once stored. */
-  readonly startJob = async (payload: unknown, start: StartOptions = {}): Promise<string> => {
+  /**
+   * Submits and watches; the job that was shown before goes on unwatched. Resolves to the job's id once stored. The same again
+   * in one go is no second job: React's strict mode runs effects twice.
+   */
+  readonly startJob = (payload: unknown, start: StartOptions = {}): Promise<string> => {
+    const begun = this.#begun
+    if (begun !== null && begun.mode === this.#mode && isSame(begun, payload, start)) return begun.answer
+    const submitting: Submitting = { kind: 'submitting', abort: new AbortController() }
+    const answer = this.#submit(submitting, payload, start)
+    this.#begun = { mode: submitting, payload, start, answer }
+    queueMicrotask(() => {
+      if (this.#begun?.mode === submitting) this.#begun = null
+    })
+    return answer
+  }
+
+  async #submit(submitting: Submitting, payload: unknown, start: StartOptions): Promise<string> {
     const type = start.type ?? this.#options.type
     if (type === undefined) throw new JobcastError('invalid_request', 'startJob needs a type')
-    const abort = new AbortController()
+    const { abort } = submitting
     const stop = () => abort.abort(start.signal?.reason)
     start.signal?.addEventListener('abort', stop)
     if (start.signal?.aborted) stop()
-    const submitting: Mode = { kind: 'submitting', abort }
     this.#become(submitting)
     try {
       const { signal: _signal, ...rest } = start
@@ -184,7 +223,10 @@ export class JobStore extends Store<JobState> {
     try {
       watch = this.#client.watch(mode.jobId, { history, ...(after === undefined ? {} : { after }) })
     } catch (error) {
-      this.#become({ ...mode, error: asError(error) })
+      // Whatever its address says: there is no job with an id that no job can have.
+      const isMistake = error instanceof TypeError
+      const shown = isMistake ? new JobcastError('not_found', error.message) : asError(error)
+      this.#become({ ...mode, error: shown })
       return
     }
     const update = () => {
@@ -213,6 +255,19 @@ export class JobStore extends Store<JobState> {
     }
     if (before.kind === 'submitting' && mode.kind !== 'job') before.abort.abort()
     this.set(show(mode))
+  }
+}
+
+/** By value; whoever asks with another signal may call off one and not the other. */
+function isSame(begun: Begun, payload: unknown, start: StartOptions): boolean {
+  const { abort } = begun.mode
+  if (abort.signal.aborted || begun.start.signal !== start.signal) return false
+  const { signal: _, ...options } = start
+  const { signal: _signal, ...before } = begun.start
+  try {
+    return toJson([begun.payload, before]) === toJson([payload, options])
+  } catch {
+    return false
   }
 }
 

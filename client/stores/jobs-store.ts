@@ -146,7 +146,7 @@ export class JobsStore extends Store<JobsState> {
         ...(limit !== undefined && { limit }),
       })
     } catch {
-      // The client is closed, which reading the list tells as well.
+      // The client is closed, or no list can be like this: reading the list tells as well.
       return
     }
     const leave = list.subscribe(() => this.#followed())

@@ -17,10 +17,25 @@ const APP = {
     import { createRoot } from 'react-dom/client'
     import { createClient } from 'jobcast/client'
     import { JobcastProvider } from 'jobcast/react'
+    import { StrictMode } from 'react'
     import { App } from './app.jsx'
+    import { Eager } from './eager.jsx'
     createRoot(document.getElementById('root')).render(
-      <JobcastProvider client={createClient()}><App /></JobcastProvider>,
+      <JobcastProvider client={createClient()}>
+        {location.search === '?eager' ? <StrictMode><Eager /></StrictMode> : <App />}
+      </JobcastProvider>,
     )`,
+  'eager.jsx': `
+    import { useEffect } from 'react'
+    import { useJob } from 'jobcast/react'
+    export function Eager() {
+      const { startJob, jobId, status } = useJob({ type: 'countdown' })
+      const later = useJob({ jobId: null })
+      useEffect(() => {
+        startJob({ steps: 3, stepMs: 1 }, { options: { tags: ['eager'] } }).catch(() => {})
+      }, [startJob])
+      return <main><output>{status}</output><b>{jobId}</b><i>{later.status}</i></main>
+    }`,
   'app.jsx': `
     import { version } from 'react'
     import { useJob, useJobs, useTypes } from 'jobcast/react'
@@ -126,5 +141,19 @@ test.each([
     const percent = Number(await page.locator('meter').getAttribute('value'))
     await page.waitForFunction((before) => (document.querySelector('meter')?.value ?? 0) > before, percent)
     expect(problems).toEqual([])
+
+    const { length } = await eagerJobs()
+    await page.goto(`${url}?eager`)
+    await page.getByText('completed').waitFor()
+    expect(await page.locator('i').innerText()).toBe('idle')
+    expect((await eagerJobs()).slice(0, -length || undefined)).toEqual([await page.locator('b').innerText()])
+    expect(problems).toEqual([])
   },
 )
+
+/** Those that an effect has started, newest first. */
+async function eagerJobs(): Promise<string[]> {
+  const answer = await fetch(`${server.url}/api/jobs?tag=eager`)
+  const { jobs } = (await answer.json()) as { jobs: { jobId: string }[] }
+  return jobs.map(({ jobId }) => jobId)
+}

@@ -37,7 +37,8 @@ export async function openSdkPage(
   files: ReadonlyMap<string, string>,
 ): Promise<Page> {
   const page = await context.newPage()
-  await page.route('**/sdk/*.js', (route) => {
+  // Of the context: workers load it as well.
+  await context.route('**/sdk/*.js', (route) => {
     const name = new URL(route.request().url()).pathname.slice('/sdk/'.length)
     return route.fulfill({ contentType: 'text/javascript', body: files.get(name) ?? '' })
   })

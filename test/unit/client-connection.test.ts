@@ -794,7 +794,10 @@ describe('the ladder', () => {
   })
 
   it('refuses where no transport can work', async () => {
-    setUp({ transports: [] })
+    const { WebSocket } = globalThis
+    Reflect.deleteProperty(globalThis, 'WebSocket')
+    client = createClient({ baseUrl: 'http://server', transports: ['websocket'] })
+    if (WebSocket !== undefined) globalThis.WebSocket = WebSocket
     await expect(client.watch('j1').finished).rejects.toMatchObject({ code: 'unsupported' })
   })
 })

@@ -54,6 +54,55 @@ const submitted = (jobId: string) => ({
 })
 
 describe('a job of a user interface', () => {
+  it('is one where it is started twice in one go, as effects of strict mode do', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const both = [store.startJob({ steps: 3 }), store.startJob({ steps: 3 })]
+    expect(network.requests).toHaveLength(1)
+    network.request().json(submitted('j1'), 202)
+    expect(await Promise.all(both)).toEqual(['j1', 'j1'])
+    // Another click.
+    const again = store.startJob({ steps: 3 })
+    expect(network.requests).toHaveLength(2)
+    network.request().json(submitted('j2'), 202)
+    await expect(again).resolves.toBe('j2')
+  })
+
+  it('is another, and calls the first off, where something is another', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const { signal } = new AbortController()
+    const starts = [
+      () => store.startJob({ steps: 3 }),
+      () => store.startJob({ steps: 4 }),
+      () => store.startJob({ steps: 4 }, { type: 'render' }),
+      () => store.startJob({ steps: 4 }, { type: 'render', signal }),
+      () => {
+        store.reset()
+        return store.startJob({ steps: 4 }, { type: 'render', signal })
+      },
+    ]
+    const started = starts.map((start) => start().catch(() => 'called off'))
+    expect(network.requests).toHaveLength(5)
+    for (const [n, request] of network.requests.entries()) request.json(submitted(`j${n}`), 202)
+    expect(await Promise.all(started)).toEqual([...Array(4).fill('called off'), 'j4'])
+    expect(store.getSnapshot().jobId).toBe('j4')
+  })
+
+  it('is none where its id, taken from an address, is one that no job can have', () => {
+    const store = new JobStore(client, { jobId: 'x'.repeat(5000) })
+    const leave = store.subscribe(nothing)
+    expect(store.getSnapshot().error).toMatchObject({ code: 'not_found' })
+    leave()
+  })
+
+  it.each([null, undefined, ''])('is none yet where its id is %j', async (jobId) => {
+    const store = new JobStore(client, { jobId })
+    const leave = store.subscribe(nothing)
+    expect(store.getSnapshot()).toMatchObject({ status: 'idle', phase: 'idle', jobId: null, error: null })
+    await pass(0)
+    expect(network.sockets).toHaveLength(0)
+    leave()
+  })
+
   it('goes from the click to the result', async () => {
     const store = new JobStore(client, { type: 'countdown' })
     const seen: string[] = []

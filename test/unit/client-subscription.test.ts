@@ -28,6 +28,14 @@ function setUp(options: WatchOptions = {}) {
   return { subscription, watch, seen, released }
 }
 
+/** Without `onEvent`. */
+function setUpUnheard() {
+  const { subscription, watch: first, released } = setUp()
+  const watch = new Watch(subscription, {})
+  first.close()
+  return { subscription, watch, released }
+}
+
 const snapshot = (
   job: Job,
   reason: 'new' | 'epoch' | 'trimmed' | 'ahead',
@@ -302,6 +310,37 @@ describe('a watch', () => {
     const again: number[] = []
     for await (const { seq } of watch) again.push(seq)
     expect(again).toEqual([1, 2, 3])
+  })
+
+  it('is closed by an iteration that is left early, and with it the connection', async () => {
+    const { subscription, watch, released } = setUpUnheard()
+    const leaving = (async () => {
+      for await (const _ of watch) break
+    })()
+    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
+    subscription.event(aLog(3), 2)
+    await leaving
+    expect(released).toEqual([subscription])
+    await expect(watch.finished).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  it.each<[who: string, listen: (watch: Watch) => unknown]>([
+    ['a subscriber', (watch) => watch.subscribe(() => {})],
+    ['another iteration', (watch) => watch[Symbol.asyncIterator]().next()],
+    ['whoever waits for its end', (watch) => watch.finished],
+  ])('goes on where %s listens as well', async (_, listen) => {
+    const { subscription, watch, released } = setUpUnheard()
+    void listen(watch)
+    const leaving = (async () => {
+      for await (const _event of watch) break
+    })()
+    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
+    subscription.event(aLog(3), 2)
+    await leaving
+    expect(released).toEqual([])
+    subscription.event(aCompletion(4), 3)
+    subscription.ended('e1.4')
+    await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
   })
 
   it('throws out of an iteration what refused it, and ends one that was closed', async () => {
