@@ -57,6 +57,8 @@ export interface ServerEvents {
   'feed.missed': [{ jobId: string }]
   'feed.reset': [{ epoch: string }]
   'store.down': [{ reason: string }]
+  /** It holds a word that only a newer version knows; once a word. */
+  'store.newer': [{ what: string }]
   /** It can be used; the warnings say what is at risk with it. */
   'store.up': [{ epoch: string; warnings: readonly string[] }]
   /** A page of another origin, or a call by a foreign name, was refused; the remedy is for whoever meant to allow it. */

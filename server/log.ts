@@ -76,6 +76,9 @@ export function logEvents(events: Events, log: Logger): void {
   )
   events.on('feed.reset', (what) => log.info(what, 'feed reset: everything watched is read again'))
   events.on('store.down', (what) => log.error(what, 'store unavailable'))
+  events.on('store.newer', (what) =>
+    log.warn(what, 'the store holds what only a newer version knows; it is passed over: update this process'),
+  )
   events.on('store.up', ({ epoch, warnings }) => {
     log.info({ epoch }, 'store available')
     for (const warning of warnings) log.warn({ epoch }, warning)

@@ -63,6 +63,7 @@ export function createServer(options: {
     const engine = await openEngine(config.store, {
       onDown: (reason) => events.emit('store.down', { reason }),
       onUp: (epoch, warnings) => events.emit('store.up', { epoch, warnings }),
+      onNewer: (what) => events.emit('store.newer', { what }),
     })
     services = [engine]
     await engine.start()

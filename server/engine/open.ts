@@ -10,6 +10,8 @@ export interface EngineHooks {
   readonly onDown?: (reason: string) => void
   /** It is back, with this epoch, and with what is at risk with it (`Engine.check`). */
   readonly onUp?: (epoch: string, warnings: readonly string[]) => void
+  /** It holds a word that only a newer version knows; once a word. */
+  readonly onNewer?: (what: string) => void
 }
 
 /** The engine for an address, not started yet. Loads only the libraries that this one needs. */

@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest'
+import { NewerWords } from '../../server/engine/newer-words.ts'
 import { decodeMessage } from '../../server/engine/redis/codec.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { PassingMessage } from '../helpers/redis-proxy.ts'
@@ -12,7 +13,7 @@ const isForWatchers = ({ channel }: PassingMessage) => channel.includes(':watch:
 
 /** The terminal event of a job, or word of it. */
 function isLast({ text }: PassingMessage): boolean {
-  const message = decodeMessage(text)
+  const message = decodeMessage(text, new NewerWords())
   if (message.kind !== 'event' || message.event.kind !== 'status') return false
   const { status } = message.event.data
   return status !== undefined && isTerminal(status)

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { getJob, submit, untilJob, untilTerminal } from '../helpers/api.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
@@ -174,6 +175,41 @@ describe('several processes on one Redis', () => {
     const after = await submit(server.url, { type: 'countdown', payload: { steps: 2, stepMs: 10 } })
     expect(await untilTerminal(server.url, after.jobId)).toMatchObject({ status: 'completed' })
   })
+})
+
+test('a job that a newer version changes is watched on, told anew where it has to be, and read afterwards', async () => {
+  const shared = deployment()
+  const server = await process({ ...shared, JOBCAST_ROLE: 'api' })
+  const { jobId } = await submit(server.url, {
+    type: 'countdown',
+    payload: {},
+    options: { delayMs: 3_600_000 },
+  })
+  const watcher = await watch(server.url, jobId)
+  const operator = new Redis(redis.url)
+  onTestFinished(() => operator.disconnect())
+  const key = (name: string) => `{${shared.JOBCAST_PREFIX}:0}:${name}:${jobId}`
+  const [, , due = ''] = ((await operator.hget(key('job'), 'state')) ?? '').split(' ')
+  for (const seq of [2, 3]) {
+    const event = `${Date.now()} postponed ${due}`
+    await operator.hset(key('job'), 'state', `${seq} scheduled ${due}`, seq, event)
+    await operator.publish(key('watch'), `${seq} ${event}`)
+    await until(() => watcher.cursor?.endsWith(`.${seq}`), { what: 'the watcher to be told' })
+  }
+  expect(watcher.frames.filter(({ op }) => op === 'subscribed')).toMatchObject([
+    { mode: 'snapshot', reason: 'new' },
+    { mode: 'snapshot', reason: 'trimmed', trimmed: 2 },
+    { mode: 'snapshot', reason: 'trimmed', trimmed: 3 },
+  ])
+  await fetch(`${server.url}/api/jobs/${jobId}/cancel`, { method: 'POST' })
+  expect(await watcher.untilEnded()).toMatchObject({ status: 'cancelled', scheduledFor: null })
+  expect(watcher.seqs).toEqual([4])
+  const history = await fetch(`${server.url}/api/jobs/${jobId}?history=1`)
+  expect(history.status).toBe(200)
+  expect((await history.json()).events.map(({ seq }: { seq: number }) => seq)).toEqual([1, 4])
+  expect(server.output.stderr.match(/only a newer version knows/g)).toHaveLength(1)
+  expect(server.output.stderr).toContain('"what":"event postponed"')
+  await watcher.close()
 })
 
 describe('one process on the embedded engine', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { RunEvent } from '../../server/engine/engine.ts'
+import { NewerWords } from '../../server/engine/newer-words.ts'
 import { decodeMessage, encodeRunEvent } from '../../server/engine/redis/codec.ts'
 import { TextEvent } from '../../server/engine/text-event.ts'
 import { JobEvent } from '../../shared/event.ts'
@@ -17,7 +18,7 @@ const REPORTED: RunEvent[] = [
 describe('what a run reports', () => {
   test.each(REPORTED)('comes from the feed as text that need not be parsed: %j', (reported) => {
     const [kind, data] = encodeRunEvent(reported)
-    const message = decodeMessage(`7 ${TIME} ${kind} ${data}`)
+    const message = decodeMessage(`7 ${TIME} ${kind} ${data}`, new NewerWords())
     if (message.kind !== 'event' || !(message.event instanceof TextEvent)) throw new Error('no text')
     const event = { seq: 7, at: '2026-11-23T15:49:00.007Z', ...reported }
     expect(message.event.toText()).toBe(JSON.stringify(event))

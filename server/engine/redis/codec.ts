@@ -1,12 +1,13 @@
-import { JOB_ERROR_CODES, type JobErrorCode } from '../../../shared/codes.ts'
+import type { JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
 import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
+import { type NewerWords, UNKNOWN_STATUS } from '../newer-words.ts'
 import { TextEvent } from '../text-event.ts'
 import { decodeKind } from './kind.ts'
-import { list, text, word } from './reply.ts'
+import { list, text } from './reply.ts'
 
 /**
  * How jobs and events stand in Redis.
@@ -41,7 +42,8 @@ import { list, text, word } from './reply.ts'
  *
  * The first event of a job that was queued at once is left out: `created` says it all. Other events are
  * `<seq> <at> progress <percent> <note>`, `… log <data>` and `… chunk <data>`; `<seq> <at> advance <bytes>` stands
- * for one that is too large to publish.
+ * for one that is too large to publish. Readers know that there may be other words, fields, and more behind a known one: see
+ * `NewerWords`.
  */
 
 /** To stand behind something else. */
@@ -53,7 +55,17 @@ export function encodeTags(tags: readonly string[]): string {
 export function decodeBorn(stored: string): { created: string; tags: string[] } {
   const place = stored.indexOf(' ')
   const tags = stored.indexOf(' ', place + 1)
-  return { created: stored.slice(0, place), tags: tags < 0 ? [] : JSON.parse(stored.slice(tags + 1)) }
+  return { created: stored.slice(0, place), tags: tags < 0 ? [] : parseTags(stored.slice(tags + 1)) }
+}
+
+/** A newer version may have put something behind them. */
+function parseTags(stored: string): string[] {
+  try {
+    return JSON.parse(stored)
+  } catch {
+    const end = stored.lastIndexOf('"]')
+    return end < 0 ? [] : JSON.parse(stored.slice(0, end + 2))
+  }
 }
 
 export function encodeFailure(error: string, errorCode: JobErrorCode): string {
@@ -79,10 +91,12 @@ export class JobRow {
   readonly #cancelling: boolean
   /** With the status: see `state` above. */
   readonly #detail: string
-  /** Highest seq of a status event, log line or chunk that is no longer retained. */
+  /** Highest seq of a status event, log line or chunk that is no longer retained, or counts as such. */
   readonly trimmed: number
+  readonly #newer: NewerWords
 
-  constructor(reply: unknown) {
+  constructor(reply: unknown, newer: NewerWords) {
+    this.#newer = newer
     const [fields, payload, result, lines, mode] = list(reply)
     const pairs = list(fields)
     for (let at = 0; at < pairs.length; at += 2) this.#fields.set(text(pairs[at]), text(pairs[at + 1]))
@@ -94,9 +108,23 @@ export class JobRow {
     const [status, detail] = cut(state)
     this.seq = seq
     this.#cancelling = status === 'cancelling'
-    this.status = this.#cancelling ? 'processing' : word(status, JOB_STATUSES)
+    this.status = this.#cancelling ? 'processing' : knownStatus(status, newer)
     this.#detail = detail
-    this.trimmed = this.#number('trimmed', 0)
+    this.trimmed = Math.max(this.#number('trimmed', 0), this.#lastUnknown())
+  }
+
+  /** Of its status events the last with a word of a newer version: what it changed is not known. 0 where there is none. */
+  #lastUnknown(): number {
+    let last = 0
+    for (const [field, stored] of this.#fields) {
+      const seq = Number(field)
+      if (!Number.isInteger(seq) || stored === '') continue
+      const [kind] = cut(cut(stored)[1])
+      if (STATUS_WORDS.has(kind)) continue
+      this.#newer.note('event', kind)
+      last = Math.max(last, seq)
+    }
+    return last
   }
 
   job(jobId: string, epoch: string): Job {
@@ -132,13 +160,14 @@ export class JobRow {
     if (after < 1 && !this.#fields.has('1')) events.push(queuedEvent(decodeBorn(this.#get('born')).created))
     for (const [field, stored] of this.#fields) {
       const seq = Number(field)
-      if (Number.isInteger(seq) && seq > after && stored !== '') {
-        events.push(decodeStored(seq, stored, () => this.#resultValue()))
-      }
+      if (!Number.isInteger(seq) || seq <= after || stored === '') continue
+      const event = decodeStored(seq, stored, () => this.#resultValue(), this.#newer)
+      if (event !== null) events.push(event)
     }
     for (const line of this.#lines) {
       const [seq, stored] = splitSeq(text(line))
-      if (seq > after) events.push(decodeStored(seq, stored, () => null))
+      const event = seq > after ? decodeStored(seq, stored, () => null, this.#newer) : null
+      if (event !== null) events.push(event)
     }
     const progress = this.#progress()
     if (progress !== null && progress.seq > after) events.push(progress)
@@ -153,9 +182,10 @@ export class JobRow {
       const seq = Number(field)
       if (!(seq > last)) continue
       const [at, rest] = cut(stored)
-      if (rest !== 'claimed' && rest !== 'retried') continue
+      const [kind] = cut(rest)
+      if (kind !== 'claimed' && kind !== 'retried') continue
       last = seq
-      started = rest === 'claimed' ? at : undefined
+      started = kind === 'claimed' ? at : undefined
     }
     return started
   }
@@ -179,7 +209,7 @@ export class JobRow {
     const stored = this.#fields.get('failure')
     if (stored === undefined) return { error: null, errorCode: null }
     if (stored === 'stalled') return stalledFailure(this.#number('stalls', 0))
-    return decodeFailure(stored)
+    return decodeFailure(stored, this.#newer)
   }
 
   #get(field: string): string {
@@ -192,8 +222,14 @@ export class JobRow {
   }
 }
 
-/** What was published on a job's channel. */
-export function decodeMessage(message: string): FeedMessage {
+export function knownStatus(stored: string, newer: NewerWords): JobStatus {
+  const known = JOB_STATUSES.find((status) => status === stored)
+  if (known === undefined) newer.note('status', stored)
+  return known ?? UNKNOWN_STATUS
+}
+
+/** What was published on a job's channel. What a newer version publishes is to be read. */
+export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
   if (message.startsWith('gone ')) {
     return { kind: 'gone', reason: message === 'gone removed' ? 'removed' : 'expired' }
   }
@@ -209,8 +245,10 @@ export function decodeMessage(message: string): FeedMessage {
       return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
     case 'chunk':
       return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
-    default:
-      return { kind: 'event', event: decodeStored(seq, stored, () => null) }
+    default: {
+      const event = decodeStored(seq, stored, () => null, newer)
+      return event === null ? { kind: 'advance', seq, bytes: 0 } : { kind: 'event', event }
+    }
   }
 }
 
@@ -218,17 +256,33 @@ function queuedEvent(created: string): JobEvent {
   return { seq: 1, at: iso(created), kind: 'status', data: { status: 'queued' } }
 }
 
-/** Of `<at> <word> <details>`; a completion that does not carry its result takes it from the job. */
-function decodeStored(seq: number, stored: string, result: () => Json): JobEvent {
+/**
+ * Of `<at> <word> <details>`; a completion that does not carry its result takes it from the job. Null where the word is of a
+ * newer version.
+ */
+function decodeStored(seq: number, stored: string, result: () => Json, newer: NewerWords): JobEvent | null {
   const [time, rest] = cut(stored)
   const [kind, details] = cut(rest)
   const at = iso(time)
   if (kind === 'progress') return { seq, at, kind, data: decodeProgress(details) }
   if (kind === 'log' || kind === 'chunk') return { seq, at, kind, data: JSON.parse(details) }
-  return { seq, at, kind: 'status', data: statusChange(kind, at, details, result) }
+  const data = statusChange(kind, at, details, result, newer)
+  if (data === null) newer.note('event', kind)
+  return data === null ? null : { seq, at, kind: 'status', data }
 }
 
-function statusChange(kind: string, at: string, details: string, result: () => Json): StatusChange {
+const STATUS_WORDS: ReadonlySet<string> = new Set([
+  ...['scheduled', 'promoted', 'claimed', 'retried', 'cancelling', 'completed', 'failed'],
+  ...['rescheduled', 'released', 'rescued', 'stalled', 'cancelled'],
+])
+
+function statusChange(
+  kind: string,
+  at: string,
+  details: string,
+  result: () => Json,
+  newer: NewerWords,
+): StatusChange | null {
   const [first, afterFirst] = cut(details)
   const [second, afterSecond] = cut(afterFirst)
   switch (kind) {
@@ -248,13 +302,18 @@ function statusChange(kind: string, at: string, details: string, result: () => J
         expiresAt: iso(second),
       }
     case 'failed':
-      return { status: 'failed', ...decodeFailure(afterSecond), completedAt: at, expiresAt: iso(second) }
+      return {
+        status: 'failed',
+        ...decodeFailure(afterSecond, newer),
+        completedAt: at,
+        expiresAt: iso(second),
+      }
     case 'rescheduled': {
       const [due, failure] = cut(afterSecond)
       return {
         status: 'scheduled',
         attempt: Number(second),
-        ...decodeFailure(failure),
+        ...decodeFailure(failure, newer),
         scheduledFor: iso(due),
       }
     }
@@ -299,7 +358,7 @@ function statusChange(kind: string, at: string, details: string, result: () => J
         expiresAt: null,
       }
     default:
-      throw new TypeError(`Redis holds an event of an unknown kind: ${kind}`)
+      return null
   }
 }
 
@@ -314,9 +373,9 @@ function progressText(data: string): string {
   return `{"percent":${percent},"note":${note === '' ? 'null' : note}}`
 }
 
-function decodeFailure(stored: string): { error: string; errorCode: JobErrorCode } {
+function decodeFailure(stored: string, newer: NewerWords): { error: string; errorCode: JobErrorCode } {
   const [error, errorCode] = list(JSON.parse(stored))
-  return { error: text(error), errorCode: word(errorCode, JOB_ERROR_CODES) }
+  return { error: text(error), errorCode: newer.errorCode(text(errorCode)) }
 }
 
 function stalledFailure(stalls: number): { error: string; errorCode: JobErrorCode } {

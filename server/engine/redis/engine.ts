@@ -24,6 +24,7 @@ import type {
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
+import { NewerWords } from '../newer-words.ts'
 import { parseRedisAddress } from './address.ts'
 import { Bulk } from './bulk.ts'
 import { Channels } from './channels.ts'
@@ -51,6 +52,8 @@ export interface RedisEngineOptions {
   readonly onDown?: (reason: string) => void
   /** Redis can be used (again); the epoch tells whether it is the same one, the warnings what is at risk with it. */
   readonly onUp?: (epoch: string, warnings: readonly string[]) => void
+  /** Redis holds a word that only a newer version knows; once a word. */
+  readonly onNewer?: (what: string) => void
 }
 
 /** How long `start` waits for Redis to come up. */
@@ -82,10 +85,11 @@ class RedisEngine implements Engine {
   readonly #waiting: Waiting
   readonly #registry: Registry
   readonly #schedule = new Schedule()
+  readonly #newer: NewerWords
   /** Of the last connection; before the first one, an epoch that no cursor has. */
   #epoch = ''
 
-  constructor({ url, prefix, onDown, onUp }: RedisEngineOptions) {
+  constructor({ url, prefix, onDown, onUp, onNewer }: RedisEngineOptions) {
     const address = parseRedisAddress(url)
     if (address === null) throw new TypeError('the address of Redis cannot be used')
     this.#keys = new Keyspace(prefix)
@@ -115,7 +119,8 @@ class RedisEngine implements Engine {
     })
     this.#commands = new Commands(this.#connection, this.#bulk)
     const epoch = () => this.#epoch
-    this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, epoch)
+    this.#newer = new NewerWords(onNewer)
+    this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, this.#newer, epoch)
     this.#submitter = new Submitter(this.#commands, this.#keys, epoch)
     this.#runs = new Runs(this.#commands, this.#keys, this.#pools)
     this.#waiting = new Waiting({
@@ -297,7 +302,7 @@ class RedisEngine implements Engine {
     const partition = this.#keys.partitionOf(jobId)
     const { reply, epoch } = await this.#commands.change(script, partition, [jobId], [jobId])
     const [tag, row] = list(reply)
-    if (tag === 'ok') return { ok: true, job: new JobRow(row).job(jobId, epoch) }
+    if (tag === 'ok') return { ok: true, job: new JobRow(row, this.#newer).job(jobId, epoch) }
     return { ok: false, reason: word(tag, ['not_found', refusal]) }
   }
 

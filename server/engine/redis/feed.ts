@@ -1,5 +1,4 @@
 import type { Job } from '../../../shared/job.ts'
-import { JOB_STATUSES } from '../../../shared/status.ts'
 import type {
   Feed,
   FeedMessage,
@@ -15,15 +14,16 @@ import type {
 } from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
 import { isJobId } from '../job-id.ts'
+import type { NewerWords } from '../newer-words.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
-import { decodeMessage, JobRow } from './codec.ts'
+import { decodeMessage, JobRow, knownStatus } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { jobChannel, type Keyspace } from './keys.ts'
 import { listJobs } from './listing.ts'
 import { readPlaces } from './places.ts'
-import { list, whole, word } from './reply.ts'
+import { list, text, whole } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 import { Submissions } from './submissions.ts'
 
@@ -42,12 +42,20 @@ export class RedisFeed implements Feed {
   readonly #commands: Commands
   readonly #channels: Channels
   readonly #keys: Keyspace
+  readonly #newer: NewerWords
   readonly #epoch: () => string
   readonly #reads: Batcher<ReadRequest, Answered | 'large'>
   readonly #submissions: Submissions
   readonly #resetListeners = new Set<() => void>()
 
-  constructor(commands: Commands, channels: Channels, keys: Keyspace, epoch: () => string) {
+  constructor(
+    commands: Commands,
+    channels: Channels,
+    keys: Keyspace,
+    newer: NewerWords,
+    epoch: () => string,
+  ) {
+    this.#newer = newer
     this.#commands = commands
     this.#channels = channels
     this.#keys = keys
@@ -68,7 +76,7 @@ export class RedisFeed implements Feed {
 
   async watch(jobId: string, listener: (message: FeedMessage) => void): Promise<Unsubscribe> {
     const channel = jobChannel(this.#keys.partitionOf(jobId), jobId)
-    return this.#channels.listen(channel, (message) => listener(decodeMessage(message)))
+    return this.#channels.listen(channel, (message) => listener(decodeMessage(message, this.#newer)))
   }
 
   async read(requests: readonly ReadRequest[]): Promise<(ReadResult | null)[]> {
@@ -88,7 +96,7 @@ export class RedisFeed implements Feed {
   }
 
   list(query: ListQuery): Promise<JobPage> {
-    return listJobs(this.#commands, this.#keys, query)
+    return listJobs(this.#commands, this.#keys, this.#newer, query)
   }
 
   onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
@@ -120,14 +128,19 @@ export class RedisFeed implements Feed {
   async #readOne(request: ReadRequest): Promise<ReadResult | null> {
     const { jobId, after, history, withJob } = request
     if (!isJobId(jobId)) return null
+    let asked = request
     for (;;) {
-      const read = await this.#ask(request)
+      const read = await this.#ask(asked)
       if (read === 'missing') return null
       const { row, epoch } = read
       const { seq, status, trimmed } = row
       const reason = judgeCursor(after, { epoch, seq, trimmed })
-      // The epoch may have changed between question and answer: then the script saw another cursor than this.
-      if ((reason === null) !== (row.mode === 'resume')) continue
+      // The epoch may have changed between question and answer: then the script saw another cursor than this. And it
+      // knows nothing of events that count as no longer retained: then it is asked for a snapshot.
+      if ((reason === null) !== (row.mode === 'resume')) {
+        asked = reason === 'trimmed' ? { ...request, after: null } : request
+        continue
+      }
       const position = { epoch, seq, status }
       if (reason === null) {
         const job = withJob ? row.job(jobId, epoch) : null
@@ -147,7 +160,7 @@ export class RedisFeed implements Feed {
       ...this.#encode([request]),
     ])
     const [row] = list(reply)
-    return row === 'missing' ? 'missing' : { row: new JobRow(row), epoch }
+    return row === 'missing' ? 'missing' : { row: new JobRow(row, this.#newer), epoch }
   }
 
   async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Answered | 'large')[]> {
@@ -158,7 +171,9 @@ export class RedisFeed implements Feed {
       const { reply, epoch } = await this.#commands.read(SCRIPTS.read, this.#keys.home, args, left)
       for (const row of list(reply)) {
         if (row === 'later') break
-        results.push(row === 'missing' || row === 'large' ? row : { row: new JobRow(row), epoch })
+        results.push(
+          row === 'missing' || row === 'large' ? row : { row: new JobRow(row, this.#newer), epoch },
+        )
       }
       // What did not fit into one reply is a question of its own.
       left = ANSWER_MS
@@ -185,7 +200,7 @@ export class RedisFeed implements Feed {
       const jobId = known[index]
       if (row === 'missing' || jobId === undefined) continue
       const [seq, status] = list(row)
-      found.set(jobId, { epoch, seq: whole(seq), status: word(status, JOB_STATUSES) })
+      found.set(jobId, { epoch, seq: whole(seq), status: knownStatus(text(status), this.#newer) })
     }
     return jobIds.map((jobId) => found.get(jobId) ?? null)
   }

@@ -8,6 +8,8 @@ interface Kind {
 
 /** How runs go where nobody said otherwise: left out of a kind, which stays short then. */
 const USUAL_RUNS = '3 e 1000 60000 0.5 600000'
+const USUAL = USUAL_RUNS.split(' ')
+const RUNS = /^\d+ [a-z] \d+ \d+ [\d.e-]+ \d+$/
 /** Kinds remembered; there are few but where every submission has options of its own. */
 const MOST_KINDS = 1000
 const kinds = new Map<string, Kind>()
@@ -29,7 +31,9 @@ export function decodeKind(stored: string): Kind {
   const known = kinds.get(stored)
   if (known !== undefined) return known
   const [type = '', priority, maxStalls, retainMs, ...own] = stored.split(' ')
-  const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = own.length > 0 ? own : USUAL_RUNS.split(' ')
+  // A newer version may put something else behind, with these or without.
+  const runs = own.slice(0, USUAL.length)
+  const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = RUNS.test(runs.join(' ')) ? runs : USUAL
   const kind: Kind = {
     type,
     policy: {

@@ -1,6 +1,7 @@
 import type { Job } from '../../../shared/job.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
 import { BadPage } from '../errors.ts'
+import type { NewerWords } from '../newer-words.ts'
 import { JobRow } from './codec.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace } from './keys.ts'
@@ -12,7 +13,12 @@ const MOST_JOBS = 200
 const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
-export async function listJobs(commands: Commands, keys: Keyspace, query: ListQuery): Promise<JobPage> {
+export async function listJobs(
+  commands: Commands,
+  keys: Keyspace,
+  newer: NewerWords,
+  query: ListQuery,
+): Promise<JobPage> {
   const { types, statuses, tags, limit, withBodies = true } = query
   const args = [
     ...boundary(query.page),
@@ -33,7 +39,7 @@ export async function listJobs(commands: Commands, keys: Keyspace, query: ListQu
   const jobs: Job[] = []
   for (const entry of list(rows)) {
     const [jobId, row] = list(entry)
-    const job = new JobRow(row).job(text(jobId), epoch)
+    const job = new JobRow(row, newer).job(text(jobId), epoch)
     // The script looks for tags in their text, where `,` may be found between two others.
     if (!tags.every((tag) => job.tags.includes(tag))) continue
     jobs.push(withBodies ? job : { ...job, payload: null, result: null })

@@ -3,7 +3,7 @@ import { JOB_STATUSES } from '../../../shared/status.ts'
 import type { Presence, TypeRegistration, TypeState } from '../engine.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace, Partition } from './keys.ts'
-import { list, text, whole, word } from './reply.ts'
+import { list, text, whole } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 const OUTDATED = '-'
@@ -36,7 +36,9 @@ export class Registry {
     for (const [field, stored] of pairsOf(countPairs)) {
       const [status, type = ''] = field.split(' ')
       const state = states.get(type)
-      if (state !== undefined) state.counts[word(status, JOB_STATUSES)] = whole(stored)
+      const known = JOB_STATUSES.find((one) => one === status)
+      // A newer version may count others.
+      if (state !== undefined && known !== undefined) state.counts[known] = whole(stored)
     }
     for (const [type, stored] of pairsOf(runPairs)) {
       const state = states.get(type)

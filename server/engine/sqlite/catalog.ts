@@ -47,7 +47,8 @@ export class Catalog {
     }
     for (const [kind, status, amount] of database.prepare(COUNTS).all([])) {
       const entry = this.#entries.get(this.typeOf(kind as number))
-      if (entry !== undefined) entry.counts[statusOf(status as number)] = amount as number
+      const known = statusOf(status as number)
+      if (entry !== undefined && known !== undefined) entry.counts[known] = amount as number
     }
   }
 

@@ -31,6 +31,7 @@ import {
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
+import { NewerWords } from '../newer-words.ts'
 import { cancel, remove, retry } from './changes.ts'
 import { Claims, extend } from './claim.ts'
 import { DatabaseError } from './database.ts'
@@ -56,6 +57,8 @@ export interface SqliteEngineOptions {
   readonly onDown?: (reason: string) => void
   /** It takes them again. */
   readonly onUp?: (epoch: string, warnings: readonly string[]) => void
+  /** The file holds a word that only a newer version knows; once a word. */
+  readonly onNewer?: (what: string) => void
 }
 
 /**
@@ -308,7 +311,7 @@ class SqliteEngine implements Engine {
   #openStore(): Store {
     const { folder } = this.#options
     try {
-      return new Store(folder)
+      return new Store(folder, new NewerWords((what) => guarded(() => this.#options.onNewer?.(what))))
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
       const advice = error.isDamage

@@ -3,6 +3,7 @@ import { formatCursor } from '../../../shared/cursor.ts'
 import type { Progress } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
+import { type NewerWords, UNKNOWN_STATUS } from '../newer-words.ts'
 import type { Row, Value } from './database.ts'
 import { policyOf } from './policy-text.ts'
 import { STATUS_CODES, statusOf } from './statuses.ts'
@@ -94,7 +95,7 @@ export const ROW = `
   settled_lease, settled_as, more`
 
 /** Reads a row that was selected by `ROW`; the tables are strict, so each value has its column's type. */
-export function decodeRow(row: Row, typeOf: (kind: number) => string): JobRow {
+export function decodeRow(row: Row, typeOf: (kind: number) => string, newer: NewerWords): JobRow {
   const kind = row[2] as number
   const job = untouchedRow({
     n: row[0] as number,
@@ -107,7 +108,7 @@ export function decodeRow(row: Row, typeOf: (kind: number) => string): JobRow {
     payload: row[6] as string | null,
   })
   if (row[7] === null) return job
-  job.status = statusOf(row[7] as number)
+  job.status = statusOf(row[7] as number) ?? unknownStatus(row[7] as number, newer)
   job.seq = row[8] as number
   job.history = row[9] as string
   job.attempt = row[10] as number
@@ -119,9 +120,17 @@ export function decodeRow(row: Row, typeOf: (kind: number) => string): JobRow {
   job.expiresAt = row[16] as number | null
   job.result = row[17] as string | null
   job.settledLease = row[18] as string | null
-  job.settledAs = row[19] === null ? null : statusOf(row[19] as number)
-  if (row[20] !== null) Object.assign(job, JSON.parse(row[20] as string) as Partial<Rarities>)
+  job.settledAs = row[19] === null ? null : (statusOf(row[19] as number) ?? null)
+  if (row[20] !== null) {
+    Object.assign(job, JSON.parse(row[20] as string) as Partial<Rarities>)
+    if (job.errorCode !== null) job.errorCode = newer.errorCode(job.errorCode)
+  }
   return job
+}
+
+function unknownStatus(code: number, newer: NewerWords): JobStatus {
+  newer.note('status', String(code))
+  return UNKNOWN_STATUS
 }
 
 /** The columns of `jobs`, and what they hold of a job. */

@@ -1,5 +1,6 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { StatusChange } from '../../../shared/event.ts'
+import type { NewerWords } from '../newer-words.ts'
 import { iso } from './time-text.ts'
 
 /**
@@ -20,6 +21,14 @@ export type StatusEvent =
   | readonly ['rescued', stalls: number]
   | readonly ['stalled', expiresAt: number, stalls: number, error: string]
   | readonly ['retried']
+
+/** As `changeOf`, of what the file has; null where the word is of a newer version. */
+export function knownChangeOf(event: StatusEvent, at: string, newer: NewerWords): StatusChange | null {
+  const change: StatusChange | undefined = changeOf(event, at)
+  if (change === undefined) newer.note('event', String(event[0]))
+  else if (change.errorCode) change.errorCode = newer.errorCode(change.errorCode)
+  return change ?? null
+}
 
 /** The event's data as everyone sees it, without a result. */
 export function changeOf(event: StatusEvent, at: string): StatusChange {
@@ -83,9 +92,9 @@ export function recentEvents(history: string): KeptEvent[] {
 }
 
 /** Of a row of history. Files of the first version keep the data itself. */
-export function parseChange(text: string, at: string): StatusChange {
+export function parseChange(text: string, at: string, newer: NewerWords): StatusChange | null {
   const kept = JSON.parse(text) as StatusEvent | StatusChange
-  return isStatusEvent(kept) ? changeOf(kept, at) : kept
+  return isStatusEvent(kept) ? knownChangeOf(kept, at, newer) : kept
 }
 
 function isStatusEvent(kept: StatusEvent | StatusChange): kept is StatusEvent {

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job-id.ts'
+import { NewerWords } from '../newer-words.ts'
 import { Catalog } from './catalog.ts'
 import {
   type Database,
@@ -31,6 +32,7 @@ export interface Bodies {
 export class Store {
   readonly path: string
   readonly epoch: string
+  readonly newer: NewerWords
   readonly catalog: Catalog
   readonly pending: PendingWrites
   /**
@@ -47,7 +49,8 @@ export class Store {
   #reservedPlace: number
 
   /** Opens the folder's file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
-  constructor(folder: string) {
+  constructor(folder: string, newer = new NewerWords()) {
+    this.newer = newer
     this.path = join(folder, 'jobcast.db')
     this.#release = lockFolder(folder)
     let database: Database | undefined
@@ -177,7 +180,7 @@ export class Store {
 
   /** A row that was selected by `ROW`. What it says of a job that runs may be out of date: see `running`. */
   decode(row: Row): JobRow {
-    return decodeRow(row, (kind) => this.catalog.typeOf(kind))
+    return decodeRow(row, (kind) => this.catalog.typeOf(kind), this.newer)
   }
 
   bodies(row: JobRow): Bodies {
