@@ -50,11 +50,10 @@ export function marked(events: readonly JobEvent[], from: number, trimmed: numbe
 
 /** All that is missing among the events: of several holes, from the first to the last. */
 export function missedIn(events: readonly WatchEvent[]): Hole | null {
-  const holes = events.filter((event) => event.kind === 'missed')
-  const [first] = holes
-  return first === undefined
-    ? null
-    : { from: first.from, to: holes.at(-1)?.to ?? first.to, reason: first.reason }
+  const first = events.find((event) => event.kind === 'missed')
+  if (first === undefined) return null
+  const last = events.findLast((event) => event.kind === 'missed') ?? first
+  return { from: first.from, to: last.to, reason: first.reason }
 }
 
 const BEGUN_ANEW = missed('epoch', 1, 0)
@@ -88,25 +87,18 @@ export function appended(events: readonly WatchEvent[], fresh: readonly WatchEve
 }
 
 function cut(list: readonly WatchEvent[]): readonly WatchEvent[] {
-  let excess = list.filter(({ kind }) => kind !== 'missed').length - KEPT_EVENTS
-  let hole: Missed | null = null
   const kept: WatchEvent[] = []
+  let hole: Missed | null = null
+  let index = 0
   for (const event of list) {
-    if (event.kind === 'status' || excess <= 0) {
-      if (hole !== null && excess <= 0 && event.seq > hole.to) {
-        kept.push(hole)
-        hole = null
-      }
-      kept.push(event)
-      continue
-    }
-    if (event.kind === 'missed') hole = hole === null ? event : missed(hole.reason, hole.from, event.to)
-    else {
-      excess -= 1
-      if (event.kind !== 'progress')
-        hole = missed(hole?.reason ?? 'trimmed', hole?.from ?? event.seq, event.seq)
-    }
+    if (kept.length + list.length - index <= KEPT_EVENTS) break
+    index += 1
+    if (event.kind === 'status') kept.push(event)
+    else if (event.kind === 'missed')
+      hole = missed(hole?.reason ?? event.reason, hole?.from ?? event.from, event.to)
+    else if (event.kind !== 'progress')
+      hole = missed(hole?.reason ?? 'trimmed', hole?.from ?? event.seq, event.seq)
   }
   if (hole !== null) kept.push(hole)
-  return kept
+  return kept.concat(list.slice(index))
 }
