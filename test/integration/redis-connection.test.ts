@@ -187,6 +187,18 @@ describe('the connection to Redis', () => {
     for (const { jobId } of jobs.slice(0, -1)) expect(jobIds).toContain(jobId)
   }, 40_000)
 
+  test('takes an answer that came while this process stood still, and does not call the server away', async () => {
+    const { engine, told } = await setUp()
+    const jobId = await submitOne(engine)
+    const before = told.length
+    const asked = engine.get(jobId)
+    // What was asked goes out first; the answer comes while nobody can take it.
+    await new Promise((resolve) => setImmediate(resolve))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ANSWER_MS + 500)
+    expect(await asked).toMatchObject({ jobId })
+    expect(told).toHaveLength(before)
+  })
+
   test('gives calls that wait for one that hangs an answer in time as well', async () => {
     const { engine, operator } = await setUp()
     await operator().call('CLIENT', 'PAUSE', '3000', 'ALL')

@@ -170,11 +170,18 @@ export class Connection {
     // Node keeps timers of one length in one list; a length of its own for each would make a list for each.
     const withinMs = Math.ceil((deadlineMs + link.unanswered / SLOWEST) / TIMER_STEP_MS) * TIMER_STEP_MS
     return new Promise((resolve, reject) => {
+      let isSettled = false
+      const leftMs = () => Math.min(link.heardAt + withinMs, sentAt + LONGEST_MS) - performance.now()
       const lookAtTime = () => {
-        const now = performance.now()
-        const leftMs = Math.min(link.heardAt + withinMs, sentAt + LONGEST_MS) - now
-        if (leftMs >= 1) {
-          timer = setTimeout(lookAtTime, leftMs)
+        const left = leftMs()
+        // This process may have stood still meanwhile, with the answer before its door: it is let in before anybody judges.
+        if (left >= 1) timer = setTimeout(lookAtTime, left)
+        else setImmediate(judge)
+      }
+      const judge = () => {
+        if (isSettled) return
+        if (leftMs() >= 1) {
+          lookAtTime()
           return
         }
         reject(new AnswerLost(`Redis at ${this.#options.address.name} did not answer in time`))
@@ -184,11 +191,13 @@ export class Connection {
       }
       let timer = setTimeout(lookAtTime, withinMs)
       const finish = () => {
+        isSettled = true
         clearTimeout(timer)
         link.pending.delete(giveUp)
         link.unanswered -= size
       }
       const giveUp: Reject = (error) => {
+        isSettled = true
         clearTimeout(timer)
         reject(error)
       }
