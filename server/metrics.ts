@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { JOB_STATUSES } from '../shared/status.ts'
 import type { Engine } from './engine/engine.ts'
@@ -19,6 +20,9 @@ const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 
 /** Held calls (long-polls, `Prefer: wait`) reach a minute. */
 const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 60]
 
+/** Between two looks at how late timers are. */
+const LAG_STEP_MS = 10
+
 /** Listens to what happens in the process; queue depths are read from the store when asked for. */
 export function createMetrics({
   events,
@@ -28,8 +32,6 @@ export function createMetrics({
   engine: Pick<Engine, 'types' | 'presences'>
 }): Metrics {
   const registry = new Registry()
-  // CPU, memory, garbage collection and event loop lag, under the names that every dashboard for Node knows.
-  collectDefaultMetrics({ register: registry })
   const registers = [registry]
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name: `jobcast_${name}`, help, labelNames, registers })
@@ -51,6 +53,17 @@ export function createMetrics({
   const paused = gauge('queue_paused', '1 where the type is paused', ['type'])
   const workers = gauge('queue_workers', 'Live workers that run the type', ['type'])
   const reachable = gauge('store_reachable', '1 where the store answered when these metrics were read')
+
+  let isRead = false
+  /** CPU, memory, garbage collection and event loop lag, under the names that every dashboard for Node knows. */
+  async function beginWithNode(): Promise<void> {
+    if (isRead) return
+    isRead = true
+    // To measure the lag wakes the process a hundred times a second: only where somebody reads it.
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_STEP_MS })
+    // Until there is a first value.
+    await pause(2 * LAG_STEP_MS)
+  }
 
   async function readQueues(): Promise<void> {
     queue.reset()
@@ -75,7 +88,7 @@ export function createMetrics({
   return {
     registry,
     async text() {
-      await readQueues()
+      await Promise.all([beginWithNode(), readQueues()])
       return { body: await registry.metrics(), contentType: registry.contentType }
     },
   }

@@ -3,21 +3,26 @@ import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
 import type { Events } from './events.ts'
 import { unservedTypes } from './unserved.ts'
 
-const EVERY_MS = 5000
+/** Between two looks for jobs that nobody runs; the second one, which confirms the first, is sooner. In ms. */
+const LOOK_MS = 90_000
+const CONFIRM_MS = 5000
+/** After a look that failed. */
+const RETRY_MS = 1000
 /** What the store knows it believes for 30 days: a process that lives says it again in good time. */
 const SAY_AGAIN_MS = 24 * 60 * 60 * 1000
 
-type TypeStore = Pick<Engine, 'types' | 'registerTypes' | 'presences'>
+type TypeStore = Pick<Engine, 'types' | 'hasQueued' | 'registerTypes' | 'presences'>
 
 type State = { readonly is: 'stopped' } | { readonly is: 'running'; readonly timer: NodeJS.Timeout }
 
 /**
- * Registers the job types of this process again where the store has forgotten them: it was wiped, or came back empty.
- * Otherwise whoever knows them from the store alone would refuse their jobs until some worker is started. What the store
- * does know is left alone for a day: another version of this process may have registered it later.
+ * Registers the job types of this process again where the store has forgotten them: it was wiped, or came back empty, which
+ * its engine tells as a store that is up (again). Otherwise whoever knows them from the store alone would refuse their jobs until
+ * some worker is started. What the store does know is left alone for a day: another version of this process may have
+ * registered it later.
  *
- * And tells of types whose jobs wait while nobody runs them, once each look finds them so twice: a worker that is started
- * again is away for a moment.
+ * And tells of types whose jobs wait while nobody runs them, once two looks find them so: a worker that is started again is
+ * away for a moment. All types are looked at only where some job is queued at all.
  */
 export class TypeKeeper {
   readonly #engine: TypeStore
@@ -26,6 +31,7 @@ export class TypeKeeper {
   /** Those that this very process runs. */
   readonly #runs: ReadonlySet<string>
   readonly #look = () => void this.check()
+  readonly #glance = () => void this.#lookWhereNeeded()
   /** That nobody ran, as of the last look, and those of them that were told of. */
   #unserved: ReadonlySet<string> = new Set()
   #told: ReadonlySet<string> = new Set()
@@ -48,33 +54,61 @@ export class TypeKeeper {
 
   start(): void {
     if (this.#state.is === 'running') return
-    this.#state = { is: 'running', timer: setInterval(this.#look, EVERY_MS) }
-    // A store that was away may have come back empty.
+    this.#state = { is: 'running', timer: setTimeout(this.#glance, LOOK_MS) }
     this.#events.on('store.up', this.#look)
   }
 
   stop(): void {
-    if (this.#state.is === 'running') clearInterval(this.#state.timer)
+    if (this.#state.is === 'running') clearTimeout(this.#state.timer)
     this.#events.off('store.up', this.#look)
     this.#state = { is: 'stopped' }
   }
 
-  /** Never rejects. */
+  /** Never rejects. While the keeper runs, a look that fails is made again. */
   async check(): Promise<void> {
     try {
       const states = await this.#engine.types()
       const known = new Set(states.flatMap(({ type, registration }) => (registration === null ? [] : [type])))
+      const wanted = this.#isDue()
+        ? this.#registrations
+        : this.#registrations.filter(({ type }) => !known.has(type))
       const now = performance.now()
-      const isDue = now - this.#saidAt > SAY_AGAIN_MS
-      const wanted = isDue ? this.#registrations : this.#registrations.filter(({ type }) => !known.has(type))
       if (wanted.length > 0) await this.#engine.registerTypes(wanted)
-      if (isDue) this.#saidAt = now
+      if (this.#isDue()) this.#saidAt = now
       await this.#tellUnserved(states)
+      this.#lookIn(this.#unserved.size > this.#told.size ? CONFIRM_MS : LOOK_MS, this.#glance)
     } catch (error) {
-      // A store that is away forgets nothing meanwhile.
-      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
-        this.#events.emit('failure', { where: 'registering types', error })
+      this.#note(error)
+      this.#lookIn(RETRY_MS, this.#look)
     }
+  }
+
+  async #lookWhereNeeded(): Promise<void> {
+    try {
+      const isNeeded = this.#unserved.size > 0 || this.#isDue() || (await this.#engine.hasQueued())
+      if (isNeeded) await this.check()
+      else this.#lookIn(LOOK_MS, this.#glance)
+    } catch (error) {
+      this.#note(error)
+      this.#lookIn(RETRY_MS, this.#glance)
+    }
+  }
+
+  #lookIn(ms: number, look: () => void): void {
+    if (this.#state.is === 'stopped') return
+    clearTimeout(this.#state.timer)
+    this.#state = { is: 'running', timer: setTimeout(look, ms) }
+  }
+
+  /** Whether it is time to say all of them again. */
+  #isDue(): boolean {
+    return performance.now() - this.#saidAt > SAY_AGAIN_MS
+  }
+
+  #note(error: unknown): void {
+    // A store that is away forgets nothing meanwhile.
+    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return
+    this.#events.emit('failure', { where: 'registering types', error })
   }
 
   /** Who lives is asked for only where there is something that this process does not run. */

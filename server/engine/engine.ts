@@ -89,6 +89,8 @@ export interface Engine {
 
   /** Every type that was ever registered, submitted to, or paused. */
   types(): Promise<TypeState[]>
+  /** Whether any job is queued, of whatever type: a cheap question, however many types there are. */
+  hasQueued(): Promise<boolean>
   /** Makes job types known to every process that shares this store. */
   registerTypes(types: readonly TypeRegistration[]): Promise<void>
   /** A paused type takes submissions and is not claimed. Unknown types may be paused. */
@@ -206,7 +208,12 @@ export interface WaitRequest {
    * resolves to jobs, this claim must be made afterwards, also when the wait failed: it answers what was handed over
    * meanwhile, and from then on nothing is. It may be made while the wait is still under way.
    */
-  readonly claim?: Pick<ClaimRequest, 'claimId' | 'leaseMs'>
+  readonly claim?: Pick<ClaimRequest, 'claimId' | 'leaseMs'> & {
+    /** Between two looks whether the wait goes on: nothing was handed over or told of that did not arrive. In ms. */
+    readonly renewMs: number
+    /** It goes on: what is handed over under this claim is so after that time, on `performance.now()`. */
+    readonly renewed: (sentAt: number) => void
+  }
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }

@@ -7,7 +7,7 @@ import { type Done, Duty, type DutyTimes } from './duty.ts'
  * Between two looks at what is coming up, in ms: while nothing goes on, and while something does. On the embedded engine a look
  * costs next to nothing, and tells when somebody has set the clock.
  */
-const LOOK_MS = { redis: { idle: 12_000, busy: 2500 }, sqlite: { idle: 1000, busy: 1000 } } as const
+const LOOK_MS = { redis: { idle: 13_000, busy: 2500 }, sqlite: { idle: 1000, busy: 1000 } } as const
 /** After a look that failed. */
 const RETRY_MS = 1000
 /** Within this time of the store's return it is looked at, not by all processes at once. */

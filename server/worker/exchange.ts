@@ -12,13 +12,15 @@ import {
 } from './settlement-queue.ts'
 import type { Room } from './slots.ts'
 
-/** Longest wait for work, so that a lost wake-up costs seconds; half of it at the least. */
-const WAIT_MS = 5000
+/** Longest wait for work; three quarters of it at the least. */
+const WAIT_MS = 300_000
+/** How often a wait is looked after, so that a lost wake-up costs seconds. */
+const RENEW_MS = 5000
 /**
- * And as a part of a lease. When a job was handed over is not known, only that it was after the wait began: so its lease
- * is taken to have begun then, and most of it must be left when the wait is over.
+ * And as a part of a lease. When a job was handed over is not known, only that it was after the last look: so its lease
+ * is taken to have begun then, and most of it must be left.
  */
-const WAIT_LEASES = 1 / 3
+const RENEW_LEASES = 1 / 3
 /**
  * A wait or an unanswered claim that is older, in leases, has overstayed: this process stood still, or the store was away.
  * What it brought long ago must not be taken for new, nor what it would bring now for old: so it asks for nothing new
@@ -53,7 +55,8 @@ export interface ExchangeOptions<Run> extends SettlementQueueOptions<Run> {
 interface Wait {
   readonly claimId: string
   readonly types: readonly string[]
-  readonly sentAt: number
+  /** On `performance.now()`: nothing was handed over before. */
+  sentAt: number
   readonly abort: AbortController
   /** It has ended, and handed nothing over that is known of: its claim is to be made. */
   isOver: boolean
@@ -334,28 +337,32 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   /** Never rejects. */
   async #waitForWork(wait: Wait): Promise<void> {
     const { engine, workerId, leaseMs, random, failure, claimed } = this.#options
-    const { claimId, types, sentAt } = wait
+    const { claimId, types } = wait
     const { signal } = wait.abort
-    const longest = Math.min(WAIT_MS, leaseMs * WAIT_LEASES)
-    const timeoutMs = Math.round(longest * (0.5 + random() / 2))
+    const startedAt = wait.sentAt
+    const timeoutMs = Math.round(WAIT_MS * (0.75 + random() / 4))
+    const renewMs = Math.round(Math.min(RENEW_MS, leaseMs * RENEW_LEASES) * (0.95 + random() / 20))
+    const renewed = (sentAt: number) => {
+      wait.sentAt = sentAt
+    }
     try {
       const claims = await engine.waitForWork({
         workerId,
         types,
         timeoutMs,
         signal,
-        claim: { claimId, leaseMs },
+        claim: { claimId, leaseMs, renewMs, renewed },
       })
       // Its claim is made already: what was handed over comes with the answer to that.
       if (this.#wait !== wait) return
       if (claims.length > 0) {
         this.#wait = null
         this.#quickWakes = 0
-        claimed(claims, sentAt)
+        claimed(claims, wait.sentAt)
         this.#talk()
         return
       }
-      const inVain = performance.now() - sentAt < QUICK_MS
+      const inVain = performance.now() - startedAt < QUICK_MS
       this.#quickWakes = inVain ? this.#quickWakes + 1 : 0
       if (this.#quickWakes > MAX_QUICK_WAKES)
         await pause(Math.min(250, 5 * this.#quickWakes), undefined, { signal })

@@ -61,6 +61,7 @@ export function audited(engine: Engine, coverage: Coverage): Engine {
     upcoming: () => engine.upcoming(),
     onScheduled: (listener) => engine.onScheduled(listener),
     types: () => engine.types(),
+    hasQueued: () => engine.hasQueued(),
     registerTypes: (types) => engine.registerTypes(types),
     pause: (type) => engine.pause(type),
     resume: (type) => engine.resume(type),

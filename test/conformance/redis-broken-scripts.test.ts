@@ -54,7 +54,7 @@ const claimAll = (kit: Kit) => kit.claim({ limit: 50, types: ALL_TYPES, leaseMs:
 /** Waits under a claim until the store knows it. */
 async function idleWorker(kit: Kit): Promise<void> {
   const signal = AbortSignal.timeout(5000)
-  const claim = { claimId: randomUUID(), leaseMs: SHORT_LEASE_MS }
+  const claim = { claimId: randomUUID(), leaseMs: SHORT_LEASE_MS, renewMs: 5000, renewed: () => {} }
   void kit.raw
     .waitForWork({ workerId: 'idle', types: ['work'], timeoutMs: 300, signal, claim })
     .catch(() => [])

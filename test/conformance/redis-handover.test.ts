@@ -28,6 +28,8 @@ interface Waiter {
   readonly workerId: string
   /** What the wait resolved to, once it did. */
   claims: Claim[] | null
+  /** When looks were sent that found it as it should be. */
+  readonly renewals: number[]
   /** Ends the wait: what is handed over from now on is not received. */
   deafen(): Promise<void>
 }
@@ -39,6 +41,19 @@ async function isIdle(workerId: string): Promise<boolean> {
   return idle.flat().some((entry) => entry.startsWith(`${workerName(workerId)} `))
 }
 
+/** The key in which it stands among the idle. */
+async function idleOf({ workerId }: Waiter): Promise<string> {
+  for (const key of await client.keys('*:idle:*')) {
+    const entries = await client.zrange(key, '0', '-1')
+    if (entries.some((entry) => entry.startsWith(`${workerName(workerId)} `))) return key
+  }
+  throw new Error(`${workerId} is not idle`)
+}
+
+async function prefixOf(waiter: Waiter): Promise<string> {
+  return (await idleOf(waiter)).replace(/idle:.*$/, '')
+}
+
 /** Whether somebody listens to what is published for a worker. */
 async function isHeard(workerId: string): Promise<boolean> {
   return (await client.pubsub('CHANNELS', `*worker:${workerName(workerId)}`)).length > 0
@@ -47,21 +62,24 @@ async function isHeard(workerId: string): Promise<boolean> {
 /** Waits under a claim: has entered, or is over already, when the promise resolves. */
 async function wait(
   engine: Engine,
-  shape: { types?: string[]; workerId?: string; claimId?: string; leaseMs?: number } = {},
+  shape: { types?: string[]; workerId?: string; claimId?: string; leaseMs?: number; renewMs?: number } = {},
 ): Promise<Waiter> {
   const {
     types = ['work'],
     workerId = `w-${randomUUID()}`,
     claimId = randomUUID(),
     leaseMs = LONG_LEASE_MS,
+    renewMs = WAIT_MS,
   } = shape
   const abort = new AbortController()
-  const claim = { claimId, leaseMs }
+  const renewed = (sentAt: number) => waiter.renewals.push(sentAt)
+  const claim = { claimId, leaseMs, renewMs, renewed }
   const ended = engine.waitForWork({ workerId, types, timeoutMs: WAIT_MS, signal: abort.signal, claim })
   const waiter: Waiter = {
     claimId,
     workerId,
     claims: null,
+    renewals: [],
     async deafen() {
       abort.abort()
       await ended
@@ -234,5 +252,47 @@ describe('no job is handed over', () => {
     expect(full.claims).toBeNull()
     const [beta] = await submit(kit, newJob({ type: 'beta' }))
     expect(await handedTo(full)).toMatchObject([{ jobId: beta }])
+  })
+})
+
+describe('a wait that is looked after', () => {
+  it('goes on while nothing was missed', async (kit) => {
+    const began = performance.now()
+    const waiter = await wait(kit.raw, { renewMs: 20 })
+    await until(() => waiter.renewals.length >= 3, { what: 'three looks' })
+    const times = [began, ...waiter.renewals]
+    expect(times).toEqual([...times].sort((one, other) => one - other))
+    const [jobId] = await submit(kit)
+    expect(await handedTo(waiter)).toMatchObject([{ jobId }])
+    const looks = waiter.renewals.length
+    await kit.raw.check()
+    expect(waiter.renewals).toHaveLength(looks)
+  })
+
+  it('ends where a job was handed over whose message was lost', async (kit) => {
+    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const key = `claim:${workerName(waiter.workerId)}:${waiter.claimId}`
+    await client.set(`${await prefixOf(waiter)}${key}`, `${waiter.workerId}/token 1 job`)
+    expect(await handedTo(waiter)).toEqual([])
+  })
+
+  it('ends where a wake-up was lost', async (kit) => {
+    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const idle = await idleOf(waiter)
+    await client.zadd(idle.replace(':idle:', ':ready:'), '1', 'work')
+    expect(await handedTo(waiter)).toEqual([])
+  })
+
+  it('ends where the wake-ups of all who waited were lost', async (kit) => {
+    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const idle = await idleOf(waiter)
+    await client.multi().zadd(idle.replace(':idle:', ':ready:'), '1', 'work').del(idle).exec()
+    expect(await handedTo(waiter)).toEqual([])
+  })
+
+  it('ends where the store has forgotten that it is one', async (kit) => {
+    const waiter = await wait(kit.raw, { renewMs: 20 })
+    await client.del(await idleOf(waiter))
+    expect(await handedTo(waiter)).toEqual([])
   })
 })

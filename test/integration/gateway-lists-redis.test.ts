@@ -76,7 +76,7 @@ test('a job that is handed to an idle worker at once is in the list, and so is i
   const wait = here.engine.waitForWork({
     workerId: 'idle',
     types: ['work'],
-    claim: { claimId: 'claim-1', leaseMs: 60_000 },
+    claim: { claimId: 'claim-1', leaseMs: 60_000, renewMs: 5000, renewed: () => {} },
     timeoutMs: 5000,
     signal: new AbortController().signal,
   })

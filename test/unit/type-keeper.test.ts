@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Presence, TypeRegistration, TypeState } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
@@ -25,6 +25,7 @@ test('what the store has forgotten is registered again, and what it knows is lef
     engine: {
       types: async () => [state('known', true), state('used', false), state('foreign', true)],
       registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+      hasQueued: async () => false,
       presences: async () => [],
     },
     events: createEvents(),
@@ -43,6 +44,7 @@ test('all are registered again a day later, so that the store goes on believing 
       engine: {
         types: async () => [state('known', true), state('other', true)],
         registerTypes: async (types) => void registered.push(types.map(({ type }) => type)),
+        hasQueued: async () => false,
         presences: async () => [],
       },
       events: createEvents(),
@@ -69,7 +71,7 @@ test('a store that comes back is looked at at once, until the keeper stops', asy
     return []
   }
   const keeper = new TypeKeeper({
-    engine: { types, registerTypes: async () => {}, presences: async () => [] },
+    engine: { types, registerTypes: async () => {}, hasQueued: async () => false, presences: async () => [] },
     events,
     registrations: [],
     runs: true,
@@ -83,6 +85,47 @@ test('a store that comes back is looked at at once, until the keeper stops', asy
   expect(looked).toBe(1)
 })
 
+test('a look that fails is made again until one succeeds, and the next one is where it is needed', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const store = { looks: 0, glances: 0, queued: false, workers: [] as Presence[] }
+  const events = createEvents()
+  const told: unknown[] = []
+  events.on('types.unserved', ({ types }) => told.push(...types))
+  const registered: string[] = []
+  const keeper = new TypeKeeper({
+    engine: {
+      async types() {
+        store.looks += 1
+        if (store.looks < 3) throw new Unavailable('away')
+        const foreign = state('foreign', true)
+        return store.queued ? [{ ...foreign, counts: { ...counts, queued: 1 } }] : [foreign]
+      },
+      async hasQueued() {
+        store.glances += 1
+        return store.queued
+      },
+      registerTypes: async (all) => void registered.push(...all.map(({ type }) => type)),
+      presences: async () => store.workers,
+    },
+    events,
+    registrations: [registration('work')],
+    runs: true,
+  })
+  keeper.start()
+  events.emit('store.up', { epoch: 'another', warnings: [] })
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(registered).toEqual(['work'])
+  const { looks } = store
+  await vi.advanceTimersByTimeAsync(10 * 60_000)
+  expect(store.looks).toBe(looks)
+  expect(store.glances).toBeLessThan(10)
+  store.queued = true
+  await vi.advanceTimersByTimeAsync(100_000)
+  expect(told).toEqual([{ type: 'foreign', queued: 1 }])
+  keeper.stop()
+})
+
 test('a store that is away is no failure; anything else is', async () => {
   const failures: unknown[] = []
   const events = createEvents().on('failure', ({ error }) => failures.push(error))
@@ -90,7 +133,12 @@ test('a store that is away is no failure; anything else is', async () => {
   for (const error of [new Unavailable('away'), mistake]) {
     const types = () => Promise.reject(error)
     await new TypeKeeper({
-      engine: { types, registerTypes: async () => {}, presences: async () => [] },
+      engine: {
+        types,
+        registerTypes: async () => {},
+        hasQueued: async () => false,
+        presences: async () => [],
+      },
       events,
       registrations: [],
       runs: true,
@@ -111,6 +159,7 @@ test('types whose jobs wait and that nobody runs are told of once, when two look
     engine: {
       types: async () => [waiting('own'), waiting('away'), state('idle', true)],
       registerTypes: async () => {},
+      hasQueued: async () => store.queued > 0,
       presences: async () => {
         store.asked += 1
         return store.workers

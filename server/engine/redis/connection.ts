@@ -19,8 +19,10 @@ const SLOWEST = 1000
 const TIMER_STEP_MS = 50
 /** A new connection must be usable within this time, or another one is tried. */
 const HANDSHAKE_MS = 3000
-/** Between two signs of life that are asked of the server. */
-const PROBE_EVERY_MS = 5000
+/** Between two signs of life that are asked of the server: a silent one is noticed, and left, within 15 s. */
+const PROBE_EVERY_MS = 9000
+/** For so long what was read of the mark is believed. */
+const MARK_FRESH_MS = 14_000
 /** A server that owes an answer for this long is taken to be silent. */
 const SILENT_AFTER_MS = 1000
 /** A silent connection is given up after this time. */
@@ -106,6 +108,8 @@ export class Connection {
   #hopeless = false
   #tries = 0
   #probe: NodeJS.Timeout | undefined
+  /** When the mark was read last, on `performance.now()`. */
+  #markReadAt = Number.NEGATIVE_INFINITY
   readonly #waiters = new Set<() => void>()
 
   constructor(options: ConnectionOptions) {
@@ -128,7 +132,7 @@ export class Connection {
 
   open(): void {
     if (this.#state.kind !== 'closed') return
-    this.#probe = setInterval(() => void this.askForLife(), PROBE_EVERY_MS)
+    this.#probe = setInterval(() => void this.#probeLife(), PROBE_EVERY_MS)
     this.#connect()
   }
 
@@ -343,22 +347,38 @@ export class Connection {
 
   /** Asks for a sign of life, without which it falls silent; notices a store that was wiped. Never rejects. */
   async askForLife(deadlineMs = ANSWER_MS): Promise<void> {
-    const state = this.#state
-    if (state.kind !== 'ready') return
+    if (this.#state.kind !== 'ready') return
     const { markKey } = this.#options
     try {
       // The deadline matters: it is what notices a connection that has died silently.
-      const { reply } = await (markKey === undefined
-        ? this.send('ping', [], deadlineMs)
-        : this.send('get', [markKey], deadlineMs))
-      if (markKey === undefined || reply === state.server.mark) return
+      if (markKey === undefined) await this.send('ping', [], deadlineMs)
+      else this.noteMark(await this.send('get', [markKey], deadlineMs))
+    } catch {
+      // Whatever it was, the state of the connection tells.
+    }
+  }
+
+  /** The mark as an answer has it: whoever reads it along with something else spares asking for it. */
+  noteMark({ reply, epoch }: Answer): void {
+    const state = this.#state
+    if (state.kind !== 'ready' || epoch !== state.server.epoch) return
+    this.#markReadAt = performance.now()
+    if (reply !== state.server.mark) void this.#renewMark(state)
+  }
+
+  #probeLife(): Promise<void> | undefined {
+    return performance.now() - this.#markReadAt < MARK_FRESH_MS ? undefined : this.askForLife()
+  }
+
+  async #renewMark(state: Extract<State, { kind: 'ready' }>): Promise<void> {
+    try {
       const mark = await this.#leaveMark(state.link)
       if (mark === state.server.mark || this.#state !== state) return
       const server = withMark(state.server, mark)
       this.#enter({ ...state, server })
       this.#options.onReady(server)
     } catch {
-      // Whatever it was, the state of the connection tells.
+      // The connection is lost, and the next one reads the mark.
     }
   }
 

@@ -102,7 +102,10 @@ class RedisEngine implements Engine {
         const changed = this.#epoch !== '' && this.#epoch !== epoch
         this.#epoch = epoch
         onUp?.(epoch, warnings)
-        if (changed) this.feed.reset()
+        if (!changed) return
+        // Who waits is forgotten as well.
+        this.#waiting.endAll()
+        this.feed.reset()
       },
       onLost: (reason) => {
         this.#bulk.close()
@@ -237,11 +240,11 @@ class RedisEngine implements Engine {
   }
 
   async upcoming(): Promise<Upcoming> {
-    const { reply } = await this.#commands.read(SCRIPTS.upcoming, this.#keys.home, [])
-    const [promoteInMs = null, rescueInMs = null, pruneInMs = null] = list(reply).map((ms) =>
-      ms === '' ? null : whole(ms),
-    )
-    return { promoteInMs, rescueInMs, pruneInMs }
+    const { reply, epoch } = await this.#commands.read(SCRIPTS.upcoming, this.#keys.home, [])
+    const [promote, rescue, prune, mark] = list(reply)
+    this.#connection.noteMark({ reply: mark, epoch })
+    const inMs = (cell: unknown) => (cell === '' ? null : whole(cell))
+    return { promoteInMs: inMs(promote), rescueInMs: inMs(rescue), pruneInMs: inMs(prune) }
   }
 
   onScheduled(listener: (scheduled: Scheduled) => void): Unsubscribe {
@@ -250,6 +253,10 @@ class RedisEngine implements Engine {
 
   types(): Promise<TypeState[]> {
     return this.#registry.types()
+  }
+
+  hasQueued(): Promise<boolean> {
+    return this.#registry.hasQueued()
   }
 
   registerTypes(types: readonly TypeRegistration[]): Promise<void> {

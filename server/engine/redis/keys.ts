@@ -21,7 +21,7 @@
  * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/begin.lua); how far mending is (lua/mend.lua) |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
- * | `presences` | hash: process -> until when, and what it says of itself |
+ * | `present`, `presence:<id>` | set of processes; string: what one says of itself, for as long as it is alive |
  * | `secret:<name>` | string |
  *
  * and publish on the channels `watch:<id>` (a job's events), `worker:<worker>` (wake-ups, jobs handed

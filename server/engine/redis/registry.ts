@@ -12,6 +12,8 @@ const OUTDATED = '-'
 export class Registry {
   readonly #commands: Commands
   readonly #home: Partition
+  /** Processes that this one has listed as present. */
+  readonly #listed = new Set<string>()
 
   constructor(commands: Commands, keys: Keyspace) {
     this.#commands = commands
@@ -47,6 +49,11 @@ export class Registry {
     return [...states.values()].sort((one, other) => (one.type < other.type ? -1 : 1))
   }
 
+  async hasQueued(): Promise<boolean> {
+    const { reply } = await this.#commands.read(SCRIPTS.queued, this.#home, [])
+    return whole(reply) === 1
+  }
+
   async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
     if (types.length === 0) return
     const entries = types.flatMap((registration) => [registration.type, JSON.stringify(registration)])
@@ -61,12 +68,25 @@ export class Registry {
     await this.#commands.set(SCRIPTS.pause, this.#home, ['resume', type])
   }
 
+  /** A key of its own that ends by itself; it is listed where it was not there before, also since the store was wiped. */
   async announce({ ttlMs, ...presence }: Presence & { ttlMs: number }): Promise<void> {
-    await this.#commands.set(SCRIPTS.announce, this.#home, [presence.id, ttlMs, JSON.stringify(presence)])
+    const text = JSON.stringify(presence)
+    const before = await this.#commands.send('set', [
+      this.#presenceKey(presence.id),
+      text,
+      'px',
+      ttlMs,
+      'get',
+    ])
+    if (before !== null && this.#listed.has(presence.id)) return
+    await this.#commands.send('sadd', [this.#key('present'), presence.id])
+    this.#listed.add(presence.id)
   }
 
   async withdraw(id: string): Promise<void> {
-    await this.#commands.send('hdel', [this.#key('presences'), id])
+    this.#listed.delete(id)
+    await this.#commands.send('del', [this.#presenceKey(id)])
+    await this.#commands.send('srem', [this.#key('present'), id])
   }
 
   async presences(): Promise<Presence[]> {
@@ -78,6 +98,10 @@ export class Registry {
     const key = this.#key(`secret:${name}`)
     await this.#commands.send('setnx', [key, candidate])
     return text(await this.#commands.send('get', [key]))
+  }
+
+  #presenceKey(id: string): string {
+    return this.#key(`presence:${id}`)
   }
 
   #key(name: string): string {

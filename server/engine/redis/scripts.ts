@@ -23,7 +23,6 @@ function load(name: string): Script {
 }
 
 export const SCRIPTS = {
-  announce: load('announce'),
   cancel: load('cancel'),
   claim: load('claim'),
   extend: load('extend'),
@@ -37,6 +36,7 @@ export const SCRIPTS = {
   presences: load('presences'),
   promote: load('promote'),
   prune: load('prune'),
+  queued: load('queued'),
   read: load('read'),
   register: load('register'),
   remove: load('remove'),

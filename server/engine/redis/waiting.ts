@@ -16,6 +16,9 @@ interface Ending {
 const WOKEN: Ending = { claims: [], passOn: false }
 const GIVEN_UP: Ending = { claims: [], passOn: true }
 
+/** What EXISTS counts where a wait goes on. */
+const AS_IT_SHOULD_BE = 3
+
 /** A claim that a job may be handed over under: from when a wait begins until the claim is answered. */
 interface OpenClaim {
   /** The worker's entry among the idle. */
@@ -26,8 +29,9 @@ interface OpenClaim {
 /**
  * Idle workers. A wait enters the worker among the idle of its pool, in the same step in which it is checked that
  * there is no work; whoever queues a job takes the longest idle worker out and publishes to that worker alone: a wake-up,
- * or the job itself, claimed under the id that the worker waits under. The same channel carries cancel requests. A message
- * that gets lost costs no more than the wait's own timeout: the claim that is then made brings what was handed over.
+ * or the job itself, claimed under the id that the worker waits under. The same channel carries cancel requests. A wait
+ * is looked after: where a message was lost, or the store has forgotten who waits, the wait ends, and the claim that is then made
+ * brings what was handed over.
  */
 export class Waiting {
   readonly #commands: Commands
@@ -80,6 +84,7 @@ export class Waiting {
     this.#waits.add(end)
     if (name !== null) this.#openClaims.set(name, { entry, end })
     let silence: Unsubscribe = () => undefined
+    let rest: Unsubscribe = () => undefined
     try {
       const listening = this.#channels.listen(workerChannel(this.#partition, worker), (message) => {
         if (message === 'wake') return end(WOKEN)
@@ -88,6 +93,10 @@ export class Waiting {
       })
       silence = await listening
       if ((await this.#enter(pool, entry, () => isOver)) === 'over') return []
+      if (claim !== undefined) {
+        const keys = this.#keysOf(worker, claimName(claim.claimId), pool)
+        rest = this.#lookAfter(keys, claim, stop)
+      }
       const { claims, passOn } = await ended
       if (claims.length > 0 && name !== null) this.#openClaims.delete(name)
       // Where a claim follows, that takes the entry out.
@@ -99,6 +108,7 @@ export class Waiting {
         clearTimeout(timer)
         signal.removeEventListener('abort', stop)
         this.#waits.delete(end)
+        rest()
         silence()
       })
     }
@@ -144,6 +154,38 @@ export class Waiting {
       if (answer === 'work') return 'over'
       if (answer === 'waiting') return 'waiting'
       await this.#join(pool)
+    }
+  }
+
+  /**
+   * Three keys in one cheap command. There must be the idle of the pool; where the claim got a job, or types of the pool have
+   * jobs, something was missed. The first is asked for so often that the count tells it from the others.
+   */
+  #keysOf(worker: string, claim: string, pool: Pool): string[] {
+    const { prefix } = this.#partition
+    const idle = new Array<string>(AS_IT_SHOULD_BE).fill(`${prefix}idle:${pool.id}`)
+    return [...idle, `${prefix}claim:${worker}:${claim}`, `${prefix}ready:${pool.id}`]
+  }
+
+  #lookAfter(
+    keys: readonly string[],
+    { renewMs, renewed }: NonNullable<WaitRequest['claim']>,
+    stop: () => void,
+  ): Unsubscribe {
+    let isOver = false
+    const look = async () => {
+      const sentAt = performance.now()
+      // Where the store is away, the claim finds out what that means.
+      const there = await this.#commands.send('exists', keys).catch(() => null)
+      if (isOver) return
+      if (there !== AS_IT_SHOULD_BE) return stop()
+      renewed(sentAt)
+      timer = setTimeout(look, renewMs)
+    }
+    let timer = setTimeout(look, renewMs)
+    return () => {
+      isOver = true
+      clearTimeout(timer)
     }
   }
 

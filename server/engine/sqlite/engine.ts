@@ -226,6 +226,10 @@ class SqliteEngine implements Engine {
     return this.#read((store) => store.catalog.states())
   }
 
+  async hasQueued(): Promise<boolean> {
+    return this.#read((store) => store.catalog.states().some(({ counts }) => counts.queued > 0))
+  }
+
   async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
     await this.#write((tx) => {
       for (const type of types) tx.store.catalog.register(type, tx.undo)

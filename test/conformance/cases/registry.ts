@@ -62,6 +62,20 @@ export function registryCases(it: EngineTest): void {
       expect((await raw.types()).find(({ type }) => type === 'a')?.paused).toBe(false)
     })
 
+    it('say whether a job of any is queued', async (kit) => {
+      await kit.raw.registerTypes(Array.from({ length: 1500 }, (_, n) => registration(`t${n}`)))
+      expect(await kit.raw.hasQueued()).toBe(false)
+      await kit.submit({ type: 't1499', when: { delayMs: 60_000 } })
+      expect(await kit.raw.hasQueued()).toBe(false)
+      const jobId = await kit.submit({ type: 't1499' })
+      await kit.submit()
+      expect(await kit.raw.hasQueued()).toBe(true)
+      await kit.claimOne()
+      expect(await kit.raw.hasQueued()).toBe(true)
+      await kit.engine.cancel(jobId)
+      expect(await kit.raw.hasQueued()).toBe(false)
+    })
+
     it('outlive their jobs', async (kit) => {
       const jobId = await kit.submit()
       await kit.engine.cancel(jobId)

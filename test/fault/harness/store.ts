@@ -108,7 +108,7 @@ async function lastingKeys(operator: Redis): Promise<string[]> {
 }
 
 /** Keys that come and go with processes that live, each with an end of its own. */
-const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presences|routes|waiting$)/
+const OF_PROCESSES = /^(claim:|idle:|ready:|pool:|pools|presence:|present|routes|waiting$)/
 /** Kept for good, or for a day: counters, what is known of types, and idempotency records. */
 const OF_THE_STORE = /^(counts|runs$|leases$|once:|order|types|secret:|whole$)/
 

@@ -3,15 +3,10 @@
 -- KEYS  1: prefix of the partition
 -- Reply { what each says of itself (JSON) }
 -- Events none
---@include base
+local prefix, call = KEYS[1], redis.call
 local alive = {}
-local entries = call('HGETALL', prefix .. 'presences')
-for at = 1, #entries, 2 do
-  local expires, text = string.match(entries[at + 1], '^(%d+) (.*)$')
-  if tonumber(expires) > now then
-    alive[#alive + 1] = text
-  else
-    call('HDEL', prefix .. 'presences', entries[at])
-  end
+for _, id in ipairs(call('SMEMBERS', prefix .. 'present')) do
+  local text = call('GET', prefix .. 'presence:' .. id)
+  if text then alive[#alive + 1] = text else call('SREM', prefix .. 'present', id) end
 end
 return alive

@@ -11,14 +11,19 @@ local registered = {}
 local times = call('HGETALL', prefix .. 'registered')
 for at = 1, #times, 2 do registered[times[at]] = tonumber(times[at + 1]) end
 
+local is_paused = {}
+local routes = call('HGETALL', prefix .. 'routes')
+for at = 1, #routes, 2 do
+  if string.sub(routes[at + 1], 1, 6) == 'paused' then is_paused[routes[at]] = true end
+end
+
 local types = {}
 local known = call('HGETALL', prefix .. 'types')
 for at = 1, #known, 2 do
   local type, registration = known[at], known[at + 1]
   -- Where no time is known, an older version registered it.
   local is_old = registered[type] and now - registered[type] > KEPT_MS
-  local route = call('HGET', prefix .. 'routes', type) or ''
-  local paused = string.sub(route, 1, 6) == 'paused' and 1 or 0
+  local paused = is_paused[type] and 1 or 0
   types[#types + 1] = { type, is_old and registration ~= '' and '-' or registration, paused, call('ZCARD', prefix .. 'queue:' .. type) }
 end
 return { types, call('HGETALL', prefix .. 'counts'), call('HGETALL', prefix .. 'runs') }

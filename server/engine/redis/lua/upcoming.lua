@@ -1,9 +1,10 @@
--- When there will be something to promote, to rescue and to prune. An idle process asks this all the time: the clock is only
--- looked at where there is anything.
+-- When there will be something to promote, to rescue and to prune, and whether the store was wiped. A process that is idle asks
+-- nothing else, so each command counts.
 --
 -- KEYS  1: prefix of the partition
 -- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''
---       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it }
+--       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it; the mark
+--       `epoch` or nil }
 -- Events none
 local prefix, call = KEYS[1], redis.call
 local now
@@ -21,6 +22,7 @@ for n, name in ipairs({ 'scheduled', 'leases', 'expiring' }) do
     reply[n] = ''
   end
 end
-local marks = call('EXISTS', prefix .. 'whole') - call('EXISTS', prefix .. 'mending')
-if marks ~= 1 and call('EXISTS', prefix .. 'jobs') == 1 then reply[2] = 0 end
+local whole, mending, mark = unpack(call('MGET', prefix .. 'whole', prefix .. 'mending', prefix .. 'epoch'))
+if mending or not whole and call('EXISTS', prefix .. 'jobs') == 1 then reply[2] = 0 end
+reply[4] = mark
 return reply
