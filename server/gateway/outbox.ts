@@ -243,6 +243,11 @@ export class Outbox {
 
   /** Of what was read from the store for this reader alone. */
   #hold(bytes: number): void {
+    if (!this.#outflow.fits(bytes)) {
+      // It comes back with its cursor, when there may be room.
+      this.#judgeSlow()
+      return
+    }
     this.#held ??= this.#outflow.hold({ taken: () => this.#pipe.taken(), cut: () => this.#judgeSlow() })
     this.#held.add(bytes)
   }

@@ -7,9 +7,8 @@ export const COUNTED_BYTES = 16 * 1024
 /** So many bytes may wait for readers, of a small heap an eighth; beyond twice that no call that only reads is answered. */
 const MOST_BYTES = 128 * 1024 * 1024
 const SHARE = 1 / 8
-/** So many reads may be under way, however small what they are expected to bring; of the first ones nobody knows. */
-const MOST_READS = 128
-const FIRST_READS = 32
+/** So many reads that the store answers one by one may be under way, however small what they are expected to bring: nobody knows before. */
+const MOST_ALONE = 64
 /** How long a read waits for room before the next look refuses it: callers are answered within two seconds. */
 const ROOM_MS = 1500
 /** While somebody waits for room: who takes nothing in so many looks, one every so many ms, is cut off. */
@@ -41,6 +40,7 @@ interface Entry {
 
 interface Waiting {
   readonly since: number
+  readonly isAlone: boolean
   readonly admit: () => void
   readonly refuse: (error: Error) => void
 }
@@ -56,18 +56,16 @@ export class Outflow {
   readonly #queue: Waiting[] = []
   #bytes = 0
   #reads = 0
+  /** Of the reads, those that are joined with no others. */
+  #alone = 0
   /** What a read is expected to bring: rises at once to what one has brought, and falls slowly. */
-  #expectedBytes: number
+  #expectedBytes = 0
   #looking: NodeJS.Timeout | null = null
-  readonly #onRead = () => {
-    this.#reads -= 1
-    this.#expectedBytes *= 0.98
-    this.#admit()
-  }
+  readonly #onRead = () => this.#over(false)
+  readonly #onReadAlone = () => this.#over(true)
 
   constructor(mostBytes = Math.min(MOST_BYTES, getHeapStatistics().heap_size_limit * SHARE)) {
     this.#mostBytes = mostBytes
-    this.#expectedBytes = mostBytes / FIRST_READS
   }
 
   /** Bytes that wait to be taken. */
@@ -75,14 +73,20 @@ export class Outflow {
     return this.#bytes
   }
 
-  /** Reads jobs once there is room for them. Rejects as `work` does, and with `Unavailable` where there is none in time. */
+  /**
+   * Reads jobs once there is room for them, where reads of one moment are one to the store. Rejects as `work` does, and
+   * with `Unavailable` where there is no room in time.
+   */
   read<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#queue.length > 0 || !this.#hasRoom()) return this.#room().then(() => this.#run(work))
-    this.#reads += 1
-    return this.#run(work)
+    return this.#through(work, false)
   }
 
-  /** Whether so much more may wait. */
+  /** The same of a read that goes to the store by itself, of which there may be fewer. */
+  readAlone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#through(work, true)
+  }
+
+  /** Whether so much more may wait: several reads can bring more than any of them was expected to. */
   fits(bytes: number): boolean {
     return this.#bytes === 0 || this.#bytes + bytes <= 2 * this.#mostBytes
   }
@@ -112,28 +116,55 @@ export class Outflow {
     }
   }
 
-  #run<Result>(work: () => Promise<Result>): Promise<Result> {
+  #through<Result>(work: () => Promise<Result>, isAlone: boolean): Promise<Result> {
+    if (this.#queue.length > 0 || !this.#hasRoom(isAlone)) {
+      return this.#room(isAlone).then(() => this.#run(work, isAlone))
+    }
+    this.#begin(isAlone)
+    return this.#run(work, isAlone)
+  }
+
+  #run<Result>(work: () => Promise<Result>, isAlone: boolean): Promise<Result> {
     const reading = work()
-    reading.then(this.#onRead, this.#onRead)
+    const over = isAlone ? this.#onReadAlone : this.#onRead
+    reading.then(over, over)
     return reading
   }
 
-  #hasRoom(): boolean {
-    return this.#reads < MOST_READS && this.#bytes + this.#reads * this.#expectedBytes < this.#mostBytes
+  #begin(isAlone: boolean): void {
+    this.#reads += 1
+    if (isAlone) this.#alone += 1
+  }
+
+  #over(isAlone: boolean): void {
+    this.#reads -= 1
+    if (isAlone) this.#alone -= 1
+    this.#expectedBytes *= 0.98
+    this.#admit()
+  }
+
+  #hasRoom(isAlone: boolean): boolean {
+    if (isAlone && this.#alone >= MOST_ALONE) return false
+    return this.#bytes + this.#reads * this.#expectedBytes < this.#mostBytes
   }
 
   /** Resolves once a read may begin, which is counted by then. */
-  #room(): Promise<void> {
+  #room(isAlone: boolean): Promise<void> {
     return new Promise((admit, refuse) => {
-      this.#queue.push({ since: performance.now(), admit, refuse })
+      this.#queue.push({ since: performance.now(), isAlone, admit, refuse })
       if (this.#looking === null) this.#beginLooking()
     })
   }
 
   #admit(): void {
-    while (this.#queue.length > 0 && this.#hasRoom()) {
-      this.#reads += 1
-      this.#queue.shift()?.admit()
+    for (
+      let first = this.#queue[0];
+      first !== undefined && this.#hasRoom(first.isAlone);
+      first = this.#queue[0]
+    ) {
+      this.#queue.shift()
+      this.#begin(first.isAlone)
+      first.admit()
     }
   }
 
@@ -163,7 +194,7 @@ export class Outflow {
       const taken = entry.taker.taken()
       entry.quietLooks = taken === entry.taken ? entry.quietLooks + 1 : 0
       entry.taken = taken
-      if (entry.quietLooks < PATIENCE || this.#hasRoom()) continue
+      if (entry.quietLooks < PATIENCE || this.#hasRoom(false)) continue
       entry.taker.cut()
       entry.release()
     }

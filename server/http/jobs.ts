@@ -85,7 +85,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await hub.outflow.read(() => engine.cancel(jobId))
+        const change = await hub.outflow.readAlone(() => engine.cancel(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -97,7 +97,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await hub.outflow.read(() => engine.retry(jobId))
+        const change = await hub.outflow.readAlone(() => engine.retry(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -133,7 +133,7 @@ async function showJob(
     if (matchesEtag(wanted, etag))
       return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
   }
-  const job = await outflow.read(() => engine.get(jobId))
+  const job = await outflow.readAlone(() => engine.get(jobId))
   if (job === null) throw notFound()
   return json(200, job, conditional ? { ...REVALIDATE, etag: quote(job.cursor) } : REVALIDATE)
 }
@@ -174,7 +174,7 @@ async function fullPage(
   let length = 0
   let found = 0
   do {
-    const read = await outflow.read(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
+    const read = await outflow.readAlone(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
     found = read.jobs.length
     for (const text of read.jobs.map((job) => JSON.stringify(job))) {
       texts.push(text)
