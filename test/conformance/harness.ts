@@ -204,7 +204,7 @@ export async function listAll(
   throw new Error('the list has no end')
 }
 
-async function countsEqualList(engine: Engine): Promise<void> {
+export async function countsEqualList(engine: Engine): Promise<void> {
   const jobs = await listAll(engine)
   for (const { type, counts } of await engine.types()) {
     const listed = { scheduled: 0, queued: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 }

@@ -7,8 +7,9 @@ import { isTerminal } from '../../shared/status.ts'
 import { cutShort } from '../helpers/cut-script.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
-import { createKit, type Kit, leaseOf, listAll, newJob, present } from './harness.ts'
+import { createKit, type Kit, leaseOf, listAll, newJob } from './harness.ts'
 import { openRedis } from './open-redis.ts'
+import { ALL_TYPES, chunk, claimAll, LARGE, SCENES, type Scene, SHORT_LEASE_MS, SOON } from './scenes.ts'
 
 let redis: RedisServer
 let operator: Redis
@@ -23,34 +24,6 @@ afterAll(async () => {
 
 type Name = keyof typeof SCRIPTS
 
-/** What a script is to be cut short in: brings about its occasion, and returns the call. */
-type Scene = (kit: Kit) => Promise<() => Promise<unknown>>
-
-const LARGE = 'x'.repeat(300)
-const SOON = { delayMs: 30 }
-const SHORT_LEASE_MS = 40
-const TYPES = ['work', 'other', 'third']
-const ALL_TYPES = Object.fromEntries(TYPES.map((type) => [type, 50]))
-const FAILURE = { kind: 'failed', error: 'no', errorCode: 'handler_error' } as const
-const chunk = (data: string) => ({ kind: 'chunk', data }) as const
-const progress = (percent: number) => ({ kind: 'progress', data: { percent, note: null } }) as const
-
-/** A run that the scene goes on with. */
-async function running(kit: Kit, shape: Parameters<Kit['submit']>[0] = {}, leaseMs = SHORT_LEASE_MS) {
-  await kit.raw.submit({ jobs: [newJob(shape)] })
-  const claims = await kit.claim({ limit: 1, types: { [shape.type ?? 'work']: 1 }, leaseMs })
-  return present(claims[0], 'a run')
-}
-
-async function failed(kit: Kit): Promise<string> {
-  const run = await running(kit)
-  await kit.raw.report([{ ...leaseOf(run), events: [progress(10), chunk('one')] }])
-  await kit.raw.settle({ settlements: [{ ...leaseOf(run), outcome: FAILURE, events: [] }] })
-  return run.jobId
-}
-
-const claimAll = (kit: Kit) => kit.claim({ limit: 50, types: ALL_TYPES, leaseMs: SHORT_LEASE_MS })
-
 /** Waits under a claim until the store knows it. */
 async function idleWorker(kit: Kit): Promise<void> {
   const signal = AbortSignal.timeout(5000)
@@ -61,157 +34,13 @@ async function idleWorker(kit: Kit): Promise<void> {
   await until(async () => (await operator.keys('*idle:*')).length > 0, { what: 'the worker to be idle' })
 }
 
-const SCENES: Record<string, [Name, Scene]> = {
-  'submit one job': ['submit', async (kit) => () => kit.raw.submit({ jobs: [newJob()] })],
+const REDIS_SCENES: Record<string, readonly [Name, Scene]> = {
+  ...SCENES,
   'submit one job to a worker that waits': [
     'submit',
     async (kit) => {
       await idleWorker(kit)
       return () => kit.raw.submit({ jobs: [newJob({ payload: LARGE })] })
-    },
-  ],
-  'submit a batch under an idempotency key': [
-    'submit',
-    async (kit) => {
-      const jobs = [newJob(), newJob({ type: 'other', payload: LARGE }), newJob({ when: SOON, tags: ['a'] })]
-      return () => kit.raw.submit({ jobs, idempotency: { scope: '', key: 'key', bodyHash: 'body' } })
-    },
-  ],
-  'claim one job': [
-    'claim',
-    async (kit) => {
-      await kit.raw.submit({ jobs: [newJob()] })
-      return () => kit.claim({ limit: 1, leaseMs: SHORT_LEASE_MS })
-    },
-  ],
-  'claim several jobs, old and new': [
-    'claim',
-    async (kit) => {
-      await kit.raw.retry(await failed(kit))
-      await kit.raw.submit({
-        jobs: [newJob(), newJob(), newJob({ type: 'other', payload: LARGE }), newJob({ type: 'third' })],
-      })
-      return () => claimAll(kit)
-    },
-  ],
-  'settle runs in every way, and claim the next': [
-    'settle',
-    async (kit) => {
-      const cancelling = await running(kit, { type: 'third' })
-      await kit.raw.cancel(cancelling.jobId)
-      const runs = []
-      for (let n = 0; n < 6; n++) runs.push(await running(kit, { type: n % 2 === 0 ? 'work' : 'other' }))
-      await kit.raw.submit({ jobs: [newJob(), newJob({ type: 'third' })] })
-      const outcomes = [
-        { kind: 'completed', result: 1 },
-        { kind: 'completed', result: LARGE },
-        FAILURE,
-        { kind: 'retry', error: 'no', errorCode: 'handler_error', delayMs: 10 },
-        { kind: 'released' },
-        { kind: 'cancelled' },
-        FAILURE,
-      ] as const
-      const events = [progress(50), chunk('one'), chunk('two')]
-      const settlements = [...runs, cancelling].flatMap((run, n) => {
-        const outcome = outcomes[n]
-        return outcome === undefined ? [] : [{ ...leaseOf(run), outcome, events: n % 3 === 0 ? events : [] }]
-      })
-      const next = {
-        claimId: randomUUID(),
-        workerId: 'worker-1',
-        limit: 10,
-        types: TYPES.map((type) => ({ type, limit: 10 })),
-        leaseMs: SHORT_LEASE_MS,
-      }
-      return () => kit.raw.settle({ settlements, next })
-    },
-  ],
-  'report progress and chunks': [
-    'report',
-    async (kit) => {
-      const run = await running(kit, {}, 500)
-      const events = [chunk('one'), progress(1), chunk('two'), progress(2)].map((event, at) => ({
-        ...event,
-        n: at + 1,
-      }))
-      return () => kit.raw.report([{ ...leaseOf(run), events }])
-    },
-  ],
-  'extend leases': [
-    'extend',
-    async (kit) => {
-      const leases = [leaseOf(await running(kit)), leaseOf(await running(kit))]
-      return () => kit.raw.extend({ leases, leaseMs: SHORT_LEASE_MS })
-    },
-  ],
-  'cancel a queued job': [
-    'cancel',
-    async (kit) => {
-      const { jobs } = await kit.raw.submit({ jobs: [newJob()] })
-      return () => kit.raw.cancel(present(jobs[0], 'a job').jobId)
-    },
-  ],
-  'cancel a scheduled job': [
-    'cancel',
-    async (kit) => {
-      const { jobs } = await kit.raw.submit({ jobs: [newJob({ when: SOON })] })
-      return () => kit.raw.cancel(present(jobs[0], 'a job').jobId)
-    },
-  ],
-  'cancel a run': [
-    'cancel',
-    async (kit) => {
-      const run = await running(kit)
-      return () => kit.raw.cancel(run.jobId)
-    },
-  ],
-  'retry a failed job': [
-    'retry',
-    async (kit) => {
-      const jobId = await failed(kit)
-      return () => kit.raw.retry(jobId)
-    },
-  ],
-  'remove a job': [
-    'remove',
-    async (kit) => {
-      const run = await running(kit, { payload: LARGE })
-      const settlements = [
-        { ...leaseOf(run), outcome: { kind: 'completed', result: LARGE }, events: [chunk('x')] } as const,
-      ]
-      await kit.raw.settle({ settlements })
-      return () => kit.raw.remove(run.jobId)
-    },
-  ],
-  'promote jobs that are due': [
-    'promote',
-    async (kit) => {
-      await kit.raw.submit({ jobs: [newJob({ when: SOON }), newJob({ type: 'other', when: SOON })] })
-      await until(async () => isDue(kit), {
-        what: 'the jobs to be due',
-      })
-      return () => kit.raw.promote({ limit: 200 })
-    },
-  ],
-  'rescue runs in every way': [
-    'rescue',
-    async (kit) => {
-      await running(kit, {}, 1)
-      await running(kit, { type: 'other', policy: { maxStalls: 0 } }, 1)
-      await kit.raw.cancel((await running(kit, { type: 'third' }, 1)).jobId)
-      await until(haveLeasesRunOut, { what: 'the leases to run out' })
-      return () => kit.raw.rescue({ limit: 200 })
-    },
-  ],
-  'prune jobs past their time': [
-    'prune',
-    async (kit) => {
-      for (const type of ['work', 'other']) {
-        const run = await running(kit, { type, payload: LARGE, policy: { retainMs: 1 } })
-        const outcome = { kind: 'completed', result: LARGE } as const
-        await kit.raw.settle({ settlements: [{ ...leaseOf(run), outcome, events: [chunk('x')] }] })
-      }
-      return () => kit.raw.prune({ limit: 200 })
     },
   ],
   'mend what other scripts have left': [
@@ -223,23 +52,6 @@ const SCENES: Record<string, [Name, Scene]> = {
       await broken(SCRIPTS.claim, 4, () => claimAll(kit))
       await broken(SCRIPTS.submit, 5, () => kit.raw.submit({ jobs: [newJob(), newJob({ payload: LARGE })] }))
       return () => kit.raw.rescue({ limit: 200 })
-    },
-  ],
-  'pause a type': [
-    'pause',
-    async (kit) => {
-      await kit.raw.submit({ jobs: [newJob()] })
-      await kit.claim({ limit: 0 })
-      return () => kit.raw.pause('work')
-    },
-  ],
-  'resume a type that has jobs': [
-    'pause',
-    async (kit) => {
-      await kit.claim({ limit: 1 })
-      await kit.raw.pause('work')
-      await kit.raw.submit({ jobs: [newJob()] })
-      return () => kit.raw.resume('work')
     },
   ],
   'make a pool known': [
@@ -266,17 +78,7 @@ async function broken(script: Script, writes: number, call: () => Promise<unknow
   mend()
 }
 
-async function haveLeasesRunOut(): Promise<boolean> {
-  const [key = ''] = await operator.keys('*leases')
-  return (await operator.zcount(key, 0, Date.now())) === 3
-}
-
-async function isDue(kit: Kit): Promise<boolean> {
-  const jobs = await listAll(kit.raw)
-  return jobs.every(({ scheduledFor }) => Date.parse(scheduledFor ?? '') < Date.now())
-}
-
-describe.each(Object.entries(SCENES))('a script that breaks: %s', (_what, [name, scene]) => {
+describe.each(Object.entries(REDIS_SCENES))('a script that breaks: %s', (_what, [name, scene]) => {
   test('behind whichever of its commands, everything heals by itself', { timeout: 60_000 }, async () => {
     for (let writes = 0; ; writes++) {
       const store = await openRedis(redis.url)

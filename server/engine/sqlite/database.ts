@@ -87,7 +87,7 @@ function checked(parameters: readonly Value[]): readonly Value[] {
   for (const value of parameters) {
     if (value === null) continue
     if (typeof value === 'string' ? !value.includes('\0') : Number.isSafeInteger(value)) continue
-    throw new TypeError(`not storable: ${typeof value} ${String(value).slice(0, 40)}`)
+    throw new TypeError(`not storable: a ${typeof value}`)
   }
   return parameters
 }
