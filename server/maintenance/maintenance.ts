@@ -23,7 +23,7 @@ export interface Maintenance {
 }
 
 export interface MaintenanceOptions {
-  readonly engine: Engine
+  readonly engine: Pick<Engine, 'kind' | 'upcoming' | 'onScheduled' | 'promote' | 'rescue' | 'prune'>
   readonly events: Events
   /** For jitter: 0 up to 1. */
   readonly random?: () => number
