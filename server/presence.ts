@@ -9,7 +9,11 @@ const LOOK_MS = 2000
  * little earlier than a look, where it is as before. Who has nothing new to say says it less often.
  */
 const NEWS = { ttlMs: 10_000, repeatMs: 7000 }
-const AS_BEFORE = { ttlMs: 20_000, repeatMs: 15_000 }
+const AS_BEFORE = {
+  // Jobs of its types wait in vain meanwhile, and nobody is told so.
+  worker: { ttlMs: 15_000, repeatMs: 11_000 },
+  gateway: { ttlMs: 20_000, repeatMs: 15_000 },
+}
 
 type Announcer = Pick<Engine, 'announce' | 'withdraw'>
 
@@ -60,7 +64,7 @@ export class PresenceBoard {
     const said = this.#said.get(presence.id)
     const isNews = said?.text !== text
     if (!isNews && at < said.until) return
-    const { ttlMs, repeatMs } = isNews ? NEWS : AS_BEFORE
+    const { ttlMs, repeatMs } = isNews ? NEWS : AS_BEFORE[presence.role]
     await this.#engine.announce({ ...presence, ttlMs })
     this.#said.set(presence.id, { text, until: at + repeatMs })
   }

@@ -44,11 +44,11 @@ test('what is as before is said again from time to time, and what has changed wi
   })
   await board.start()
   await vi.advanceTimersByTimeAsync(60_000)
-  expect(said).toEqual(Array.from({ length: 5 }, () => ({ running: 0 })))
+  expect(said).toEqual(Array.from({ length: 6 }, () => ({ running: 0 })))
   running = 1
   await vi.advanceTimersByTimeAsync(2000)
   expect(said.at(-1)).toEqual({ running: 1 })
-  expect(said).toHaveLength(6)
+  expect(said).toHaveLength(7)
 })
 
 test('what did not arrive is said again in two seconds', async () => {
