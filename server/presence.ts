@@ -12,7 +12,7 @@ const NEWS = { ttlMs: 10_000, repeatMs: 7000 }
 const AS_BEFORE = {
   // Jobs of its types wait in vain meanwhile, and nobody is told so.
   worker: { ttlMs: 15_000, repeatMs: 11_000 },
-  gateway: { ttlMs: 20_000, repeatMs: 15_000 },
+  gateway: { ttlMs: 26_000, repeatMs: 21_000 },
 }
 
 type Announcer = Pick<Engine, 'announce' | 'withdraw'>

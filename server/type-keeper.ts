@@ -4,7 +4,7 @@ import type { Events } from './events.ts'
 import { unservedTypes } from './unserved.ts'
 
 /** Between two looks for jobs that nobody runs; the second one, which confirms the first, is sooner. In ms. */
-const LOOK_MS = 90_000
+const LOOK_MS = 180_000
 const CONFIRM_MS = 5000
 /** After a look that failed. */
 const RETRY_MS = 1000

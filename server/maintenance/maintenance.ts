@@ -104,7 +104,7 @@ export function createMaintenance({ engine, events, random = Math.random }: Main
     }
     looking = null
     // Jittered, so that processes do not march in step.
-    lookBy(performance.now() + againInMs * (0.9 + random() / 10))
+    lookBy(performance.now() + againInMs * (0.95 + random() / 20))
   }
 
   /** A job may have to be taken back before long: from now on it is looked at more often. */

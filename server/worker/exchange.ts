@@ -341,7 +341,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     const { signal } = wait.abort
     const startedAt = wait.sentAt
     const timeoutMs = Math.round(WAIT_MS * (0.75 + random() / 4))
-    const renewMs = Math.round(Math.min(RENEW_MS, leaseMs * RENEW_LEASES) * (0.95 + random() / 20))
+    const renewMs = Math.min(RENEW_MS, Math.round(leaseMs * RENEW_LEASES))
     const renewed = (sentAt: number) => {
       wait.sentAt = sentAt
     }

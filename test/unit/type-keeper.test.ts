@@ -121,7 +121,7 @@ test('a look that fails is made again until one succeeds, and the next one is wh
   expect(store.looks).toBe(looks)
   expect(store.glances).toBeLessThan(10)
   store.queued = true
-  await vi.advanceTimersByTimeAsync(100_000)
+  await vi.advanceTimersByTimeAsync(190_000)
   expect(told).toEqual([{ type: 'foreign', queued: 1 }])
   keeper.stop()
 })
