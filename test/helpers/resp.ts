@@ -8,23 +8,35 @@ const VALUES_A_COUNT: Readonly<Record<string, number>> = { '*': 1, '~': 1, '>': 
  * proxies that lose, repeat or delay one of them.
  */
 export class RespSplitter {
-  #rest: Buffer = Buffer.alloc(0)
+  #pieces: Buffer[] = []
+  #bytes = 0
+  /** With fewer no value can be complete: a large one is put together once, not with every piece of it. */
+  #needed = 0
 
   /** The values that are complete with this piece of the stream. */
   push(piece: Buffer): Buffer[] {
-    this.#rest = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece])
+    this.#pieces.push(piece)
+    this.#bytes += piece.length
+    if (this.#bytes < this.#needed) return []
+    let rest = Buffer.concat(this.#pieces)
     const values: Buffer[] = []
     for (;;) {
-      const end = endOf(this.#rest, 0)
-      if (end === null) return values
-      values.push(this.#rest.subarray(0, end))
-      this.#rest = this.#rest.subarray(end)
+      const lack = { needed: 0 }
+      const end = endOf(rest, 0, lack)
+      if (end === null) {
+        this.#pieces = [rest]
+        this.#bytes = rest.length
+        this.#needed = lack.needed
+        return values
+      }
+      values.push(rest.subarray(0, end))
+      rest = rest.subarray(end)
     }
   }
 }
 
-/** Where the value that begins here ends; null where it is not complete. */
-function endOf(data: Buffer, start: number): number | null {
+/** Where the value that begins here ends; null where it is not complete, with the bytes that it needs as far as that is known. */
+function endOf(data: Buffer, start: number, lack = { needed: 0 }): number | null {
   const lineEnd = data.indexOf('\r\n', start)
   if (lineEnd === -1) return null
   const kind = String.fromCharCode(data[start] ?? 0)
@@ -33,13 +45,15 @@ function endOf(data: Buffer, start: number): number | null {
   const count = Number(data.toString('latin1', start + 1, lineEnd))
   if (BULKS.includes(kind)) {
     const end = count < 0 ? after : after + count + 2
-    return end <= data.length ? end : null
+    if (end <= data.length) return end
+    lack.needed = end
+    return null
   }
   const perCount = VALUES_A_COUNT[kind]
   if (perCount === undefined) throw new Error(`no RESP value begins with ${JSON.stringify(kind)}`)
   let end = after
   for (let value = 0; value < count * perCount; value += 1) {
-    const next = endOf(data, end)
+    const next = endOf(data, end, lack)
     if (next === null) return null
     end = next
   }

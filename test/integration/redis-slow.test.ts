@@ -14,8 +14,8 @@ const BYTES_PER_SECOND = 5_000_000
 const TEXT = 'x'.repeat(8 * 1024 * 1024)
 /** HTTP has to answer within two seconds. */
 const ANSWER_MS = 2000
-/** Four small calls beside a large one, on a busy machine; the proxy takes some of it. */
-const BESIDE_MS = 1200
+/** Four small calls beside a large one, each of which would wait for it on its connection; on a busy machine. */
+const BESIDE_MS = 700
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -64,10 +64,10 @@ async function timed<T>(call: Promise<T>): Promise<{ ms: number; answer: T }> {
   return { ms: performance.now() - began, answer }
 }
 
-/** Small calls of every kind again and again, until the large one is through; the longest of them, in ms. */
+/** Small calls of every kind again and again, until the large one is through; what four of them take, the median in ms. */
 async function smallCallsBeside(engine: Engine, large: Promise<unknown>): Promise<number> {
   let isOver = false
-  let longest = 0
+  const times: number[] = []
   const over = large.finally(() => {
     isOver = true
   })
@@ -80,10 +80,10 @@ async function smallCallsBeside(engine: Engine, large: Promise<unknown>): Promis
         await engine.settle({ settlements: [{ ...present(run, 'a run'), outcome, events: [] }] })
       }),
     )
-    longest = Math.max(longest, ms)
+    times.push(ms)
   }
   await over
-  return longest
+  return times.sort((one, other) => one - other)[times.length >> 1] ?? Number.POSITIVE_INFINITY
 }
 
 describe('a slow network before Redis', () => {
@@ -120,7 +120,7 @@ describe('a slow network before Redis', () => {
     for (const [what, call] of large) {
       const { ms, answer } = await timed(smallCallsBeside(engine, call()))
       expect(ms, what).toBeGreaterThan(1500)
-      expect(answer, `the longest call beside ${what}`).toBeLessThan(BESIDE_MS)
+      expect(answer, `calls beside ${what}`).toBeLessThan(BESIDE_MS)
     }
     expect(told).toEqual([])
   }, 60_000)
