@@ -86,38 +86,39 @@ export class Outflow {
     return this.#through(work, true)
   }
 
+  /** Whether a read that goes to the store by itself would begin at once. */
+  get hasRoom(): boolean {
+    return this.#queue.length === 0 && this.#fitsRead(true)
+  }
+
   /** Whether so much more may wait: several reads can bring more than any of them was expected to. */
   fits(bytes: number): boolean {
     return this.#bytes === 0 || this.#bytes + bytes <= 2 * this.#mostBytes
   }
 
-  /** Counts what is given to a reader, until it is released. */
-  hold(taker: Taker): Held {
+  /** Counts what is given to a reader, until it is released; or, where nobody can take it yet, what is made for one. */
+  hold(taker: Taker | null): Held {
     let held = 0
-    const entry: Entry = {
-      taker,
-      taken: 0,
-      quietLooks: 0,
-      release: () => {
-        this.#entries.delete(entry)
-        this.#bytes -= held
-        held = 0
-        this.#admit()
-      },
+    const release = () => {
+      if (entry !== null) this.#entries.delete(entry)
+      this.#bytes -= held
+      held = 0
+      this.#admit()
     }
+    const entry: Entry | null = taker && { taker, taken: 0, quietLooks: 0, release }
     return {
       add: (bytes) => {
-        this.#entries.add(entry)
+        if (entry !== null) this.#entries.add(entry)
         this.#expectedBytes = Math.max(this.#expectedBytes, bytes)
         this.#bytes += bytes
         held += bytes
       },
-      release: entry.release,
+      release,
     }
   }
 
   #through<Result>(work: () => Promise<Result>, isAlone: boolean): Promise<Result> {
-    if (this.#queue.length > 0 || !this.#hasRoom(isAlone)) {
+    if (this.#queue.length > 0 || !this.#fitsRead(isAlone)) {
       return this.#room(isAlone).then(() => this.#run(work, isAlone))
     }
     this.#begin(isAlone)
@@ -143,7 +144,7 @@ export class Outflow {
     this.#admit()
   }
 
-  #hasRoom(isAlone: boolean): boolean {
+  #fitsRead(isAlone: boolean): boolean {
     if (isAlone && this.#alone >= MOST_ALONE) return false
     return this.#bytes + this.#reads * this.#expectedBytes < this.#mostBytes
   }
@@ -159,7 +160,7 @@ export class Outflow {
   #admit(): void {
     for (
       let first = this.#queue[0];
-      first !== undefined && this.#hasRoom(first.isAlone);
+      first !== undefined && this.#fitsRead(first.isAlone);
       first = this.#queue[0]
     ) {
       this.#queue.shift()
@@ -194,7 +195,7 @@ export class Outflow {
       const taken = entry.taker.taken()
       entry.quietLooks = taken === entry.taken ? entry.quietLooks + 1 : 0
       entry.taken = taken
-      if (entry.quietLooks < PATIENCE || this.#hasRoom(false)) continue
+      if (entry.quietLooks < PATIENCE || this.#fitsRead(false)) continue
       entry.taker.cut()
       entry.release()
     }

@@ -21,8 +21,10 @@ interface JobDeps {
 
 /** How long a page is filled, in ms, while looking for its jobs finds none. */
 const FILL_MS = 200
-/** A page of whole jobs with more characters takes no further one. */
-const FULL_PAGE_LENGTH = 16 * 1024 * 1024
+/** A page of whole jobs with more bytes takes no further one. */
+const FULL_PAGE_BYTES = 16 * 1024 * 1024
+/** The same while others wait for room, which pages that wait for their next job would take. */
+const CROWDED_PAGE_BYTES = 1024 * 1024
 
 /** What a token is where none is asked for: any text will do, so that callers need not care. */
 const NO_TOKEN_NEEDED = 'not-required'
@@ -167,27 +169,36 @@ async function fullPage(
   engine: Engine,
   outflow: Outflow,
   asked: Omit<PageRequest, 'withBodies'>,
-): Promise<string> {
+): Promise<Buffer<ArrayBuffer>> {
   const until = performance.now() + FILL_MS
-  const texts: string[] = []
+  const held = outflow.hold(null)
+  // Bytes, not text: what waits for the next read would fill the heap.
+  const jobs: Buffer[] = []
   let { page } = asked
-  let length = 0
+  let size = 0
   let found = 0
-  do {
-    const read = await outflow.readAlone(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
-    found = read.jobs.length
-    for (const text of read.jobs.map((job) => JSON.stringify(job))) {
-      texts.push(text)
-      length += text.length
-    }
-    page = read.nextPage
-  } while (
-    page !== null &&
-    texts.length < asked.limit &&
-    length < FULL_PAGE_LENGTH &&
-    (found > 0 || performance.now() < until)
-  )
-  return `{"jobs":[${texts.join(',')}],"nextPage":${JSON.stringify(page)}}`
+  try {
+    do {
+      const read = await outflow.readAlone(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
+      found = read.jobs.length
+      for (const job of read.jobs) {
+        const bytes = Buffer.from(`${jobs.length === 0 ? '' : ','}${JSON.stringify(job)}`)
+        jobs.push(bytes)
+        held.add(bytes.length)
+        size += bytes.length
+      }
+      page = read.nextPage
+    } while (
+      page !== null &&
+      jobs.length < asked.limit &&
+      size < (outflow.hasRoom ? FULL_PAGE_BYTES : CROWDED_PAGE_BYTES) &&
+      (found > 0 || performance.now() < until)
+    )
+    const end = `],"nextPage":${JSON.stringify(page)}}`
+    return Buffer.concat([Buffer.from('{"jobs":['), ...jobs, Buffer.from(end)])
+  } finally {
+    held.release()
+  }
 }
 
 const REFUSALS = {

@@ -104,6 +104,19 @@ describe('what waits for readers', () => {
     expect([begunOf(0), begunOf(1)]).toEqual([100, 100])
   })
 
+  test('what is being made takes room as well, and nobody is cut off for it', async () => {
+    const outflow = new Outflow(MIB)
+    const made = outflow.hold(null)
+    expect(outflow.hasRoom).toBe(true)
+    made.add(2 * MIB)
+    expect(outflow.hasRoom).toBe(false)
+    const refused = expect(outflow.read(async () => null)).rejects.toThrow(Unavailable)
+    await vi.advanceTimersByTimeAsync(2000)
+    await refused
+    made.release()
+    expect(await outflow.read(async () => 'read')).toBe('read')
+  })
+
   test('a read that fails makes room as well', async () => {
     const outflow = new Outflow(MIB)
     for (let failed = 0; failed < 100; failed++) {
