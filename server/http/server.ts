@@ -1,4 +1,4 @@
-import { createServer, type Server, STATUS_CODES } from 'node:http'
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
@@ -18,9 +18,14 @@ const KEEP_ALIVE_MS = 65_000
 
 /** A server for the app, with limits on how a request may arrive; what breaks them is told in problems as well. */
 export function createHttpServer(app: App): Server {
-  const listener = getRequestListener((request, env) => app.fetch(request, env), {
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
     errorHandler: (error) => problemResponse(malformed(error)),
   })
+  const listener: RequestListener = (incoming, outgoing) => {
+    const { headers } = incoming
+    if (headers.host?.startsWith('[')) headers.host = shortestIpv6(headers.host)
+    return answer(incoming, outgoing)
+  }
   const server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -44,6 +49,12 @@ export function createHttpServer(app: App): Server {
   server.on('clientError', refuseRaw)
   cutStalled(server)
   return server
+}
+
+/** The listener takes an IPv6 address for a host in one spelling only (RFC 5952). */
+function shortestIpv6(host: string): string {
+  const address = `http://${host}`
+  return URL.canParse(address) ? new URL(address).host : host
 }
 
 function malformed(error: unknown): ProblemError {

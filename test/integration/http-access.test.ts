@@ -268,10 +268,19 @@ describe('without API keys', () => {
     },
   )
 
-  test.each(['localhost', 'localhost:3000', '127.0.0.1:1', '[::1]:3000', 'LOCALHOST'])(
-    'the Host %s is answered',
+  const LOCAL = [
+    ...['localhost', 'localhost:3000', 'LOCALHOST', 'localhost.:3000', '127.0.0.1:1', '127.1:3000'],
+    ...['[::1]:3000', '[0:0:0:0:0:0:0:1]:3000', '[0000::0001]', '[::FFFF:127.0.0.1]:443'],
+  ]
+
+  test.each(LOCAL)('the Host %s is answered', async (host) => {
+    expect(await get(host)).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  test.each(['[::2]:3000', '[::1]evil.example', '[evil.example]', '[::1]@evil.example'])(
+    'the Host %s is not',
     async (host) => {
-      expect(await get(host)).toMatch(/^HTTP\/1\.1 200 /)
+      expect(await get(host)).toMatch(/^HTTP\/1\.1 40[03] /)
     },
   )
 
