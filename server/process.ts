@@ -6,6 +6,7 @@ import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
 import { inSource } from './source-maps.ts'
 import { catchUncaught } from './uncaught.ts'
+import { currentScope } from './worker/scope.ts'
 import type { GiveBack } from './worker/worker.ts'
 
 /** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
@@ -77,6 +78,8 @@ function stopOnSignal(
       server.stop(giveBack).then(() => resolve(exitCode), reject)
     }
     const onSignal = (signal: string) => {
+      // One that a handler has emitted comes from within it.
+      currentScope()?.endsProcess()
       if (code !== null) process.exit(FAILED)
       on.signal(signal)
       stop(0)

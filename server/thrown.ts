@@ -46,9 +46,9 @@ export function stackText(thrown: Thrown, told = (message: string) => message): 
   return cutText(lines(thrown, write).join('\ncaused by: '), MAX_TEXT_BYTES)
 }
 
-/** In one text, what was thrown. */
-export function describeThrown(thrown: unknown): string {
-  return errorText(readThrown(thrown))
+/** In one text, what `by` threw. */
+export function describeThrown(thrown: unknown, by?: string): string {
+  return errorText(readThrown(thrown, by))
 }
 
 /** `instanceof` for whatever was thrown: of a revoked proxy that cannot even be asked. */

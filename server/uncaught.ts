@@ -1,7 +1,9 @@
+import { syncBuiltinESMExports } from 'node:module'
 import type { Events } from './events.ts'
 import { isOwn } from './source-maps.ts'
 import { readThrown } from './thrown.ts'
-import { currentScope } from './worker/scope.ts'
+import { isAbort } from './worker/aborted.ts'
+import { currentScope, outOfScope } from './worker/scope.ts'
 
 /**
  * Takes what nobody caught in this process: exceptions out of timers, sockets and emitters, and rejections of forgotten
@@ -16,7 +18,10 @@ export function catchUncaught(events: Events, broken: () => void): void {
     const scope = currentScope()
     if (scope === null) return false
     const { jobId, type, attempt } = scope
-    if (!scope.uncaught(error)) events.emit('run.uncaught', { jobId, type, attempt, error })
+    // What follows from it, as the next run in its slot, is no longer this one's.
+    outOfScope(() => {
+      if (!scope.uncaught(error)) events.emit('run.uncaught', { jobId, type, attempt, error })
+    })
     return true
   }
   process.on('unhandledRejection', (error) => {
@@ -24,7 +29,8 @@ export function catchUncaught(events: Events, broken: () => void): void {
   })
   process.on('uncaughtException', (error) => {
     if (taken(error)) return
-    const own = isOwn(readThrown(error).frames)
+    // The reason of a signal is made here, and thrown by whoever heeds it.
+    const own = !isAbort(error) && isOwn(readThrown(error).frames)
     const where = own ? 'uncaught exception of the server itself: draining' : 'uncaught exception'
     events.emit('failure', { where, error })
     if (own) broken()
@@ -41,6 +47,8 @@ function noticeSignals(): void {
     if (target === pid || target <= 0) currentScope()?.endsProcess()
     return kill.call(process, target, signal)
   }
+  // Jobs modules are loaded already, and may have imported it by its name.
+  syncBuiltinESMExports()
 }
 
 /** What a microtask throws comes to Node when it knows no more whose that was. */

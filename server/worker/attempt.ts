@@ -52,6 +52,7 @@ type State =
   /** The outcome is known. The handler may still be running; what comes of it is discarded. */
   | { readonly is: 'decided' }
 
+const CANCELLED: Outcome = { kind: 'cancelled' }
 const RUNNING: State = { is: 'running' }
 const DECIDED: State = { is: 'decided' }
 
@@ -120,7 +121,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
       if (checked instanceof Promise) this.#timeOutIn(SCHEMA_MS)
       const payload = checked instanceof Promise ? await checked : checked
       if (!payload.ok) return this.#fail(payload.failure)
-      if (this.#state.is !== 'running') return this.#end({ kind: 'cancelled' })
+      if (this.#state.is !== 'running') return this.#end(CANCELLED)
 
       this.#step = 'start'
       if (executor.kills) this.#timeOutIn(START_MS)
@@ -128,10 +129,10 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
       try {
         returned = await executor.run(payload.value, this)
       } catch (thrown) {
-        if (this.#isCancelling) return this.#end({ kind: 'cancelled' })
+        if (this.#isCancelling) return this.#end(CANCELLED)
         return this.#fail(classifyThrown(thrown))
       }
-      if (this.#isDecided) return this.#end({ kind: 'cancelled' })
+      if (this.#isDecided) return this.#end(CANCELLED)
 
       this.#step = 'result'
       const checking = this.#checkResult(returned)
@@ -163,14 +164,19 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
    */
   uncaught(error: unknown): boolean {
     if (this.#step === 'ended') return false
-    if (this.#state.is === 'running') {
-      this.#abort('uncaught')
-      this.#fail(classifyUncaught(error))
-      return true
-    }
+    const counts = this.#state.is === 'running'
     // The signal itself has come to a promise that nobody waits for.
-    if (!isAbort(error)) this.#end({ kind: 'cancelled' })
-    return false
+    if (!counts && isAbort(error)) return false
+    const failure = classifyUncaught(error)
+    const outcome = counts ? afterFailure(this.#run.claim, failure, this.#host.random) : CANCELLED
+    // A thread goes on, whatever the schema that runs here has left behind: it is killed.
+    if (this.#runnable.executor.kills) {
+      this.#cutShort(outcome, counts ? 'uncaught' : 'cancelled', failure.thrown)
+    } else {
+      if (counts) this.#abort('uncaught')
+      this.#end(outcome, 0, failure.thrown)
+    }
+    return counts
   }
 
   endsProcess(): void {
@@ -180,10 +186,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   /** The job is to be cancelled: the handler is told and may still end in its own way. */
   cancel(): void {
     if (this.#state.is !== 'running') return
-    const grace = setTimeout(
-      () => this.#cutShort({ kind: 'cancelled' }, 'cancelled'),
-      this.#host.cancelGraceMs,
-    )
+    const grace = setTimeout(() => this.#cutShort(CANCELLED, 'cancelled'), this.#host.cancelGraceMs)
     this.#state = { is: 'cancelling', grace }
     this.#abort('cancelled')
   }
@@ -245,9 +248,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     const { claim } = this.#run
     if (this.#step === 'ended') return
     this.#cutShort(
-      this.#isCancelling
-        ? { kind: 'cancelled' }
-        : afterFailure(claim, tookTooLong(this.#step, ms), this.#host.random),
+      this.#isCancelling ? CANCELLED : afterFailure(claim, tookTooLong(this.#step, ms), this.#host.random),
       'timeout',
     )
   }
@@ -269,15 +270,15 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 
   /** Decides without the handler, which is told to stop or killed. */
-  #cutShort(outcome: Outcome | null, reason: StopReason): void {
+  #cutShort(outcome: Outcome | null, reason: StopReason, thrown: Thrown | null = null): void {
     if (this.#state.is === 'decided') return
-    this.#decide(outcome)
+    this.#decide(outcome, 0, thrown)
     this.#abort(reason)
     this.#kill ??= new LazySignal(this.scope)
     this.#kill.abort(reason)
     if (this.#step === 'ended') return
     // A schema that never answers holds nothing.
-    if (this.#step === 'payload' || this.#step === 'result') this.#end({ kind: 'cancelled' })
+    if (this.#step === 'payload' || this.#step === 'result') this.#end(CANCELLED)
     else if (this.#runnable.executor.kills) this.#host.overstayed(this.#run, true)
     // A handler that heeds its signal ends in this very tick.
     else setImmediate(() => this.#hasEnded || this.#host.overstayed(this.#run, false))

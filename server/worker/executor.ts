@@ -39,10 +39,13 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
   }
 }
 
-/** What is no promise of JavaScript's own may begin its work only when it is waited for: so it is, here. */
+/**
+ * What is not waited for as JavaScript's own promises are may begin its work only then, as the queries of database
+ * libraries do: so it is waited for here.
+ */
 function begun(returned: unknown): unknown {
-  if (returned instanceof Promise || typeof returned !== 'object' || returned === null) return returned
+  if ((typeof returned !== 'object' || returned === null) && typeof returned !== 'function') return returned
   const then: unknown = Reflect.get(returned, 'then')
-  if (typeof then !== 'function') return returned
+  if (typeof then !== 'function' || then === Promise.prototype.then) return returned
   return new Promise((resolve, reject) => Reflect.apply(then, returned, [resolve, reject]))
 }

@@ -42,7 +42,7 @@ export function checkJson(value: unknown): JsonCheck {
   } catch (error) {
     if (isThrown(error, NotJson)) return { ok: false, problem: error.message }
     if (isThrown(error, RangeError)) return { ok: false, problem: 'is nested too deep or too large for JSON' }
-    const [firstLine] = describeThrown(error).split('\n')
+    const [firstLine] = describeThrown(error, 'it').split('\n')
     return { ok: false, problem: `is not JSON: ${firstLine}` }
   }
 }
@@ -170,7 +170,9 @@ function isPlainObject(object: object): boolean {
 export function nameOf(object: object): string {
   const { constructor: made } = object
   const own = typeof made === 'function' ? made.name : ''
-  const name = own === '' || own === 'Object' ? Object.prototype.toString.call(object).slice(8, -1) : own
+  const said = Object.prototype.toString.call(object).slice(8, -1)
+  // A name of a letter or two is mostly what a bundler has left of it.
+  const name = own === 'Object' || own.length < (said === 'Object' ? 1 : 3) ? said : own
   const article = /^[aeio]/i.test(name) ? 'an' : 'a'
   return `${article} ${name}${isThenable(object) ? ' that nobody awaited' : ''}`
 }

@@ -45,7 +45,7 @@ async function expectUnharmed(lab: Lab, jobIds: readonly string[]): Promise<void
 describe('an exception outside the promise of a handler', () => {
   faultTest(
     'a handler whose timer, socket, emitter, microtask or forgotten promise throws, during its run and after it',
-    { on: BOTH },
+    { on: BOTH, expectedLogs: [/"uncaught exception".*data is a Map/] },
     async (lab) => {
       await lab.start({ workers: 3 })
       const pids = lab.nodes.map(({ pid }) => pid)
@@ -69,6 +69,10 @@ describe('an exception outside the promise of a handler', () => {
           )
         await until(isTold, { what: `a line of the log that names the job whose ${what} threw` })
       }
+      await lab.submit({ type: 'uncaught', payload: { what: 'shared', returns: true } })
+      const isLogged = () =>
+        lab.nodes.some(({ logs }) => logs.some(({ stderr }) => /"uncaught exception".*is a Map/.test(stderr)))
+      await until(isLogged, { what: 'a line of the log that says how the context of a run was misused' })
       lab.over()
       await expectUnharmed(lab, others)
       expect(lab.nodes.map(({ pid }) => pid)).toEqual(pids)

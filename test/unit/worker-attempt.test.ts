@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { Claim, Outcome } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
-import { inProcess } from '../../server/worker/executor.ts'
+import { type Executor, inProcess } from '../../server/worker/executor.ts'
+import { currentScope } from '../../server/worker/scope.ts'
 import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 
 const TIMEOUT_MS = 15
@@ -21,6 +22,7 @@ type Given = Pick<JobDefinition, 'payload' | 'result' | 'run'>
 async function attempt(
   given: Given,
   meanwhile: (attempt: Attempt<{ claim: Claim }>) => void = () => {},
+  executor: Executor = inProcess(given.run ?? (() => null)),
 ): Promise<Ended> {
   const outcomes: (Outcome | null)[] = []
   const failures: unknown[] = []
@@ -49,15 +51,10 @@ async function attempt(
         // Whatever ends it a second time does so at once.
         setImmediate(resolve)
       },
-      overstayed: () => resolve(),
+      overstayed: (_run, killed) => killed || resolve(),
       failure: (error) => void failures.push(error),
     }
-    const { run = () => null } = given
-    const one = new Attempt(
-      { claim },
-      { definition: { type: 't', ...given }, executor: inProcess(run) },
-      host,
-    )
+    const one = new Attempt({ claim }, { definition: { type: 't', ...given }, executor }, host)
     one.run().catch(reject)
     meanwhile(one)
   })
@@ -288,5 +285,54 @@ describe('an exception of what the handler has begun', () => {
       })
     })
     expect(outcomes).toEqual([{ kind: 'completed', result: 'heeded' }])
+  })
+
+  test.each([
+    ['that runs', () => {}, { kind: 'failed', errorCode: 'uncaught' }],
+    ['that is cancelled', (one: Attempt<{ claim: Claim }>) => one.cancel(), { kind: 'cancelled' }],
+  ] as const)(
+    'kills the thread of an attempt %s, whose slot is free when it is gone',
+    async (_what, before, outcome) => {
+      const events: string[] = []
+      const thread: Executor = {
+        kills: true,
+        run: (_payload, { killed }) =>
+          new Promise((resolve) => {
+            killed.addEventListener('abort', () => {
+              events.push('killed')
+              setTimeout(() => resolve(events.push('gone')), 2)
+            })
+          }),
+      }
+      const meanwhile = (one: Attempt<{ claim: Claim }>) => {
+        before(one)
+        one.uncaught(new Error('out of the schema of its payload'))
+      }
+      const { outcomes, ended } = await attempt({}, meanwhile, thread)
+      expect([events, ended]).toEqual([['killed', 'gone'], 1])
+      expect(outcomes).toMatchObject([outcome])
+    },
+  )
+})
+
+describe('what a handler returns to be waited for', () => {
+  class Lazy extends Promise<unknown> {
+    // biome-ignore lint/suspicious/noThenProperty: as the queries of database libraries are.
+    override then: Promise<unknown>['then'] = (resolved) => {
+      const whose = currentScope()?.jobId
+      return Promise.resolve(whose).then(resolved as never)
+    }
+  }
+  const lazy = new Lazy(() => {})
+
+  test.each([
+    ['a promise', lazy],
+    // biome-ignore lint/suspicious/noThenProperty: as above.
+    ['an object', { then: lazy.then }],
+    // biome-ignore lint/suspicious/noThenProperty: as above.
+    ['a function', Object.assign(() => {}, { then: lazy.then })],
+  ])('begins its work as its own, where it is %s that begins it only then', async (_what, returned) => {
+    const { outcomes } = await attempt({ run: () => returned })
+    expect(outcomes).toEqual([{ kind: 'completed', result: 'j' }])
   })
 })

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { RunEvent } from '../../server/engine/engine.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
+import { readThrown } from '../../server/thrown.ts'
 import { lostOnTheWay } from '../../server/worker/cloneable.ts'
 import { createContext } from '../../server/worker/context.ts'
 import { checkJson } from '../../server/worker/json.ts'
@@ -107,6 +108,8 @@ describe('checkJson', () => {
       })(),
     ],
     ['a Response', new Response('')],
+    // As a bundler leaves a class that stands in for it.
+    ['a Response', new (class e extends Response {})('')],
     ['a Headers', new Headers()],
     ['a Blob', new Blob([])],
     ['a URLSearchParams', new URLSearchParams('a=1')],
@@ -347,7 +350,14 @@ describe('the context', () => {
     ['chunk', [undefined]],
   ] as const)('%s(%j) is a TypeError', (name, args) => {
     const context = listen()
-    expect(() => Reflect.apply(context[name], undefined, args)).toThrow(TypeError)
+    const misuse = () => Reflect.apply(context[name], undefined, args)
+    expect(misuse).toThrow(TypeError)
     expect(context.emitted).toEqual([])
+    try {
+      misuse()
+    } catch (error) {
+      // Where it was called, and nothing of ours.
+      expect(readThrown(error).frames).toMatch(/^ {4}at (?:Reflect|misuse)/)
+    }
   })
 })

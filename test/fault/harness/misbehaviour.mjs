@@ -1,8 +1,9 @@
 // Handlers as one would rather not have them, each named by what it does. The same here and in a thread.
 import { EventEmitter } from 'node:events'
 import { connect } from 'node:net'
+import { kill, pid } from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
-import { beginRun } from './run-log.mjs'
+import { beginRun, runsBefore } from './run-log.mjs'
 
 const MIB = 1024 * 1024
 
@@ -104,7 +105,12 @@ const UNCAUGHT = {
       throw revoked()
     }, 20)
   },
+  shared: (ctx) => shared.once('tick', () => ctx.chunk(new Map())),
 }
+
+/** Begun by no run, as the pool of a library is. */
+const shared = new EventEmitter()
+setInterval(() => shared.emit('tick'), 100).unref()
 
 function boom() {
   throw new Error('boom')
@@ -118,7 +124,7 @@ export function misbehave({ how }, ctx) {
 /** Begins it, and either waits for ever or returns before it throws. */
 export function leaveUncaught({ what, returns }, ctx) {
   const run = beginRun(ctx)
-  UNCAUGHT[what]()
+  UNCAUGHT[what](ctx)
   return returns ? run.end() : new Promise(() => {})
 }
 
@@ -128,9 +134,11 @@ export function listenBadly(_payload, ctx) {
   return new Promise(() => ctx.signal.addEventListener('abort', boom))
 }
 
-/** Sends its process a signal, and goes on. */
+/** Sends its process a signal, in another way each time, and goes on. */
 export async function terminate({ signal }, ctx) {
+  const before = runsBefore(ctx)
   beginRun(ctx)
-  process.kill(process.pid, signal)
+  if (before % 2 === 0) kill(pid, signal)
+  else process.emit(signal, signal)
   await new Promise(() => {})
 }
