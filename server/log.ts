@@ -30,9 +30,10 @@ export function logEvents(events: Events, log: Logger): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
   events.on('run.settled', ({ thrown, ...run }) => {
     const failed = run.status === 'failed' || run.status === 'scheduled'
-    const error = QUOTING.has(run.errorCode)
-      ? 'the job says what its schema refused'
-      : run.error && withoutValues(run.error)
+    const error =
+      QUOTING.has(run.errorCode) && thrown === null
+        ? 'the job says what its schema refused'
+        : run.error && withoutValues(run.error)
     const told = { ...run, error, ...(failed && thrown && { err: loggedThrown(thrown) }) }
     log[failed ? 'warn' : 'debug'](told, failed ? 'run failed' : 'run settled')
   })

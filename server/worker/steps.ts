@@ -3,7 +3,7 @@ import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/eng
 import { checkValue, type Issue } from '../jobs/check-value.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { UnrecoverableError } from '../jobs/errors.ts'
-import { describeThrown, errorText, isThrown, MAX_ERROR_BYTES, readThrown, type Thrown } from '../thrown.ts'
+import { errorText, isThrown, MAX_ERROR_BYTES, readThrown, type Thrown } from '../thrown.ts'
 import { checkJson } from './json.ts'
 import { cutText } from './text.ts'
 
@@ -51,7 +51,7 @@ async function checkAgainst(
     if (checked.ok) return checked
     return final('invalid_payload', `invalid payload: ${issuesText(checked.issues)}`)
   } catch (error) {
-    return final('invalid_payload', `the payload's schema failed: ${describeThrown(error)}`)
+    return schemaFailed('invalid_payload', "the payload's schema", error)
   }
 }
 
@@ -77,7 +77,7 @@ async function checkResultAgainst(
     if (checked.ok) return resultAsJson(checked.value, maxBytes)
     return { ...final('invalid_result', `invalid result: ${issuesText(checked.issues)}`), bytes: 0 }
   } catch (error) {
-    return { ...final('invalid_result', `the result's schema failed: ${describeThrown(error)}`), bytes: 0 }
+    return { ...schemaFailed('invalid_result', "the result's schema", error), bytes: 0 }
   }
 }
 
@@ -145,6 +145,15 @@ export function failureOf(
 
 function final(errorCode: JobErrorCode, error: string): { ok: false; failure: Failure } {
   return { ok: false, failure: failureOf(errorCode, error, true) }
+}
+
+function schemaFailed(
+  errorCode: JobErrorCode,
+  which: string,
+  error: unknown,
+): { ok: false; failure: Failure } {
+  const thrown = readThrown(error, 'it')
+  return { ok: false, failure: failureOf(errorCode, `${which} failed: ${errorText(thrown)}`, true, thrown) }
 }
 
 function issuesText(issues: readonly Issue[]): string {

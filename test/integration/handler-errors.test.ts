@@ -53,6 +53,20 @@ test('what a handler in a thread has printed when it returns is printed', async 
   expect(server.output.stdout.match(/^line \d+/gm)).toHaveLength(500)
 })
 
+test('an error of a schema of the result: its job has the text, the log where it was thrown', async () => {
+  const module = `
+const validate = () => { throw new Error('no such table') }
+const result = { '~standard': { version: 1, vendor: 'own', validate } }
+export default [{ type: 'fails', run: () => 1, result }]`
+  const server = await serve({ 'jobs.mjs': module })
+  const { jobId } = await submit(server.url, { type: 'fails', payload: {} })
+  const error = "the result's schema failed: no such table"
+  expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'invalid_result', error })
+  const line = logOf(server).find((one) => one.jobId === jobId)
+  expect(line).toMatchObject({ error, err: { type: 'Error', message: 'no such table' } })
+  expect(line?.err?.stack).toMatch(/^Error: no such table\n {4}at .*jobs\.mjs:2:/)
+})
+
 describe('an error of a handler', () => {
   test.each([
     ['in process', `import { run } from './run.mjs'\nexport default [{ type: 'fails', run }]`],
