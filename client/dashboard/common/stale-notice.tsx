@@ -7,8 +7,10 @@ import classes from './stale-notice.module.css'
 export function StaleNotice({ error, retry }: { error: unknown; retry(): void }) {
   return (
     <div className={classes.notice} role="alert">
-      <IconCloudOff size={16} aria-hidden />
-      <span>{explain(error).title}. What you see may be out of date.</span>
+      <span className={classes.text}>
+        <IconCloudOff size={16} className={classes.icon} aria-hidden />
+        {explain(error).title}. What you see may be out of date.
+      </span>
       <Button variant="subtle" color="cobalt" size="compact-sm" onClick={retry}>
         Try again
       </Button>

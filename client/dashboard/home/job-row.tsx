@@ -51,7 +51,7 @@ function shortId(jobId: string): string {
   return jobId.slice(-8)
 }
 
-/** What there is to say now: the progress of a running job, the error of a failed one, else its status. */
+/** What there is to say now: the progress of a running job, the place of a queued one, an error, else the status. */
 function Line({ job }: { job: JobSummary }) {
   if (job.status === 'processing') {
     const percent = job.progress?.percent ?? null
@@ -62,15 +62,15 @@ function Line({ job }: { job: JobSummary }) {
       </span>
     )
   }
+  if (job.status === 'queued') return <InLine jobId={job.jobId} />
   if (job.error !== null) {
     return (
       <span className={classes.line} data-bad={job.status === 'failed' || undefined}>
         {job.status === 'scheduled' && 'Tries again: '}
-        {job.error}
+        {job.error.replaceAll('\n', ' · ')}
       </span>
     )
   }
-  if (job.status === 'queued') return <InLine jobId={job.jobId} />
   return <span className={classes.line}>{STATUS[job.status].label}</span>
 }
 

@@ -20,8 +20,8 @@ export interface Moment {
 
 export interface LogEntry {
   readonly event: LogEvent
-  /** Set at the first line of each attempt but the first. */
-  readonly newAttempt: number | null
+  /** Set at the first line of each run but the first: `Attempt 2`, or `Attempt 1, again` after a worker was lost. */
+  readonly heading: string | null
 }
 
 /** The changes of status, in words, and what is missing among all events. */
@@ -82,21 +82,21 @@ export function inWordsMissed({ from, to, reason }: Missed): string {
 /** The log of all attempts; in between, what is missing among all events, some of which may have been lines. */
 export function logOf(events: readonly WatchEvent[]): readonly (LogEntry | Missed)[] {
   const entries: (LogEntry | Missed)[] = []
-  let runs = 0
   let attempt = 1
-  let isFirst = false
+  let lastRun: number | null = null
+  let heading: string | null = null
   for (const event of events) {
     if (event.kind === 'status') {
       attempt = event.data.attempt ?? attempt
       if (event.data.status === 'processing') {
-        runs += 1
-        isFirst = runs > 1
+        if (lastRun !== null) heading = `Attempt ${attempt}${attempt === lastRun ? ', again' : ''}`
+        lastRun = attempt
       }
     }
     if (event.kind === 'missed') entries.push(event)
     if (event.kind !== 'log') continue
-    entries.push({ event, newAttempt: isFirst ? attempt : null })
-    isFirst = false
+    entries.push({ event, heading })
+    heading = null
   }
   return entries
 }

@@ -2,6 +2,7 @@ import { IconCloudOff } from '@tabler/icons-react'
 import { useMemo } from 'react'
 import type { Job, QueuePlace } from '../../../shared/job.ts'
 import type { WatchEvent } from '../../index.ts'
+import { useConnection } from '../../react/index.ts'
 import { JsonView } from '../common/json-view.tsx'
 import { FoldedSection } from '../common/section.tsx'
 import { inOneLine, type Json } from '../common/shorten.ts'
@@ -37,7 +38,7 @@ export function JobDetails({ job, queue, events, isReconnecting, isGone, cancel,
   return (
     <article>
       <JobHead job={job} isGone={isGone} cancel={cancel} retry={retry} />
-      {isReconnecting && <Stale text="Reconnecting. What you see may be a little behind." />}
+      {isReconnecting && <Behind />}
       {isGone && <Stale text="The server no longer has this job. This is the last that was seen of it." />}
       <div className={classes.columns}>
         <div className={classes.main}>
@@ -65,6 +66,12 @@ export function JobDetails({ job, queue, events, isReconnecting, isGone, cancel,
 /** Worth showing without being asked: no picture, no page of text. */
 function isShort(payload: Json): boolean {
   return !isRecord(payload) || Object.values(payload).every((value) => inOneLine(value).length <= SHORT)
+}
+
+function Behind() {
+  const { phase } = useConnection()
+  const why = phase === 'unavailable' ? 'The server cannot reach its store' : 'Reconnecting'
+  return <Stale text={`${why}. What you see may be a little behind.`} />
 }
 
 function Stale({ text }: { text: string }) {

@@ -7,6 +7,7 @@ import classes from './job-problem.module.css'
 export function JobProblem({ job }: { job: Job }) {
   const { error, errorCode, status, attempt } = job
   if (errorCode === null) return null
+  const [message, ...causes] = error?.split('\n') ?? []
   const isFinal = status === 'failed'
   const isCancelled = errorCode === 'cancelled'
   const Icon = isCancelled ? IconInfoCircle : IconAlertCircle
@@ -18,7 +19,8 @@ export function JobProblem({ job }: { job: Job }) {
     >
       <Icon size={19} stroke={1.75} className={classes.icon} aria-hidden />
       <div className={classes.text}>
-        {error !== null && <p className={classes.message}>{error}</p>}
+        {message !== undefined && <p className={classes.message}>{message}</p>}
+        {causes.length > 0 && <p className={classes.causes}>{causes.join('\n')}</p>}
         <p className={classes.meaning}>
           {isFinal || isCancelled
             ? JOB_ERRORS[errorCode]

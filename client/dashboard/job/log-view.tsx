@@ -26,11 +26,11 @@ export const LogView = memo(function LogView({ entries }: { entries: ReturnType<
   )
 })
 
-const Line = memo(function Line({ entry: { event, newAttempt } }: { entry: LogEntry }) {
+const Line = memo(function Line({ entry: { event, heading } }: { entry: LogEntry }) {
   const { level, line } = event.data
   return (
     <>
-      {newAttempt !== null && <div className={classes.attempt}>Attempt {newAttempt}</div>}
+      {heading !== null && <div className={classes.attempt}>{heading}</div>}
       <div className={classes.line} data-level={level}>
         <time dateTime={event.at}>{formatExact(event.at)}</time>
         <span className={classes.level}>{level}</span>
@@ -41,5 +41,5 @@ const Line = memo(function Line({ entry: { event, newAttempt } }: { entry: LogEn
 }, isSameLine)
 
 function isSameLine(before: { entry: LogEntry }, after: { entry: LogEntry }): boolean {
-  return before.entry.event === after.entry.event && before.entry.newAttempt === after.entry.newAttempt
+  return before.entry.event === after.entry.event && before.entry.heading === after.entry.heading
 }

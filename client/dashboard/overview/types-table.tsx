@@ -13,7 +13,7 @@ export function TypesTable({ types, onChanged }: { types: readonly TypeInfo[]; o
     {
       title: 'Type',
       cell: ({ type }) => (
-        <Link href={`/?type=${encodeURIComponent(type)}`} className={classes.link}>
+        <Link href={`/?type=${encodeURIComponent(type)}`} className={classes.link} title={type}>
           {type}
         </Link>
       ),
@@ -23,7 +23,11 @@ export function TypesTable({ types, onChanged }: { types: readonly TypeInfo[]; o
       isNumber: true,
       cell: ({ counts }: TypeInfo) => <Figure value={counts[status]} />,
     })),
-    { title: 'Workers', isNumber: true, cell: ({ workers }) => <Figure value={workers} /> },
+    {
+      title: 'Workers',
+      isNumber: true,
+      cell: ({ workers, counts }) => <Figure value={workers} isMissed={counts.queued > 0} />,
+    },
     { title: 'Concurrency', isNumber: true, cell: ({ concurrency }) => <Figure value={concurrency} /> },
     { title: 'Runs', cell: (info) => <PauseSwitch info={info} onChanged={onChanged} /> },
   ]
@@ -38,6 +42,8 @@ export function TypesTable({ types, onChanged }: { types: readonly TypeInfo[]; o
   )
 }
 
-function Figure({ value }: { value: number }) {
-  return value === 0 ? <span className={classes.none}>0</span> : formatNumber(value)
+/** `isMissed`: that it is 0 keeps something from going on. */
+function Figure({ value, isMissed = false }: { value: number; isMissed?: boolean }) {
+  if (value !== 0) return formatNumber(value)
+  return <span className={isMissed ? classes.missed : classes.none}>0</span>
 }

@@ -3,10 +3,11 @@ import { formatDecimal, formatDuration, formatNumber } from '../common/format.ts
 import { type Column, DataTable } from './data-table.tsx'
 import { ProcessName } from './process-name.tsx'
 import { Up } from './up.tsx'
+import classes from './workers-table.module.css'
 
 const COLUMNS: readonly Column<WorkerInfo>[] = [
   { title: 'Worker', cell: (worker) => <ProcessName process={worker} /> },
-  { title: 'Types', cell: ({ types }) => types.join(', ') },
+  { title: 'Types', cell: ({ types }) => <TypeNames names={types.join(', ')} /> },
   {
     title: 'Running',
     isNumber: true,
@@ -28,6 +29,15 @@ export function WorkersTable({ workers }: { workers: readonly WorkerInfo[] }) {
       keyOf={({ id }) => id}
       empty="No worker is alive: jobs wait in their queues."
     />
+  )
+}
+
+/** A worker may run hundreds of types: what does not fit is told by the pointer, and by the table above. */
+function TypeNames({ names }: { names: string }) {
+  return (
+    <span className={classes.types} title={names}>
+      {names}
+    </span>
   )
 }
 
