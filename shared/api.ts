@@ -22,6 +22,17 @@ export const Backoff = z.strictObject({
 })
 export type Backoff = z.infer<typeof Backoff>
 
+/** What is `said`, else what is `usual`; a usual `maxMs` does not cut a longer `delayMs` that somebody asked for. */
+export function fillBackoff(said: NonNullable<SubmitOptions['backoff']>, usual: Backoff): Backoff {
+  const delayMs = said.delayMs ?? usual.delayMs
+  return {
+    kind: said.kind ?? usual.kind,
+    delayMs,
+    maxMs: said.maxMs ?? Math.max(delayMs, usual.maxMs),
+    jitter: said.jitter ?? usual.jitter,
+  }
+}
+
 /** What a submission may set; what it leaves out comes from the type, then from `DEFAULT_OPTIONS`. */
 export const SubmitOptions = z
   .strictObject({

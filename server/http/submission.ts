@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type RunPolicy, SubmitOptions } from '../../shared/api.ts'
+import { fillBackoff, type RunPolicy, SubmitOptions } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
@@ -199,12 +199,7 @@ function toJob(type: string, payload: Json, options: SubmitOptions | undefined, 
       priority: options.priority ?? policy.priority,
       maxAttempts: options.maxAttempts ?? policy.maxAttempts,
       maxStalls: options.maxStalls ?? policy.maxStalls,
-      backoff: {
-        kind: backoff.kind ?? policy.backoff.kind,
-        delayMs: backoff.delayMs ?? policy.backoff.delayMs,
-        maxMs: backoff.maxMs ?? policy.backoff.maxMs,
-        jitter: backoff.jitter ?? policy.backoff.jitter,
-      },
+      backoff: fillBackoff(backoff, policy.backoff),
       timeoutMs: options.timeoutMs ?? policy.timeoutMs,
       retainMs: options.retainMs ?? policy.retainMs,
     },

@@ -1,6 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { Backoff, DEFAULT_OPTIONS, type RunPolicy, SubmitOptions, TypeName } from '../../shared/api.ts'
+import {
+  Backoff,
+  DEFAULT_OPTIONS,
+  fillBackoff,
+  type RunPolicy,
+  SubmitOptions,
+  TypeName,
+} from '../../shared/api.ts'
 import type { LogLevel } from '../../shared/event.ts'
 
 /** What a handler is given besides its payload. */
@@ -125,7 +132,7 @@ export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_O
     priority: definition.priority ?? DEFAULT_OPTIONS.priority,
     maxAttempts: definition.maxAttempts ?? DEFAULT_OPTIONS.maxAttempts,
     maxStalls: definition.maxStalls ?? DEFAULT_OPTIONS.maxStalls,
-    backoff: { ...DEFAULT_OPTIONS.backoff, ...definition.backoff },
+    backoff: fillBackoff(definition.backoff ?? {}, DEFAULT_OPTIONS.backoff),
     timeoutMs: definition.timeoutMs ?? DEFAULT_OPTIONS.timeoutMs,
     retainMs: definition.retainMs ?? retainMs,
   }

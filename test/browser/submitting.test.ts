@@ -125,6 +125,18 @@ describe('submitting and watching', () => {
     expect(await violations(page)).toEqual([])
   })
 
+  test('a job that is tried again says when, and no longer how far it was', async () => {
+    const payload = { steps: 10, stepMs: 0, failAtStep: 5 }
+    const jobId = await submit('countdown', payload, {
+      backoff: { kind: 'fixed', delayMs: 3_600_000, jitter: 0 },
+    })
+    const page = await visit({ url: `${url()}/jobs/${jobId}` })
+    await status(page, 'Scheduled')
+    await page.getByText(/^tries again in (59 min|1 h)/).waitFor()
+    await page.getByRole('progressbar', { name: 'Progress' }).waitFor()
+    expect(await page.getByText('40 %').count()).toBe(0)
+  })
+
   test('what the server refuses is said at its field', async () => {
     const page = await visit({ callsMayFail: true })
     await page.getByRole('button', { name: 'Make thumbnails' }).click()

@@ -39,6 +39,16 @@ test.each(['docs/protocol.md', 'README.md'])('%s lists exactly the variables tha
   expect(listed.sort()).toEqual([...VARIABLES].sort())
 })
 
+test('README.md and docs/protocol.md say the same of each variable', () => {
+  const [here, there] = ['docs/protocol.md', 'README.md'].map(
+    (file) =>
+      /\n\| variable \| default \| meaning \|\n[\s\S]*?\n\n/.exec(
+        readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'),
+      )?.[0],
+  )
+  expect(there).toBe(here)
+})
+
 describe('docs/protocol.md', () => {
   test.each(examples())('$schema $text fits its schema', ({ schema, text }) => {
     expect(Object.keys(schemas)).toContain(schema)

@@ -3,6 +3,7 @@ import {
   BatchBody,
   ClassicSubmitBody,
   DEFAULT_OPTIONS,
+  fillBackoff,
   SubmitBody,
   SubmitOptions,
   TypeName,
@@ -94,6 +95,16 @@ describe('submit options', () => {
       { factor: 2 },
     ]
     for (const backoff of refused) expect(accepts({ backoff }), JSON.stringify(backoff)).toBe(false)
+  })
+
+  test('fill the rest of a backoff without cutting a delay that was asked for', () => {
+    const usual = DEFAULT_OPTIONS.backoff
+    expect(fillBackoff({}, usual)).toEqual(usual)
+    expect(fillBackoff({ kind: 'fixed', delayMs: 5 }, usual)).toEqual({ ...usual, kind: 'fixed', delayMs: 5 })
+    const hour = { delayMs: 3_600_000, maxMs: 3_600_000 }
+    expect(fillBackoff({ delayMs: 3_600_000 }, usual)).toEqual({ ...usual, ...hour })
+    expect(fillBackoff({ delayMs: 3_600_000, maxMs: 10 }, usual).maxMs).toBe(10)
+    expect(fillBackoff({ jitter: 0 }, { ...usual, ...hour })).toEqual({ ...usual, ...hour, jitter: 0 })
   })
 
   test('take up to ten tags of 1 to 64 characters', () => {
