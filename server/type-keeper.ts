@@ -3,8 +3,12 @@ import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
 import type { Events } from './events.ts'
 import { unservedTypes } from './unserved.ts'
 
-/** Between two looks for jobs that nobody runs; the second one, which confirms the first, is sooner. In ms. */
+/**
+ * Between two looks for jobs that nobody runs, in ms. The first comes soon, since it is by a deploy that a type is lost; so
+ * does a second one that confirms what a look has found.
+ */
 const LOOK_MS = 180_000
+const FIRST_LOOK_MS = 5000
 const CONFIRM_MS = 5000
 /** After a look that failed. */
 const RETRY_MS = 1000
@@ -54,7 +58,7 @@ export class TypeKeeper {
 
   start(): void {
     if (this.#state.is === 'running') return
-    this.#state = { is: 'running', timer: setTimeout(this.#glance, LOOK_MS) }
+    this.#state = { is: 'running', timer: setTimeout(this.#glance, FIRST_LOOK_MS) }
     this.#events.on('store.up', this.#look)
   }
 

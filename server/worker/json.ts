@@ -169,7 +169,8 @@ function isPlainObject(object: object): boolean {
 /** What an object is, for a message: `a Map`, `an AbortSignal`. */
 export function nameOf(object: object): string {
   const { constructor: made } = object
-  const own = typeof made === 'function' ? made.name : ''
+  // A bundler numbers what has the name of something else: the `Response` of the HTTP library, for one, is `Response$1`.
+  const own = typeof made === 'function' ? made.name.replace(/\$\d+$/, '') : ''
   const said = Object.prototype.toString.call(object).slice(8, -1)
   // A name of a letter or two is mostly what a bundler has left of it.
   const name = own === 'Object' || own.length < (said === 'Object' ? 1 : 3) ? said : own

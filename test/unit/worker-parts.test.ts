@@ -123,6 +123,7 @@ describe('checkJson', () => {
     ['an ArrayBuffer', new ArrayBuffer(1)],
     ['a DataView', new DataView(new ArrayBuffer(1))],
     ['a Secret', new Secret()],
+    ['a Parcel', new (class Parcel$1 {})()],
   ])('refuses %s, by name and path', (what, value) => {
     expect(checkJson(value)).toEqual({ ok: false, problem: `is ${what}, which is not JSON` })
     const problem = `holds ${what} at "rows.1.of", which is not JSON`
