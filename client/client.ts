@@ -110,6 +110,7 @@ export interface JobcastClient {
    * as `watch` does.
    */
   watchList(query?: ListQuery): ListWatch
+  /** What carries the watched jobs; while none is watched, what carries the lists. */
   readonly connection: Readable<ConnectionState>
   /**
    * The server's time as far as its answers told, in ms since 1970, whatever the machine's own clock says; to count from the
@@ -161,12 +162,32 @@ export function createClient(options: ClientOptions = {}): JobcastClient {
   return new Client(options)
 }
 
+/** The first, except while it is idle. */
+function busierOf(
+  first: Readable<ConnectionState>,
+  second: Readable<ConnectionState>,
+): Readable<ConnectionState> {
+  return {
+    getSnapshot() {
+      const state = first.getSnapshot()
+      return state.phase === 'idle' ? second.getSnapshot() : state
+    },
+    subscribe(listener) {
+      const unsubscribe = [first.subscribe(listener), second.subscribe(listener)]
+      return () => {
+        for (const leave of unsubscribe) leave()
+      }
+    },
+  }
+}
+
 class Client implements JobcastClient {
   readonly #options: ClientOptions
   readonly #http: Http
   /** Carries lists; and all else, where no other tabs share. Idle until it is needed. */
   readonly #own: Connection
   readonly #connection: Carrier
+  readonly connection: Readable<ConnectionState>
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #tokens: Tokens
   readonly #lists = new Set<WatchedList>()
@@ -201,10 +222,7 @@ class Client implements JobcastClient {
         return openTab({ http, credential, transports, connect })
       },
     })
-  }
-
-  get connection(): Readable<ConnectionState> {
-    return this.#connection.state
+    this.connection = busierOf(this.#connection.state, this.#own.state)
   }
 
   now(): number {

@@ -23,6 +23,12 @@ describe('the list', () => {
     await status(page, 'Cancelled')
   })
 
+  test('says that it is live, also where it has no job to watch', async () => {
+    const page = await visit({ url: `${url()}/?type=thumbnails` })
+    await page.getByRole('status', { name: 'Live over WebSocket' }).waitFor()
+    expect(await page.locator('a[href^="/jobs/"]').count()).toBe(0)
+  })
+
   test('moves without asking the server again', async () => {
     const page = await visit({ url: `${url()}/?type=countdown` })
     await page.getByRole('region', { name: 'Jobs' }).waitFor()
