@@ -9,6 +9,8 @@ import { shippedJobs } from './jobs/index.ts'
 import { inSource, isOwn, withoutOwn } from './source-maps.ts'
 import { errorText, isThrown, readThrown, type Thrown } from './thrown.ts'
 
+/** A module that loads for longer than this is told of, in ms: it may wait for what never comes. */
+const PATIENCE_MS = 10_000
 /** What another Node gets to report wrong syntax, in ms. */
 const REPORT_MS = 5000
 
@@ -23,12 +25,35 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
   }
   const { href } = addressOfJobs(path)
   try {
-    const module: { default?: unknown } = await import(href)
+    const module: { default?: unknown } = await loaded(import(href), path)
     if (!Array.isArray(module.default))
       throw new TypeError('the default export must be an array of job definitions')
     return distinct([...shippedJobs, ...module.default.map(checkDefinition)])
   } catch (error) {
     throw new ConfigError(`JOBCAST_JOBS ${path}: ${explain(error, href)}`)
+  }
+}
+
+/**
+ * Rejects where a module waits for what can never come: nothing is left then that could happen in this process, and Node
+ * would end it without a word.
+ */
+async function loaded<T>(loading: Promise<T>, path: string): Promise<T> {
+  const tellLate = () =>
+    process.stderr.write(
+      `jobcast: JOBCAST_JOBS ${path}: still loads after ${PATIENCE_MS / 1000} s: it, or what it imports, awaits something\n`,
+    )
+  const late = setTimeout(tellLate, PATIENCE_MS).unref()
+  let giveUp = () => {}
+  const nothingLeft = new Promise<never>((_, reject) => {
+    giveUp = () => reject(new Error('it, or what it imports, awaits something that never comes'))
+    process.once('beforeExit', giveUp)
+  })
+  try {
+    return await Promise.race([loading, nothingLeft])
+  } finally {
+    clearTimeout(late)
+    process.off('beforeExit', giveUp)
   }
 }
 

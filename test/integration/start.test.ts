@@ -108,6 +108,7 @@ describe('a start that fails says in one line what to do', () => {
     ['export default [{ type: "a" }]', /"a": needs exactly one of run and isolate/],
     ['export default [{ type: "countdown", run() {} }]', /"countdown" is defined twice/],
     ['export default [', /Unexpected end of input/],
+    ['await new Promise(() => {})', /awaits something that never comes/],
     ['throw new Error("first\\nsecond")', /first$/m],
   ])('JOBCAST_JOBS with %j', async (source, line) => {
     const data = await scratch()
