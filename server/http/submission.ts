@@ -97,7 +97,7 @@ function checkAgainst(
     const meant = nearest(type)
     const hint = meant === null ? '' : `; did you mean ${meant}?`
     const message = `names no job type that is known: ${JSON.stringify(type.slice(0, SHOWN))}${hint}`
-    return refuse('unknown_type', 'there is no such job type', [{ path: 'type', message }])
+    return refuse('unknown_type', 'the submission is not valid', [{ path: 'type', message }])
   }
   if (payload === undefined) {
     return refuse('invalid_payload', 'the payload is not valid', [{ path: 'payload', message: 'is missing' }])
