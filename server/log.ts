@@ -30,10 +30,9 @@ export function logEvents(events: Events, log: Logger): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
   events.on('run.settled', ({ thrown, ...run }) => {
     const failed = run.status === 'failed' || run.status === 'scheduled'
-    const error =
-      QUOTING.has(run.errorCode) && thrown === null
-        ? 'the job says what its schema refused'
-        : run.error && withoutValues(run.error)
+    let error = run.error && withoutValues(run.error)
+    if (thrown?.showsContent) error = 'the job says what was thrown'
+    else if (thrown === null && QUOTING.has(run.errorCode)) error = 'the job says what its schema refused'
     const told = { ...run, error, ...(failed && thrown && { err: loggedThrown(thrown) }) }
     log[failed ? 'warn' : 'debug'](told, failed ? 'run failed' : 'run settled')
   })
@@ -43,12 +42,15 @@ export function logEvents(events: Events, log: Logger): void {
   events.on('run.abandoned', (run) =>
     log.warn(run, 'job given back as stalled: this process may end because of it'),
   )
-  events.on('run.uncaught', ({ error, ...run }) =>
+  // An interval throws for ever.
+  const leftovers = new Seldom(MOST_JOBS)
+  events.on('run.uncaught', ({ error, ...run }) => {
+    if (!leftovers.allows(run.jobId)) return
     log.error(
       { ...run, err: loggedThrown(readThrown(error, null)) },
       'uncaught: something that the handler had begun threw after its run was decided',
-    ),
-  )
+    )
+  })
   events.on('run.overstayed', (run) =>
     log.warn(
       run,
@@ -84,7 +86,7 @@ export function logEvents(events: Events, log: Logger): void {
     log.info({ epoch }, 'store available')
     for (const warning of warnings) log.warn({ epoch }, warning)
   })
-  const refusals = new Seldom()
+  const refusals = new Seldom(MOST_REMEDIES)
   events.on('origin.refused', ({ origin, host, remedy }) => {
     if (!refusals.allows(remedy)) return
     const refused = { origin: printable(origin), host: printable(host), remedy }
@@ -106,12 +108,18 @@ function printable(header: string | undefined): string | undefined {
 }
 
 const MINUTE_MS = 60_000
-const MOST_KEYS = 10
+const MOST_REMEDIES = 10
+const MOST_JOBS = 1000
 
-/** What anybody can bring about must not fill the log: each key once a minute, and ten keys at most. */
+/** What anybody can bring about must not fill the log: each key once a minute, and so many keys at most. */
 class Seldom {
+  readonly #mostKeys: number
   readonly #seen = new Set<string>()
   #since = Number.NEGATIVE_INFINITY
+
+  constructor(mostKeys: number) {
+    this.#mostKeys = mostKeys
+  }
 
   allows(key: string): boolean {
     const now = performance.now()
@@ -119,7 +127,7 @@ class Seldom {
       this.#seen.clear()
       this.#since = now
     }
-    if (this.#seen.has(key) || this.#seen.size >= MOST_KEYS) return false
+    if (this.#seen.has(key) || this.#seen.size >= this.#mostKeys) return false
     this.#seen.add(key)
     return true
   }

@@ -21,7 +21,12 @@ export function loggedError(error: unknown): LoggedError {
 
 /** What a handler threw; where its own code is to be seen, ours, which had called it, is left out. */
 export function loggedThrown(thrown: Thrown): LoggedError {
-  return logged(thrown, (stack) => inSource(withoutOwn(stack)))
+  return logged({ ...thrown, message: loggedMessage(thrown) }, (stack) => inSource(withoutOwn(stack)))
+}
+
+/** What a log may say of the message. */
+function loggedMessage({ message, showsContent }: Thrown): string {
+  return showsContent ? 'an object that is no error: the job says which' : message
 }
 
 function logged(thrown: Thrown, shown: (stack: string) => string): LoggedError {

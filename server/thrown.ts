@@ -18,6 +18,8 @@ const MAX_NAME_BYTES = 256
 export interface Thrown {
   readonly name: string
   readonly message: string
+  /** The message shows what an object holds that is no error, which may be anything: the job may have it, no log. */
+  readonly showsContent: boolean
   /** As `ECONNREFUSED`, where there is one. */
   readonly code: string | null
   /** Its frames, a line each; empty where it has none. */
@@ -72,9 +74,11 @@ function readError(thrown: unknown, by: string | null, seen: Set<unknown>, budge
   seen.add(thrown)
   const name = textOf(thrown, 'name')
   const isError = isThrown(thrown, Error)
+  const told = messageOf(thrown) ?? (isError ? name : null)
   return {
     name: cutText(name ?? (isError ? 'Error' : typeof thrown), MAX_NAME_BYTES),
-    message: cutText(messageOf(thrown) ?? (isError ? name : null) ?? odd(thrown, by), MAX_ERROR_BYTES),
+    message: cutText(told ?? odd(thrown, by), MAX_ERROR_BYTES),
+    showsContent: told === null && by !== null && typeof thrown === 'object' && thrown !== null,
     code: codeOf(thrown),
     frames: framesOf(thrown),
     causes: causesOf(thrown).flatMap((cause) => {

@@ -92,6 +92,36 @@ describe('an error of a handler', () => {
     expect(server.output.stderr).not.toContain('hunter2')
   })
 
+  test('that is an object of another kind is in its job, and not in the log', async () => {
+    const run = `async run(payload) { throw { response: { data: payload } } }`
+    const server = await serve({ 'jobs.mjs': `export default [{ type: 'fails', ${run} }]` })
+    const payload = { secret: 'hunter2' }
+    const { jobId } = await submit(server.url, { type: 'fails', payload, options: { maxAttempts: 1 } })
+    const error = "the handler threw { response: { data: { secret: 'hunter2' } } }"
+    expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'handler_error', error })
+    expect(logOf(server).find((one) => one.jobId === jobId)).toMatchObject({
+      error: 'the job says what was thrown',
+      err: { message: 'an object that is no error: the job says which' },
+    })
+    expect(server.output.stderr).not.toContain('hunter2')
+  })
+
+  test('of an interval that its handler has left behind is told of once', async () => {
+    const fails = `run() { const left = setInterval(() => { n += 1; throw new Error('again') }, 1) }`
+    const server = await serve({
+      'jobs.mjs': `let n = 0\nexport default [{ type: 'fails', ${fails} }, { type: 'count', run: () => n }]`,
+    })
+    const { jobId } = await submit(server.url, { type: 'fails', payload: null })
+    await until(
+      async () => {
+        const counting = await submit(server.url, { type: 'count', payload: null })
+        return Number((await untilTerminal(server.url, counting.jobId)).result) > 20
+      },
+      { what: 'twenty exceptions' },
+    )
+    expect(logOf(server).filter((one) => one.jobId === jobId)).toHaveLength(1)
+  })
+
   test('of what was compiled is logged in terms of its source', async () => {
     const map = JSON.stringify({ version: 3, sources: ['jobs.ts'], names: [], mappings: 'AAIE' })
     const source = `export default [{ type: 'fails', run() { throw new Error('typed') } }]`
