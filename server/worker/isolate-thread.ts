@@ -14,7 +14,11 @@ import {
 } from './thread-protocol.ts'
 
 // As they are before a handler could replace them.
-const { kill, pid, stdout, stderr } = process
+const { kill, pid } = process
+const prints = [process.stdout, process.stderr].map((stream) => ({
+  stream,
+  write: stream.write.bind(stream),
+}))
 
 /** Signals go to all threads of a process, which a handler may not end. */
 process.kill = (target, signal) => {
@@ -46,7 +50,7 @@ async function runTask(task: ThreadTask): Promise<void> {
     return handler(payload, context)
   })
   // Lines that were printed go through the process, which throws away what is under way when it ends a thread.
-  await Promise.all([flushed(stdout), flushed(stderr)])
+  await printed()
   send(ending)
 }
 
@@ -94,6 +98,7 @@ function waitForReader(unread: Int32Array<SharedArrayBuffer>): void {
   }
 }
 
-async function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()))
+async function printed(): Promise<void> {
+  for (const { stream, write } of prints)
+    if (stream.writableLength > 0) await new Promise<void>((resolve) => write('', () => resolve()))
 }

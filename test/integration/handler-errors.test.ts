@@ -44,7 +44,8 @@ export function run({ host }) {
 }`
 
 test('what a handler in a thread has printed when it returns is printed', async () => {
-  const run = `export function run() { for (let i = 1; i <= 500; i += 1) console.log('line ' + i + ' '.repeat(500)) }`
+  const run = `export function run() { for (let i = 1; i <= 500; i += 1) console.log('line ' + i + ' '.repeat(500))
+    process.stdout.write = () => true }`
   const module = `export default [{ type: 'prints', isolate: new URL('run.mjs', import.meta.url) }]`
   const server = await serve({ 'jobs.mjs': module, 'run.mjs': run })
   const { jobId } = await submit(server.url, { type: 'prints', payload: {} })
