@@ -39,12 +39,15 @@ export function catchUncaught(events: Events, broken: () => void): void {
   catchMicrotasks(taken)
 }
 
+/** Signals at which this process drains. Others end it at once, or do not end it: 0 asks whether it is there. */
+const DRAINING: readonly (string | number | undefined)[] = [undefined, 'SIGTERM', 'SIGINT', 15, 2]
+
 /** A handler may end its process by a signal, which nobody could tell from an operator's. */
 function noticeSignals(): void {
   const { kill, pid } = process
   process.kill = (target, signal) => {
     // 0 and below are groups of processes, of which this one may be.
-    if (target === pid || target <= 0) currentScope()?.endsProcess()
+    if ((target === pid || target <= 0) && DRAINING.includes(signal)) currentScope()?.endsProcess()
     return kill.call(process, target, signal)
   }
   // Jobs modules are loaded already, and may have imported it by its name.

@@ -136,6 +136,25 @@ describe('an error of a handler', () => {
   })
 })
 
+test('a handler that asks whether its process is there has not ended it', async () => {
+  const run = `run() { process.kill(process.pid, 0); process.kill(process.pid, 'SIGCONT'); return new Promise(() => {}) }`
+  const server = await serve(
+    { 'jobs.mjs': `export default [{ type: 'asks', ${run} }]` },
+    { JOBCAST_DRAIN_MS: '50' },
+  )
+  const { jobId } = await submit(server.url, { type: 'asks', payload: null, options: { maxStalls: 0 } })
+  await untilJob(server.url, jobId, ({ status }) => status === 'processing', 'to run')
+  server.signal('SIGTERM')
+  expect((await server.exited).code).toBe(0)
+  const next = await startServer({
+    JOBCAST_DATA: server.folder,
+    JOBCAST_JOBS: join(server.folder, 'jobs.mjs'),
+  })
+  onTestFinished(() => next.kill())
+  const again = await untilJob(next.url, jobId, ({ status }) => status !== 'queued', 'to be taken again')
+  expect(again).toMatchObject({ status: 'processing', stalls: 0 })
+})
+
 describe('an exception that nobody caught, and nobody can say whose it was', () => {
   test('is logged with its stack, and the process goes on', async () => {
     const server = await serve({
