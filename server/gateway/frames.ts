@@ -19,6 +19,8 @@ export interface EventText {
   readonly bytes: number
   /** The WebSocket frame where nothing was merged away before it, which is nearly always. */
   frame: Buffer | null
+  /** What an event stream has of it. */
+  sent: Buffer | null
 }
 
 /** Of an event that was read, which sessions that shared the read may ask for at any time. */
@@ -46,7 +48,7 @@ export function storedText(event: JobEvent): EventText {
 
 function makeText(event: JobEvent): EventText {
   const json = event instanceof TextEvent ? event.toText() : JSON.stringify(event)
-  return { json, bytes: Buffer.byteLength(json), frame: null }
+  return { json, bytes: Buffer.byteLength(json), frame: null, sent: null }
 }
 
 export function eventFrame(jobId: string, seq: number, text: EventText, prev: number): Buffer {

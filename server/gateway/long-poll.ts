@@ -227,7 +227,18 @@ async function standingOf(hub: Hub, { job, status }: ReadResult): Promise<Standi
   return job === null || status !== 'queued' ? null : hub.places.look(job.jobId, job.type)
 }
 
-function toAnswer({ job, ...result }: ReadResult): PollAnswer {
+/** Those who share a read share its answer too. */
+const answers = new WeakMap<ReadResult, PollAnswer>()
+
+function toAnswer(result: ReadResult): PollAnswer {
+  const known = answers.get(result)
+  if (known !== undefined) return known
+  const answer = makeAnswer(result)
+  answers.set(result, answer)
+  return answer
+}
+
+function makeAnswer({ job, ...result }: ReadResult): PollAnswer {
   if (job === null) throw new Error('the feed left out the job that was asked for')
   return result.mode === 'resume'
     ? { ...job, mode: 'resume', events: result.events }

@@ -229,19 +229,24 @@ class EventStream implements Sink, Pipe, Encoder {
     return this.#written - this.unsent()
   }
 
-  // Small events share a piece of the body, as each piece costs its reader a round.
+  // Small events share a piece of the body, as each piece costs its reader a round. Large ones, which other streams send as
+  // well, are not copied.
   write(chunks: readonly Buffer[]): void {
-    const [first] = chunks
-    const joined = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
-    this.#written += joined.length
-    for (let from = 0; from < joined.length; from += PIECE_BYTES) {
-      this.#controller?.enqueue(joined.subarray(from, from + PIECE_BYTES))
+    const areShared = chunks.length === 1 || chunks.some(({ length }) => length > PIECE_BYTES)
+    for (const chunk of areShared ? chunks : [Buffer.concat(chunks)]) this.#enqueue(chunk)
+  }
+
+  #enqueue(chunk: Buffer): void {
+    this.#written += chunk.length
+    for (let from = 0; from < chunk.length; from += PIECE_BYTES) {
+      this.#controller?.enqueue(chunk.subarray(from, from + PIECE_BYTES))
     }
   }
 
-  encode(event: JobEvent, _prev: number, { json }: EventText): Buffer {
-    const id = formatCursor(this.#epoch, event.seq)
-    return Buffer.from(`id: ${id}\nevent: ${event.kind}\ndata: ${json}\n\n`)
+  encode({ seq, kind }: JobEvent, _prev: number, text: EventText): Buffer {
+    const id = formatCursor(this.#epoch, seq)
+    text.sent ??= Buffer.from(`id: ${id}\nevent: ${kind}\ndata: ${text.json}\n\n`)
+    return text.sent
   }
 
   // JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.

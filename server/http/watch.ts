@@ -1,12 +1,14 @@
 import { parseAccept } from 'hono/utils/accept'
+import type { PollAnswer } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
 import { WatchQuery } from '../../shared/query.ts'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { longPoll } from '../gateway/long-poll.ts'
+import { COUNTED_BYTES } from '../gateway/outflow.ts'
 import { openStream, retryField } from '../gateway/sse.ts'
 import { Disconnected, notFound, type ProblemError } from './problem.ts'
-import { type Call, type HttpContext, json, type Route, route } from './route.ts'
+import { type Call, type HttpContext, type Route, route, textAnswer } from './route.ts'
 
 interface PollParameters {
   readonly after?: string | undefined
@@ -32,7 +34,20 @@ export async function poll(
   })
   if (signal.aborted) throw new Disconnected('the caller went away')
   if (answer === null) throw notFound()
-  return json(200, answer)
+  return textAnswer(200, textOf(answer))
+}
+
+/** Of large answers, which many may be given at once: a job that ends wakes all that wait for it. */
+const largeTexts = new WeakMap<PollAnswer, Buffer<ArrayBuffer>>()
+
+function textOf(answer: PollAnswer): string | Buffer<ArrayBuffer> {
+  const known = largeTexts.get(answer)
+  if (known !== undefined) return known
+  const text = JSON.stringify(answer)
+  if (text.length < COUNTED_BYTES) return text
+  const bytes = Buffer.from(text)
+  largeTexts.set(answer, bytes)
+  return bytes
 }
 
 const STREAM_HEADERS = {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { ListAnswer, OverviewAnswer, SubmitAnswer } from '../../shared/api.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
@@ -9,6 +10,7 @@ import { until } from '../helpers/until.ts'
 const MIB = 1024 * 1024
 const LARGE = 8_000_000
 const LARGE_JOBS = 8
+const JobView = z.object({ status: z.string(), cursor: z.string() })
 /** Later than any test. */
 const NOT_NOW = { delayMs: 3_600_000 }
 
@@ -32,11 +34,11 @@ afterAll(async () => {
   await folder.remove()
 })
 
-async function submit(type: string, payload: unknown): Promise<string> {
+async function submit(type: string, payload: unknown, options: object = NOT_NOW): Promise<string> {
   const response = await fetch(`${server.url}/api/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ type, payload, options: NOT_NOW }),
+    body: JSON.stringify({ type, payload, options }),
   })
   return SubmitAnswer.parse(await response.json()).jobId
 }
@@ -88,6 +90,26 @@ describe('a server with 256 MB of heap', () => {
       await until(async () => (await fetch(`${server.url}/api/jobs/${jobIds[1]}`)).ok, { timeoutMs: 15_000 })
       for (const socket of own) socket.destroy()
     }
+  })
+
+  test('makes what a job ends with once for all that wait for it', { timeout: 60_000 }, async () => {
+    const payload = { steps: 1, stepMs: 4000, resultBytes: LARGE }
+    const path = `/api/jobs/${await submit('countdown', payload, {})}`
+    const job = async () => JobView.parse(await (await fetch(`${server.url}${path}`)).json())
+    await until(async () => (await job()).status === 'processing')
+    const { cursor } = await job()
+    const [poll, stream] = [get(`${path}?after=${cursor}&wait=20`), get(`${path}/events`)]
+    const before = await residentBytes()
+    const waiting = await Promise.all(
+      Array.from({ length: 120 }, (_, at) => ask(at % 2 === 0 ? poll : stream)),
+    )
+    await until(async () => (await gateway())?.polls === 60)
+    await until(async () => (await gateway())?.polls === 0)
+    const since = performance.now()
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+    expect(performance.now() - since).toBeLessThan(2000)
+    expect((await residentBytes()) - before).toBeLessThan(250 * MIB)
+    for (const socket of waiting) socket.destroy()
   })
 
   test('holds no more of what is asked for in one packet than it can answer', {
