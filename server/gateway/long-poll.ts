@@ -63,8 +63,8 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
 }
 
 /**
- * The job once it is terminal. Null when `waitMs`, or the longest that the hub holds an answer, is over first, when there is no such job, and when the process
- * drains or the store is away: whoever waits has the job's id and can ask again.
+ * The job once it is terminal. Null when `waitMs`, or the longest that the hub holds an answer, is over first, when there is
+ * no such job, and when the process drains or the store is away: whoever waits has the job's id and can ask again.
  */
 export async function awaitTerminal(
   hub: Hub,

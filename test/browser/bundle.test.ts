@@ -2,7 +2,11 @@ import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { bundleSdk } from '../helpers/sdk-page.ts'
 
-/** What a page loads before it can watch a job, and what it loads then to share its connection; bytes, gzipped. */
+/**
+ * What a page loads before it can watch a job, and what it loads then to share its connection; bytes, gzipped. A fifth of the
+ * first is for what goes wrong elsewhere: calls that are mistakes, values that JSON would lose, history that is gone, clocks
+ * that are wrong, transports that do not hold.
+ */
 const AT_ONCE = 18_200
 const TO_SHARE = 4500
 
