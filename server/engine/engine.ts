@@ -198,6 +198,11 @@ export interface Claim extends LeaseRef {
   readonly tags: readonly string[]
   /** From submission to this claim, ms; null where it was scheduled, retried or stalled before. */
   readonly waitMs: number | null
+  /**
+   * On `performance.now()`: when the engine asked for the lease that the claim has now, where it had to extend it while the
+   * payload was on its way; left out: when the claim was asked for.
+   */
+  readonly leasedAt?: number
 }
 
 export interface WaitRequest {

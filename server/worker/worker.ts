@@ -290,7 +290,7 @@ class JobWorker implements Worker {
     const { events, leaseMs } = this.#options
     for (const claim of claims) {
       const { jobId, type, attempt, waitMs } = claim
-      const run = new Run(claim, sentAt + leaseMs)
+      const run = new Run(claim, (claim.leasedAt ?? sentAt) + leaseMs)
       const runnable = this.#runnables.get(type)
       this.#slots.take(type)
       this.#runs.set(run.lease, run)

@@ -49,13 +49,13 @@ async function setUp(): Promise<Setup> {
 const submit = async (engine: Engine, payload: string | null, type = 'work') =>
   present((await engine.submit({ jobs: [newJob({ type, payload })] })).jobs[0], 'a job').jobId
 
-const claim = (engine: Engine, type = 'work'): Promise<Claim[]> =>
+const claim = (engine: Engine, type = 'work', leaseMs = 60_000): Promise<Claim[]> =>
   engine.claim({
     claimId: randomUUID(),
     workerId: 'w',
     limit: 1,
     types: [{ type, limit: 1 }],
-    leaseMs: 60_000,
+    leaseMs,
   })
 
 async function timed<T>(call: Promise<T>): Promise<{ ms: number; answer: T }> {
@@ -156,6 +156,21 @@ describe('a slow network before Redis', () => {
     },
     60_000,
   )
+
+  test('a lease is kept while the payload is on its way, for longer than it lasts', async () => {
+    const { engine } = await setUp()
+    const jobId = await submit(engine, TEXT)
+    const leaseMs = 1200
+    const { ms, answer } = await timed(claim(engine, 'work', leaseMs))
+    const run = present(answer[0], 'a run')
+    expect(run).toMatchObject({ jobId, attempt: 1, stalls: 0 })
+    expect(ms).toBeGreaterThan(leaseMs)
+    // Whoever keeps it from now on knows from when it counts.
+    expect(present(run.leasedAt, 'a time')).toBeGreaterThan(performance.now() - leaseMs)
+    expect(await engine.rescue({ limit: 10 })).toMatchObject({ rescued: 0 })
+    expect(await engine.extend({ leases: [run], leaseMs: 60_000 })).toEqual(['held'])
+    expect(await engine.get(jobId)).toMatchObject({ status: 'processing', stalls: 0 })
+  })
 
   test('bytes that come keep an answer waited for, on the connection for everything, too', async () => {
     const { engine, proxy, told } = await setUp()

@@ -110,7 +110,7 @@ export class Runs {
     if (claim === null) return { verdicts, claims: [] }
     // A store that was wiped has forgotten who runs what.
     const claims = result.claims ?? (await this.#joinAndClaim(claim))
-    return { verdicts, claims: await this.#withPayloads(claims) }
+    return { verdicts, claims: await this.#withPayloads(claims, next?.leaseMs ?? 0) }
   }
 
   async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
@@ -204,9 +204,21 @@ export class Runs {
     })
   }
 
-  /** Reads the payloads that the script left out; a job that is gone meanwhile is left out as well. */
-  async #withPayloads({ claims, large }: DecodedClaims): Promise<Claim[]> {
+  /**
+   * Reads the payloads that the script left out; a job that is gone meanwhile is left out as well. Over a slow network that
+   * may take longer than a lease, of which nobody else knows yet: all of them are kept meanwhile.
+   */
+  async #withPayloads({ claims, large }: DecodedClaims, leaseMs: number): Promise<Claim[]> {
     if (large.size === 0) return claims
+    const leasedAt = new Map<string, number>()
+    const keep = async () => {
+      const askedAt = performance.now()
+      const verdicts = await this.extend(claims, leaseMs).catch(() => [])
+      for (const [index, { jobId }] of claims.entries()) {
+        if (verdicts[index] !== undefined && verdicts[index] !== 'stale') leasedAt.set(jobId, askedAt)
+      }
+    }
+    const timer = setInterval(() => void keep(), leaseMs / 3)
     const read = async (claim: Claim): Promise<Claim | null> => {
       if (!large.has(claim.jobId)) return claim
       const reply = await this.#commands.getLarge(`${this.#partition.prefix}payload:${claim.jobId}`)
@@ -214,12 +226,18 @@ export class Runs {
     }
     try {
       const whole = await Promise.all(claims.map(read))
-      return whole.filter((claim) => claim !== null)
+      return whole.flatMap((claim) => {
+        if (claim === null) return []
+        const keptAt = leasedAt.get(claim.jobId)
+        return [keptAt === undefined ? claim : { ...claim, leasedAt: keptAt }]
+      })
     } catch (error) {
       // What was settled and claimed is: the same call again finds it so.
       const uncertain = error instanceof Unavailable ? new AnswerLost(error.message) : error
       const jobIds = claims.map(({ jobId }) => jobId)
       throw asOutcomeUnknown(uncertain, jobIds)
+    } finally {
+      clearInterval(timer)
     }
   }
 

@@ -13,6 +13,8 @@ export interface CallOptions {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly agent?: Agent | false
+  /** How long it may take at most, in ms; 4,000 where left out. */
+  readonly longestMs?: number
 }
 
 /** The server said nothing for as long as it may at most. */
@@ -20,7 +22,7 @@ export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
 }
 
-/** No call has a deadline of its own but that of the store, two seconds; then two more at the most. */
+/** Where nothing large is to be carried, no call has a deadline of its own but that of the store, two seconds; then two more. */
 const LONGEST_MS = 4000
 
 /** Connections that are used again, for many calls; `destroy` closes them. */
@@ -35,7 +37,7 @@ export function manyCalls(): Agent {
 export function call(
   address: string,
   method: string,
-  { body, headers = {}, agent = false }: CallOptions = {},
+  { body, headers = {}, agent = false, longestMs = LONGEST_MS }: CallOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const started = performance.now()
@@ -55,8 +57,8 @@ export function call(
       })
     })
     const timer = setTimeout(
-      () => outgoing.destroy(new NoAnswer(`${method} ${address}: no answer in ${LONGEST_MS} ms`)),
-      LONGEST_MS,
+      () => outgoing.destroy(new NoAnswer(`${method} ${address}: no answer in ${longestMs} ms`)),
+      longestMs,
     )
     outgoing.on('error', (error) => {
       clearTimeout(timer)

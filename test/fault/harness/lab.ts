@@ -9,7 +9,7 @@ import { until } from '../../helpers/until.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
 import { ClientWatch } from './client-watch.ts'
 import { type Deployment, LEASE_MS, type StartOptions } from './deployment.ts'
-import { type Answer, call } from './http.ts'
+import { type Answer, type CallOptions, call } from './http.ts'
 import { Ledger, type Submission } from './ledger.ts'
 import type { Node } from './node.ts'
 import type { RunNote } from './runs.ts'
@@ -161,8 +161,8 @@ export class Lab {
     this.#overAt ??= performance.now()
   }
 
-  get(path: string, node: Node = this.api): Promise<Answer> {
-    return call(`${node.url}${path}`, 'GET')
+  get(path: string, node: Node = this.api, options: Pick<CallOptions, 'longestMs'> = {}): Promise<Answer> {
+    return call(`${node.url}${path}`, 'GET', options)
   }
 
   post(path: string, node: Node = this.api): Promise<Answer> {

@@ -33,11 +33,12 @@ export class Ledger {
   readonly breaches: string[] = []
 
   /** The id where it was accepted, null where it was refused, or the process that was asked has died. */
-  async submit(node: Node, submission: Submission): Promise<string | null> {
+  async submit(node: Node, submission: Submission, longestMs?: number): Promise<string | null> {
     const { exited } = node
     let answer: Answer
     try {
-      answer = await call(`${node.url}/api/jobs`, 'POST', { body: { payload: {}, ...submission } })
+      const body = { payload: {}, ...submission }
+      answer = await call(`${node.url}/api/jobs`, 'POST', { body, ...(longestMs && { longestMs }) })
     } catch (error) {
       // A process that is gone answers nothing; one that lives does.
       const hasDied =
