@@ -30,7 +30,7 @@ export interface ContextSource extends RunIdentity {
  * with an event is thrown at the call, as a `TypeError`; what is right is passed on, cut to size.
  */
 export function createContext(source: ContextSource): JobContext {
-  const context: JobContext = {
+  return {
     jobId: source.jobId,
     type: source.type,
     attempt: source.attempt,
@@ -40,33 +40,32 @@ export function createContext(source: ContextSource): JobContext {
     get draining() {
       return source.draining
     },
-    progress(percent, note) {
+    // Named, so that each can say that it was called wrongly.
+    progress: function progress(percent, note) {
       if (typeof percent !== 'number' || Number.isNaN(percent)) {
         const shown = inspect(percent, { depth: 0 })
-        throw misuse(`progress: percent must be a number from 0 to 100, not ${shown}`, context.progress)
+        throw misuse(`progress: percent must be a number from 0 to 100, not ${shown}`, progress)
       }
-      if (note != null && typeof note !== 'string')
-        throw misuse('progress: note must be a string', context.progress)
+      if (note != null && typeof note !== 'string') throw misuse('progress: note must be a string', progress)
       const cut = note == null ? null : cutText(note, MAX_LINE_BYTES)
       const data = { percent: Math.min(100, Math.max(0, percent)), note: cut }
       source.emit({ kind: 'progress', data }, 32 + (cut?.length ?? 0))
     },
-    log(line, level = 'info') {
-      if (!LEVELS.includes(level)) throw misuse(`log: level must be one of ${LEVELS.join(', ')}`, context.log)
+    log: function log(line, level = 'info') {
+      if (!LEVELS.includes(level)) throw misuse(`log: level must be one of ${LEVELS.join(', ')}`, log)
       const cut = cutText(typeof line === 'string' ? line : inspect(line), MAX_LINE_BYTES)
       source.emit({ kind: 'log', data: { level, line: cut } }, 32 + Buffer.byteLength(cut))
     },
-    chunk(data) {
+    chunk: function chunk(data) {
       const checked = checkJson(data)
-      if (!checked.ok) throw misuse(`chunk: data ${checked.problem}`, context.chunk)
+      if (!checked.ok) throw misuse(`chunk: data ${checked.problem}`, chunk)
       if (checked.bytes > MAX_CHUNK_BYTES) {
         const problem = `chunk: data has ${checked.bytes} bytes of JSON, more than ${MAX_CHUNK_BYTES}`
-        throw misuse(problem, context.chunk)
+        throw misuse(problem, chunk)
       }
       source.emit({ kind: 'chunk', data: checked.json }, checked.bytes)
     },
   }
-  return context
 }
 
 /** Its stack begins where `call` was called: it is the fault of that place, and is told of as such where nobody catches it. */

@@ -39,13 +39,15 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
   }
 }
 
+const waitedFor = Promise.prototype.then
+
 /**
  * What is not waited for as JavaScript's own promises are may begin its work only then, as the queries of database
  * libraries do: so it is waited for here.
  */
 function begun(returned: unknown): unknown {
   if ((typeof returned !== 'object' || returned === null) && typeof returned !== 'function') return returned
-  const then: unknown = Reflect.get(returned, 'then')
-  if (typeof then !== 'function' || then === Promise.prototype.then) return returned
+  const then = 'then' in returned ? returned.then : undefined
+  if (then === waitedFor || typeof then !== 'function') return returned
   return new Promise((resolve, reject) => Reflect.apply(then, returned, [resolve, reject]))
 }
