@@ -28,13 +28,17 @@ export async function createLog(level: Config['logLevel']): Promise<Logger> {
 /** Writes down what the process does; no other place logs by hand. */
 export function logEvents(events: Events, log: Logger): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
-  events.on('run.settled', ({ thrown, ...run }) => {
-    const failed = run.status === 'failed' || run.status === 'scheduled'
+  events.on('run.settled', (settled) => {
+    const failed = settled.status === 'failed' || settled.status === 'scheduled'
+    const level = failed ? 'warn' : 'debug'
+    // Runs are many, and of most of them nothing is written down.
+    if (!log.isLevelEnabled(level)) return
+    const { thrown, ...run } = settled
     let error = run.error && withoutValues(run.error)
     if (thrown?.showsContent) error = 'the job says what was thrown'
     else if (thrown === null && QUOTING.has(run.errorCode)) error = 'the job says what its schema refused'
     const told = { ...run, error, ...(failed && thrown && { err: loggedThrown(thrown) }) }
-    log[failed ? 'warn' : 'debug'](told, failed ? 'run failed' : 'run settled')
+    log[level](told, failed ? 'run failed' : 'run settled')
   })
   events.on('run.lost', (run) =>
     log.warn(run, 'lease lost: the run was told to stop, its outcome is discarded'),
