@@ -18,6 +18,8 @@ export interface RedisProxy {
   delayMs: number
   /** What goes through in each direction, over all connections together; 0: any amount. */
   bytesPerSecond: number
+  /** Bytes that were let through at that pace, in both directions. */
+  readonly paced: number
   /** While true, new connections are reset at once. */
   refuses: boolean
   /** Resets the connections there are. */
@@ -145,6 +147,9 @@ export async function startRedisProxy(target: () => number): Promise<RedisProxy>
     disturb: (_message, deliver) => deliver(),
     delayMs: 0,
     bytesPerSecond: 0,
+    get paced() {
+      return toClients.passed + toServer.passed
+    },
     refuses: false,
     cut() {
       for (const { client } of links) client.resetAndDestroy()
@@ -167,6 +172,7 @@ const PIECE_BYTES = 16 * 1024
 
 /** Lets lanes that share a direction send no more than it carries. */
 class Pace {
+  passed = 0
   readonly #bytesPerSecond: () => number
   #freeAt = 0
 
@@ -181,6 +187,7 @@ class Pace {
   /** In how many ms so much may be sent, after all that was asked for before. */
   reserve(bytes: number): number {
     if (!this.isLimited) return 0
+    this.passed += bytes
     const now = performance.now()
     const at = Math.max(now, this.#freeAt)
     this.#freeAt = at + (1000 * bytes) / this.#bytesPerSecond()

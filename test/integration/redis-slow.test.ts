@@ -128,13 +128,14 @@ describe('a slow network before Redis', () => {
   test.each(['reading', 'submitting'])(
     'a server that stands still while %s is away within two seconds',
     async (what) => {
-      const { engine, server, told } = await setUp()
+      const { engine, server, told, proxy } = await setUp()
       const jobId = await submit(engine, TEXT)
+      const before = proxy.paced
       const call = timed(
         (what === 'reading' ? engine.get(jobId) : submit(engine, TEXT)).catch((error: unknown) => error),
       )
       // Once part of it is through, and the rest will not come.
-      await new Promise((resolve) => setTimeout(resolve, 500))
+      await until(() => proxy.paced - before > TEXT.length / 4, { what: 'a quarter of it', intervalMs: 5 })
       process.kill(server.pid, 'SIGSTOP')
       const operator = new Redis(server.url, { lazyConnect: true })
       cleanups.push(() => operator.disconnect())
