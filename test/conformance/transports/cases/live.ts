@@ -82,14 +82,15 @@ export function liveCases(it: TransportTest): void {
         dropAfter: () => Math.random() * 60,
         comeBackAfter: () => 0,
       })
-      for (let report = 1; report <= 60; report++) {
-        await run.report(line(`${report}`), percent(report))
+      // The job goes on for as long as the connection has not been dropped in the middle of it four times, however slow this machine is.
+      for (let report = 1; report <= 60 || subscriber.legs.length < 5; report++) {
+        await run.report(line(`${report}`), percent(Math.min(report, 99)))
         await new Promise((resolve) => setTimeout(resolve, 5))
+        if (report > 6000) throw new Error(`only ${subscriber.legs.length} connections in ${report} reports`)
       }
       await run.settle({ kind: 'completed', result: null })
       await until(() => subscriber.isOver, { what: 'the end', timeoutMs: 30_000 })
       expect(subscriber.failure).toBeNull()
-      expect(subscriber.legs.length).toBeGreaterThan(3)
       expect(breachesOfOrder(subscriber.sightings, await kit.history(run.jobId))).toEqual([])
       expect(subscriber.job).toEqual(await kit.job(run.jobId))
     })
