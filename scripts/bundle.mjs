@@ -11,7 +11,7 @@ const ENTRIES = [
   'engine/redis/engine',
   'engine/sqlite/engine',
   'worker/isolate-thread',
-  'jobs/render/thread',
+  'samples/render/thread',
 ]
 
 /** They bring native code along, or are for terminals only; all others are bundled. */

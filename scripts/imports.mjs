@@ -14,6 +14,7 @@ const LAYERS = [
   { of: 'server/engine/', may: ['shared/'] },
   { of: 'server/auth/', may: ['shared/'] },
   { of: 'server/jobs/', may: ['shared/', 'server/engine/engine.ts', 'server/engine/errors.ts'] },
+  { of: 'server/samples/', may: ['server/index.ts', 'server/worker/thread-module.ts'] },
   {
     of: 'server/worker/',
     may: ['shared/', 'server/jobs/', 'server/events.ts', 'server/thrown.ts', ...engineContract()],
@@ -47,7 +48,7 @@ const OWNERS = {
   '@hono/node-server': ['server/http/'],
   'prom-client': ['server/metrics.ts'],
   pino: ['server/log.ts'],
-  sharp: ['server/jobs/'],
+  sharp: ['server/samples/'],
   jose: ['server/auth/'],
   react: ['client/react/', 'client/dashboard/'],
   'react-dom': ['client/dashboard/'],

@@ -5,7 +5,7 @@ import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError } from './config.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
-import { shippedJobs } from './jobs/index.ts'
+import { sampleJobs } from './samples/index.ts'
 import { inSource, isOwn, withoutOwn } from './source-maps.ts'
 import { errorText, isThrown, readThrown, type Thrown } from './thrown.ts'
 
@@ -16,7 +16,7 @@ const REPORT_MS = 5000
 
 /** The job types that ship and, where `path` names a module, the user's own. Throws `ConfigError` in one line. */
 export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
-  if (path === null) return [...shippedJobs]
+  if (path === null) return [...sampleJobs]
   const file = resolve(path)
   try {
     await access(file)
@@ -28,7 +28,7 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
     const module: { default?: unknown } = await loaded(import(href), path)
     if (!Array.isArray(module.default))
       throw new TypeError('the default export must be an array of job definitions')
-    return distinct([...shippedJobs, ...module.default.map(checkDefinition)])
+    return distinct([...sampleJobs, ...module.default.map(checkDefinition)])
   } catch (error) {
     throw new ConfigError(`JOBCAST_JOBS ${path}: ${explain(error, href)}`)
   }

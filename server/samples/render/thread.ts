@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import sharp from 'sharp'
-import type { JobContext } from '../define-job.ts'
+import type { JobContext } from '../../index.ts'
 import { paintTile, type Rectangle, tilesOf } from './paint.ts'
 import { composeScene } from './scene.ts'
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { problems, shipped } from '../helpers/shipped.ts'
+import { problems, sample } from '../helpers/samples.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
 let bench: Workbench
@@ -16,7 +16,7 @@ const base64 = (data: Buffer) => data.toString('base64')
 
 describe('thumbnails', () => {
   async function run(payload: Record<string, unknown>) {
-    await bench.work([shipped('thumbnails')])
+    await bench.work([sample('thumbnails')])
     const jobId = await bench.submit('thumbnails', JSON.parse(JSON.stringify(payload)))
     return { jobId, job: await bench.ended(jobId) }
   }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkValue } from '../../server/jobs/check-value.ts'
-import { problems, shipped } from '../helpers/shipped.ts'
+import { problems, sample } from '../helpers/samples.ts'
 import { until } from '../helpers/until.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
@@ -16,7 +16,7 @@ describe('countdown', () => {
     return { jobId, job: await bench.ended(jobId) }
   }
   beforeEach(async () => {
-    await bench.work([shipped('countdown')], { cancelGraceMs: 150 })
+    await bench.work([sample('countdown')], { cancelGraceMs: 150 })
     bench.maintain()
   })
 
@@ -34,7 +34,7 @@ describe('countdown', () => {
   })
 
   test('needs no payload but {}', async () => {
-    expect(await checkValue(shipped('countdown').payload, {})).toMatchObject({
+    expect(await checkValue(sample('countdown').payload, {})).toMatchObject({
       ok: true,
       value: { steps: 10, stepMs: 500, logs: false, chunks: false, ignoreAbort: false, unrecoverable: false },
     })

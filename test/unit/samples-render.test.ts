@@ -1,12 +1,12 @@
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RunEvent } from '../../server/engine/engine.ts'
-import { paintTile, tilesOf } from '../../server/jobs/render/paint.ts'
-import { composeScene } from '../../server/jobs/render/scene.ts'
-import { run as paint } from '../../server/jobs/render/thread.ts'
-import { readPrompt } from '../../server/jobs/render/words.ts'
+import { paintTile, tilesOf } from '../../server/samples/render/paint.ts'
+import { composeScene } from '../../server/samples/render/scene.ts'
+import { run as paint } from '../../server/samples/render/thread.ts'
+import { readPrompt } from '../../server/samples/render/words.ts'
 import { createContext } from '../../server/worker/context.ts'
-import { problems, shipped } from '../helpers/shipped.ts'
+import { problems, sample } from '../helpers/samples.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
 let bench: Workbench
@@ -30,7 +30,7 @@ describe('render', () => {
       .toBuffer({ resolveWithObject: true })
 
   test('paints in a thread, every tile a chunk, and the tiles are the picture', async () => {
-    await bench.work([shipped('render')], { maxResultBytes: 8 * 1024 * 1024 })
+    await bench.work([sample('render')], { maxResultBytes: 8 * 1024 * 1024 })
     const jobId = await bench.submit('render', { prompt: 'sunset over the ocean', width: 200, height: 136 })
     const job = await bench.ended(jobId)
     expect(job).toMatchObject({

@@ -1,7 +1,6 @@
 import type { Metadata, Sharp } from 'sharp'
 import { z } from 'zod'
-import { defineJob, type JobContext } from './define-job.ts'
-import { UnrecoverableError } from './errors.ts'
+import { defineJob, type JobContext, UnrecoverableError } from '../index.ts'
 
 /** Pictures with more pixels than this are refused before they are decoded. */
 const MAX_PIXELS = 100_000_000
