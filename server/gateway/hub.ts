@@ -13,12 +13,12 @@ import type {
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import { type Crowd, joined, members, without } from './crowd.ts'
-import { Outflow } from './outflow.ts'
+import { Outflow } from './output-budget.ts'
 import { Paces } from './paces.ts'
-import { type OnStanding, PlaceBoard } from './places.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
-import { Reader } from './reader.ts'
+import { type OnStanding, PlaceBoard } from './queue-places.ts'
 import type { Source, Watcher } from './session.ts'
+import { Reader } from './shared-reads.ts'
 import { Traffic } from './traffic.ts'
 
 export interface HubOptions {

@@ -1,8 +1,8 @@
 import type { JobEvent } from '../../shared/event.ts'
 import { Unavailable } from '../engine/errors.ts'
-import { type EventText, liveText, storedText } from './frames.ts'
-import { COUNTED_BYTES, type Held, type Outflow } from './outflow.ts'
+import { COUNTED_BYTES, type Held, type Outflow } from './output-budget.ts'
 import { onTickEnd } from './tick-end.ts'
+import { type EventText, liveText, storedText } from './transports/websocket/frames.ts'
 
 /** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
 export const HIGH_WATER_BYTES = 64 * 1024

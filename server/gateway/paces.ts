@@ -1,7 +1,7 @@
 import { type TypePace, WorkerPace, WorkerTypes } from '../../shared/pace.ts'
 import type { Presence } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
-import { type Schedule, schedulesOf, startsInMs } from './estimate.ts'
+import { type Schedule, schedulesOf, startsInMs } from './start-estimates.ts'
 
 /** How old what workers say may be, in ms; they say it every two seconds. */
 const FRESH_MS = 2500

@@ -3,9 +3,9 @@ import type { JobEvent } from '../../shared/event.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { isJobId } from '../engine/job-id.ts'
-import { liveText } from './frames.ts'
-import type { OnStanding } from './places.ts'
+import type { OnStanding } from './queue-places.ts'
 import type { Standing } from './standing.ts'
+import { liveText } from './transports/websocket/frames.ts'
 
 /** Whoever follows a job through the hub. */
 export interface Watcher {

@@ -6,7 +6,7 @@ import { FULL_LIMIT, ListQuery, NoQuery, PollQuery } from '../../shared/query.ts
 import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
-import type { Outflow } from '../gateway/outflow.ts'
+import type { Outflow } from '../gateway/output-budget.ts'
 import { readNoBody } from './body.ts'
 import { matchesEtag } from './etag.ts'
 import { notFound, ProblemError } from './problem.ts'

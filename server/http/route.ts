@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { readQuery } from '../../shared/query.ts'
 import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
-import { COUNTED_BYTES } from '../gateway/outflow.ts'
+import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import type { ProblemError } from './problem.ts'
 import { invalidQuery } from './problem.ts'
 

@@ -6,7 +6,7 @@ import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from 
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { Hub } from '../gateway/hub.ts'
-import { awaitTerminal } from '../gateway/long-poll.ts'
+import { awaitTerminal } from '../gateway/transports/long-poll.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import type { SchemaFailed, TypeRegistry } from '../jobs/registry.ts'
 import { type JsonBody, parseBody, readBody } from './body.ts'

@@ -12,7 +12,7 @@ import type { Claim, Engine, Json, Outcome, RunEvent } from '../../server/engine
 import { openEngine } from '../../server/engine/open.ts'
 import { createEvents, type Events, type ServerEvents } from '../../server/events.ts'
 import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
-import { attachSockets, type SocketOptions } from '../../server/gateway/socket.ts'
+import { attachSockets, type SocketOptions } from '../../server/gateway/transports/websocket/server.ts'
 import { createApp } from '../../server/http/app.ts'
 import { createHttpServer } from '../../server/http/server.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'

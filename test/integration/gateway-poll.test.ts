@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { awaitTerminal, longPoll, type PollRequest } from '../../server/gateway/long-poll.ts'
+import { awaitTerminal, longPoll, type PollRequest } from '../../server/gateway/transports/long-poll.ts'
 import { PollAnswer } from '../../shared/api.ts'
 import { type Gateway, openGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { openStream } from '../../server/gateway/sse.ts'
+import { openStream } from '../../server/gateway/transports/sse.ts'
 import { type Gateway, openGateway } from '../helpers/gateway.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { StreamReader } from '../helpers/stream-reader.ts'

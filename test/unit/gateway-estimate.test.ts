@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { schedulesOf, startsInMs } from '../../server/gateway/estimate.ts'
 import { isNews, toQueuePlace } from '../../server/gateway/standing.ts'
+import { schedulesOf, startsInMs } from '../../server/gateway/start-estimates.ts'
 import type { Held } from '../../shared/job.ts'
 import type { TypePace } from '../../shared/pace.ts'
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
-import { Outflow } from '../../server/gateway/outflow.ts'
+import { Outflow } from '../../server/gateway/output-budget.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { until } from '../helpers/until.ts'
 

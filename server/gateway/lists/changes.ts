@@ -1,5 +1,5 @@
 import type { JobSummary } from '../../../shared/job.ts'
-import { textFrame } from '../text-frame.ts'
+import { textFrame } from '../transports/websocket/text-frame.ts'
 
 /** What has changed in a list: made into text once, and into a frame once for all who call the list the same. */
 export class Changes {

@@ -6,8 +6,8 @@ import type { Hub } from '../hub.ts'
 import { Changes } from './changes.ts'
 import { type ListFilter, mayMatch } from './filter.ts'
 import { FollowedJob, type FollowedJobOwner } from './followed-job.ts'
-import { Pace } from './pace.ts'
 import { readNewest } from './read-newest.ts'
+import { Pace } from './throttle.ts'
 
 /** All in ms. */
 export interface ListTimes {

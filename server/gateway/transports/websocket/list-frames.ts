@@ -3,10 +3,10 @@ import {
   type FrameErrorCode,
   UNSUBSCRIBED_CODES,
   type UnsubscribedCode,
-} from '../../../shared/codes.ts'
-import type { SnapshotReason } from '../../../shared/protocol.ts'
-import { encodeFrame } from '../frames.ts'
-import type { ListFollower } from './list-follower.ts'
+} from '../../../../shared/codes.ts'
+import type { SnapshotReason } from '../../../../shared/protocol.ts'
+import type { ListFollower } from '../../lists/list-follower.ts'
+import { encodeFrame } from './frames.ts'
 
 export function listFrame(list: string, reason: SnapshotReason, follower: ListFollower): Buffer {
   const { jobs, missing } = follower.show()

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { Outflow } from '../../server/gateway/outflow.ts'
+import { Outflow } from '../../server/gateway/output-budget.ts'
 
 const MIB = 1024 * 1024
 

@@ -3,13 +3,13 @@ import {
   type FrameErrorCode,
   UNSUBSCRIBED_CODES,
   type UnsubscribedCode,
-} from '../../shared/codes.ts'
-import { formatCursor } from '../../shared/cursor.ts'
-import type { JobEvent } from '../../shared/event.ts'
-import { ClientFrame, type ServerFrame } from '../../shared/protocol.ts'
-import type { ReadResult } from '../engine/engine.ts'
-import { TextEvent } from '../engine/text-event.ts'
-import { type Standing, toQueuePlace } from './standing.ts'
+} from '../../../../shared/codes.ts'
+import { formatCursor } from '../../../../shared/cursor.ts'
+import type { JobEvent } from '../../../../shared/event.ts'
+import { ClientFrame, type ServerFrame } from '../../../../shared/protocol.ts'
+import type { ReadResult } from '../../../engine/engine.ts'
+import { TextEvent } from '../../../engine/text-event.ts'
+import { type Standing, toQueuePlace } from '../../standing.ts'
 import { textFrame } from './text-frame.ts'
 
 /** An event as text, made once for all its subscribers. */

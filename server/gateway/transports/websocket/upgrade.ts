@@ -1,12 +1,12 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
-import type { Problem } from '../../shared/api.ts'
-import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
-import { readQuery, SocketQuery } from '../../shared/query.ts'
-import type { Auth, Caller } from '../auth/auth.ts'
-import type { OriginPolicy } from '../auth/origin.ts'
-import type { Events } from '../events.ts'
+import type { Problem } from '../../../../shared/api.ts'
+import { PROBLEMS, type ProblemCode } from '../../../../shared/codes.ts'
+import { readQuery, SocketQuery } from '../../../../shared/query.ts'
+import type { Auth, Caller } from '../../../auth/auth.ts'
+import type { OriginPolicy } from '../../../auth/origin.ts'
+import type { Events } from '../../../events.ts'
 
 /** What `/ws?job=…` asks for: a subscription from the start. */
 export interface FirstSubscription {

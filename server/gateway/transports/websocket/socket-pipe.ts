@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Pipe } from './outbox.ts'
+import type { Pipe } from '../../outbox.ts'
 
 /** Frames of one round up to so many bytes are joined; copying more costs more than it saves. */
 const MAX_JOINED_BYTES = 16 * 1024

@@ -1,9 +1,14 @@
-import type { FrameErrorCode, UnsubscribedCode } from '../../shared/codes.ts'
-import { parseCursor } from '../../shared/cursor.ts'
-import type { JobEvent } from '../../shared/event.ts'
-import type { ReadResult, Unsubscribe } from '../engine/engine.ts'
-import { Unavailable } from '../engine/errors.ts'
-import { onExpiry } from './expiry.ts'
+import type { FrameErrorCode, UnsubscribedCode } from '../../../../shared/codes.ts'
+import { parseCursor } from '../../../../shared/cursor.ts'
+import type { JobEvent } from '../../../../shared/event.ts'
+import type { ReadResult, Unsubscribe } from '../../../engine/engine.ts'
+import { Unavailable } from '../../../engine/errors.ts'
+import { onExpiry } from '../../expiry.ts'
+import type { Hub } from '../../hub.ts'
+import { type Encoder, HIGH_WATER_BYTES, Lane, type Outbox } from '../../outbox.ts'
+import type { Permit } from '../../permit.ts'
+import { type Ending, Session, type Sink } from '../../session.ts'
+import type { Standing } from '../../standing.ts'
 import {
   type EventText,
   encodeFrame,
@@ -13,11 +18,6 @@ import {
   subscribedFrame,
   unsubscribedFrame,
 } from './frames.ts'
-import type { Hub } from './hub.ts'
-import { type Encoder, HIGH_WATER_BYTES, Lane, type Outbox } from './outbox.ts'
-import type { Permit } from './permit.ts'
-import { type Ending, Session, type Sink } from './session.ts'
-import type { Standing } from './standing.ts'
 
 const MESSAGES = {
   unauthorized: 'a valid API key or job token is needed to watch this job',
