@@ -13,6 +13,8 @@ export interface OpenStore {
   readonly engine: Engine
   /** Ends the engine and starts another one on the same store, as the next process would. */
   reopen(): Promise<Engine>
+  /** Messages of the feed are lost on their way to every engine, and the loss noticed; false where none can be. */
+  interrupt(): Promise<boolean>
   /** One more engine on the same store at the same time, where the store may be shared. */
   readonly peer?: () => Promise<Engine>
   /** Stops every engine that was opened. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
 import type { Engine } from '../../server/engine/engine.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import type { OpenStore } from './harness.ts'
@@ -21,6 +22,12 @@ export async function openRedis(url: string, prefix = `test-${randomUUID()}`): P
       await engine.stop()
       engine = await start()
       return engine
+    },
+    async interrupt() {
+      const operator = new Redis(url)
+      await operator.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      operator.disconnect()
+      return true
     },
     peer: start,
     async close() {

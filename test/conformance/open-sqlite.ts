@@ -20,6 +20,8 @@ export async function openSqlite(): Promise<OpenStore & { readonly folder: strin
       await engine.start()
       return engine
     },
+    // Messages go from one function to another.
+    interrupt: () => Promise.resolve(false),
     async close() {
       await engine.stop()
       await rm(folder, { recursive: true, force: true })

@@ -77,6 +77,31 @@ describe('the redis engine, of its own', () => {
     expect(Number(await client.hget('{old:0}:registered', 'away'))).toBeGreaterThan(Date.now() - 60_000)
   })
 
+  test('forgets the workers that ran the same types once none of them has been heard of for ten minutes', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url, 'old')
+    const client = operator(server.url)
+    const pools = '{old:0}:pools'
+    await kit.claim({ workerId: 'gone', types: { rare: 1, work: 1 } })
+    const [pool] = await client.hkeys(pools)
+    await kit.claim({ workerId: 'here', types: { work: 1 } })
+    const age = (seconds: number) => client.hset(pools, pool ?? '', Date.now() - seconds * 1000)
+    await age(590)
+    await kit.raw.prune({ limit: 1 })
+    expect(await client.hkeys(pools)).toContain(pool)
+    await age(610)
+    await kit.raw.prune({ limit: 1 })
+    expect(await client.hkeys(pools)).toHaveLength(1)
+    const keys = await client.keys(`*:${pool}`)
+    expect(keys).toEqual([])
+    const routes = Object.values(await client.hgetall('{old:0}:routes'))
+    expect(routes.some((route) => route.includes(pool ?? '?'))).toBe(false)
+    // Whoever comes back is known again, and a job finds it.
+    const jobId = await kit.submit({ type: 'rare' })
+    const [claim] = await kit.claim({ workerId: 'gone', types: { rare: 1, work: 1 } })
+    expect(claim?.jobId).toBe(jobId)
+  })
+
   test('touches no key for ids that are none', async () => {
     const server = await ownServer()
     const kit = await open(server.url)

@@ -61,6 +61,28 @@ describe.each(WRITING)('a transaction that fails: %s', (_what, [, scene]) => {
   })
 })
 
+test('a store whose first submissions fail takes the next one, after a restart too', async () => {
+  const store = await openSqlite()
+  onTestFinished(() => store.close())
+  const faults = faultsIn(`${store.folder}/jobcast.db`)
+  onTestFinished(() => faults.close())
+  const kit = createKit(store, new Set())
+  const isRefused = () =>
+    kit.submit().then(
+      () => false,
+      () => true,
+    )
+  let refused = 0
+  for (faults.failBehind(0); await isRefused(); faults.failBehind(refused)) refused += 1
+  expect(refused).toBeGreaterThan(1)
+  faults.failBehind(null)
+  await kit.submit()
+  const reopened = createKit({ ...store, engine: await store.reopen() }, new Set())
+  // As many as have numbers that were given out before: none may be given out again.
+  for (let n = 0; n < refused + 2; n++) await reopened.submit()
+  expect(await listAll(reopened.raw)).toHaveLength(refused + 4)
+})
+
 async function picture({ raw }: Kit) {
   return { jobs: await listAll(raw), types: await raw.types() }
 }

@@ -16,6 +16,7 @@ const open = async (options: GatewayOptions = {}) => {
 beforeEach(() => open())
 afterEach(async () => {
   await gateway.close()
+  expect(gateway.feed.resetListeners).toBe(0)
   expect(gateway.seen('failure')).toEqual([])
 })
 

@@ -153,8 +153,10 @@ export class Store {
   savePlaces(): () => void {
     const before = this.#reservedPlace
     if (this.#lastPlace > before) {
-      this.#reservedPlace = this.#lastPlace + RESERVED_PLACES
-      this.run('UPDATE meta SET value = ? WHERE name = ?', [String(this.#reservedPlace), 'last_place'])
+      const reserved = this.#lastPlace + RESERVED_PLACES
+      this.run('UPDATE meta SET value = ? WHERE name = ?', [String(reserved), 'last_place'])
+      // Only now: where the write fails, the next transaction has to make it.
+      this.#reservedPlace = reserved
     }
     return () => {
       this.#reservedPlace = before

@@ -193,10 +193,26 @@ export function watchCases(it: EngineTest): void {
       expect(watcher.messages.at(-1)).toEqual({ kind: 'gone', reason: 'expired' })
     })
 
-    it('can be told to stop listening for resets', async (kit) => {
-      const stop = kit.raw.feed.onReset(() => undefined)
+    it('tells of resets whoever listens, until it is told to stop', async (kit) => {
+      let [left, stayed] = [0, 0]
+      const stop = kit.raw.feed.onReset(() => {
+        left += 1
+      })
+      kit.raw.feed.onReset(() => {
+        stayed += 1
+      })
+      /** What whoever stays is told of one reset, where there can be one. */
+      const reset = async () => {
+        const before = stayed
+        if (await kit.store.interrupt()) await until(() => stayed > before, { what: 'the reset' })
+        return stayed - before
+      }
+      const told = await reset()
+      expect(left).toBe(told)
       stop()
       stop()
+      expect(await reset()).toBe(told)
+      expect(left).toBe(told)
     })
   })
 }
