@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Engine, ReadResult } from '../../server/engine/engine.ts'
+import { Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
+import { FORMAT } from '../../server/engine/redis/format.ts'
 import { openDatabase } from '../../server/engine/sqlite/database.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { Job } from '../../shared/job.ts'
@@ -226,4 +228,109 @@ describe.each([
       await expect.poll(() => heard).toEqual([{ kind: 'advance', seq: 4, bytes: 0 }])
     })
   }
+})
+
+describe('the format of a Redis store', () => {
+  const line = /holds what a newer version of Jobcast has written \(format 9, this one knows \d+\): install/
+
+  async function setUp(stored?: string) {
+    const server = await startRedis()
+    onTestFinished(() => server.stop())
+    const client = new Redis(server.url)
+    onTestFinished(() => client.disconnect())
+    const format = {
+      get: () => client.get('{f:0}:format'),
+      set: (text: string) => client.set('{f:0}:format', text),
+      lose: () => client.del('{f:0}:format'),
+    }
+    if (stored !== undefined) await format.set(stored)
+    const downs: string[] = []
+    const ups: string[] = []
+    const open = () => {
+      const engine = createRedisEngine({
+        url: server.url,
+        prefix: 'f',
+        onDown: (reason) => downs.push(reason),
+        onUp: (epoch) => ups.push(epoch),
+      })
+      onTestFinished(() => engine.stop())
+      return engine
+    }
+    return { open, format, client, downs, ups }
+  }
+
+  test('is written by the first that uses it, and again where it is gone', async () => {
+    const { open, format } = await setUp()
+    const engine = open()
+    await engine.start()
+    expect(await format.get()).toBe(`${FORMAT.version} ${FORMAT.oldest}`)
+    await format.lose()
+    await engine.upcoming()
+    await expect.poll(format.get).toBe(`${FORMAT.version} ${FORMAT.oldest}`)
+  })
+
+  test('is raised from that of an older version, and what it demands stays', async () => {
+    const { open, format } = await setUp('0 0 more')
+    await open().start()
+    expect(await format.get()).toBe(`${FORMAT.version} ${FORMAT.oldest}`)
+  })
+
+  test('of a newer version that this one may work beside is left as it is', async () => {
+    const { open, format, downs, ups } = await setUp(`9 ${FORMAT.version} 17`)
+    const engine = open()
+    await engine.start()
+    await engine.submit({ jobs: [newJob()] })
+    expect(await engine.claim(claimRequest())).toHaveLength(1)
+    await format.set(`10 ${FORMAT.version}`)
+    await engine.upcoming()
+    await engine.submit({ jobs: [newJob()] })
+    expect(await format.get()).toBe(`10 ${FORMAT.version}`)
+    expect(downs).toEqual([])
+    expect(ups).toHaveLength(1)
+  })
+
+  test.each(['9 9', `9 ${FORMAT.version + 1} 1`])(
+    'that wants newer ones only (%s) ends the start',
+    async (text) => {
+      const { open, format } = await setUp(text)
+      const failure = await open()
+        .start()
+        .catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(Unavailable)
+      expect(String(failure)).toMatch(line)
+      expect(await format.get()).toBe(text)
+    },
+  )
+
+  test('that nobody could have written is one of a newer version', async () => {
+    const { open } = await setUp('format two')
+    await expect(open().start()).rejects.toThrow(
+      /\(format that it cannot read, this one knows \d+\): install/,
+    )
+  })
+
+  test('that comes to want newer ones only ends all work, told once, until it does not any more', async () => {
+    const { open, format, client, downs, ups } = await setUp()
+    const engine = open()
+    await engine.start()
+    await engine.submit({ jobs: [newJob()] })
+    await format.set('9 9')
+    await engine.upcoming()
+    for (const verb of [
+      () => engine.submit({ jobs: [newJob()] }),
+      () => engine.claim(claimRequest()),
+      () => engine.types(),
+      () => engine.check(),
+    ]) {
+      const failure = await verb().catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(Unavailable)
+      expect(String(failure)).toMatch(line)
+    }
+    expect(downs).toEqual([expect.stringMatching(line)])
+    expect(await client.zcard('{f:0}:queue:work')).toBe(1)
+    await format.set(`9 ${FORMAT.oldest}`)
+    await expect.poll(() => ups.length, { timeout: 10_000 }).toBe(2)
+    expect(await engine.claim(claimRequest())).toHaveLength(1)
+    expect(downs).toHaveLength(1)
+  })
 })

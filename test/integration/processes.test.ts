@@ -212,6 +212,39 @@ test('a job that a newer version changes is watched on, told anew where it has t
   await watcher.close()
 })
 
+test('a store that a newer version alone may use: the process takes no work and says why, and another one does not start', async () => {
+  const shared = deployment()
+  const server = await process(shared)
+  const operator = new Redis(redis.url)
+  onTestFinished(() => operator.disconnect())
+  const before = await submit(server.url, { type: 'countdown', payload: { steps: 2, stepMs: 10 } })
+  await untilTerminal(server.url, before.jobId)
+  const format = `{${shared.JOBCAST_PREFIX}:0}:format`
+  const own = (await operator.get(format)) ?? ''
+  expect(own).toMatch(/^\d+ \d+$/)
+  await operator.set(format, '9 9')
+  const line = /holds what a newer version of Jobcast has written \(format 9, this one knows \d+\): install/
+  await until(async () => (await fetch(`${server.url}/readyz`)).status === 503, {
+    what: 'the older process to be unready',
+    timeoutMs: 20_000,
+  })
+  expect(await (await fetch(`${server.url}/readyz`)).text()).toMatch(line)
+  const refusal = await fetch(`${server.url}/api/jobs`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ type: 'countdown', payload: {} }),
+  })
+  expect(refusal.status).toBe(503)
+  expect(server.output.stderr.match(/newer version of Jobcast/g)).toHaveLength(1)
+  await expect(startServer(shared)).rejects.toThrow(line)
+  await operator.set(format, own)
+  await until(async () => (await fetch(`${server.url}/readyz`)).status === 200, {
+    what: 'the process to be ready again',
+    timeoutMs: 15_000,
+  })
+  expect(await getJob(server.url, before.jobId)).toMatchObject({ status: 'completed' })
+})
+
 describe('one process on the embedded engine', () => {
   test('killed with -9 and started again, it finishes what it had accepted and keeps its cursors good', async () => {
     const data = await folder()

@@ -1,5 +1,5 @@
 import type { RedisAddress } from './address.ts'
-import { ANSWER_MS, type Answer, Connection } from './connection.ts'
+import { ANSWER_MS, type Answer, Connection, type MarkKeys } from './connection.ts'
 import type { Script } from './scripts.ts'
 
 type Argument = string | number
@@ -17,7 +17,7 @@ const SIGN_OF_LIFE_MS = 1000
 
 export interface BulkOptions {
   readonly address: RedisAddress
-  readonly markKey: string
+  readonly markKeys: MarkKeys
   /** The connection for everything else, which knows whether the server is there. */
   readonly commands: Connection
 }
@@ -35,11 +35,11 @@ export class Bulk {
 
   constructor(options: BulkOptions) {
     this.#options = options
-    const { address, markKey } = options
+    const { address, markKeys } = options
     this.#connection = new Connection({
       address,
       name: 'bulk',
-      markKey,
+      markKeys,
       isPatient: true,
       onReady: () => undefined,
       onLost: () => undefined,

@@ -3,8 +3,17 @@ import type { Redis } from 'ioredis'
 import { Unavailable } from '../errors.ts'
 import type { RedisAddress } from './address.ts'
 import { dial } from './dial.ts'
-import type { Script } from './scripts.ts'
-import { describeServer, objectionTo, parseInfo, type ServerInfo, withMark } from './server-info.ts'
+import { FORMAT, isBehind, objectionToFormat } from './format.ts'
+import { list, text } from './reply.ts'
+import { SCRIPTS, type Script } from './scripts.ts'
+import {
+  describeServer,
+  type Marks,
+  objectionTo,
+  parseInfo,
+  type ServerInfo,
+  withMarks,
+} from './server-info.ts'
 
 /**
  * Within this time of being sent, or of the last byte that came, a command is answered or given up, so that HTTP can answer within
@@ -21,8 +30,8 @@ const TIMER_STEP_MS = 50
 const HANDSHAKE_MS = 3000
 /** Between two signs of life that are asked of the server: a silent one is noticed, and left, within 15 s. */
 const PROBE_EVERY_MS = 9000
-/** For so long what was read of the mark is believed. */
-const MARK_FRESH_MS = 14_000
+/** For so long what was read of the marks is believed. */
+const MARKS_FRESH_MS = 14_000
 /** A server that owes an answer for this long is taken to be silent. */
 const SILENT_AFTER_MS = 1000
 /** A silent connection is given up after this time. */
@@ -51,12 +60,20 @@ export interface Answer {
   readonly epoch: string
 }
 
+/** Marks that are kept in the store: read at every connection, and from time to time. */
+export interface MarkKeys {
+  /** Gone once all data were wiped. */
+  readonly epoch: string
+  /** Which versions may use the store (format.ts). */
+  readonly format: string
+}
+
 export interface ConnectionOptions {
   readonly address: RedisAddress
   /** Shown by CLIENT LIST. */
   readonly name: string
-  /** Key of a mark that is kept in the store, so that it is noticed when all data were wiped; left out: nobody looks. */
-  readonly markKey?: string
+  /** Keys of the marks that are kept in the store; left out: nobody looks. */
+  readonly markKeys?: MarkKeys
   /** Commands may be so large that it takes long to send them: each has as much more time as that may take. */
   readonly isPatient?: boolean
   /** It can be used (again), or was wiped: the epoch tells. */
@@ -108,8 +125,8 @@ export class Connection {
   #hopeless = false
   #tries = 0
   #probe: NodeJS.Timeout | undefined
-  /** When the mark was read last, on `performance.now()`. */
-  #markReadAt = Number.NEGATIVE_INFINITY
+  /** When the marks were read last, on `performance.now()`. */
+  #marksReadAt = Number.NEGATIVE_INFINITY
   readonly #waiters = new Set<() => void>()
 
   constructor(options: ConnectionOptions) {
@@ -267,7 +284,13 @@ export class Connection {
         this.#lose(link, objection.reason, objection.hopeless)
         return
       }
-      server = describeServer(fields, await this.#leaveMark(link))
+      const marks = await this.#leaveMarks(link)
+      const unreadable = objectionToFormat(marks.format)
+      if (unreadable !== null) {
+        this.#lose(link, unreadable, true)
+        return
+      }
+      server = describeServer(fields, marks)
     } catch (error) {
       this.#lose(link, `cannot be used (${firstLine(error)})`)
       return
@@ -336,49 +359,66 @@ export class Connection {
     for (const wake of [...this.#waiters]) wake()
   }
 
-  /** The mark that stands in the store, a new one where there was none. Rejects as ioredis does. */
-  async #leaveMark({ redis }: Link): Promise<string> {
-    const { markKey } = this.#options
-    if (markKey === undefined) return ''
-    // A server that is full refuses it: it has a mark already, or gets one once there is room.
-    await redis.setnx(markKey, randomUUID()).catch(() => undefined)
-    return (await redis.get(markKey)) ?? ''
+  /** The marks that stand in the store, new ones where there were none. Rejects as ioredis does. */
+  async #leaveMarks({ redis }: Link): Promise<Marks> {
+    const { markKeys } = this.#options
+    if (markKeys === undefined) return { mark: '', format: '' }
+    let [mark, format] = await redis.mget(markKeys.epoch, markKeys.format)
+    // A server that is full refuses them: it has them already, or gets them once there is room.
+    if (isBehind(format ?? '')) {
+      const { version, oldest } = FORMAT
+      const raised = redis.eval(SCRIPTS.format.source, 1, markKeys.format, version, oldest)
+      format = String(await raised.catch(() => format ?? ''))
+    }
+    if (mark === null) {
+      await redis.setnx(markKeys.epoch, randomUUID()).catch(() => undefined)
+      mark = await redis.get(markKeys.epoch)
+    }
+    return { mark: mark ?? '', format: format ?? '' }
   }
 
   /** Asks for a sign of life, without which it falls silent; notices a store that was wiped. Never rejects. */
   async askForLife(deadlineMs = ANSWER_MS): Promise<void> {
     if (this.#state.kind !== 'ready') return
-    const { markKey } = this.#options
+    const { markKeys } = this.#options
     try {
       // The deadline matters: it is what notices a connection that has died silently.
-      if (markKey === undefined) await this.send('ping', [], deadlineMs)
-      else this.noteMark(await this.send('get', [markKey], deadlineMs))
+      if (markKeys === undefined) await this.send('ping', [], deadlineMs)
+      else this.noteMarks(await this.send('mget', [markKeys.epoch, markKeys.format], deadlineMs))
     } catch {
       // Whatever it was, the state of the connection tells.
     }
   }
 
-  /** The mark as an answer has it: whoever reads it along with something else spares asking for it. */
-  noteMark({ reply, epoch }: Answer): void {
+  /**
+   * The marks as an answer has them, `[epoch, format]`: whoever reads them along with something else spares asking for
+   * them. A store that is of a newer version by now is left.
+   */
+  noteMarks({ reply, epoch }: Answer): void {
     const state = this.#state
     if (state.kind !== 'ready' || epoch !== state.server.epoch) return
-    this.#markReadAt = performance.now()
-    if (reply !== state.server.mark) void this.#renewMark(state)
+    this.#marksReadAt = performance.now()
+    const [mark = '', format = ''] = list(reply).map((cell) => (cell === null ? '' : text(cell)))
+    const { server } = state
+    if (mark === server.mark && format === server.format) return
+    const unreadable = objectionToFormat(format)
+    if (unreadable !== null) this.#lose(state.link, unreadable, true)
+    else void this.#renewMarks(state)
   }
 
   #probeLife(): Promise<void> | undefined {
-    return performance.now() - this.#markReadAt < MARK_FRESH_MS ? undefined : this.askForLife()
+    return performance.now() - this.#marksReadAt < MARKS_FRESH_MS ? undefined : this.askForLife()
   }
 
-  async #renewMark(state: Extract<State, { kind: 'ready' }>): Promise<void> {
+  async #renewMarks(state: Extract<State, { kind: 'ready' }>): Promise<void> {
     try {
-      const mark = await this.#leaveMark(state.link)
-      if (mark === state.server.mark || this.#state !== state) return
-      const server = withMark(state.server, mark)
+      const marks = await this.#leaveMarks(state.link)
+      if (this.#state !== state) return
+      const server = withMarks(state.server, marks)
       this.#enter({ ...state, server })
-      this.#options.onReady(server)
+      if (marks.mark !== state.server.mark) this.#options.onReady(server)
     } catch {
-      // The connection is lost, and the next one reads the mark.
+      // The connection is lost, and the next one reads the marks.
     }
   }
 

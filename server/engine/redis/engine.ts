@@ -93,11 +93,12 @@ class RedisEngine implements Engine {
     const address = parseRedisAddress(url)
     if (address === null) throw new TypeError('the address of Redis cannot be used')
     this.#keys = new Keyspace(prefix)
-    const markKey = `${this.#keys.home.prefix}epoch`
+    const { prefix: home } = this.#keys.home
+    const markKeys = { epoch: `${home}epoch`, format: `${home}format` }
     this.#connection = new Connection({
       address,
       name: 'commands',
-      markKey,
+      markKeys,
       onReady: ({ epoch, warnings }) => {
         const changed = this.#epoch !== '' && this.#epoch !== epoch
         this.#epoch = epoch
@@ -112,7 +113,7 @@ class RedisEngine implements Engine {
         onDown?.(reason)
       },
     })
-    this.#bulk = new Bulk({ address, markKey, commands: this.#connection })
+    this.#bulk = new Bulk({ address, markKeys, commands: this.#connection })
     this.#channels = new Channels({
       address,
       onReset: () => {
@@ -241,8 +242,8 @@ class RedisEngine implements Engine {
 
   async upcoming(): Promise<Upcoming> {
     const { reply, epoch } = await this.#commands.read(SCRIPTS.upcoming, this.#keys.home, [])
-    const [promote, rescue, prune, mark] = list(reply)
-    this.#connection.noteMark({ reply: mark, epoch })
+    const [promote, rescue, prune, marks] = list(reply)
+    this.#connection.noteMarks({ reply: marks, epoch })
     const inMs = (cell: unknown) => (cell === '' ? null : whole(cell))
     return { promoteInMs: inMs(promote), rescueInMs: inMs(rescue), pruneInMs: inMs(prune) }
   }

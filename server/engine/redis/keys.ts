@@ -21,6 +21,7 @@
  * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/begin.lua); how far mending is (lua/mend.lua) |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
+ * | `format` | string: which versions of Jobcast may use all this (format.ts) |
  * | `present`, `presence:<id>` | set of processes; string: what one says of itself, for as long as it is alive |
  * | `secret:<name>` | string |
  *

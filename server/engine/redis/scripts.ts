@@ -26,6 +26,7 @@ export const SCRIPTS = {
   cancel: load('cancel'),
   claim: load('claim'),
   extend: load('extend'),
+  format: load('format'),
   join: load('join'),
   leave: load('leave'),
   list: load('list'),

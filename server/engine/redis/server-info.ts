@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
 
-/** The server at the other end, as it was when the connection was made. */
-export interface ServerInfo {
-  readonly runId: string
-  /** What stands in the store until it is wiped. */
+/** What stands in the store; each is empty where nothing does. */
+export interface Marks {
+  /** Stands there until it is wiped. */
   readonly mark: string
+  /** Which versions may use it (format.ts). */
+  readonly format: string
+}
+
+/** The server at the other end, as it was when the connection was made. */
+export interface ServerInfo extends Marks {
+  readonly runId: string
   /** A short name for one life of its data, which ends when its process does or when it is wiped. */
   readonly epoch: string
   /** What is at risk with it, each a sentence for whoever runs it. */
@@ -13,14 +19,14 @@ export interface ServerInfo {
 
 const OLDEST_VERSION = [6, 2] as const
 
-export function describeServer(fields: ReadonlyMap<string, string>, mark: string): ServerInfo {
+export function describeServer(fields: ReadonlyMap<string, string>, marks: Marks): ServerInfo {
   const runId = fields.get('run_id') ?? ''
-  return { runId, mark, epoch: epochOf(runId, mark), warnings: warningsOf(fields) }
+  return { runId, ...marks, epoch: epochOf(runId, marks.mark), warnings: warningsOf(fields) }
 }
 
-/** The same server, once its data were wiped. */
-export function withMark(server: ServerInfo, mark: string): ServerInfo {
-  return { ...server, mark, epoch: epochOf(server.runId, mark) }
+/** The same server, once its data were wiped or a newer version has used it. */
+export function withMarks(server: ServerInfo, marks: Marks): ServerInfo {
+  return { ...server, ...marks, epoch: epochOf(server.runId, marks.mark) }
 }
 
 /** Why a server cannot be used, or null. Hopeless is what only a person can change. */

@@ -1,10 +1,10 @@
--- When there will be something to promote, to rescue and to prune, and whether the store was wiped. A process that is idle asks
--- nothing else, so each command counts.
+-- When there will be something to promote, to rescue and to prune, whether the store was wiped, and which versions may use it. A
+-- process that is idle asks nothing else, so each command counts.
 --
 -- KEYS  1: prefix of the partition
 -- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''
---       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it; the mark
---       `epoch` or nil }
+--       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it; the marks
+--       { `epoch`, `format` }, '' where there is none }
 -- Events none
 local prefix, call = KEYS[1], redis.call
 local now
@@ -22,7 +22,8 @@ for n, name in ipairs({ 'scheduled', 'leases', 'expiring' }) do
     reply[n] = ''
   end
 end
-local whole, mending, mark = unpack(call('MGET', prefix .. 'whole', prefix .. 'mending', prefix .. 'epoch'))
+local marks = call('MGET', prefix .. 'whole', prefix .. 'mending', prefix .. 'epoch', prefix .. 'format')
+local whole, mending, epoch, format = unpack(marks)
 if mending or not whole and call('EXISTS', prefix .. 'jobs') == 1 then reply[2] = 0 end
-reply[4] = mark
+reply[4] = { epoch or '', format or '' }
 return reply
