@@ -6,7 +6,7 @@
  */
 export const FORMAT = { version: 1, oldest: 1 } as const
 
-export interface Format {
+interface Format {
   /** Of the newest process that has used the store. */
   readonly version: number
   /** The lowest version that may. */
@@ -14,7 +14,7 @@ export interface Format {
 }
 
 /** Null where nothing is stored. What cannot be read is of a version that this one can only be too old for. */
-export function parseFormat(stored: string): Format | null {
+function parseFormat(stored: string): Format | null {
   if (stored === '') return null
   const match = /^(\d{1,9}) (\d{1,9})( |$)/.exec(stored)
   return match === null
