@@ -22,18 +22,19 @@ import {
   textUpTo,
   YES_OR_NO,
 } from './arguments.ts'
-import { type Carrier, openCarrier } from './carrier.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
 import { checkListQuery, type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
 import { reconnectDelayMs } from './retry.ts'
+import { type JobCarrier, openCarrier } from './sharing/share.ts'
 import type { Readable } from './store.ts'
-import { Subscription } from './subscription.ts'
 import { Tokens } from './tokens.ts'
-import { LADDER, type TransportName } from './transports/link.ts'
-import type { SocketConstructor } from './transports/open.ts'
+import { LADDER } from './transports/ladder.ts'
+import type { TransportName } from './transports/link.ts'
+import type { SocketConstructor } from './transports/socket.ts'
 import { type JobWatch, Watch, type WatchOptions } from './watch.ts'
+import { WatchedJob } from './watched-job.ts'
 
 export interface ClientOptions {
   /** Where the server is, such as `https://jobs.example.com`, or a path on the page's; default: the page's origin. */
@@ -186,9 +187,9 @@ class Client implements JobcastClient {
   readonly #http: Http
   /** Carries lists; and all else, where no other tabs share. Idle until it is needed. */
   readonly #own: Connection
-  readonly #connection: Carrier
+  readonly #connection: JobCarrier
   readonly connection: Readable<ConnectionState>
-  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #subscriptions = new Map<string, WatchedJob>()
   readonly #tokens: Tokens
   readonly #lists = new Set<WatchedList>()
   #listNumber = 0
@@ -218,7 +219,7 @@ class Client implements JobcastClient {
       isCustom: options.fetch !== undefined || options.WebSocket !== undefined,
       connect: () => this.#own,
       openShared: async () => {
-        const { openTab } = await import('./sharing/open.ts')
+        const { openTab } = await import('./sharing/tab.ts')
         return openTab({ http, credential, transports, connect })
       },
     })
@@ -300,7 +301,7 @@ class Client implements JobcastClient {
       if (history && standing.wantHistory()) this.#connection.carry(standing)
       return watch
     }
-    const subscription = new Subscription({
+    const subscription = new WatchedJob({
       jobId,
       history,
       credential: () => this.#tokens.get(jobId) ?? this.#options.credential,

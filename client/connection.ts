@@ -3,11 +3,11 @@ import { JobcastError } from './errors.ts'
 import type { Http } from './http.ts'
 import { type PageEvent, PageLife } from './page-life.ts'
 import { STEADY_MS } from './retry.ts'
-import { SessionMemory } from './session-memory.ts'
 import { Store } from './store.ts'
-import type { Timer } from './timeout.ts'
+import type { Timer } from './time.ts'
+import { openLink, SessionMemory } from './transports/ladder.ts'
 import type { Failure, Link, LinkOwner, ListRoute, Route, TransportName } from './transports/link.ts'
-import { openLink, type SocketConstructor } from './transports/open.ts'
+import type { SocketConstructor } from './transports/socket.ts'
 
 export interface ConnectionState {
   /** In use, or being tried. */

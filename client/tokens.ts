@@ -1,7 +1,7 @@
 import { JobcastError, mayPass } from './errors.ts'
 import { type Http, isRecord, jobPath } from './http.ts'
-import { type Moment, moment, msSince } from './server-clock.ts'
-import type { Timer } from './timeout.ts'
+import type { Timer } from './time.ts'
+import { type Moment, moment, msSince } from './time.ts'
 
 export interface TokensOptions {
   readonly http: Http

@@ -2,8 +2,8 @@ import type { Job, QueuePlace } from '../shared/job.ts'
 import { JobcastError } from './errors.ts'
 import { after, type Hole, missedIn, type WatchEvent } from './history.ts'
 import { guarded, type Readable, Store, type Unsubscribe } from './store.ts'
-import type { Observer, Subscription } from './subscription.ts'
 import type { TransportName } from './transports/link.ts'
+import type { Observer, WatchedJob } from './watched-job.ts'
 
 export interface WatchState {
   /**
@@ -57,7 +57,7 @@ export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent
 export class Watch implements JobWatch, Observer {
   readonly jobId: string
   readonly #finished: Promise<Job>
-  readonly #subscription: Subscription
+  readonly #subscription: WatchedJob
   readonly #onEvent: ((event: WatchEvent) => void) | undefined
   readonly #iterators = new Set<EventQueue>()
   readonly #state: Store<WatchState>
@@ -69,7 +69,7 @@ export class Watch implements JobWatch, Observer {
   #isAwaited = false
   #settle: { resolve(job: Job): void; reject(error: JobcastError): void } | null = null
 
-  constructor(subscription: Subscription, options: WatchOptions) {
+  constructor(subscription: WatchedJob, options: WatchOptions) {
     this.jobId = subscription.jobId
     this.#subscription = subscription
     this.#onEvent = options.onEvent

@@ -1,7 +1,18 @@
 export type { StartOptions } from '../stores/job-store.ts'
 export type { ListedJob } from '../stores/jobs-store.ts'
-export { JobcastProvider, type JobcastProviderProps, useClient } from './provider.ts'
-export { type UseJob, type UseJobOptions, useJob } from './use-job.ts'
-export { type UseJobs, useJobs } from './use-jobs.ts'
-export { type UseResource, useConnection, useOverview, useTypes } from './use-resource.ts'
-export { type UseSubmitJob, useSubmitJob } from './use-submit-job.ts'
+export {
+  JobcastProvider,
+  type JobcastProviderProps,
+  type UseJob,
+  type UseJobOptions,
+  type UseJobs,
+  type UseResource,
+  type UseSubmitJob,
+  useClient,
+  useConnection,
+  useJob,
+  useJobs,
+  useOverview,
+  useSubmitJob,
+  useTypes,
+} from './hooks.ts'

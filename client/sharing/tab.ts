@@ -1,15 +1,43 @@
-import type { Carrier } from '../carrier.ts'
 import type { Connection, ConnectionState } from '../connection.ts'
 import type { Http } from '../http.ts'
 import { type PageEvent, PageLife } from '../page-life.ts'
 import { Store } from '../store.ts'
-import { startTimeout, type Timer } from '../timeout.ts'
-import type { Route } from '../transports/link.ts'
-import { Follower } from './follower.ts'
-import { Hub } from './hub.ts'
-import { LockClaim, type Locks } from './lock-claim.ts'
-import type { Answer, Notice, Request } from './messages.ts'
-import { type OpenChannel, TabChannel } from './tab-channel.ts'
+import { startTimeout, type Timer } from '../time.ts'
+import type { Route, TransportName } from '../transports/link.ts'
+import { type Answer, type Notice, type OpenChannel, type Request, TabChannel } from './channel.ts'
+import { Multiplexer } from './multiplexer.ts'
+import type { JobCarrier } from './share.ts'
+import { TabRoutes } from './tab-routes.ts'
+
+export interface OpenTabOptions {
+  readonly http: Http
+  readonly credential: string | undefined
+  readonly transports: readonly TransportName[]
+  readonly connect: () => Connection
+}
+
+/** Tabs understand each other only where they run the same version of the messages. */
+const VERSION = 1
+
+/** Takes part among the tabs of this origin that have the same server, credential and transports, and no others. */
+export async function openTab({
+  http,
+  credential,
+  transports,
+  connect,
+}: OpenTabOptions): Promise<JobCarrier> {
+  // A hash, since names of locks and channels are there for every script of the origin to see.
+  const text = new TextEncoder().encode(JSON.stringify([http.url(''), credential ?? null, transports]))
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', text))
+  const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return new Tab({
+    name: `jobcast/${VERSION}/${hex}`,
+    http,
+    connect,
+    locks: navigator.locks,
+    openChannel: (name) => new BroadcastChannel(name),
+  })
+}
 
 export interface TabOptions {
   /** Common to the tabs that may share: same server, same credential, same transports. */
@@ -23,18 +51,22 @@ export interface TabOptions {
 type State =
   | { readonly kind: 'idle' | 'paused' | 'closed' }
   | { readonly kind: 'seeking'; readonly timer: Timer }
-  | { readonly kind: 'leading'; readonly hub: Hub }
+  | { readonly kind: 'leading'; readonly multiplexer: Multiplexer }
   | { readonly kind: 'following'; readonly leader: string; asked: boolean; heardAt: number; timer: Timer }
-  | { readonly kind: 'alone'; readonly hub: Hub; readonly timer: ReturnType<typeof setInterval> }
+  | {
+      readonly kind: 'alone'
+      readonly multiplexer: Multiplexer
+      readonly timer: ReturnType<typeof setInterval>
+    }
 
 /** What this tab has among the others while it takes part. */
 interface Membership {
   readonly channel: TabChannel
-  readonly leadership: LockClaim
+  readonly leadership: LockRequest
   /** Held for as long as this tab lives, so that whoever leads is told when it is gone. */
-  readonly presence: LockClaim
+  readonly presence: LockRequest
   /** Of the tabs that this one leads: their locks are granted to it when they are gone. */
-  readonly departures: Map<string, LockClaim>
+  readonly departures: Map<string, LockRequest>
 }
 
 /** How long a leader may take to say that it is one. */
@@ -44,42 +76,42 @@ const QUIET_MS = 2000
 const ANSWER_MS = 3000
 
 /**
- * One of the tabs of a browser that share a connection: the tab that holds the lock leads, and its hub carries what all
+ * One of the tabs of a browser that share a connection: the tab that holds the lock leads, and its multiplexer carries what all
  * of them watch.
  *
  * `idle` until something is watched. Then it stands in line for the lock and asks who leads (`seeking`). With the lock it
- * is `leading`: its own routes and those of the others go through its hub. When another says that it leads it is
+ * is `leading`: its own routes and those of the others go through its multiplexer. When another says that it leads it is
  * `following`, and asks in silences whether the leader is still there: a tab that is stuck keeps the lock. Where nobody
- * answers it is `alone`, with a hub for itself, until somebody does or the lock is its own. `paused`: the page stands
+ * answers it is `alone`, with a multiplexer for itself, until somebody does or the lock is its own. `paused`: the page stands
  * still; it has given everything up, so that another tab can lead, and takes part anew when it is back. At every
  * change the routes go on from their cursors, so that none misses anything or has it twice.
  */
-export class Tab implements Carrier {
+export class Tab implements JobCarrier {
   readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
   readonly #id = crypto.randomUUID()
   readonly #options: TabOptions
-  readonly #follower: Follower
+  readonly #routes: TabRoutes
   readonly #life = new PageLife((event) => this.#happened(event))
   #state: State = { kind: 'idle' }
   #membership: Membership | null = null
 
   constructor(options: TabOptions) {
     this.#options = options
-    this.#follower = new Follower({ http: options.http })
+    this.#routes = new TabRoutes({ http: options.http })
   }
 
   carry(route: Route): void {
     if (this.#state.kind === 'closed') return
-    this.#follower.carry(route)
+    this.#routes.carry(route)
     if (this.#state.kind === 'idle') this.#begin()
   }
 
   drop(route: Route): void {
-    this.#follower.drop(route)
+    this.#routes.drop(route)
   }
 
   credentialChanged(route: Route): void {
-    this.#follower.credentialChanged(route)
+    this.#routes.credentialChanged(route)
   }
 
   close(): void {
@@ -93,7 +125,7 @@ export class Tab implements Carrier {
     if ('timer' in this.#state) clearTimeout(this.#state.timer)
     this.#state = state
     if (state.kind === 'seeking') this.state.set({ ...this.state.getSnapshot(), phase: 'connecting' })
-    else if (!('hub' in state) && state.kind !== 'following')
+    else if (!('multiplexer' in state) && state.kind !== 'following')
       this.state.set({ transport: null, phase: 'idle' })
   }
 
@@ -121,39 +153,39 @@ export class Tab implements Carrier {
     const failed = () => {
       if (this.#state.kind === 'seeking') this.#goAlone()
     }
-    const presence = new LockClaim({
+    const presence = new LockRequest({
       locks,
       name: `${name}/${this.#id}`,
-      granted: () => channel.announce('who'),
+      granted: () => channel.broadcast('who'),
       failed,
     })
-    const leadership = new LockClaim({ locks, name, granted: () => this.#lead(), failed })
+    const leadership = new LockRequest({ locks, name, granted: () => this.#lead(), failed })
     return { channel, leadership, presence, departures: new Map() }
   }
 
   #seek(): void {
-    this.#follower.pause()
+    this.#routes.pause()
     this.#become({ kind: 'seeking', timer: startTimeout(SEEK_MS, () => this.#goAlone()) })
   }
 
   #lead(): void {
-    const hub = this.#state.kind === 'alone' ? this.#state.hub : this.#openHub()
-    this.#become({ kind: 'leading', hub })
-    this.#membership?.channel.announce('leading')
+    const multiplexer = this.#state.kind === 'alone' ? this.#state.multiplexer : this.#openMultiplexer()
+    this.#become({ kind: 'leading', multiplexer })
+    this.#membership?.channel.broadcast('leading')
   }
 
   #goAlone(): void {
-    const hub = this.#openHub()
-    const timer = setInterval(() => this.#membership?.channel.announce('who'), QUIET_MS)
-    this.#become({ kind: 'alone', hub, timer })
+    const multiplexer = this.#openMultiplexer()
+    const timer = setInterval(() => this.#membership?.channel.broadcast('who'), QUIET_MS)
+    this.#become({ kind: 'alone', multiplexer, timer })
   }
 
-  #openHub(): Hub {
-    this.#follower.pause()
-    const hub = new Hub(this.#options.connect())
-    hub.admit(this.#id, (answer) => this.#hear(answer))
-    this.#follower.follow((request) => hub.hear(this.#id, request))
-    return hub
+  #openMultiplexer(): Multiplexer {
+    this.#routes.pause()
+    const multiplexer = new Multiplexer(this.#options.connect())
+    multiplexer.admit(this.#id, (answer) => this.#hear(answer))
+    this.#routes.follow((request) => multiplexer.hear(this.#id, request))
+    return multiplexer
   }
 
   #follow(leader: string): void {
@@ -165,8 +197,8 @@ export class Tab implements Carrier {
       heardAt: performance.now(),
       timer: this.#attend(QUIET_MS),
     })
-    this.#follower.follow((request) => this.#membership?.channel.ask(leader, request))
-    if (former.kind === 'alone') former.hub.close()
+    this.#routes.follow((request) => this.#membership?.channel.ask(leader, request))
+    if (former.kind === 'alone') former.multiplexer.close()
   }
 
   /** Is the leader still there? */
@@ -188,13 +220,13 @@ export class Tab implements Carrier {
     clearTimeout(state.timer)
     state.asked = true
     state.timer = this.#attend(ANSWER_MS)
-    this.#membership?.channel.announce('who')
+    this.#membership?.channel.broadcast('who')
   }
 
   #noticed(from: string, notice: Notice): void {
     const state = this.#state
     if (notice === 'who') {
-      if (state.kind === 'leading') this.#membership?.channel.announce('leading')
+      if (state.kind === 'leading') this.#membership?.channel.broadcast('leading')
     } else if (notice === 'resigned') {
       if (state.kind === 'following' && state.leader === from) this.#seek()
     } else if (state.kind === 'following' && state.leader === from) this.#heard(state)
@@ -215,7 +247,7 @@ export class Tab implements Carrier {
 
   #hear(answer: Answer): void {
     if (answer.op === 'state') this.state.set(answer.state)
-    else this.#follower.hear(answer)
+    else this.#routes.hear(answer)
   }
 
   #asked(from: string, request: Request): void {
@@ -224,20 +256,20 @@ export class Tab implements Carrier {
     if (state.kind !== 'leading' || membership === null) return
     if (request.op === 'leave') this.#departed(from)
     else {
-      if (!state.hub.has(from)) this.#admit(from, state.hub, membership)
-      state.hub.hear(from, request)
+      if (!state.multiplexer.has(from)) this.#admit(from, state.multiplexer, membership)
+      state.multiplexer.hear(from, request)
     }
   }
 
-  #admit(tab: string, hub: Hub, { channel, departures }: Membership): void {
+  #admit(tab: string, multiplexer: Multiplexer, { channel, departures }: Membership): void {
     const { name, locks } = this.#options
     const granted = () => this.#departed(tab)
-    departures.set(tab, new LockClaim({ locks, name: `${name}/${tab}`, granted }))
-    hub.admit(tab, (answer) => channel.answer(tab, answer))
+    departures.set(tab, new LockRequest({ locks, name: `${name}/${tab}`, granted }))
+    multiplexer.admit(tab, (answer) => channel.answer(tab, answer))
   }
 
   #departed(tab: string): void {
-    if (this.#state.kind === 'leading') this.#state.hub.dismiss(tab)
+    if (this.#state.kind === 'leading') this.#state.multiplexer.dismiss(tab)
     this.#membership?.departures.get(tab)?.release()
     this.#membership?.departures.delete(tab)
     this.#membership?.channel.forget(tab)
@@ -248,10 +280,10 @@ export class Tab implements Carrier {
       this.#retire()
       this.#become({ kind: 'paused' })
     } else if (this.#state.kind === 'paused') {
-      if (this.#follower.isEmpty) this.#become({ kind: 'idle' })
+      if (this.#routes.isEmpty) this.#become({ kind: 'idle' })
       else this.#begin()
     } else {
-      this.#follower.revive()
+      this.#routes.revive()
       if (this.#state.kind === 'following') this.#askLeader(this.#state)
     }
   }
@@ -261,14 +293,51 @@ export class Tab implements Carrier {
     const state = this.#state
     const membership = this.#membership
     this.#membership = null
-    this.#follower.pause()
-    if (state.kind === 'leading') membership?.channel.announce('resigned')
+    this.#routes.pause()
+    if (state.kind === 'leading') membership?.channel.broadcast('resigned')
     if (state.kind === 'following') membership?.channel.ask(state.leader, { op: 'leave' })
-    if ('hub' in state) state.hub.close()
+    if ('multiplexer' in state) state.multiplexer.close()
     if (membership === null) return
     for (const departure of membership.departures.values()) departure.release()
     membership.leadership.release()
     membership.presence.release()
     membership.channel.close()
+  }
+}
+
+/** What is used of the browser's `navigator.locks`. */
+export type Locks = Pick<LockManager, 'request'>
+
+interface LockRequestOptions {
+  readonly locks: Locks
+  readonly name: string
+  /** It is ours, until it is released or this tab is gone: the browser sees to that. */
+  readonly granted: () => void
+  /** It never will be: the browser forbids it here. */
+  readonly failed?: () => void
+}
+
+/** A place in line for a lock (Web Locks), and the lock once it is granted. */
+class LockRequest {
+  readonly #abort = new AbortController()
+  #release: () => void = () => {}
+
+  constructor({ locks, name, granted, failed = () => {} }: LockRequestOptions) {
+    const { signal } = this.#abort
+    const hold = () =>
+      new Promise<void>((resolve) => {
+        this.#release = resolve
+        if (signal.aborted) resolve()
+        else granted()
+      })
+    locks.request(name, { signal }, hold).catch(() => {
+      if (!signal.aborted) failed()
+    })
+  }
+
+  /** Leaves the line, or gives the lock to the next. */
+  release(): void {
+    this.#abort.abort()
+    this.#release()
   }
 }

@@ -4,9 +4,9 @@ import { isTerminal } from '../../shared/status.ts'
 import type { JobcastClient, JobsQuery } from '../client.ts'
 import { JobcastError } from '../errors.ts'
 import type { ListWatch } from '../list-watch.ts'
+import { VisibleTimer } from '../page-life.ts'
 import { Store } from '../store.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
-import { VisibleTimer } from './visible-timer.ts'
 
 /** A job in a list; payload and result are there once it is watched, or with `full`. */
 export type ListedJob = ListAnswer['jobs'][number]

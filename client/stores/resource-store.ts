@@ -1,6 +1,6 @@
 import { JobcastError } from '../errors.ts'
+import { VisibleTimer } from '../page-life.ts'
 import { Store } from '../store.ts'
-import { VisibleTimer } from './visible-timer.ts'
 
 export interface ResourceState<T> {
   /** The last answer; it stays while a refresh fails. */

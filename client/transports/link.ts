@@ -5,9 +5,6 @@ import type { JobcastError } from '../errors.ts'
 
 export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'polling'
 
-/** From the best to the one that always works. */
-export const LADDER: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
-
 /** A subscription, as whatever carries it sees it. */
 export interface Route {
   readonly jobId: string

@@ -1,7 +1,7 @@
 import type { PollAnswer } from '../../shared/api.ts'
 import { isTerminal } from '../../shared/status.ts'
 import { jobPath } from '../http.ts'
-import type { Attempt } from './stream.ts'
+import type { Round } from './stream.ts'
 
 /** Between two plain polls. */
 const POLL_MS = 2000
@@ -11,7 +11,7 @@ const GRACE_MS = 10_000
 const EMPTY_MS = 1000
 
 /** Asks for what came after the cursor; held up to `holdS` seconds, or, with 0, at once and then every 2 s. */
-export function poll(holdS: number): Attempt {
+export function poll(holdS: number): Round {
   return async ({ http, route, signal, first, worked, replayed }) => {
     const { cursor, credential, history, jobId } = route
     // The first answer shows that this works at all; it is not held.

@@ -2,11 +2,23 @@ import { CLOSE, mayReconnect } from '../../shared/codes.ts'
 import { HEARTBEAT_MS, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
+import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
-import { startTimeout, type Timer } from '../timeout.ts'
+import { startTimeout, type Timer } from '../time.ts'
 import type { Link, LinkOptions, Route } from './link.ts'
-import { discard, readFrame, type SocketConstructor, type SocketLike } from './socket-like.ts'
 import { SocketLists } from './socket-lists.ts'
+
+/** What is used of a WebSocket; the browser's own and the one of `ws` both have it. */
+export interface SocketLike {
+  send(data: string): void
+  close(code?: number): void
+  onopen: unknown
+  onmessage: unknown
+  onclose: unknown
+  onerror: unknown
+}
+
+export type SocketConstructor = new (url: string) => SocketLike
 
 export interface SocketOptions extends LinkOptions {
   readonly WebSocket: SocketConstructor
@@ -401,4 +413,25 @@ export class SocketLink implements Link {
 
 function isOfJob(frame: JobFrame | ListFrame): frame is JobFrame {
   return 'jobId' in frame && frame.jobId !== undefined
+}
+
+/** The border: what the server sends is trusted to have the shape that its `op` promises. */
+function readFrame(data: string): ServerFrame | null {
+  try {
+    const frame: unknown = JSON.parse(data)
+    return isRecord(frame) && typeof frame.op === 'string' ? (frame as ServerFrame) : null
+  } catch {
+    return null
+  }
+}
+
+/** Closes a socket whose end is of no interest any more; one that is not open yet may complain about it. */
+function discard(socket: SocketLike): void {
+  socket.onmessage = () => {}
+  socket.onclose = () => {}
+  try {
+    socket.close(CLOSE.normal)
+  } catch {
+    // Nothing is left to close.
+  }
 }

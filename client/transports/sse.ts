@@ -6,8 +6,8 @@ import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../shared/limits.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
-import { startTimeout } from '../timeout.ts'
-import type { AttemptContext, Outcome } from './stream.ts'
+import { startTimeout } from '../time.ts'
+import type { RoundContext, RoundEnd } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
 const FIRST_MS = 3000
@@ -26,7 +26,7 @@ export async function sse({
   heard,
   replayed,
   available,
-}: AttemptContext): Promise<Outcome> {
+}: RoundContext): Promise<RoundEnd> {
   const { jobId, cursor, credential, history } = route
   const stop = new AbortController()
   const abort = () => stop.abort()
@@ -43,7 +43,7 @@ export async function sse({
   let timer = startTimeout(FIRST_MS, silent)
   let firstAt: number | null = null
   let floorMs = 0
-  let outcome: Outcome | null = null
+  let outcome: RoundEnd | null = null
 
   const hear = (message: EventSourceMessage): void => {
     const now = performance.now()
@@ -68,7 +68,7 @@ export async function sse({
     floorMs = ms
   }
 
-  const apply = ({ event, id, data }: EventSourceMessage): Outcome | null => {
+  const apply = ({ event, id, data }: EventSourceMessage): RoundEnd | null => {
     switch (event) {
       case 'snapshot': {
         const snapshot = JSON.parse(data) as SnapshotData

@@ -5,7 +5,7 @@ import { Attempts } from '../retry.ts'
 import type { Link, LinkOptions, Route, TransportName } from './link.ts'
 
 /** How one request, or stream, for one job ended. */
-export type Outcome =
+export type RoundEnd =
   /** The job is terminal; nothing more is to be done. */
   | { readonly kind: 'done' }
   /** All is well: the next request after a pause. */
@@ -15,13 +15,13 @@ export type Outcome =
   /** It works, and something on the way makes it useless. */
   | { readonly kind: 'unfit'; readonly message: string }
 
-/** One request or stream for one job, to its end. Rejects with a `JobcastError`. */
-export type Attempt = (context: AttemptContext) => Promise<Outcome>
+/** One round: a request or stream for one job, to its end. Rejects with a `JobcastError`. */
+export type Round = (context: RoundContext) => Promise<RoundEnd>
 
-export interface AttemptContext {
+export interface RoundContext {
   readonly http: Http
   readonly route: Route
-  /** Fires when the route is dropped, or the attempt is given up for another. */
+  /** Fires when the route is dropped, or the round is given up for another. */
   readonly signal: AbortSignal
   /** The first request of this link for this route. */
   readonly first: boolean
@@ -40,7 +40,7 @@ export interface StreamOptions extends LinkOptions {
   readonly capacity: number
   /** There is nothing below on the ladder. */
   readonly last: boolean
-  readonly attempt: Attempt
+  readonly round: Round
 }
 
 interface Stream {
@@ -48,11 +48,11 @@ interface Stream {
   phase: Link['phase']
   /** Since when it has been open, on `performance.now()`; null: it is not. */
   openSince: number | null
-  /** The attempt under way. */
+  /** The round under way. */
   current: AbortController | null
   /** When it last heard something, in ms since 1970: that clock goes on while a machine sleeps. */
   heardOn: number
-  /** Ends the pause between two attempts. */
+  /** Ends the pause between two rounds. */
   wake: () => void
   /** The server asked for the pause up to then. */
   awayUntil: number
@@ -63,7 +63,7 @@ const FRESH_MS = 5000
 
 /**
  * Transports that make requests per job: server-sent events, long-poll, polling. Each route has a loop of its own:
- * attempt, pause, attempt; it ends when the route is dropped, done or refused.
+ * round, pause, round; it ends when the route is dropped, done or refused.
  */
 export class StreamLink implements Link {
   readonly transport: TransportName
@@ -127,7 +127,7 @@ export class StreamLink implements Link {
   }
 
   async #run(route: Route, stream: Stream): Promise<void> {
-    const { http, attempt, owner, random, n, delayMs } = this.#options
+    const { http, round, owner, random, n, delayMs } = this.#options
     const { signal } = stream.abort
     const attempts = new Attempts(random, n)
     let first = true
@@ -137,7 +137,7 @@ export class StreamLink implements Link {
       const current = new AbortController()
       stream.current = current
       stream.heardOn = Date.now()
-      const context: AttemptContext = {
+      const context: RoundContext = {
         http,
         route,
         signal: current.signal,
@@ -162,7 +162,7 @@ export class StreamLink implements Link {
           else owner.interrupted(this, route)
         },
       }
-      const outcome = await attempt(context).catch((error: unknown) => this.#explain(error, route))
+      const outcome = await round(context).catch((error: unknown) => this.#explain(error, route))
       stream.current = null
       if (signal.aborted) return
       if (outcome.kind === 'done') return this.drop(route)
@@ -194,7 +194,7 @@ export class StreamLink implements Link {
   }
 
   /** What a failed call means for the route. */
-  async #explain(error: unknown, route: Route): Promise<Outcome> {
+  async #explain(error: unknown, route: Route): Promise<RoundEnd> {
     if (!(error instanceof JobcastError)) throw error
     const { code, status } = error
     const broken = {

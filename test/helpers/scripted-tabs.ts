@@ -1,13 +1,12 @@
 import { Connection } from '../../client/connection.ts'
 import type { WatchEvent } from '../../client/history.ts'
 import { Http } from '../../client/http.ts'
-import type { Locks } from '../../client/sharing/lock-claim.ts'
-import { Tab } from '../../client/sharing/tab.ts'
-import type { Channel } from '../../client/sharing/tab-channel.ts'
-import { Subscription } from '../../client/subscription.ts'
-import { LADDER } from '../../client/transports/link.ts'
-import type { SocketConstructor } from '../../client/transports/open.ts'
+import type { Channel } from '../../client/sharing/channel.ts'
+import { type Locks, Tab } from '../../client/sharing/tab.ts'
+import { LADDER } from '../../client/transports/ladder.ts'
+import type { SocketConstructor } from '../../client/transports/socket.ts'
 import { Watch } from '../../client/watch.ts'
+import { WatchedJob } from '../../client/watched-job.ts'
 import { scriptedFetch, scriptedSockets } from './scripted-network.ts'
 
 interface Waiting {
@@ -140,7 +139,7 @@ export function scriptedBrowser() {
           options: { history?: boolean; token?: string; renew?: () => Promise<boolean> } = {},
         ) {
           const state = { token: options.token }
-          const subscription = new Subscription({
+          const subscription = new WatchedJob({
             jobId,
             history: options.history === true,
             credential: () => state.token,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { moment, ServerClock } from '../../client/server-clock.ts'
+import { moment, ServerClock } from '../../client/time.ts'
 import { sleep } from '../helpers/page-stage.ts'
 
 beforeEach(() => {

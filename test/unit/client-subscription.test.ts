@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { JobcastError } from '../../client/errors.ts'
 import { missed, type WatchEvent } from '../../client/history.ts'
-import { Subscription } from '../../client/subscription.ts'
 import { Watch, type WatchOptions } from '../../client/watch.ts'
+import { WatchedJob } from '../../client/watched-job.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { Job } from '../../shared/job.ts'
 import { aCompletion, aJob, aLog, aProgress } from '../helpers/scripted-network.ts'
 
 function setUp(options: WatchOptions = {}) {
   const history = options.history === true || options.after !== undefined
-  const released: Subscription[] = []
-  const subscription = new Subscription({
+  const released: WatchedJob[] = []
+  const subscription = new WatchedJob({
     jobId: 'j1',
     history,
     credential: () => undefined,

@@ -5,8 +5,16 @@ import type { QueuePlace } from '../shared/job.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
-import { appended, marked, missed, missedIn, type WatchEvent } from './history.ts'
-import { isBehind, isSameHistory, later } from './position.ts'
+import {
+  appended,
+  isBehind,
+  isSameHistory,
+  later,
+  marked,
+  missed,
+  missedIn,
+  type WatchEvent,
+} from './history.ts'
 import { Store, type Unsubscribe } from './store.ts'
 import type { Route, TransportName } from './transports/link.ts'
 import type { WatchState } from './watch.ts'
@@ -20,13 +28,13 @@ export interface Observer {
 
 type Snapshot = Extract<Replay, { mode: 'snapshot' }>
 
-export interface SubscriptionOptions {
+export interface WatchedJobOptions {
   readonly jobId: string
   readonly history: boolean
   readonly credential: () => string | undefined
   readonly renew: () => Promise<boolean>
   /** Nobody observes any more, or it is over. */
-  readonly released: (subscription: Subscription) => void
+  readonly released: (subscription: WatchedJob) => void
 }
 
 /**
@@ -36,7 +44,7 @@ export interface SubscriptionOptions {
  * `state.phase` is its mode: `connecting` until the first snapshot, then `live` and `reconnecting` in turns, until it
  * is over: `ended` or `refused`. After that nothing changes it any more.
  */
-export class Subscription implements Route {
+export class WatchedJob implements Route {
   readonly jobId: string
   readonly state = new Store<WatchState>({
     phase: 'connecting',
@@ -47,7 +55,7 @@ export class Subscription implements Route {
     transport: null,
     error: null,
   })
-  readonly #options: SubscriptionOptions
+  readonly #options: WatchedJobOptions
   readonly #observers = new Set<Observer>()
   #history: boolean
   /** Start over with a snapshot, so as to get the history that was not asked for at first. */
@@ -55,7 +63,7 @@ export class Subscription implements Route {
   /** A new credential was fetched and has not proved itself yet. */
   #renewed = false
 
-  constructor(options: SubscriptionOptions) {
+  constructor(options: WatchedJobOptions) {
     this.jobId = options.jobId
     this.#options = options
     this.#history = options.history

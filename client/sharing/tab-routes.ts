@@ -1,43 +1,43 @@
 import { parseCursor } from '../../shared/cursor.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
+import { isSameHistory } from '../history.ts'
 import type { Http } from '../http.ts'
-import { isSameHistory } from '../position.ts'
 import { reconnectDelayMs } from '../retry.ts'
-import type { Timer } from '../timeout.ts'
+import type { Timer } from '../time.ts'
 import type { Link, LinkOwner, Route, TransportName } from '../transports/link.ts'
 import { poll } from '../transports/poll.ts'
-import { type Attempt, StreamLink } from '../transports/stream.ts'
-import type { Answer, JobAnswer, Request } from './messages.ts'
+import { type Round, StreamLink } from '../transports/stream.ts'
+import type { Answer, JobAnswer, Request } from './channel.ts'
 
 type FlowAnswer = JobAnswer & { op: 'replayed' | 'event' | 'ended' }
 
-interface Seat {
+interface Followed {
   readonly route: Route
   start: number
-  state: SeatState
-  /** What carries it at the hub. */
+  state: FollowedState
+  /** What carries it at the multiplexer. */
   transport: TransportName
   /** Times in a row that it had to catch up without an event in between. */
   repeats: number
 }
 
-type SeatState =
-  /** The hub's answer is awaited. */
+type FollowedState =
+  /** The multiplexer's answer is awaited. */
   | { readonly kind: 'asked' }
   /** What came between its cursor and the flow is being read; the flow waits meanwhile. */
   | { readonly kind: 'catching-up'; readonly waiting: FlowAnswer[]; readonly timer: Timer | undefined }
   | { readonly kind: 'flowing' }
 
 /** Reads once what came after the cursor. */
-const readOnce: Attempt = async (context) => {
+const readOnce: Round = async (context) => {
   await poll(0)(context)
   return { kind: 'done' }
 }
 
-/** This tab's routes at whichever hub carries them: its own, or that of the tab that leads. */
-export class Follower implements LinkOwner {
-  readonly #routes = new Map<string, Seat>()
+/** This tab's routes at whichever multiplexer carries them: its own, or that of the tab that leads. */
+export class TabRoutes implements LinkOwner {
+  readonly #routes = new Map<string, Followed>()
   readonly #reading: StreamLink
   readonly #random: () => number
   #ask: ((request: Request) => void) | null = null
@@ -49,7 +49,7 @@ export class Follower implements LinkOwner {
       http,
       owner: this,
       transport: 'polling',
-      attempt: readOnce,
+      round: readOnce,
       capacity: Number.POSITIVE_INFINITY,
       last: true,
       random,
@@ -62,18 +62,18 @@ export class Follower implements LinkOwner {
     return this.#routes.size === 0
   }
 
-  /** Goes on at this hub, from the cursors. */
+  /** Goes on at this multiplexer, from the cursors. */
   follow(ask: (request: Request) => void): void {
     this.#ask = ask
     for (const { route } of [...this.#routes.values()]) this.carry(route)
   }
 
-  /** There is no hub now. */
+  /** There is no multiplexer now. */
   pause(): void {
     this.#ask = null
-    for (const seat of this.#routes.values()) {
-      this.#rest(seat, { kind: 'asked' })
-      seat.route.interrupted()
+    for (const followed of this.#routes.values()) {
+      this.#rest(followed, { kind: 'asked' })
+      followed.route.interrupted()
     }
   }
 
@@ -94,11 +94,11 @@ export class Follower implements LinkOwner {
   }
 
   drop(route: Route): void {
-    const seat = this.#routes.get(route.jobId)
-    if (seat?.route !== route) return
-    this.#rest(seat, { kind: 'asked' })
+    const followed = this.#routes.get(route.jobId)
+    if (followed?.route !== route) return
+    this.#rest(followed, { kind: 'asked' })
     this.#routes.delete(route.jobId)
-    this.#ask?.({ op: 'unsubscribe', jobId: route.jobId, start: seat.start })
+    this.#ask?.({ op: 'unsubscribe', jobId: route.jobId, start: followed.start })
   }
 
   credentialChanged({ jobId, credential }: Route): void {
@@ -107,45 +107,45 @@ export class Follower implements LinkOwner {
   }
 
   hear(answer: Exclude<Answer, { op: 'state' }>): void {
-    const seat = this.#routes.get(answer.jobId)
-    if (seat === undefined || seat.start !== answer.start) return
+    const followed = this.#routes.get(answer.jobId)
+    if (followed === undefined || followed.start !== answer.start) return
     switch (answer.op) {
       case 'joined':
-        seat.transport = answer.transport
-        this.#catchUp(seat, [])
+        followed.transport = answer.transport
+        this.#catchUp(followed, [])
         break
       case 'placed':
-        seat.route.placed(answer.queue)
+        followed.route.placed(answer.queue)
         break
       case 'interrupted':
-        seat.route.interrupted()
+        followed.route.interrupted()
         break
       case 'restored':
         // One that is catching up is told by what it reads.
-        if (seat.state.kind === 'flowing') seat.route.restored()
+        if (followed.state.kind === 'flowing') followed.route.restored()
         break
       case 'renew':
-        this.#renew(seat)
+        this.#renew(followed)
         break
       case 'refused':
-        this.#rest(seat, { kind: 'asked' })
+        this.#rest(followed, { kind: 'asked' })
         this.#routes.delete(answer.jobId)
-        seat.route.refused(new JobcastError(answer.code, answer.message, answer.details))
+        followed.route.refused(new JobcastError(answer.code, answer.message, answer.details))
         break
       default:
-        this.#flowed(seat, answer)
+        this.#flowed(followed, answer)
     }
   }
 
   replayed(_link: Link, route: Route, replay: Replay): void {
-    const seat = this.#routes.get(route.jobId)
-    if (seat?.route !== route || seat.state.kind !== 'catching-up') return
-    const { waiting } = seat.state
-    route.replayed(replay, seat.transport)
-    seat.state = { kind: 'flowing' }
+    const followed = this.#routes.get(route.jobId)
+    if (followed?.route !== route || followed.state.kind !== 'catching-up') return
+    const { waiting } = followed.state
+    route.replayed(replay, followed.transport)
+    followed.state = { kind: 'flowing' }
     for (const [index, answer] of waiting.entries()) {
-      if (apply(seat, answer)) continue
-      this.#catchUp(seat, waiting.slice(index))
+      if (apply(followed, answer)) continue
+      this.#catchUp(followed, waiting.slice(index))
       return
     }
   }
@@ -163,33 +163,33 @@ export class Follower implements LinkOwner {
   failed(): void {}
   changed(): void {}
 
-  #flowed(seat: Seat, answer: FlowAnswer): void {
-    const { state } = seat
-    if (answer.op === 'replayed') seat.transport = answer.transport
+  #flowed(followed: Followed, answer: FlowAnswer): void {
+    const { state } = followed
+    if (answer.op === 'replayed') followed.transport = answer.transport
     const isSnapshot = answer.op === 'replayed' && answer.replay.mode === 'snapshot'
     if (state.kind === 'asked') {
       if (answer.op !== 'replayed') return
-      seat.state = { kind: 'flowing' }
-      if (!apply(seat, answer)) this.#catchUp(seat, [])
+      followed.state = { kind: 'flowing' }
+      if (!apply(followed, answer)) this.#catchUp(followed, [])
     } else if (state.kind === 'flowing') {
-      if (!apply(seat, answer)) this.#catchUp(seat, [answer])
+      if (!apply(followed, answer)) this.#catchUp(followed, [answer])
     } else if (isSnapshot) {
       // It tells nothing of what came before it, which this tab may not have seen yet.
-      this.#catchUp(seat, [])
+      this.#catchUp(followed, [])
     } else state.waiting.push(answer)
   }
 
   /** At once, and ever later where that does not help. */
-  #catchUp(seat: Seat, waiting: FlowAnswer[]): void {
-    seat.repeats += 1
-    const read = () => this.#reading.carry(seat.route)
-    const delayMs = reconnectDelayMs(seat.repeats - 2, this.#random)
-    const timer = seat.repeats === 1 ? undefined : setTimeout(read, delayMs)
-    this.#rest(seat, { kind: 'catching-up', waiting, timer })
+  #catchUp(followed: Followed, waiting: FlowAnswer[]): void {
+    followed.repeats += 1
+    const read = () => this.#reading.carry(followed.route)
+    const delayMs = reconnectDelayMs(followed.repeats - 2, this.#random)
+    const timer = followed.repeats === 1 ? undefined : setTimeout(read, delayMs)
+    this.#rest(followed, { kind: 'catching-up', waiting, timer })
     if (timer === undefined) read()
   }
 
-  #renew({ route, start }: Seat): void {
+  #renew({ route, start }: Followed): void {
     const { jobId } = route
     const tell = (verdict: 'yes' | 'no' | 'later') => {
       const { credential } = route
@@ -203,18 +203,18 @@ export class Follower implements LinkOwner {
   }
 
   /** The one way out of a state in which something is under way. */
-  #rest(seat: Seat, next: SeatState): void {
-    if (seat.state.kind === 'catching-up') {
-      clearTimeout(seat.state.timer)
-      this.#reading.drop(seat.route)
+  #rest(followed: Followed, next: FollowedState): void {
+    if (followed.state.kind === 'catching-up') {
+      clearTimeout(followed.state.timer)
+      this.#reading.drop(followed.route)
     }
-    seat.state = next
+    followed.state = next
   }
 }
 
 /** False: something is missing in between, or it is of another history. */
-function apply(seat: Seat, answer: FlowAnswer): boolean {
-  const { route } = seat
+function apply(followed: Followed, answer: FlowAnswer): boolean {
+  const { route } = followed
   if (answer.op === 'ended') return route.ended(answer.cursor)
   if (answer.op === 'replayed') {
     const { replay, transport } = answer
@@ -224,6 +224,6 @@ function apply(seat: Seat, answer: FlowAnswer): boolean {
   }
   if (!isSameHistory(answer.after, route.cursor ?? '')) return false
   if (!route.event(answer.event, parseCursor(answer.after).seq)) return false
-  seat.repeats = 0
+  followed.repeats = 0
   return true
 }

@@ -1,9 +1,9 @@
-import type { Connection, ConnectionState } from './connection.ts'
-import { type Readable, Store } from './store.ts'
-import type { Route } from './transports/link.ts'
+import type { Connection, ConnectionState } from '../connection.ts'
+import { type Readable, Store } from '../store.ts'
+import type { Route } from '../transports/link.ts'
 
 /** What brings the watched jobs to this client: a connection of its own, or what it shares with other tabs. */
-export interface Carrier {
+export interface JobCarrier {
   readonly state: Readable<ConnectionState>
   /** Carries the route; one that is carried already, afresh. */
   carry(route: Route): void
@@ -19,10 +19,10 @@ export interface CarrierOptions {
   readonly isCustom: boolean
   readonly connect: () => Connection
   /** Loaded only by those who share. */
-  readonly openShared: () => Promise<Carrier>
+  readonly openShared: () => Promise<JobCarrier>
 }
 
-export function openCarrier({ share, isCustom, connect, openShared }: CarrierOptions): Carrier {
+export function openCarrier({ share, isCustom, connect, openShared }: CarrierOptions): JobCarrier {
   const wanted = share ?? (typeof document !== 'undefined' && !isCustom)
   return wanted && canShare() ? new LateCarrier(openShared, connect) : connect()
 }
@@ -39,14 +39,14 @@ function canShare(): boolean {
 }
 
 /** Keeps the routes until the real carrier is there, which is asked for with the first of them. */
-class LateCarrier implements Carrier {
+class LateCarrier implements JobCarrier {
   readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
-  readonly #open: () => Promise<Carrier>
-  readonly #otherwise: () => Carrier
+  readonly #open: () => Promise<JobCarrier>
+  readonly #otherwise: () => JobCarrier
   readonly #routes = new Set<Route>()
-  #carrier: Carrier | 'none' | 'opening' | 'closed' = 'none'
+  #carrier: JobCarrier | 'none' | 'opening' | 'closed' = 'none'
 
-  constructor(open: () => Promise<Carrier>, otherwise: () => Carrier) {
+  constructor(open: () => Promise<JobCarrier>, otherwise: () => JobCarrier) {
     this.#open = open
     this.#otherwise = otherwise
   }
@@ -82,7 +82,7 @@ class LateCarrier implements Carrier {
     this.#carrier = 'closed'
   }
 
-  #opened(carrier: Carrier): void {
+  #opened(carrier: JobCarrier): void {
     if (this.#carrier === 'closed') {
       carrier.close()
       return
