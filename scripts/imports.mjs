@@ -36,7 +36,7 @@ const LAYERS = [
 ]
 
 function engineContract() {
-  return ['engine', 'errors', 'job-id', 'text-event'].map((name) => `server/engine/${name}.ts`)
+  return ['engine', 'errors', 'job/ids', 'job/events'].map((name) => `server/engine/${name}.ts`)
 }
 
 /** The only folders that import a library. */

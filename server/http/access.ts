@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
-import { isJobId } from '../engine/job-id.ts'
+import { isJobId } from '../engine/job/ids.ts'
 import type { Events } from '../events.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { notFound, ProblemError } from './problem.ts'

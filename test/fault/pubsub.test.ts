@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { NewerWords } from '../../server/engine/newer-words.ts'
+import { NewerWords } from '../../server/engine/job/newer-words.ts'
 import { decodeMessage } from '../../server/engine/redis/codec.ts'
 import { isTerminal } from '../../shared/status.ts'
 import type { PassingMessage } from '../helpers/redis-proxy.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isJobId, newJobId } from '../../server/engine/job-id.ts'
+import { isJobId, newJobId } from '../../server/engine/job/ids.ts'
 
 /** Later than any id that was made before. */
 const NOW = Date.now() + 3_600_000

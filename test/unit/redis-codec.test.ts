@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { RunEvent } from '../../server/engine/engine.ts'
-import { NewerWords } from '../../server/engine/newer-words.ts'
+import { TextEvent } from '../../server/engine/job/events.ts'
+import { NewerWords } from '../../server/engine/job/newer-words.ts'
 import { decodeMessage, encodeRunEvent } from '../../server/engine/redis/codec.ts'
-import { TextEvent } from '../../server/engine/text-event.ts'
 import { JobEvent } from '../../shared/event.ts'
 
 const TIME = Date.parse('2026-11-23T15:49:00.007Z')

@@ -4,8 +4,18 @@ import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
-import { type NewerWords, UNKNOWN_STATUS } from '../newer-words.ts'
-import { TextEvent } from '../text-event.ts'
+import {
+  changeOf,
+  type Details,
+  type EventWord,
+  eventOf,
+  isEventWord,
+  iso,
+  isoOrNull,
+  stallError,
+  TextEvent,
+} from '../job/events.ts'
+import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
 import { decodeKind } from './kind.ts'
 import { list, text } from './reply.ts'
 
@@ -120,7 +130,7 @@ export class JobRow {
       const seq = Number(field)
       if (!Number.isInteger(seq) || stored === '') continue
       const [kind] = cut(cut(stored)[1])
-      if (STATUS_WORDS.has(kind)) continue
+      if (isEventWord(kind)) continue
       this.#newer.note('event', kind)
       last = Math.max(last, seq)
     }
@@ -144,11 +154,11 @@ export class JobRow {
       stalls: this.#number('stalls', 0),
       priority: policy.priority,
       tags,
-      createdAt: iso(created),
-      scheduledFor: this.status === 'scheduled' ? iso(this.#detail) : null,
+      createdAt: iso(Number(created)),
+      scheduledFor: this.status === 'scheduled' ? iso(Number(this.#detail)) : null,
       startedAt: isoOrNull(this.#started()),
       completedAt: expires === undefined ? null : iso(Number(expires) - policy.retainMs),
-      expiresAt: isoOrNull(expires),
+      expiresAt: expires === undefined ? null : iso(Number(expires)),
       cancelRequested: this.#cancelling || this.status === 'cancelled' || this.#fields.has('cancel'),
       cursor: formatCursor(epoch, this.seq),
     }
@@ -175,9 +185,9 @@ export class JobRow {
   }
 
   /** When the last run was claimed, unless the job was retried by hand since: its events know. */
-  #started(): string | undefined {
+  #started(): number | null {
     let last = 0
-    let started: string | undefined
+    let started: number | null = null
     for (const [field, stored] of this.#fields) {
       const seq = Number(field)
       if (!(seq > last)) continue
@@ -185,7 +195,7 @@ export class JobRow {
       const [kind] = cut(rest)
       if (kind !== 'claimed' && kind !== 'retried') continue
       last = seq
-      started = kind === 'claimed' ? at : undefined
+      started = kind === 'claimed' ? Number(at) : null
     }
     return started
   }
@@ -195,7 +205,7 @@ export class JobRow {
     if (stored === undefined) return null
     const [seq, rest] = splitSeq(stored)
     const [at, data] = cut(rest)
-    return { seq, at: iso(at), kind: 'progress', data: decodeProgress(data) }
+    return { seq, at: iso(Number(at)), kind: 'progress', data: decodeProgress(data) }
   }
 
   #resultValue(): Json {
@@ -208,7 +218,7 @@ export class JobRow {
     if (this.status === 'completed') return { error: null, errorCode: null }
     const stored = this.#fields.get('failure')
     if (stored === undefined) return { error: null, errorCode: null }
-    if (stored === 'stalled') return stalledFailure(this.#number('stalls', 0))
+    if (stored === 'stalled') return { error: stallError(this.#number('stalls', 0)), errorCode: 'stalled' }
     return decodeFailure(stored, this.#newer)
   }
 
@@ -236,15 +246,16 @@ export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
   const [seq, stored] = splitSeq(message)
   const [time, rest] = cut(stored)
   const [kind, details] = cut(rest)
+  const at = Number(time)
   switch (kind) {
     case 'advance':
       return { kind, seq, bytes: Number(details) }
     case 'progress':
-      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, progressText(details)) }
+      return { kind: 'event', event: new TextEvent(seq, iso(at), kind, progressText(details)) }
     case 'log':
-      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
+      return { kind: 'event', event: new TextEvent(seq, iso(at), kind, details) }
     case 'chunk':
-      return { kind: 'event', event: new TextEvent(seq, iso(time), kind, details) }
+      return { kind: 'event', event: new TextEvent(seq, iso(at), kind, details) }
     default: {
       const event = decodeStored(seq, stored, () => null, newer)
       return event === null ? { kind: 'advance', seq, bytes: 0 } : { kind: 'event', event }
@@ -253,7 +264,7 @@ export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
 }
 
 function queuedEvent(created: string): JobEvent {
-  return { seq: 1, at: iso(created), kind: 'status', data: { status: 'queued' } }
+  return { seq: 1, at: iso(Number(created)), kind: 'status', data: { status: 'queued' } }
 }
 
 /**
@@ -263,103 +274,55 @@ function queuedEvent(created: string): JobEvent {
 function decodeStored(seq: number, stored: string, result: () => Json, newer: NewerWords): JobEvent | null {
   const [time, rest] = cut(stored)
   const [kind, details] = cut(rest)
-  const at = iso(time)
+  const at = iso(Number(time))
   if (kind === 'progress') return { seq, at, kind, data: decodeProgress(details) }
   if (kind === 'log' || kind === 'chunk') return { seq, at, kind, data: JSON.parse(details) }
-  const data = statusChange(kind, at, details, result, newer)
-  if (data === null) newer.note('event', kind)
+  const data = decodeChange(kind, Number(time), details, result, newer)
   return data === null ? null : { seq, at, kind: 'status', data }
 }
 
-const STATUS_WORDS: ReadonlySet<string> = new Set([
-  ...['scheduled', 'promoted', 'claimed', 'retried', 'cancelling', 'completed', 'failed'],
-  ...['rescheduled', 'released', 'rescued', 'stalled', 'cancelled'],
-])
+/** What the text of a status event has behind its word: details, and what is Redis' own. The last one has all that is left. */
+type Part = Exclude<keyof Details, 'error' | 'errorCode'> | 'lease' | 'failure' | 'result'
 
-function statusChange(
-  kind: string,
-  at: string,
-  details: string,
+const PARTS: Readonly<Record<EventWord, readonly Part[]>> = {
+  queued: [],
+  scheduled: ['scheduledFor', 'lease'],
+  promoted: [],
+  claimed: [],
+  completed: ['lease', 'expiresAt', 'result'],
+  failed: ['lease', 'expiresAt', 'failure'],
+  rescheduled: ['lease', 'attempt', 'scheduledFor', 'failure'],
+  released: ['lease'],
+  rescued: ['stalls'],
+  stalled: ['expiresAt', 'stalls'],
+  cancelled: ['lease', 'expiresAt'],
+  cancelling: [],
+  retried: [],
+}
+
+/** The data of a status event; null where its word is of a newer version. */
+function decodeChange(
+  word: string,
+  at: number,
+  text: string,
   result: () => Json,
   newer: NewerWords,
 ): StatusChange | null {
-  const [first, afterFirst] = cut(details)
-  const [second, afterSecond] = cut(afterFirst)
-  switch (kind) {
-    case 'scheduled':
-      return { status: 'scheduled', scheduledFor: iso(first) }
-    case 'promoted':
-      return { status: 'queued', scheduledFor: null }
-    case 'claimed':
-      return { status: 'processing', startedAt: at, progress: null }
-    case 'completed':
-      return {
-        status: 'completed',
-        result: afterSecond === '' ? result() : JSON.parse(afterSecond),
-        error: null,
-        errorCode: null,
-        completedAt: at,
-        expiresAt: iso(second),
-      }
-    case 'failed':
-      return {
-        status: 'failed',
-        ...decodeFailure(afterSecond, newer),
-        completedAt: at,
-        expiresAt: iso(second),
-      }
-    case 'rescheduled': {
-      const [due, failure] = cut(afterSecond)
-      return {
-        status: 'scheduled',
-        attempt: Number(second),
-        ...decodeFailure(failure, newer),
-        scheduledFor: iso(due),
-      }
-    }
-    case 'released':
-      return { status: 'queued' }
-    case 'rescued':
-      return { status: 'queued', stalls: Number(first) }
-    case 'stalled': {
-      const stalls = Number(second)
-      return {
-        status: 'failed',
-        stalls,
-        ...stalledFailure(stalls),
-        completedAt: at,
-        expiresAt: iso(first),
-      }
-    }
-    case 'cancelled':
-      return {
-        status: 'cancelled',
-        cancelRequested: true,
-        error: null,
-        errorCode: 'cancelled',
-        scheduledFor: null,
-        completedAt: at,
-        expiresAt: iso(second),
-      }
-    case 'cancelling':
-      return { cancelRequested: true }
-    case 'retried':
-      return {
-        status: 'queued',
-        attempt: 1,
-        stalls: 0,
-        cancelRequested: false,
-        progress: null,
-        result: null,
-        error: null,
-        errorCode: null,
-        startedAt: null,
-        completedAt: null,
-        expiresAt: null,
-      }
-    default:
-      return null
+  const details: { -readonly [Name in keyof Details]?: Details[Name] } = {}
+  let own = result
+  let left = text
+  for (const part of isEventWord(word) ? PARTS[word] : []) {
+    const [first, others] = cut(left)
+    if (part === 'failure') Object.assign(details, decodeFailure(left, newer))
+    else if (part === 'result') {
+      const published = left
+      if (published !== '') own = () => JSON.parse(published)
+    } else if (part !== 'lease') details[part] = Number(first)
+    left = others
   }
+  if (word === 'stalled') details.error = stallError(details.stalls ?? 0)
+  const event = eventOf(word, details, newer)
+  return event === null ? null : changeOf(event, at, own)
 }
 
 function decodeProgress(data: string): Progress {
@@ -378,10 +341,6 @@ function decodeFailure(stored: string, newer: NewerWords): { error: string; erro
   return { error: text(error), errorCode: newer.errorCode(text(errorCode)) }
 }
 
-function stalledFailure(stalls: number): { error: string; errorCode: JobErrorCode } {
-  return { error: `the lease ran out ${stalls} times`, errorCode: 'stalled' }
-}
-
 /** Splits at the first space. */
 function cut(stored: string): [head: string, tail: string] {
   const space = stored.indexOf(' ')
@@ -391,24 +350,4 @@ function cut(stored: string): [head: string, tail: string] {
 function splitSeq(stored: string): [seq: number, rest: string] {
   const [seq, rest] = cut(stored)
   return [Number(seq), rest]
-}
-
-/** Seconds that times fell into lately, as text up to their fraction: formatting a date is what costs. */
-const knownSeconds = new Map<number, string>()
-const MOST_KNOWN_SECONDS = 64
-
-export function iso(ms: string | number): string {
-  const time = Number(ms)
-  const second = Math.floor(time / 1000)
-  let text = knownSeconds.get(second)
-  if (text === undefined) {
-    if (knownSeconds.size >= MOST_KNOWN_SECONDS) knownSeconds.clear()
-    text = new Date(second * 1000).toISOString().slice(0, -4)
-    knownSeconds.set(second, text)
-  }
-  return `${text}${String(time - second * 1000).padStart(3, '0')}Z`
-}
-
-function isoOrNull(ms: string | undefined): string | null {
-  return ms === undefined ? null : iso(ms)
 }

@@ -13,8 +13,8 @@ import type {
   Unsubscribe,
 } from '../engine.ts'
 import { judgeCursor } from '../engine.ts'
-import { isJobId } from '../job-id.ts'
-import type { NewerWords } from '../newer-words.ts'
+import { isJobId } from '../job/ids.ts'
+import type { NewerWords } from '../job/newer-words.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
 import { decodeMessage, JobRow, knownStatus } from './codec.ts'

@@ -1,5 +1,5 @@
 import type { LeaseRef } from '../engine.ts'
-import { isJobId } from '../job-id.ts'
+import { isJobId } from '../job/ids.ts'
 
 /**
  * What a run holds is `<lease of its claim>.<job>`: in the store the jobs of a claim share one text, `<worker>/<token>`, that

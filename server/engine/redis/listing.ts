@@ -1,7 +1,7 @@
 import type { Job } from '../../../shared/job.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
 import { BadPage } from '../errors.ts'
-import type { NewerWords } from '../newer-words.ts'
+import type { NewerWords } from '../job/newer-words.ts'
 import { JobRow } from './codec.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace } from './keys.ts'

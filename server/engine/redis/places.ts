@@ -1,6 +1,6 @@
 import { MAX_PLACE } from '../../../shared/limits.ts'
 import type { Place, PlaceAnswers, PlaceQuestion } from '../engine.ts'
-import { isJobId } from '../job-id.ts'
+import { isJobId } from '../job/ids.ts'
 import type { Commands } from './commands.ts'
 import type { Partition } from './keys.ts'
 import { list, text, whole } from './reply.ts'

@@ -12,7 +12,7 @@ import type {
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
-import { newToken } from '../token.ts'
+import { newToken } from '../job/ids.ts'
 import { Batcher } from './batcher.ts'
 import { LARGE } from './bulk.ts'
 import { type DecodedClaims, decodeClaims } from './claims.ts'

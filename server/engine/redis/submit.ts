@@ -5,11 +5,12 @@ import { JOB_STATUSES } from '../../../shared/status.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
-import { newJobId } from '../job-id.ts'
+import { iso } from '../job/events.ts'
+import { newJobId } from '../job/ids.ts'
 import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
 import { LARGE } from './bulk.ts'
-import { encodeTags, iso } from './codec.ts'
+import { encodeTags } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
@@ -89,7 +90,7 @@ export class Submitter {
     const [tag, now = '', ...statuses] = text(answer.reply).split(' ')
     word(tag, ['stored'])
     const all = statusesOfJobs(answer.groups, statuses)
-    const stored = { createdAt: iso(now), cursor: formatCursor(answer.epoch, 1) }
+    const stored = { createdAt: iso(Number(now)), cursor: formatCursor(answer.epoch, 1) }
     let first = 0
     return submissions.map((submission) => {
       const jobs = receipts(submission, all, first, stored)
@@ -105,7 +106,7 @@ export class Submitter {
     const [tag, now = '', ...statuses] = answer.split(' ')
     switch (word(tag, ['stored', 'replayed', 'mismatch'])) {
       case 'stored': {
-        const stored = { createdAt: iso(now), cursor: formatCursor(epoch, 1) }
+        const stored = { createdAt: iso(Number(now)), cursor: formatCursor(epoch, 1) }
         const all = statusesOfJobs(groups, statuses)
         return { jobs: receipts(submission, all, 0, stored), replayed: false }
       }
@@ -215,7 +216,7 @@ function decodeRecord(record: string): SubmittedJob[] {
       jobId,
       type,
       status: word(status, JOB_STATUSES),
-      createdAt: iso(createdAt),
+      createdAt: iso(Number(createdAt)),
       cursor: formatCursor(epoch, 1),
     }
   })

@@ -30,8 +30,8 @@ import {
   type WaitRequest,
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
-import { isJobId } from '../job-id.ts'
-import { NewerWords } from '../newer-words.ts'
+import { isJobId } from '../job/ids.ts'
+import { NewerWords } from '../job/newer-words.ts'
 import { cancel, remove, retry } from './changes.ts'
 import { Claims, extend } from './claim.ts'
 import { DatabaseError } from './database.ts'

@@ -1,6 +1,6 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { StatusChange } from '../../../shared/event.ts'
-import type { NewerWords } from '../newer-words.ts'
+import type { NewerWords } from '../job/newer-words.ts'
 import { iso } from './time-text.ts'
 
 /**

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
-import { isJobId } from '../job-id.ts'
-import { NewerWords } from '../newer-words.ts'
+import { isJobId } from '../job/ids.ts'
+import { NewerWords } from '../job/newer-words.ts'
 import { Catalog } from './catalog.ts'
 import {
   type Database,

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import type { LeaseRef, Outcome } from '../../../server/engine/engine.ts'
-import { newJobId } from '../../../server/engine/job-id.ts'
+import { newJobId } from '../../../server/engine/job/ids.ts'
 import { until } from '../../helpers/until.ts'
 import { type EngineTest, iso, type Kit, leaseOf, ms } from '../harness.ts'
 

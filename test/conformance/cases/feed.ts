@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { ReadRequest, ReadResult } from '../../../server/engine/engine.ts'
-import { newJobId } from '../../../server/engine/job-id.ts'
+import { newJobId } from '../../../server/engine/job/ids.ts'
 import { parseCursor } from '../../../shared/cursor.ts'
 import { fold } from '../../../shared/fold.ts'
 import type { Job } from '../../../shared/job.ts'

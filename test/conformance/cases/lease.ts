@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Outcome } from '../../../server/engine/engine.ts'
-import { newJobId } from '../../../server/engine/job-id.ts'
+import { newJobId } from '../../../server/engine/job/ids.ts'
 import { until } from '../../helpers/until.ts'
 import { claimRequest, type EngineTest, type Kit, LONG_LEASE_MS, leaseOf, newJob } from '../harness.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { newJobId } from '../../../server/engine/job-id.ts'
+import { newJobId } from '../../../server/engine/job/ids.ts'
 import { MAX_PLACE } from '../../../shared/limits.ts'
 import { type EngineTest, type Kit, ms, newJob } from '../harness.ts'
 

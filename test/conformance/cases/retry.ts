@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { newJobId } from '../../../server/engine/job-id.ts'
+import { newJobId } from '../../../server/engine/job/ids.ts'
 import { until } from '../../helpers/until.ts'
 import { type EngineTest, type Kit, listAll, ms } from '../harness.ts'
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { isJobId } from '../../../server/engine/job-id.ts'
+import { isJobId } from '../../../server/engine/job/ids.ts'
 import { DEFAULT_POLICY, type EngineTest, iso, listAll, ms, newJob, present, tick } from '../harness.ts'
 
 const HOUR_MS = 3_600_000

@@ -8,7 +8,7 @@ import { formatCursor } from '../../../../shared/cursor.ts'
 import type { JobEvent } from '../../../../shared/event.ts'
 import { ClientFrame, type ServerFrame } from '../../../../shared/protocol.ts'
 import type { ReadResult } from '../../../engine/engine.ts'
-import { TextEvent } from '../../../engine/text-event.ts'
+import { TextEvent } from '../../../engine/job/events.ts'
 import { type Standing, toQueuePlace } from '../../standing.ts'
 import { textFrame } from './text-frame.ts'
 

@@ -1,4 +1,4 @@
-import { JOB_ERROR_CODES, type JobErrorCode } from '../../shared/codes.ts'
+import { JOB_ERROR_CODES, type JobErrorCode } from '../../../shared/codes.ts'
 
 /** A job is shown as this while it has a status that a newer version gave it. */
 export const UNKNOWN_STATUS = 'queued'

@@ -1,0 +1,243 @@
+import type { JobErrorCode } from '../../../shared/codes.ts'
+import type { JobEvent, StatusChange } from '../../../shared/event.ts'
+import type { JobStatus } from '../../../shared/status.ts'
+import type { Json } from '../engine.ts'
+import type { NewerWords } from './newer-words.ts'
+
+/** What an event says beside its word and its time: each a field of the job, to be assigned as it stands. Times in ms. */
+export interface Details {
+  readonly scheduledFor: number
+  readonly expiresAt: number
+  readonly attempt: number
+  readonly stalls: number
+  readonly errorCode: JobErrorCode
+  readonly error: string
+}
+
+/** One kind of status event: what it says, and what it changes. */
+export interface EventKind {
+  /** The statuses that it ends; null: there was no such job. */
+  readonly from: readonly (JobStatus | null)[]
+  /** The status that the job takes; null: it keeps its own. */
+  readonly to: JobStatus | null
+  /** What the event says of its own, in the order in which stores keep it. */
+  readonly carries: readonly (keyof Details)[]
+  /** Fields that become its time. */
+  readonly stamps: readonly ('startedAt' | 'completedAt')[]
+  /** Fields that it sets to the same every time. */
+  readonly sets: StatusChange
+  /** It brings the job's result, which is stored once, beside the job. */
+  readonly withResult?: true
+  /** The job goes to the end of its line; else it comes back to where it stood. */
+  readonly toEndOfLine?: true
+  /** From now on the job has not simply waited since its submission: its claims have no `waitMs`. */
+  readonly breaksWait?: true
+}
+
+const ENDED = { error: null, errorCode: null } as const
+
+const TABLE = {
+  queued: { from: [null], to: 'queued', carries: [], stamps: [], sets: {}, toEndOfLine: true },
+  scheduled: {
+    from: [null, 'processing'],
+    to: 'scheduled',
+    carries: ['scheduledFor'],
+    stamps: [],
+    sets: {},
+    breaksWait: true,
+  },
+  promoted: {
+    from: ['scheduled'],
+    to: 'queued',
+    carries: [],
+    stamps: [],
+    sets: { scheduledFor: null },
+    toEndOfLine: true,
+  },
+  claimed: {
+    from: ['queued'],
+    to: 'processing',
+    carries: [],
+    stamps: ['startedAt'],
+    sets: { progress: null },
+  },
+  completed: {
+    from: ['processing'],
+    to: 'completed',
+    carries: ['expiresAt'],
+    stamps: ['completedAt'],
+    sets: ENDED,
+    withResult: true,
+  },
+  failed: {
+    from: ['processing'],
+    to: 'failed',
+    carries: ['expiresAt', 'errorCode', 'error'],
+    stamps: ['completedAt'],
+    sets: {},
+  },
+  /** A run failed, and there is to be another attempt. */
+  rescheduled: {
+    from: ['processing'],
+    to: 'scheduled',
+    carries: ['scheduledFor', 'attempt', 'errorCode', 'error'],
+    stamps: [],
+    sets: {},
+    breaksWait: true,
+  },
+  /** A run was given back unspent. */
+  released: { from: ['processing'], to: 'queued', carries: [], stamps: [], sets: {} },
+  /** The lease of a run ran out. */
+  rescued: {
+    from: ['processing'],
+    to: 'queued',
+    carries: ['stalls'],
+    stamps: [],
+    sets: {},
+    breaksWait: true,
+  },
+  /** The lease of a run ran out once too often. */
+  stalled: {
+    from: ['processing'],
+    to: 'failed',
+    carries: ['expiresAt', 'stalls', 'error'],
+    stamps: ['completedAt'],
+    sets: { errorCode: 'stalled' },
+  },
+  cancelled: {
+    from: ['scheduled', 'queued', 'processing'],
+    to: 'cancelled',
+    carries: ['expiresAt'],
+    stamps: ['completedAt'],
+    sets: { cancelRequested: true, error: null, errorCode: 'cancelled', scheduledFor: null },
+  },
+  /** A cancel of a running job was requested. */
+  cancelling: {
+    from: ['processing'],
+    to: null,
+    carries: [],
+    stamps: [],
+    sets: { cancelRequested: true },
+  },
+  /** By hand: as if new. */
+  retried: {
+    from: ['failed', 'cancelled'],
+    to: 'queued',
+    carries: [],
+    stamps: [],
+    sets: {
+      ...{ attempt: 1, stalls: 0, cancelRequested: false, progress: null, result: null },
+      ...{ ...ENDED, startedAt: null, completedAt: null, expiresAt: null },
+    },
+    toEndOfLine: true,
+    breaksWait: true,
+  },
+} as const satisfies Record<string, EventKind>
+
+export type EventWord = keyof typeof TABLE
+
+/**
+ * Every status event that there is, by the word that stores have for it. A step of a job's life is such an event
+ * (transitions.ts), and whatever it changes follows from this table: the stored job (`stored-job.ts`), what readers are
+ * told (`changeOf`), and the status words of Redis' scripts.
+ */
+export const EVENTS: Readonly<Record<EventWord, EventKind>> = TABLE
+
+/** A status event as stores know it, by its word. */
+export type StatusEvent<Word extends EventWord = EventWord> = {
+  [One in Word]: { readonly word: One } & Pick<Details, (typeof TABLE)[One]['carries'][number]>
+}[Word]
+
+type Loose = { readonly word: EventWord } & Partial<Details>
+
+const TIMES: ReadonlySet<keyof Details> = new Set(['scheduledFor', 'expiresAt'])
+
+export function isEventWord(word: string): word is EventWord {
+  return Object.hasOwn(EVENTS, word)
+}
+
+/** An event of a store's own words. Null where the word is of a newer version, which is noted. */
+export function eventOf(word: string, details: Partial<Details>, newer: NewerWords): StatusEvent | null {
+  if (!isEventWord(word)) {
+    newer.note('event', word)
+    return null
+  }
+  const { errorCode } = details
+  const known = errorCode === undefined ? details : { ...details, errorCode: newer.errorCode(errorCode) }
+  // Stores write of each word what the table says.
+  return { ...known, word } as StatusEvent
+}
+
+/** Of a job whose runs stalled too often. */
+export function stallError(stalls: number): string {
+  return `the lease ran out ${stalls} times`
+}
+
+/** The data of a status event as everyone sees it. `result` is asked where the event brings one. */
+export function changeOf(event: StatusEvent, at: number, result: () => Json): StatusChange {
+  const { to, sets, stamps, carries, withResult } = EVENTS[event.word]
+  const details: Loose = event
+  const change: Record<string, unknown> = to === null ? { ...sets } : { status: to, ...sets }
+  for (const field of stamps) change[field] = iso(at)
+  for (const field of carries) {
+    const detail = details[field]
+    change[field] = TIMES.has(field) && typeof detail === 'number' ? iso(detail) : detail
+  }
+  if (withResult === true) change.result = result()
+  return change
+}
+
+/** Seconds that times fell into lately, as text up to their fraction: formatting a date is what costs. */
+const knownSeconds = new Map<number, string>()
+const MOST_KNOWN_SECONDS = 64
+
+/** A time as everyone sees it. */
+export function iso(ms: number): string {
+  const second = Math.floor(ms / 1000)
+  let text = knownSeconds.get(second)
+  if (text === undefined) {
+    if (knownSeconds.size >= MOST_KNOWN_SECONDS) knownSeconds.clear()
+    text = new Date(second * 1000).toISOString().slice(0, -4)
+    knownSeconds.set(second, text)
+  }
+  return `${text}${String(ms - second * 1000).padStart(3, '0')}Z`
+}
+
+export function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : iso(ms)
+}
+
+type ReportedKind = 'progress' | 'log' | 'chunk'
+type DataOf<Kind extends ReportedKind> = Extract<JobEvent, { kind: Kind }>['data']
+
+/**
+ * What a run reports, its data still the JSON that it is stored as. Nearly always it passes a gateway as text: it is
+ * parsed for whoever asks, anew each time.
+ */
+export class TextEvent<Kind extends ReportedKind = ReportedKind> {
+  readonly seq: number
+  readonly at: string
+  readonly kind: Kind
+  readonly #data: string
+
+  constructor(seq: number, at: string, kind: Kind, data: string) {
+    this.seq = seq
+    this.at = at
+    this.kind = kind
+    this.#data = data
+  }
+
+  get data(): DataOf<Kind> {
+    return JSON.parse(this.#data)
+  }
+
+  toJSON(): { seq: number; at: string; kind: Kind; data: DataOf<Kind> } {
+    const { seq, at, kind, data } = this
+    return { seq, at, kind, data }
+  }
+
+  /** The same as `JSON.stringify` of it. */
+  toText(): string {
+    return `{"seq":${this.seq},"at":"${this.at}","kind":"${this.kind}","data":${this.#data}}`
+  }
+}
