@@ -51,7 +51,7 @@ export class Tokens {
     this.#tokens.set(jobId, kept)
     for (const oldest of this.#tokens.keys()) {
       if (this.#tokens.size <= KEPT) break
-      if (!this.#timers.has(oldest)) this.#tokens.delete(oldest)
+      if (oldest !== jobId && !this.#timers.has(oldest)) this.#tokens.delete(oldest)
     }
     if (this.#timers.has(jobId)) this.watched(jobId)
   }

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { FeedMessage } from '../../server/engine/engine.ts'
 import { type Gateway, openGateway } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
+import { gate } from '../helpers/workbench.ts'
 
 let gateway: Gateway
 beforeEach(async () => {
@@ -148,6 +149,23 @@ test('events after the read and before its answer are kept, and not read again',
     [3, 4],
   ])
   expect(gateway.feed.reads).toHaveLength(1)
+})
+
+test('what is too much to be kept meanwhile is read, though nothing more happens', async () => {
+  const never = 3_600_000
+  const patient = await openGateway({ hub: { check: { checkMs: never, retryMs: never, graceMs: never } } })
+  onTestFinished(() => patient.close())
+  const run = await patient.run()
+  const answer = gate()
+  patient.feed.answerGate = answer.opened
+  const client = await patient.connect(`?job=${run.jobId}`).opened()
+  await until(() => patient.feed.reads.length === 1)
+  for (let n = 0; n < 6; n++)
+    await run.report(...Array.from({ length: 50 }, (_, index) => line(`${n}.${index}`)))
+  answer.open()
+  await client.next('event', 300)
+  expect(client.all('event').map(({ seq }) => seq)).toEqual(Array.from({ length: 300 }, (_, n) => 3 + n))
+  expect(patient.feed.reads).toHaveLength(2)
 })
 
 describe('what happens to the store', () => {

@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ApiKey } from '../../server/auth/auth.ts'
 import { type Gateway, type GatewayOptions, openGateway, QUICK_TICK_MS, refusal } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -46,6 +46,22 @@ describe('refused upgrades are complete HTTP answers', () => {
       expect(answer).toMatchObject({ status: 401, body: { code: 'unauthorized' } })
     }
     await gateway.connect('', { headers: { authorization: 'Bearer read-key' } }).opened()
+  })
+
+  test('what a connection was opened with is good for no subscription once it has expired', async () => {
+    await open({ keys: KEYS, tokenTtlMs: 60_000 })
+    const { jobId } = await gateway.run()
+    const token = await gateway.auth.issue({ kind: 'key', name: 'writer', role: 'submit' }, jobId)
+    const client = await gateway.connect('', { headers: { authorization: `Bearer ${token}` } }).opened()
+    await client.subscribe(jobId)
+    client.send({ op: 'unsubscribe', jobId })
+    await client.next('unsubscribed')
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    onTestFinished(() => void vi.useRealTimers())
+    client.send({ op: 'subscribe', jobId })
+    expect(await client.next('error')).toMatchObject({ jobId, code: 'unauthorized' })
+    await client.subscribe(jobId, { token: 'read-key' })
+    expect(client.all('subscribed')).toHaveLength(2)
   })
 
   test('without keys a credential is not looked at', async () => {

@@ -94,6 +94,24 @@ describe('a list', () => {
     await lists(client, old)
   })
 
+  test('has each job once, also where a look brings what it has already', async () => {
+    const old = [await gateway.submit(), await gateway.submit()]
+    const client = await gateway.connect().opened()
+    await client.watch({ limit: 3 })
+    const list = gateway.feed.list.bind(gateway.feed)
+    gateway.feed.list = (query) => list({ ...query, since: null })
+    const newer = [await gateway.submit()]
+    await lists(client, [...old, ...newer])
+    newer.push(await gateway.submit())
+    await lists(client, [...old.slice(1), ...newer])
+    expect(client.all('changes').flatMap(({ gone }) => gone)).toEqual([old[0]])
+    // And each is followed once.
+    await gateway.engine.cancel(old[1] ?? '')
+    await until(() => statuses(client).includes('cancelled'))
+    client.send({ op: 'unwatch', list: 'all' })
+    await until(() => gateway.feed.watching === 0, { what: 'every job to be left' })
+  })
+
   test('loses what has expired', async () => {
     await gateway.engine.submit({
       jobs: [

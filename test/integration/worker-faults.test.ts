@@ -48,6 +48,42 @@ describe('a worker whose store fails', () => {
     expect(names()).not.toContain('run.lost')
   })
 
+  test('settles in the order in which runs ended what it has to send again', async () => {
+    const ends = { first: gate(), second: gate() }
+    const sent = gate()
+    const refused = gate()
+    const calls: string[][] = []
+    await benchWith((engine) => ({
+      async settle(request) {
+        calls.push(request.settlements.map(({ jobId }) => jobId))
+        if (calls.length > 1) return engine.settle(request)
+        sent.open()
+        await refused.opened
+        throw AWAY
+      },
+    }))
+    const types = ['first', 'second'] as const
+    const jobIds = await Promise.all(types.map((type) => bench.submit(type)))
+    const ended = gate()
+    const definitions = types.map((type) =>
+      defineJob({
+        type,
+        async run() {
+          await ends[type].opened
+          if (type === 'second') setImmediate(() => ended.open())
+        },
+      }),
+    )
+    await bench.work(definitions)
+    ends.first.open()
+    await sent.opened
+    ends.second.open()
+    await ended.opened
+    refused.open()
+    for (const jobId of jobIds) expect(await bench.ended(jobId)).toMatchObject({ status: 'completed' })
+    expect(calls.filter((call) => call.length > 0)).toEqual([jobIds.slice(0, 1), jobIds])
+  })
+
   test('sends a claim again whose answer was lost, and loses no job', async () => {
     let losses = 2
     const requests: ClaimRequest[] = []

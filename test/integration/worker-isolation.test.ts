@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { defineJob } from '../../server/jobs/define-job.ts'
 import type { JobErrorCode } from '../../shared/codes.ts'
 import { until } from '../helpers/until.ts'
@@ -94,6 +94,37 @@ describe('an isolated handler', () => {
     // Now somebody might write, and they can be opened.
     await (await open(fifo, 'r+')).close()
     await rm(folder, { recursive: true })
+  })
+
+  test('that reports faster than the process reads waits for it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'jobcast-flood-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const count = join(folder, 'count')
+    await bench.work([
+      isolated(
+        'floods',
+        `const { renameSync, writeFileSync } = await import('node:fs')
+         for (let n = 1; n <= 1024; n++) {
+           ctx.chunk('x'.repeat(64 * 1024))
+           writeFileSync(payload.count + '.new', String(n))
+           renameSync(payload.count + '.new', payload.count)
+         }`,
+      ),
+    ])
+    const jobId = await bench.submit('floods', { count }, ONCE)
+    await until(() => existsSync(count), { what: 'the first report' })
+    // Now the process reads nothing, until the thread has stood still for a while.
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    let reported = 0
+    for (let quiet = 0; quiet < 20 && reported < 1024; quiet += 1) {
+      const now = Number(readFileSync(count, 'utf8'))
+      if (now > reported) quiet = 0
+      reported = now
+      Atomics.wait(clock, 0, 0, 20)
+    }
+    expect(reported).toBeLessThan(256)
+    expect(await bench.ended(jobId)).toMatchObject({ status: 'completed' })
+    expect(readFileSync(count, 'utf8')).toBe('1024')
   })
 
   test('has its sockets closed when it returns', async () => {

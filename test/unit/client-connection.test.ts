@@ -367,6 +367,39 @@ describe('a token', () => {
     expect(requests).toHaveLength(1)
   })
 
+  it('is kept while its job is watched, however many others come after it', async () => {
+    const { sockets, socket } = setUp()
+    client.watch('j1', { token: 'kept' })
+    socket().hello()
+    socket().says(subscribed('j1'))
+    for (let n = 0; n < 1500; n++) {
+      client.watch(`other-${n}`, { token: `t-${n}` }).close()
+      await pass(0)
+    }
+    socket().ends()
+    await pass(1000)
+    expect(sockets).toHaveLength(2)
+    socket().hello()
+    expect(takes(socket())).toMatchObject([{ jobId: 'j1', token: 'kept' }])
+    // Of those that nobody watches only the last are kept.
+    client.watch('other-0')
+    client.watch('other-1499')
+    await pass(0)
+    const tokenOf = (jobId: string) => last(takes(socket(), jobId)).token
+    expect([tokenOf('other-0'), tokenOf('other-1499')]).toEqual([undefined, 't-1499'])
+  })
+
+  it('is kept of every job that is watched, however many there are', async () => {
+    const { sockets } = setUp({ transports: ['websocket'] })
+    for (let n = 0; n < 1100; n++) client.watch(`j${n}`, { token: `t-${n}` })
+    await pass(0)
+    const [first] = sockets
+    first?.hello({ maxSubscriptions: 2000 })
+    await pass(0)
+    const frames = first?.sent ?? []
+    expect(frames.map(({ token }) => token)).toEqual(Array.from({ length: 1100 }, (_, n) => `t-${n}`))
+  })
+
   it('is renewed before it expires', async () => {
     const claims = btoa(JSON.stringify({ exp: Date.now() / 1000 + 1000 }))
     const { socket, request } = setUp()
@@ -494,6 +527,26 @@ describe('the ladder', () => {
     }
     socket().ends()
     expect(connection().transport).toBe('sse')
+  })
+
+  it('counts quick failures anew where a row of them led nowhere', async () => {
+    const { sockets, socket } = setUp()
+    const fail = async () => {
+      const before = sockets.length
+      socket().hello()
+      socket().ends()
+      while (sockets.length === before) await pass(100)
+    }
+    // Nothing below carries a list.
+    const list = client.watchList()
+    for (let n = 0; n < 3; n++) await fail()
+    client.watch('j1')
+    for (let n = 0; n < 2; n++) await fail()
+    expect(connection().transport).toBe('websocket')
+    socket().hello()
+    socket().ends()
+    expect(connection().transport).toBe('sse')
+    list.close()
   })
 
   it('waits for another place as well where a long-poll has told one', async () => {

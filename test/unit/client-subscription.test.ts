@@ -312,6 +312,20 @@ describe('a watch', () => {
     expect(again).toEqual([1, 2, 3])
   })
 
+  it('merges the progress that an iteration has not come to yet', async () => {
+    const { subscription, watch } = setUp()
+    const slow = watch[Symbol.asyncIterator]()
+    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
+    const first = slow.next()
+    const events = [aProgress(3), aProgress(4), aProgress(5), aLog(6), aProgress(7), aProgress(8)]
+    for (const event of events) subscription.event(event, event.seq - 1)
+    subscription.event(aCompletion(9), 8)
+    subscription.ended('e1.9')
+    const taken = [(await first).value]
+    for (let next = await slow.next(); next.done !== true; next = await slow.next()) taken.push(next.value)
+    expect(taken).toEqual([aProgress(3), aProgress(5), aLog(6), aProgress(8), aCompletion(9)])
+  })
+
   it('is closed by an iteration that is left early, and with it the connection', async () => {
     const { subscription, watch, released } = setUpUnheard()
     const leaving = (async () => {
