@@ -12,13 +12,12 @@ import type {
 } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
-import { type Crowd, joined, members, without } from './crowd.ts'
 import { Outflow } from './output-budget.ts'
-import { Paces } from './paces.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
-import { type OnStanding, PlaceBoard } from './queue-places.ts'
+import { type OnStanding, QueuePlaces } from './queue-places.ts'
 import type { Source, Watcher } from './session.ts'
 import { Reader } from './shared-reads.ts'
+import { StartEstimates } from './start-estimates.ts'
 import { Traffic } from './traffic.ts'
 
 export interface HubOptions {
@@ -34,15 +33,15 @@ export interface HubOptions {
   readonly holdMs?: number
   /** The longest that an event stream goes on before its reader has to come back. */
   readonly streamLifeMs?: number
-  /** Between two looks at every connection. */
-  readonly tickMs?: number
+  /** Between two sweeps, each a look at everything that is open. */
+  readonly sweepMs?: number
   readonly check?: Partial<CheckTimes>
   /** How much of what was made for readers may wait for them, in bytes; left out: a share of the heap. */
   readonly outflowBytes?: number
 }
 
 const LINGER_MS = 5000
-const TICK_MS = 1000
+const SWEEP_MS = 1000
 
 /** One watched job: opened with its first watcher, closed some time after its last. */
 interface Topic {
@@ -57,7 +56,7 @@ interface Topic {
 
 type State =
   | { readonly is: 'new' }
-  | { readonly is: 'running'; readonly ticker: NodeJS.Timeout; readonly offReset: Unsubscribe }
+  | { readonly is: 'running'; readonly sweeper: NodeJS.Timeout; readonly offReset: Unsubscribe }
   | { readonly is: 'stopped' }
 
 /**
@@ -68,7 +67,7 @@ type State =
  */
 export class Hub implements Source {
   readonly traffic: Traffic
-  readonly places: PlaceBoard
+  readonly places: QueuePlaces
   /** Of all readers of the process. */
   readonly outflow: Outflow
   readonly #feed: Feed
@@ -76,11 +75,11 @@ export class Hub implements Source {
   readonly holdMs: number
   readonly streamLifeMs: number
   readonly #lingerMs: number
-  readonly #tickMs: number
+  readonly #sweepMs: number
   readonly #reader: Reader
   readonly #check: PositionCheck
   readonly #topics = new Map<string, Topic>()
-  readonly #onTick = new Set<(now: number) => void>()
+  readonly #onSweep = new Set<(now: number) => void>()
   readonly #onDrain = new Set<() => void>()
   #state: State = { is: 'new' }
   #draining = false
@@ -98,14 +97,16 @@ export class Hub implements Source {
     this.holdMs = options.holdMs ?? MAX_HOLD_S * 1000
     this.streamLifeMs = options.streamLifeMs ?? STREAM_LIFE_MS
     this.#lingerMs = options.lingerMs ?? LINGER_MS
-    this.#tickMs = options.tickMs ?? TICK_MS
+    this.#sweepMs = options.sweepMs ?? SWEEP_MS
     this.traffic = new Traffic(options.events)
     this.outflow = new Outflow(options.outflowBytes)
     options.events.on('store.down', this.#onDown).on('store.up', this.#onUp)
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
-    this.places = new PlaceBoard({
+    this.places = new QueuePlaces({
       feed: options.feed,
-      paces: new Paces(options.presences ?? null, (error) => this.noteFailure('presences', error)),
+      estimates: new StartEstimates(options.presences ?? null, (error) =>
+        this.noteFailure('presences', error),
+      ),
       onFailure: (error) => this.noteFailure('places', error),
       everyMs: options.placesMs,
     })
@@ -135,12 +136,12 @@ export class Hub implements Source {
 
   start(): void {
     if (this.#state.is !== 'new') return
-    const ticker = setInterval(() => this.#tick(), this.#tickMs)
+    const sweeper = setInterval(() => this.#sweep(), this.#sweepMs)
     const offReset = this.#feed.onReset(() => {
       this.#events.emit('feed.reset', { epoch: this.#feed.epoch })
       this.#check.reset()
     })
-    this.#state = { is: 'running', ticker, offReset }
+    this.#state = { is: 'running', sweeper, offReset }
     this.#check.start()
   }
 
@@ -156,7 +157,7 @@ export class Hub implements Source {
   async stop(): Promise<void> {
     this.drain()
     if (this.#state.is === 'running') {
-      clearInterval(this.#state.ticker)
+      clearInterval(this.#state.sweeper)
       this.#state.offReset()
     }
     this.#state = { is: 'stopped' }
@@ -205,8 +206,8 @@ export class Hub implements Source {
     return position ?? null
   }
 
-  follow(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe {
-    return this.places.follow(jobId, type, onStanding)
+  watchPlace(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe {
+    return this.places.watch(jobId, type, onStanding)
   }
 
   /** As `Feed.list`. Rejects with `Unavailable`. */
@@ -238,9 +239,9 @@ export class Hub implements Source {
   }
 
   /** Calls back about once a second, with `performance.now()`. */
-  onTick(listener: (now: number) => void): Unsubscribe {
-    this.#onTick.add(listener)
-    return () => this.#onTick.delete(listener)
+  onSweep(listener: (now: number) => void): Unsubscribe {
+    this.#onSweep.add(listener)
+    return () => this.#onSweep.delete(listener)
   }
 
   /** Calls back once when the process begins to drain; where it drains already, at once. */
@@ -250,10 +251,10 @@ export class Hub implements Source {
     return () => this.#onDrain.delete(listener)
   }
 
-  #tick(): void {
+  #sweep(): void {
     const now = performance.now()
-    for (const listener of this.#onTick) listener(now)
-    this.places.tick(now)
+    for (const listener of this.#onSweep) listener(now)
+    this.places.sweep(now)
   }
 
   #watchedJobs(): string[] {
@@ -298,4 +299,24 @@ export class Hub implements Source {
     topic.watchers = null
     if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
   }
+}
+
+/** A set that takes a place of its own only with its second member: nearly always there is one. */
+type Crowd<Member extends object> = Member | Set<Member> | null
+
+function joined<Member extends object>(crowd: Crowd<Member>, one: Member): Crowd<Member> {
+  if (crowd === null || crowd === one) return one
+  return crowd instanceof Set ? crowd.add(one) : new Set([crowd, one])
+}
+
+function without<Member extends object>(crowd: Crowd<Member>, one: Member): Crowd<Member> {
+  if (crowd === one) return null
+  if (!(crowd instanceof Set)) return crowd
+  crowd.delete(one)
+  return crowd.size === 0 ? null : crowd
+}
+
+function members<Member extends object>(crowd: Crowd<Member>): Iterable<Member> {
+  if (crowd === null) return []
+  return crowd instanceof Set ? crowd : [crowd]
 }

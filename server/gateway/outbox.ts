@@ -1,36 +1,21 @@
 import type { JobEvent } from '../../shared/event.ts'
 import { Unavailable } from '../engine/errors.ts'
+import { type EncodedEvent, encodeLive, encodeStored } from './encoded-event.ts'
 import { COUNTED_BYTES, type Held, type Outflow } from './output-budget.ts'
-import { onTickEnd } from './tick-end.ts'
-import { type EventText, liveText, storedText } from './transports/websocket/frames.ts'
+import { HIGH_WATER_BYTES, SlowReaderJudge, STALL_MS, type Uptake } from './slow-reader.ts'
 
-/** Past this many unsent bytes progress is merged, and the next `subscribed` frame is not made yet. */
-export const HIGH_WATER_BYTES = 64 * 1024
-/** More live events waiting than this for a whole moment: the reader is too slow. */
-const MAX_LIVE_BYTES = 1024 * 1024
-/** What a burst gets to be taken; and a reader that takes so much of it in a moment gets another one. */
-const MOMENT_MS = 250
-const MOMENT_BYTES = 256 * 1024
-/** More live events waiting than this: no further moment, and at once where they wait in memory. */
-const MAX_BURST_BYTES = 8 * 1024 * 1024
-/** No byte taken for this long while some wait: the reader is too slow. */
-export const STALL_MS = 10_000
 /** What a transport puts around an event's own text, roughly. */
 const ENVELOPE_BYTES = 80
 
-/** What an outbox writes to: a socket, or the body of a response. Sizes in bytes. */
-export interface Pipe {
-  /** Written, and not yet taken over by the other side. */
-  unsent(): number
-  /** Changes whenever the other side takes something. */
-  taken(): number
+/** What an outbox writes to: a socket, or the body of a response. */
+export interface Pipe extends Uptake {
   /** One or more, which go out together. */
   write(chunks: readonly Buffer[]): void
 }
 
-/** Makes what is written of an event, given its text and the seq of the one before. */
+/** Makes what a transport sends of an event; `prev` is the seq of the one that the reader had before. */
 export interface Encoder {
-  encode(event: JobEvent, prev: number, text: EventText): Buffer
+  encode(event: JobEvent, prev: number, encoded: EncodedEvent): Buffer
 }
 
 /** The events of one job on their way to one reader. */
@@ -58,7 +43,7 @@ interface EventEntry extends Linked {
   readonly kind: 'event'
   readonly lane: Lane
   readonly event: JobEvent
-  readonly text: EventText
+  readonly encoded: EncodedEvent
   readonly bytes: number
   /** Live events count towards the verdict; what was read from the store at this reader's pace does not. */
   readonly live: boolean
@@ -75,13 +60,6 @@ interface FrameEntry extends Linked {
 
 type Entry = EventEntry | FrameEntry
 
-interface Moment {
-  readonly timer: NodeJS.Timeout
-  /** `performance.now()`, and what the reader had taken, when it began. */
-  readonly beganAt: number
-  readonly taken: number
-}
-
 interface Turn {
   readonly run: () => Promise<void>
   readonly fail: (error: unknown) => void
@@ -96,21 +74,16 @@ interface Turn {
  */
 export class Outbox {
   readonly #pipe: Pipe
-  readonly #stallMs: number
+  readonly #judge: SlowReaderJudge
   readonly #onSlow: () => void
   readonly #onSent: (events: number) => void
   #state: { is: 'open' } | { is: 'finishing'; done: () => void } | { is: 'closed' } = { is: 'open' }
   #first: Entry | null = null
   #last: Entry | null = null
   #waitingBytes = 0
-  #liveBytes = 0
-  #laggingBytes = 0
-  /** Runs while too much waits. */
-  #moment: Moment | null = null
   #isFlushing = false
   #turns: Turn[] = []
   #turnRunning = false
-  #lastTaken: { readonly amount: number; at: number }
   readonly #outflow: Outflow
   /** What it keeps of the memory that all readers share. */
   #held: Held | null = null
@@ -128,8 +101,11 @@ export class Outbox {
     this.#outflow = options.outflow
     this.#onSlow = options.onSlow
     this.#onSent = options.onSent
-    this.#stallMs = options.stallMs ?? STALL_MS
-    this.#lastTaken = { amount: 0, at: performance.now() }
+    this.#judge = new SlowReaderJudge({
+      uptake: options.pipe,
+      stallMs: options.stallMs ?? STALL_MS,
+      onSlow: () => this.#tooSlow(),
+    })
   }
 
   /** Bytes that the reader has yet to take. */
@@ -144,9 +120,9 @@ export class Outbox {
 
   event(lane: Lane, event: JobEvent, live = true): void {
     if (this.#state.is !== 'open') return
-    const text = live ? liveText(event) : storedText(event)
-    const bytes = text.bytes + ENVELOPE_BYTES
-    const entry: EventEntry = { kind: 'event', lane, event, text, bytes, live, before: null, after: null }
+    const encoded = live ? encodeLive(event) : encodeStored(event)
+    const bytes = encoded.bytes + ENVELOPE_BYTES
+    const entry: EventEntry = { kind: 'event', lane, event, encoded, bytes, live, before: null, after: null }
     if (event.kind === 'progress') {
       if (lane.waitingProgress !== null && this.unsent() > HIGH_WATER_BYTES)
         this.#remove(lane.waitingProgress)
@@ -158,7 +134,7 @@ export class Outbox {
   /** How many bytes of live events of one job wait in the store, to be read when little is unsent. */
   lagging(lane: Lane, bytes: number): void {
     if (this.#state.is !== 'open' || bytes === lane.laggingBytes) return
-    this.#laggingBytes += bytes - lane.laggingBytes
+    this.#judge.addLagging(bytes - lane.laggingBytes)
     lane.laggingBytes = bytes
     this.wake()
   }
@@ -194,38 +170,30 @@ export class Outbox {
   wake(): void {
     if (this.#state.is === 'closed' || this.#isFlushing) return
     this.#isFlushing = true
-    onTickEnd(this)
+    writeAtTickEnd(this)
   }
 
   /** To be called about every second: gives the verdict where the reader takes nothing. */
   check(now: number): void {
-    if (this.#state.is === 'closed') return
-    if (this.unsent() === 0) {
-      this.#lastTaken.at = now
-      return
-    }
-    const amount = this.#pipe.taken()
-    if (amount !== this.#lastTaken.amount) this.#lastTaken = { amount, at: now }
-    else if (now - this.#lastTaken.at >= this.#stallMs) this.#judgeSlow()
+    if (this.#state.is !== 'closed') this.#judge.judgeTaking(now, this.unsent())
   }
 
   /** Takes nothing more; calls back when everything is written. */
   finish(done: () => void): void {
     if (this.#state.is !== 'open') return
     this.#state = { is: 'finishing', done }
-    this.#laggingBytes = 0
+    this.#judge.forgetLagging()
     this.wake()
   }
 
   close(): void {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
-    this.#endMoment()
+    this.#judge.stop()
     this.#held?.release()
     this.#first = null
     this.#last = null
     this.#waitingBytes = 0
-    this.#liveBytes = 0
     if (this.#turns.length > 0) this.#failTurns(new Unavailable('the reader is gone'))
   }
 
@@ -236,7 +204,7 @@ export class Outbox {
     else this.#last.after = entry
     this.#last = entry
     this.#waitingBytes += entry.bytes
-    if (entry.kind === 'event' && entry.live) this.#liveBytes += entry.bytes
+    if (entry.kind === 'event' && entry.live) this.#judge.addLive(entry.bytes)
     else if (entry.bytes >= COUNTED_BYTES) this.#hold(entry.bytes)
     this.wake()
   }
@@ -245,10 +213,10 @@ export class Outbox {
   #hold(bytes: number): void {
     if (!this.#outflow.fits(bytes)) {
       // It comes back with its cursor, when there may be room.
-      this.#judgeSlow()
+      this.#tooSlow()
       return
     }
-    this.#held ??= this.#outflow.hold({ taken: () => this.#pipe.taken(), cut: () => this.#judgeSlow() })
+    this.#held ??= this.#outflow.hold({ taken: () => this.#pipe.taken(), cut: () => this.#tooSlow() })
     this.#held.add(bytes)
   }
 
@@ -260,7 +228,7 @@ export class Outbox {
     else entry.after.before = entry.before
     this.#waitingBytes -= entry.bytes
     if (entry.kind !== 'event') return
-    if (entry.live) this.#liveBytes -= entry.bytes
+    if (entry.live) this.#judge.addLive(-entry.bytes)
     if (entry.lane.waitingProgress === entry) entry.lane.waitingProgress = null
   }
 
@@ -274,10 +242,8 @@ export class Outbox {
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
     if (this.#held !== null && this.unsent() < HIGH_WATER_BYTES) this.#held.release()
-    if (!this.#isTooMuch()) this.#endMoment()
-    else if (this.#moment === null) this.#beginMoment()
-    if (this.#liveBytes > MAX_BURST_BYTES) this.#judgeSlow()
-    else if (this.#first === null && this.#state.is === 'finishing') this.#finished(this.#state.done)
+    this.#judge.judgeWaiting()
+    if (this.#first === null && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()
   }
 
@@ -303,7 +269,7 @@ export class Outbox {
 
   #encode(entry: Entry): Buffer {
     if (entry.kind === 'event') {
-      const chunk = entry.lane.encoder.encode(entry.event, entry.lane.lastSeq, entry.text)
+      const chunk = entry.lane.encoder.encode(entry.event, entry.lane.lastSeq, entry.encoded)
       entry.lane.lastSeq = entry.event.seq
       return chunk
     }
@@ -334,38 +300,23 @@ export class Outbox {
     done()
   }
 
-  // A reader that has little unsent keeps up, whatever its next read will bring.
-  #isTooMuch(): boolean {
-    return this.#liveBytes + this.#laggingBytes > MAX_LIVE_BYTES && this.#pipe.unsent() >= HIGH_WATER_BYTES
-  }
-
-  #beginMoment(): void {
-    const moment: Moment = {
-      timer: setTimeout(() => this.#judgeMoment(moment), MOMENT_MS),
-      beganAt: performance.now(),
-      taken: this.#pipe.taken(),
-    }
-    this.#moment = moment
-  }
-
-  #endMoment(): void {
-    if (this.#moment !== null) clearTimeout(this.#moment.timer)
-    this.#moment = null
-  }
-
-  #judgeMoment({ beganAt, taken }: Moment): void {
-    this.#moment = null
-    if (!this.#isTooMuch()) return
-    // A moment that is long over was spent on other work by this process, not by the reader.
-    const isFair = performance.now() - beganAt < 2 * MOMENT_MS
-    const isTaking = this.#pipe.taken() - taken >= MOMENT_BYTES
-    const waiting = this.#liveBytes + this.#laggingBytes
-    if (isFair && (waiting > MAX_BURST_BYTES || !isTaking)) this.#judgeSlow()
-    else this.#beginMoment()
-  }
-
-  #judgeSlow(): void {
+  #tooSlow(): void {
     this.close()
     this.#onSlow()
   }
+}
+
+let woken: Outbox[] = []
+
+/** One callback of the event loop for all: where an event has thousands of readers, one each would cost. */
+function writeAtTickEnd(outbox: Outbox): void {
+  woken.push(outbox)
+  if (woken.length === 1) setImmediate(writeWoken)
+}
+
+function writeWoken(): void {
+  const outboxes = woken
+  // Who is woken from now on writes in the next round.
+  woken = []
+  for (const outbox of outboxes) outbox.tickEnd()
 }

@@ -1,26 +1,36 @@
+import type { Held, QueuePlace } from '../../shared/job.ts'
 import type { Feed, Place, PlaceAnswers, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
-import { type Crowd, joined, members, without } from './crowd.ts'
-import type { Paces } from './paces.ts'
-import { isNews, type Standing } from './standing.ts'
+import type { StartEstimates } from './start-estimates.ts'
+
+/** Where a queued job stands, with its time in ms since the epoch. */
+export interface Standing {
+  readonly place: number | null
+  readonly startsAtMs: number | null
+  readonly held: Held | null
+}
+
+export function toQueuePlace({ place, startsAtMs, held }: Standing): QueuePlace {
+  return { place, startsAt: startsAtMs === null ? null : new Date(startsAtMs).toISOString(), held }
+}
 
 /** Is told where a job stands; false: has no room for it now. */
 export type OnStanding = (standing: Standing) => boolean
 
-interface Follower {
+interface PlaceWatcher {
   readonly onStanding: OnStanding
   told: Standing | null
   /** On `performance.now()`. */
   toldAt: number
 }
 
-/** A queued job that somebody follows. */
+/** A queued job that somebody watches. */
 interface Entry {
   readonly jobId: string
   type: string | null
-  /** Undefined: not asked yet. Null: not queued any more, as its followers will hear. */
+  /** Undefined: not asked yet. Null: not queued any more, as its watchers will hear. */
   standing: Standing | null | undefined
-  followers: Crowd<Follower>
+  readonly watchers: Set<PlaceWatcher>
 }
 
 const EVERY_MS = 1000
@@ -28,18 +38,23 @@ const EVERY_MS = 1000
 const SLACK = 0.9
 /** Of a second: what a job that was just watched has to wait for its first place. Most are claimed sooner, and cost nothing. */
 const PATIENCE = 0.1
+/** Further back than this place, steps of a hundredth are told, and not every one. */
+const EXACT_PLACES = 100
+/** An estimate is told anew when it has moved by more than this, and by more than a fifth of what was left. */
+const MIN_SHIFT_MS = 1000
+const MIN_SHIFT_SHARE = 1 / 5
 
 /**
- * Tells whoever follows a queued job where it stands: soon, then about every second where that is news. All jobs are
- * asked about in one go, however many follow each, and nothing is asked where nobody follows any.
+ * Tells whoever watches a queued job where it stands: soon, then about every second where that is news. All jobs are
+ * asked about in one go, however many watch each, and nothing is asked where nobody watches any.
  */
-export class PlaceBoard {
+export class QueuePlaces {
   readonly #feed: Pick<Feed, 'places'>
-  readonly #paces: Paces
+  readonly #estimates: StartEstimates
   readonly #onFailure: (error: unknown) => void
   readonly #everyMs: number
   readonly #entries = new Map<string, Entry>()
-  /** Followed, and not asked about yet. */
+  /** Watched, and not asked about yet. */
   #fresh = new Set<Entry>()
   /** Looked at, to be asked about at the end of this tick. */
   #looks: { readonly entries: Entry[]; readonly asked: Promise<void> } | null = null
@@ -50,47 +65,47 @@ export class PlaceBoard {
 
   constructor(options: {
     feed: Pick<Feed, 'places'>
-    paces: Paces
+    estimates: StartEstimates
     onFailure: (error: unknown) => void
     everyMs?: number | undefined
   }) {
     this.#feed = options.feed
-    this.#paces = options.paces
+    this.#estimates = options.estimates
     this.#onFailure = options.onFailure
     this.#everyMs = options.everyMs ?? EVERY_MS
   }
 
   /**
    * Calls back, also within this call, where the job stands, and whenever that is news beside what was told, `told` at
-   * first. Whoever follows a job knows from its events when it is no longer queued, and stops then.
+   * first. Whoever watches a job knows from its events when it is no longer queued, and stops then.
    */
-  follow(
+  watch(
     jobId: string,
     type: string | null,
     onStanding: OnStanding,
     told: Standing | null = null,
   ): Unsubscribe {
     const entry = this.#entryOf(jobId, type)
-    const follower: Follower = { onStanding, told, toldAt: Number.NEGATIVE_INFINITY }
-    entry.followers = joined(entry.followers, follower)
-    if (entry.standing) this.#tell(follower, entry.standing)
+    const watcher: PlaceWatcher = { onStanding, told, toldAt: Number.NEGATIVE_INFINITY }
+    entry.watchers.add(watcher)
+    if (entry.standing) this.#tell(watcher, entry.standing)
     return () => {
-      entry.followers = without(entry.followers, follower)
-      if (entry.followers === null && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
+      entry.watchers.delete(watcher)
+      if (entry.watchers.size === 0 && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
     }
   }
 
   /** Where the job stands now; null where it is not queued, or the store is away. */
   async look(jobId: string, type: string): Promise<Standing | null> {
-    const followed = this.#entries.get(jobId)?.standing
-    if (followed !== undefined) return followed
+    const watched = this.#entries.get(jobId)?.standing
+    if (watched !== undefined) return watched
     const entry = newEntry(jobId, type)
     await this.#askAtOnce(entry)
     return entry.standing ?? null
   }
 
   /** To be called every second, or more often. */
-  tick(now: number): void {
+  sweep(now: number): void {
     if (this.#entries.size === 0 || this.#isAsking) return
     if (now - this.#askedAt < this.#everyMs * SLACK) return
     this.#askedAt = now
@@ -112,7 +127,7 @@ export class PlaceBoard {
   }
 
   #askFresh(): void {
-    const wanted = [...this.#fresh].filter(({ followers }) => followers !== null)
+    const wanted = [...this.#fresh].filter(({ watchers }) => watchers.size > 0)
     this.#fresh = new Set()
     void this.#ask(wanted)
   }
@@ -136,7 +151,7 @@ export class PlaceBoard {
   async #ask(entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return
     try {
-      const [answers] = await Promise.all([this.#feed.places(entries), this.#paces.refresh()])
+      const [answers] = await Promise.all([this.#feed.places(entries), this.#estimates.refresh()])
       this.#apply(entries, answers)
     } catch (error) {
       if (!(error instanceof Unavailable)) this.#onFailure(error)
@@ -150,25 +165,44 @@ export class PlaceBoard {
       entry.type ??= place?.type ?? null
       entry.standing = place === null ? null : this.#standing(place, now)
       if (entry.standing === null) continue
-      for (const follower of members(entry.followers)) this.#tell(follower, entry.standing)
+      for (const watcher of entry.watchers) this.#tell(watcher, entry.standing)
     }
   }
 
   #standing({ type, place, paused }: Place, now: number): Standing {
-    const held = paused ? 'paused' : this.#paces.isServed(type) ? null : 'no_worker'
-    const inMs = place === null || held !== null ? null : this.#paces.startsInMs(type, place)
+    const held = paused ? 'paused' : this.#estimates.isServed(type) ? null : 'no_worker'
+    const inMs = place === null || held !== null ? null : this.#estimates.startsInMs(type, place)
     return { place, startsAtMs: inMs === null ? null : Math.round(now + inMs), held }
   }
 
-  #tell(follower: Follower, standing: Standing): void {
+  #tell(watcher: PlaceWatcher, standing: Standing): void {
     const at = performance.now()
-    if (at - follower.toldAt < this.#everyMs * SLACK) return
-    if (!isNews(follower.told, standing, this.#nowMs) || !follower.onStanding(standing)) return
-    follower.told = standing
-    follower.toldAt = at
+    if (at - watcher.toldAt < this.#everyMs * SLACK) return
+    if (!isNews(watcher.told, standing, this.#nowMs) || !watcher.onStanding(standing)) return
+    watcher.told = standing
+    watcher.toldAt = at
   }
 }
 
 function newEntry(jobId: string, type: string | null): Entry {
-  return { jobId, type, standing: undefined, followers: null }
+  return { jobId, type, standing: undefined, watchers: new Set() }
+}
+
+/** Whether who was told the one should be told the other; `nowMs` on the same clock as they. */
+export function isNews(told: Standing | null, is: Standing, nowMs: number): boolean {
+  if (told === null || told.held !== is.held) return true
+  return isAnotherPlace(told.place, is.place) || isAnotherTime(told.startsAtMs, is.startsAtMs, nowMs)
+}
+
+function isAnotherPlace(told: number | null, is: number | null): boolean {
+  if (told === null || is === null) return told !== is
+  return Math.abs(is - told) >= Math.max(1, Math.min(told, is) / EXACT_PLACES)
+}
+
+/** Whatever is past is "at any moment". */
+function isAnotherTime(told: number | null, is: number | null, nowMs: number): boolean {
+  if (told === null || is === null) return told !== is
+  const leftMs = Math.max(0, told - nowMs)
+  const shiftMs = Math.abs(Math.max(0, is - nowMs) - leftMs)
+  return shiftMs >= MIN_SHIFT_MS && shiftMs > leftMs * MIN_SHIFT_SHARE
 }

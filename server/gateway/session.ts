@@ -3,9 +3,8 @@ import type { JobEvent } from '../../shared/event.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
 import { isJobId } from '../engine/job/ids.ts'
-import type { OnStanding } from './queue-places.ts'
-import type { Standing } from './standing.ts'
-import { liveText } from './transports/websocket/frames.ts'
+import { encodeLive } from './encoded-event.ts'
+import type { OnStanding, Standing } from './queue-places.ts'
 
 /** Whoever follows a job through the hub. */
 export interface Watcher {
@@ -29,7 +28,7 @@ export interface Source {
   /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null>
   /** Tells where a queued job stands, from now on; of its type null where it is not known. */
-  follow(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe
+  watchPlace(jobId: string, type: string | null, onStanding: OnStanding): Unsubscribe
   /** A message of the feed was missing. */
   noteGap(jobId: string): void
   /** Something could not be read: have the positions checked soon. */
@@ -102,7 +101,7 @@ export class Session implements Watcher {
   readonly #request: SessionRequest
   #state: State = { is: 'new' }
   /** While the job is queued. */
-  #unfollow: Unsubscribe | null = null
+  #unwatchPlace: Unsubscribe | null = null
   #laggingBytes = 0
 
   constructor(source: Source, sink: Sink, request: SessionRequest) {
@@ -217,7 +216,7 @@ export class Session implements Watcher {
   #joinLine(type: string | null): void {
     this.#leaveLine()
     if (!this.#request.places) return
-    this.#unfollow = this.#source.follow(
+    this.#unwatchPlace = this.#source.watchPlace(
       this.#request.jobId,
       type,
       (standing) => this.#state.is === 'live' && this.#sink.standing(standing),
@@ -225,8 +224,8 @@ export class Session implements Watcher {
   }
 
   #leaveLine(): void {
-    this.#unfollow?.()
-    this.#unfollow = null
+    this.#unwatchPlace?.()
+    this.#unwatchPlace = null
   }
 
   /** False where there is no such job. */
@@ -299,7 +298,7 @@ export class Session implements Watcher {
 /** Progress counts for nothing: of all that waits in the store only the latest is read. */
 function bytesOf(message: Exclude<FeedMessage, { kind: 'gone' }>): number {
   if (message.kind === 'advance') return message.bytes
-  return message.event.kind === 'progress' ? 0 : liveText(message.event).bytes
+  return message.event.kind === 'progress' ? 0 : encodeLive(message.event).bytes
 }
 
 function goneReason(buffer: readonly FeedMessage[]): 'removed' | 'expired' | 'not_found' {

@@ -1,5 +1,4 @@
 import type { Events, Transport } from '../events.ts'
-import { onTickEnd } from './tick-end.ts'
 
 const WINDOW_S = 60
 const TRANSPORTS = ['socket', 'sse', 'poll'] as const satisfies readonly Transport[]
@@ -45,10 +44,10 @@ export class Traffic {
     this.#sent[transport] += events
     if (this.#isTelling) return
     this.#isTelling = true
-    onTickEnd(this)
+    setImmediate(() => this.#tell())
   }
 
-  tickEnd(): void {
+  #tell(): void {
     this.#isTelling = false
     for (const transport of TRANSPORTS) {
       const events = this.#sent[transport]

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { answeringOn } from '../gateway/transports/websocket/ignored-upgrade.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
+import { answeringOn } from '../gateway/transports/websocket/upgrade.ts'
 
 /** So many requests of one connection may wait for the answer to an earlier one. */
 export const MAX_PIPELINED = 32

@@ -33,7 +33,7 @@ export interface GatewayOptions {
   readonly sockets?: Partial<Omit<SocketOptions, 'server' | 'hub' | 'events' | 'auth'>>
 }
 
-export const QUICK_TICK_MS = 20
+export const QUICK_SWEEP_MS = 20
 
 /** A gateway on a real engine, served on a free port with the whole HTTP side. Nothing runs jobs: tests claim by hand. */
 export interface Gateway {
@@ -85,7 +85,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const feed = new FaultyFeed(engine.feed)
   const events = createEvents()
   const seen = record(events)
-  const hub = new Hub({ feed, events, tickMs: QUICK_TICK_MS, ...options.hub })
+  const hub = new Hub({ feed, events, sweepMs: QUICK_SWEEP_MS, ...options.hub })
   const keys = options.keys ?? []
   const auth = new Auth({ keys, secret: 'a secret of the tests', tokenTtlMs: options.tokenTtlMs ?? 60_000 })
   const origins = createOriginPolicy({

@@ -1,7 +1,13 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ApiKey } from '../../server/auth/auth.ts'
-import { type Gateway, type GatewayOptions, openGateway, QUICK_TICK_MS, refusal } from '../helpers/gateway.ts'
+import {
+  type Gateway,
+  type GatewayOptions,
+  openGateway,
+  QUICK_SWEEP_MS,
+  refusal,
+} from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
 let gateway: Gateway
@@ -293,7 +299,7 @@ describe('limits of a connection', () => {
     const run = await gateway.run()
     const quiet = await gateway.connect(`?job=${run.jobId}`).opened()
     const busy = await gateway.connect().opened()
-    const chatter = setInterval(() => busy.send({ op: 'ping' }), QUICK_TICK_MS)
+    const chatter = setInterval(() => busy.send({ op: 'ping' }), QUICK_SWEEP_MS)
     await quiet.next('ping', 3)
     await until(() => quiet.pings >= 3 && busy.pings >= 3)
     clearInterval(chatter)

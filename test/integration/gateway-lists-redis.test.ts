@@ -29,7 +29,7 @@ const open = () =>
     redisUrl: redis.url,
     prefix: PREFIX,
     hub: { lingerMs: 50, check: { checkMs: 500 } },
-    sockets: { listTimes: { paceMs: 50, healMs: 2000 } },
+    sockets: { listTimes: { everyMs: 50, healMs: 2000 } },
   })
 
 async function redisCommand(...words: string[]): Promise<string> {

@@ -10,7 +10,7 @@ let gateway: Gateway
 const open = async (options: GatewayOptions = {}) => {
   gateway = await openGateway({
     ...options,
-    sockets: { listTimes: { paceMs: PACE_MS, healMs: 60_000 }, ...options.sockets },
+    sockets: { listTimes: { everyMs: PACE_MS, healMs: 60_000 }, ...options.sockets },
   })
 }
 beforeEach(() => open())
@@ -246,7 +246,7 @@ describe('the end', () => {
 describe('what may go wrong', () => {
   test('a lost announcement is made up for', async () => {
     await gateway.close()
-    await open({ sockets: { listTimes: { paceMs: PACE_MS, healMs: 200 } } })
+    await open({ sockets: { listTimes: { everyMs: PACE_MS, healMs: 200 } } })
     const client = await gateway.connect().opened()
     await client.watch()
     gateway.feed.deaf = true

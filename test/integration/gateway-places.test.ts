@@ -4,7 +4,7 @@ import { longPoll } from '../../server/gateway/transports/long-poll.ts'
 import { openStream } from '../../server/gateway/transports/sse.ts'
 import { PollAnswer } from '../../shared/api.ts'
 import type { TypePace } from '../../shared/pace.ts'
-import { type Gateway, openGateway, QUICK_TICK_MS, type TestSocket } from '../helpers/gateway.ts'
+import { type Gateway, openGateway, QUICK_SWEEP_MS, type TestSocket } from '../helpers/gateway.ts'
 import { StreamReader } from '../helpers/stream-reader.ts'
 import { until } from '../helpers/until.ts'
 
@@ -48,9 +48,9 @@ async function rounds(amount = 3): Promise<void> {
 /** Waits while places would have been asked for several times. */
 async function ticks(): Promise<void> {
   let seen = 0
-  const offTick = gateway.hub.onTick(() => seen++)
-  await until(() => seen > (5 * EVERY_MS) / QUICK_TICK_MS, { what: 'the hub to tick' })
-  offTick()
+  const offSweep = gateway.hub.onSweep(() => seen++)
+  await until(() => seen > (5 * EVERY_MS) / QUICK_SWEEP_MS, { what: 'the hub to sweep' })
+  offSweep()
 }
 
 describe('over WebSocket', () => {

@@ -1,10 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ListQuery } from '../../server/engine/engine.ts'
 import { decodeSubmitted, encodeSubmitted } from '../../server/engine/redis/announcement.ts'
-import { Changes } from '../../server/gateway/lists/changes.ts'
-import { filterOf, keyOf, mayMatch, type NewestFilter } from '../../server/gateway/lists/filter.ts'
-import { readNewest } from '../../server/gateway/lists/read-newest.ts'
-import { Pace } from '../../server/gateway/lists/throttle.ts'
+import {
+  filterOf,
+  keyOf,
+  mayMatch,
+  type NewestFilter,
+  readNewest,
+} from '../../server/gateway/lists/list-filter.ts'
+import { Throttle } from '../../server/gateway/lists/throttle.ts'
+import { changesFrame } from '../../server/gateway/transports/websocket/server-frames.ts'
 import type { Job } from '../../shared/job.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
 import { aJob } from '../helpers/scripted-network.ts'
@@ -18,7 +23,7 @@ function jobOf(n: number): Job {
   })
 }
 
-describe('pace', () => {
+describe('throttle', () => {
   beforeEach(() => {
     vi.useFakeTimers()
   })
@@ -26,38 +31,38 @@ describe('pace', () => {
     vi.useRealTimers()
   })
 
-  /** Runs of a pace of 300 ms, each of which takes `takesMs`, by the time at which they began. */
-  function paced(takesMs: number) {
+  /** Runs of a throttle of 300 ms, each of which takes `takesMs`, by the time at which they began. */
+  function throttled(takesMs: number) {
     const runs: number[] = []
     const beganAt = performance.now()
-    const pace = new Pace(300, async () => {
+    const throttle = new Throttle(300, async () => {
       runs.push(performance.now() - beganAt)
       if (takesMs > 0) await new Promise((resolve) => setTimeout(resolve, takesMs))
     })
-    return { pace, runs }
+    return { throttle, runs }
   }
 
   test('runs soon, once for all that is asked for, and not again within its interval', async () => {
-    const { pace, runs } = paced(0)
+    const { throttle, runs } = throttled(0)
     for (let n = 0; n < 100; n++) {
-      pace.request()
+      throttle.request()
       await vi.advanceTimersByTimeAsync(10)
     }
     expect(runs).toEqual([10, 310, 610, 910])
     await vi.advanceTimersByTimeAsync(10_000)
     // The last time that it was asked for.
     expect(runs.slice(4)).toEqual([1210])
-    pace.request()
+    throttle.request()
     await vi.advanceTimersByTimeAsync(50)
     expect(runs).toHaveLength(6)
   })
 
   test('runs once more for what was asked for during a run, never beside it', async () => {
-    const { pace, runs } = paced(1000)
-    pace.request()
+    const { throttle, runs } = throttled(1000)
+    throttle.request()
     await vi.advanceTimersByTimeAsync(500)
-    pace.request()
-    pace.request()
+    throttle.request()
+    throttle.request()
     await vi.advanceTimersByTimeAsync(10_000)
     expect(runs).toHaveLength(2)
     expect((runs[1] ?? 0) - (runs[0] ?? 0)).toBeGreaterThanOrEqual(1300)
@@ -65,12 +70,12 @@ describe('pace', () => {
 
   test('runs no more once it is stopped, whenever that is', async () => {
     for (const at of [0, 5, 500]) {
-      const { pace, runs } = paced(1000)
-      pace.request()
+      const { throttle, runs } = throttled(1000)
+      throttle.request()
       await vi.advanceTimersByTimeAsync(at)
-      pace.request()
-      pace.stop()
-      pace.request()
+      throttle.request()
+      throttle.stop()
+      throttle.request()
       await vi.advanceTimersByTimeAsync(10_000)
       expect(runs.length).toBe(at === 500 ? 1 : 0)
     }
@@ -144,10 +149,11 @@ describe('reading the newest', () => {
 
 test('changes are one frame for all who call the list the same', () => {
   const { payload: _payload, result: _result, ...summary } = jobOf(1)
-  const changes = new Changes([summary], ['job-0'])
-  expect(changes.frame('a')).toBe(changes.frame('a'))
-  expect(changes.frame('a "b"')).not.toBe(changes.frame('a'))
-  const text = changes.frame('a "b"').toString()
+  const changes = { jobs: [summary], gone: ['job-0'] }
+  const frame = changesFrame('a', changes)
+  const text = changesFrame('a "b"', changes).toString()
+  expect(changesFrame('a', changes)).toBe(frame)
+  expect(changesFrame('a', { ...changes })).not.toBe(frame)
   const parsed = ServerFrame.parse(JSON.parse(text.slice(text.indexOf('{'))))
   expect(parsed).toEqual({ op: 'changes', list: 'a "b"', jobs: [summary], gone: ['job-0'] })
 })

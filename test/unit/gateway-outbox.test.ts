@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
+import { Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
 import { Outflow } from '../../server/gateway/output-budget.ts'
+import { HIGH_WATER_BYTES } from '../../server/gateway/slow-reader.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { until } from '../helpers/until.ts'
 

@@ -3,30 +3,41 @@ import type { SnapshotReason } from '../../../shared/protocol.ts'
 import type { ListQuery, Unsubscribe } from '../../engine/engine.ts'
 import { Unavailable } from '../../engine/errors.ts'
 import type { Hub } from '../hub.ts'
-import { Changes } from './changes.ts'
-import { type ListFilter, mayMatch } from './filter.ts'
 import { FollowedJob, type FollowedJobOwner } from './followed-job.ts'
-import { readNewest } from './read-newest.ts'
-import { Pace } from './throttle.ts'
+import { keyOf, type ListFilter, mayMatch, readNewest } from './list-filter.ts'
+import { Throttle } from './throttle.ts'
 
 /** All in ms. */
 export interface ListTimes {
   /** Between two looks for new jobs, and between two reports of changes. */
-  readonly paceMs: number
+  readonly everyMs: number
   /** After a look at the newest jobs the next one, though nothing was heard of new ones. */
   readonly healMs: number
 }
 
 /** Three times a second. */
-export const LIST_TIMES: ListTimes = { paceMs: 334, healMs: 10_000 }
+const LIST_TIMES: ListTimes = { everyMs: 334, healMs: 10_000 }
+
+/** A whole list; `missing` has the ids for which there is no job, null where none were asked for. */
+export interface ListContent {
+  readonly jobs: JobSummary[]
+  readonly missing: readonly string[] | null
+}
+
+/** What has become of some jobs of a list. */
+export interface ListChanges {
+  readonly jobs: readonly JobSummary[]
+  /** Ids of those that no longer belong to it. */
+  readonly gone: readonly string[]
+}
 
 /** Whoever shows the list to one client. */
 export interface ListReader {
   /** What it had is worth nothing any more: the whole list is to be shown anew. */
   replaced(reason: SnapshotReason): void
-  changed(changes: Changes): void
+  changed(changes: ListChanges): void
   /** About once a second. */
-  tick(): void
+  sweep(): void
 }
 
 /** How long the store is asked for jobs where few match: at first, and later. */
@@ -47,7 +58,7 @@ type State =
 
 /**
  * The jobs of one filter, for all who watch it: a window of the newest that match, or a fixed set. Each is followed
- * through the hub, and what changes is told at the pace of the list, merged to the latest of each job. Of new jobs
+ * through the hub, and what changes is told three times a second at most, merged to the latest of each job. Of new jobs
  * the feed tells, as long as no message is lost; a look at the newest from time to time makes up for that.
  *
  * Modes: `new`; `opening` (the list is read, at first or because history has changed); `following`; `away` (it could
@@ -58,7 +69,7 @@ export class ListFollower implements FollowedJobOwner {
   readonly #hub: Hub
   readonly #filter: ListFilter
   readonly #times: ListTimes
-  readonly #pace: Pace
+  readonly #throttle: Throttle
   readonly #jobs = new Map<string, FollowedJob>()
   /** What changed since it was last told, gone or not. */
   #changed = new Set<string>()
@@ -75,7 +86,7 @@ export class ListFollower implements FollowedJobOwner {
     this.#hub = hub
     this.#filter = filter
     this.#times = times
-    this.#pace = new Pace(times.paceMs, () => this.#step())
+    this.#throttle = new Throttle(times.everyMs, () => this.#step())
   }
 
   /** Resolves once the list can be shown. Rejects with `Unavailable`. */
@@ -94,13 +105,13 @@ export class ListFollower implements FollowedJobOwner {
   /** Tolerates being called twice. */
   close(): void {
     this.#become({ is: 'closed' })
-    this.#pace.stop()
+    this.#throttle.stop()
     this.#forgetJobs()
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
   }
 
   /** The whole list as it is now. */
-  show(): { jobs: JobSummary[]; missing: readonly string[] | null } {
+  show(): ListContent {
     const asked = this.#filter.kind === 'jobs' ? this.#filter.jobIds : null
     return {
       jobs: this.#summaries(),
@@ -109,19 +120,16 @@ export class ListFollower implements FollowedJobOwner {
   }
 
   /** What has become of some jobs. */
-  changesOf(jobIds: ReadonlySet<string>): Changes {
+  changesOf(jobIds: ReadonlySet<string>): ListChanges {
     const jobs = this.#summaries().filter(({ jobId }) => jobIds.has(jobId))
     const there = new Set(jobs.map(({ jobId }) => jobId))
-    return new Changes(
-      jobs,
-      [...jobIds].filter((jobId) => !there.has(jobId)),
-    )
+    return { jobs, gone: [...jobIds].filter((jobId) => !there.has(jobId)) }
   }
 
   changed(jobId: string): void {
     if (this.#state.is !== 'following') return
     this.#changed.add(jobId)
-    this.#pace.request()
+    this.#throttle.request()
   }
 
   gone(jobId: string): void {
@@ -162,7 +170,7 @@ export class ListFollower implements FollowedJobOwner {
   async #listen(): Promise<void> {
     const filter = this.#filter
     this.#cleanups.push(this.#hub.onReset(() => this.#reset()))
-    this.#cleanups.push(this.#hub.onTick((now) => this.#tick(now)))
+    this.#cleanups.push(this.#hub.onSweep((now) => this.#sweep(now)))
     if (filter.kind !== 'newest') return
     const off = await this.#hub.onSubmitted((submitted) => {
       if (mayMatch(filter, submitted)) this.#lookFor('newest')
@@ -216,26 +224,26 @@ export class ListFollower implements FollowedJobOwner {
   async #reopen(): Promise<void> {
     this.#become({ is: 'away' })
     this.#forgetJobs()
-    // Where that fails, the next tick tries again.
+    // Where that fails, the next sweep tries again.
     await this.open().catch(() => undefined)
   }
 
-  #tick(now: number): void {
-    for (const reader of this.readers) reader.tick()
+  #sweep(now: number): void {
+    for (const reader of this.readers) reader.sweep()
     if (this.#state.is === 'away') void this.#reopen()
     if (this.#state.is !== 'following') return
     for (const job of this.#jobs.values()) if (!job.isFollowed) this.#follow(job)
     if (now - this.#lookedAt >= this.#times.healMs) this.#lookFor('newest')
-    else if (this.#look !== 'none') this.#pace.request()
+    else if (this.#look !== 'none') this.#throttle.request()
   }
 
   #lookFor(look: 'newest' | 'all'): void {
     if (this.#filter.kind !== 'newest') return
     if (this.#look !== 'all') this.#look = look
-    this.#pace.request()
+    this.#throttle.request()
   }
 
-  /** At the pace of the list: looks for new jobs where there may be some, and tells what has changed. */
+  /** As often as the throttle lets it: looks for new jobs where there may be some, and tells what has changed. */
   async #step(): Promise<void> {
     if (this.#state.is !== 'following') return
     const state = this.#state
@@ -247,7 +255,7 @@ export class ListFollower implements FollowedJobOwner {
       this.#moveTo(listed)
     } catch (error) {
       asUnavailable(this.#hub, error)
-      // The next tick looks again.
+      // The next sweep looks again.
       if (this.#look === 'none' || look === 'all') this.#look = look
     }
     if (this.#state === state) this.#tell()
@@ -285,7 +293,7 @@ export class ListFollower implements FollowedJobOwner {
     return job
   }
 
-  /** What cannot be started now is at the next tick. */
+  /** What cannot be started now is at the next sweep. */
   #follow(job: FollowedJob): void {
     job.start().catch((error: unknown) => asUnavailable(this.#hub, error))
   }
@@ -304,6 +312,53 @@ export class ListFollower implements FollowedJobOwner {
 
   #become(state: State): void {
     if (this.#state.is !== 'closed') this.#state = state
+  }
+}
+
+/** A reader's share of a follower. */
+export interface Membership {
+  readonly follower: ListFollower
+  /** May be called twice. */
+  readonly leave: Unsubscribe
+}
+
+/** Filter -> the one who follows it, for as long as there is a reader. */
+export class Lists {
+  readonly #hub: Hub
+  readonly #times: ListTimes
+  readonly #followers = new Map<string, ListFollower>()
+
+  constructor(hub: Hub, times: Partial<ListTimes> = {}) {
+    this.#hub = hub
+    this.#times = { ...LIST_TIMES, ...times }
+  }
+
+  /** Resolves once the list can be shown; the reader hears of what changes from then on. Rejects with `Unavailable`. */
+  async join(filter: ListFilter, reader: ListReader): Promise<Membership> {
+    const key = keyOf(filter)
+    const follower = this.#followerOf(key, filter)
+    const leave = () => {
+      follower.readers.delete(reader)
+      if (follower.readers.size > 0) return
+      follower.close()
+      if (this.#followers.get(key) === follower) this.#followers.delete(key)
+    }
+    follower.readers.add(reader)
+    try {
+      await follower.open()
+    } catch (error) {
+      leave()
+      throw error
+    }
+    return { follower, leave }
+  }
+
+  #followerOf(key: string, filter: ListFilter): ListFollower {
+    const known = this.#followers.get(key)
+    if (known !== undefined && !known.isClosed) return known
+    const follower = new ListFollower(this.#hub, filter, this.#times)
+    this.#followers.set(key, follower)
+    return follower
   }
 }
 

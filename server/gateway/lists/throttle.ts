@@ -12,7 +12,7 @@ type State =
  *
  * Modes: `idle`; `waiting` for its time; `running` (what is asked for meanwhile is another run); `stopped`.
  */
-export class Pace {
+export class Throttle {
   readonly #run: () => Promise<void>
   readonly #intervalMs: number
   #state: State = { is: 'idle', nextAt: 0 }

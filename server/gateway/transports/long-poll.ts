@@ -7,8 +7,8 @@ import type { FeedMessage, Position, ReadResult } from '../../engine/engine.ts'
 import { Unavailable } from '../../engine/errors.ts'
 import { isJobId } from '../../engine/job/ids.ts'
 import type { Hub } from '../hub.ts'
+import { isNews, type Standing, toQueuePlace } from '../queue-places.ts'
 import type { Watcher } from '../session.ts'
-import { isNews, type Standing, toQueuePlace } from '../standing.ts'
 
 export interface PollRequest {
   readonly jobId: string
@@ -52,9 +52,9 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
       if (standing !== null && isNews({ ...standing, place: place || null }, standing, 0)) {
         return answerOf(hub, first, place)
       }
-      const unfollow =
-        standing === null ? () => {} : hub.places.follow(jobId, null, () => wakeup.interrupt(), standing)
-      await hold(hub, wakeup, position(first), waitMs, signal).finally(unfollow)
+      const unwatchPlace =
+        standing === null ? () => {} : hub.places.watch(jobId, null, () => wakeup.interrupt(), standing)
+      await hold(hub, wakeup, position(first), waitMs, signal).finally(unwatchPlace)
     } finally {
       hub.unwatch(jobId, wakeup)
     }

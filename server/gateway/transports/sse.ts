@@ -4,12 +4,13 @@ import type { JobEvent } from '../../../shared/event.ts'
 import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../../shared/limits.ts'
 import { isTerminal } from '../../../shared/status.ts'
 import type { ReadResult, Unsubscribe } from '../../engine/engine.ts'
-import { onExpiry } from '../expiry.ts'
+import type { EncodedEvent } from '../encoded-event.ts'
 import type { Hub } from '../hub.ts'
-import { type Encoder, HIGH_WATER_BYTES, Lane, Outbox, type Pipe } from '../outbox.ts'
+import { type Encoder, Lane, Outbox, type Pipe } from '../outbox.ts'
+import { onExpiry } from '../permit.ts'
+import { type Standing, toQueuePlace } from '../queue-places.ts'
 import { type Ending, Session, type Sink } from '../session.ts'
-import { type Standing, toQueuePlace } from '../standing.ts'
-import type { EventText } from './websocket/frames.ts'
+import { HIGH_WATER_BYTES } from '../slow-reader.ts'
 
 export interface StreamRequest {
   readonly jobId: string
@@ -142,7 +143,7 @@ class EventStream implements Sink, Pipe, Encoder {
     )
     hub.traffic.opened('sse')
     if (signal !== undefined) this.#endOn(signal)
-    this.#cleanups.push(hub.onTick((now) => this.#tick(now)))
+    this.#cleanups.push(hub.onSweep((now) => this.#sweep(now)))
     this.#cleanups.push(onExpiry(request.expiresAt ?? null, () => this.#expire()))
   }
 
@@ -243,10 +244,10 @@ class EventStream implements Sink, Pipe, Encoder {
     }
   }
 
-  encode({ seq, kind }: JobEvent, _prev: number, text: EventText): Buffer {
+  encode({ seq, kind }: JobEvent, _prev: number, { json, chunks }: EncodedEvent): Buffer {
     const id = formatCursor(this.#epoch, seq)
-    text.sent ??= Buffer.from(`id: ${id}\nevent: ${kind}\ndata: ${text.json}\n\n`)
-    return text.sent
+    chunks.sse ??= Buffer.from(`id: ${id}\nevent: ${kind}\ndata: ${json}\n\n`)
+    return chunks.sse
   }
 
   // JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.
@@ -255,7 +256,7 @@ class EventStream implements Sink, Pipe, Encoder {
     this.#outbox.frame(Buffer.from(`${position}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`))
   }
 
-  #tick(now: number): void {
+  #sweep(now: number): void {
     this.#outbox.check(now)
     if (this.#state === 'open' && now >= this.#endsAt) this.#leave('planned', CLOSE.normal)
     const { unavailable } = this.#hub

@@ -5,14 +5,13 @@ import { MAX_LISTED, MAX_SUBSCRIPTIONS } from '../../../../shared/limits.ts'
 import type { ClientFrame } from '../../../../shared/protocol.ts'
 import type { Auth, Caller } from '../../../auth/auth.ts'
 import type { Hub } from '../../hub.ts'
-import { filterOf, sizeOf } from '../../lists/filter.ts'
-import type { Lists } from '../../lists/lists.ts'
+import { filterOf, sizeOf } from '../../lists/list-filter.ts'
+import type { Lists } from '../../lists/list-follower.ts'
 import { Outbox } from '../../outbox.ts'
 import { permitListing, permitWatching } from '../../permit.ts'
-import { FrameBudget } from './frame-budget.ts'
-import { encodeFrame, errorFrame, parseFrame } from './frames.ts'
-import { listErrorFrame } from './list-frames.ts'
+import { FrameBudget, parseFrame } from './client-frames.ts'
 import { ListSubscription } from './list-subscription.ts'
+import { encodeFrame, errorFrame, listErrorFrame } from './server-frames.ts'
 import { SocketPipe } from './socket-pipe.ts'
 import { Subscription, type SubscriptionOwner } from './subscription.ts'
 
@@ -137,7 +136,7 @@ export class Connection implements SubscriptionOwner {
   }
 
   /** About once a second: heartbeats, and the verdicts that time brings. */
-  tick(now: number): void {
+  sweep(now: number): void {
     if (this.#state.is === 'closing' && now >= this.#state.deadline) this.terminate()
     if (this.#works()) this.#outbox.check(now)
     if (this.#works()) this.#checkIdle(now)

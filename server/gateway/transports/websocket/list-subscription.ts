@@ -2,13 +2,12 @@ import type { FrameErrorCode } from '../../../../shared/codes.ts'
 import type { SnapshotReason } from '../../../../shared/protocol.ts'
 import { Unavailable } from '../../../engine/errors.ts'
 import type { Hub } from '../../hub.ts'
-import type { Changes } from '../../lists/changes.ts'
-import { type ListFilter, sizeOf } from '../../lists/filter.ts'
-import type { ListReader } from '../../lists/list-follower.ts'
-import type { Lists, Membership } from '../../lists/lists.ts'
-import { HIGH_WATER_BYTES, type Outbox } from '../../outbox.ts'
+import { type ListFilter, sizeOf } from '../../lists/list-filter.ts'
+import type { ListChanges, ListReader, Lists, Membership } from '../../lists/list-follower.ts'
+import type { Outbox } from '../../outbox.ts'
 import type { Permit } from '../../permit.ts'
-import { listErrorFrame, listFrame, unwatchedFrame } from './list-frames.ts'
+import { HIGH_WATER_BYTES } from '../../slow-reader.ts'
+import { changesFrame, listErrorFrame, listFrame, unwatchedFrame } from './server-frames.ts'
 
 const MESSAGES = {
   unauthorized: 'a valid API key is needed to watch lists',
@@ -99,20 +98,21 @@ export class ListSubscription implements ListReader {
     this.#offer()
   }
 
-  changed(changes: Changes): void {
+  changed(changes: ListChanges): void {
     if (this.#state.is !== 'watching') return
     const { due } = this.#state
     if (due === null && this.#outbox.unsent() < HIGH_WATER_BYTES) {
-      this.#outbox.frame(changes.frame(this.#list))
+      this.#outbox.frame(changesFrame(this.#list, changes))
       return
     }
     const waiting = due ?? { reason: null, jobIds: new Set<string>(), isQueued: false }
     this.#state.due = waiting
-    for (const jobId of changes.jobIds) waiting.jobIds.add(jobId)
+    for (const { jobId } of changes.jobs) waiting.jobIds.add(jobId)
+    for (const jobId of changes.gone) waiting.jobIds.add(jobId)
     this.#offer()
   }
 
-  tick(): void {
+  sweep(): void {
     this.#offer()
   }
 
@@ -128,7 +128,7 @@ export class ListSubscription implements ListReader {
     }
   }
 
-  /** Waits for the turn of what is due. Another's failure may end the wait: the next tick then begins another. */
+  /** Waits for the turn of what is due. Another's failure may end the wait: the next sweep then begins another. */
   #offer(): void {
     if (this.#state.is !== 'watching' || this.#state.due === null || this.#state.due.isQueued) return
     this.#state.due.isQueued = true
@@ -148,10 +148,10 @@ export class ListSubscription implements ListReader {
     if (due === null) return
     const { follower } = membership
     if (due.reason === null) {
-      this.#outbox.frame(follower.changesOf(due.jobIds).frame(this.#list))
+      this.#outbox.frame(changesFrame(this.#list, follower.changesOf(due.jobIds)))
       return
     }
-    this.#outbox.frame(listFrame(this.#list, due.reason, follower))
+    this.#outbox.frame(listFrame(this.#list, due.reason, follower.show()))
     if (!joined) this.#hub.traffic.subscribed('socket', 'snapshot')
     state.joined = true
   }

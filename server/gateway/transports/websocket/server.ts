@@ -9,13 +9,18 @@ import type { Auth, Caller } from '../../../auth/auth.ts'
 import type { OriginPolicy } from '../../../auth/origin.ts'
 import type { Events } from '../../../events.ts'
 import type { Hub } from '../../hub.ts'
-import type { ListTimes } from '../../lists/list-follower.ts'
-import { Lists } from '../../lists/lists.ts'
-import { STALL_MS } from '../../outbox.ts'
+import { Lists, type ListTimes } from '../../lists/list-follower.ts'
+import { STALL_MS } from '../../slow-reader.ts'
 import { Connection, type SocketTimes } from './connection.ts'
-import { encodeFrame } from './frames.ts'
-import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.ts'
-import { answerRefusal, type FirstSubscription, judgeUpgrade, type UpgradeRules } from './upgrade.ts'
+import { encodeFrame } from './server-frames.ts'
+import {
+  answerRefusal,
+  asksForWebSocket,
+  type FirstSubscription,
+  ignoreUpgrade,
+  judgeUpgrade,
+  type UpgradeRules,
+} from './upgrade.ts'
 
 export interface SocketOptions {
   readonly server: Server
@@ -79,8 +84,8 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     isDraining: () => draining || hub.draining || options.isDraining?.() === true,
     isFull: () => connections.size >= maxConnections,
   }
-  const offTick = hub.onTick((now) => {
-    for (const connection of connections) connection.tick(now)
+  const offSweep = hub.onSweep((now) => {
+    for (const connection of connections) connection.sweep(now)
   })
   server.on('upgrade', onUpgrade)
 
@@ -136,7 +141,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     draining = true
     server.removeListener('upgrade', onUpgrade)
     if (connections.size > 0) await closeAll()
-    offTick()
+    offSweep()
   }
 
   function closeAll(): Promise<void> {

@@ -3,21 +3,21 @@ import { parseCursor } from '../../../../shared/cursor.ts'
 import type { JobEvent } from '../../../../shared/event.ts'
 import type { ReadResult, Unsubscribe } from '../../../engine/engine.ts'
 import { Unavailable } from '../../../engine/errors.ts'
-import { onExpiry } from '../../expiry.ts'
+import type { EncodedEvent } from '../../encoded-event.ts'
 import type { Hub } from '../../hub.ts'
-import { type Encoder, HIGH_WATER_BYTES, Lane, type Outbox } from '../../outbox.ts'
-import type { Permit } from '../../permit.ts'
+import { type Encoder, Lane, type Outbox } from '../../outbox.ts'
+import { onExpiry, type Permit } from '../../permit.ts'
+import type { Standing } from '../../queue-places.ts'
 import { type Ending, Session, type Sink } from '../../session.ts'
-import type { Standing } from '../../standing.ts'
+import { HIGH_WATER_BYTES } from '../../slow-reader.ts'
 import {
-  type EventText,
   encodeFrame,
   errorFrame,
   eventFrame,
   placeFrame,
   subscribedFrame,
   unsubscribedFrame,
-} from './frames.ts'
+} from './server-frames.ts'
 
 const MESSAGES = {
   unauthorized: 'a valid API key or job token is needed to watch this job',
@@ -117,8 +117,8 @@ export class Subscription implements Sink, Encoder {
     this.#state = { is: 'disposed' }
   }
 
-  encode({ seq }: JobEvent, prev: number, text: EventText): Buffer {
-    return eventFrame(this.#jobId, seq, text, prev)
+  encode({ seq }: JobEvent, prev: number, encoded: EncodedEvent): Buffer {
+    return eventFrame(this.#jobId, seq, encoded, prev)
   }
 
   turn(work: () => Promise<void>): Promise<void> {

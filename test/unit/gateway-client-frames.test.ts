@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FrameBudget } from '../../server/gateway/transports/websocket/frame-budget.ts'
+import { FrameBudget } from '../../server/gateway/transports/websocket/client-frames.ts'
 
 test('512 frames at once, then 100 a second', () => {
   const budget = new FrameBudget(0)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { isNews, toQueuePlace } from '../../server/gateway/standing.ts'
-import { schedulesOf, startsInMs } from '../../server/gateway/start-estimates.ts'
+import { isNews, toQueuePlace } from '../../server/gateway/queue-places.ts'
+import { slotsByType, startsInMs } from '../../server/gateway/start-estimates.ts'
 import type { Held } from '../../shared/job.ts'
 import type { TypePace } from '../../shared/pace.ts'
 
@@ -15,9 +15,9 @@ const pace = (changes: Partial<TypePace> = {}): TypePace => ({
 
 /** In how many ms the jobs at places 1, 2, … start. */
 function starts(paces: TypePace[], places: number, sinceMs = 0): number[] {
-  const schedule = schedulesOf(paces).get('work')
-  if (schedule === undefined) throw new Error('there is no schedule')
-  return Array.from({ length: places }, (_, index) => startsInMs(schedule, index + 1, sinceMs))
+  const slots = slotsByType(paces).get('work')
+  if (slots === undefined) throw new Error('there are no slots')
+  return Array.from({ length: places }, (_, index) => startsInMs(slots, index + 1, sinceMs))
 }
 
 describe('when a queued job starts', () => {
@@ -60,9 +60,9 @@ describe('when a queued job starts', () => {
   })
 
   test('nobody knows without a run that ended, or without a worker', () => {
-    expect(schedulesOf([pace({ meanMs: null })]).size).toBe(0)
-    expect(schedulesOf([]).size).toBe(0)
-    expect([...schedulesOf([pace({ type: 'other' })]).keys()]).toEqual(['other'])
+    expect(slotsByType([pace({ meanMs: null })]).size).toBe(0)
+    expect(slotsByType([]).size).toBe(0)
+    expect([...slotsByType([pace({ type: 'other' })]).keys()]).toEqual(['other'])
   })
 })
 

@@ -1,9 +1,30 @@
+import { ClientFrame } from '../../../../shared/protocol.ts'
+
 /** Frames that a connection may send at once. */
 const BURST = 512
 const PER_SECOND = 100
 /** Bad frames on a connection; the tenth ends it. */
 const MAX_STRIKES = 10
 const FORGIVEN_EVERY_MS = 6000
+
+/** What a client sent, or why it cannot be read, in words for whoever wrote the client. */
+export type ParsedFrame =
+  | { readonly ok: true; readonly frame: ClientFrame }
+  | { readonly ok: false; readonly why: string }
+
+export function parseFrame(text: string): ParsedFrame {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return { ok: false, why: 'not JSON' }
+  }
+  const parsed = ClientFrame.safeParse(value)
+  if (parsed.success) return { ok: true, frame: parsed.data }
+  const issue = parsed.error.issues[0]
+  const where = issue?.path.join('.') ?? ''
+  return { ok: false, why: where === '' ? `${issue?.message}` : `${where}: ${issue?.message}` }
+}
 
 /**
  * What one connection may still send: a bucket of 512 frames, refilled at 100 a second, and a count of bad frames

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { textFrame } from '../../server/gateway/transports/websocket/text-frame.ts'
+import { textFrame } from '../../server/gateway/transports/websocket/server-frames.ts'
 
 /** Reads the head by RFC 6455 section 5.2, and what is left must be the payload. */
 function read(frame: Buffer) {
