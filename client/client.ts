@@ -1,13 +1,7 @@
-import type {
-  BatchAnswer,
-  ListAnswer,
-  OverviewAnswer,
-  SubmitAnswer,
-  SubmitOptions,
-  TypesAnswer,
-} from '../shared/api.ts'
+import type { BatchAnswer, ListAnswer, OverviewAnswer, SubmitAnswer, TypesAnswer } from '../shared/api.ts'
 import type { Job } from '../shared/job.ts'
 import { MAX_BATCH } from '../shared/limits.ts'
+import type { SubmitOptions } from '../shared/options.ts'
 import type { JobStatus } from '../shared/status.ts'
 import {
   CREDENTIAL,

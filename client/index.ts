@@ -1,13 +1,7 @@
-export type {
-  ListAnswer,
-  OverviewAnswer,
-  SubmitAnswer,
-  SubmitOptions,
-  TypeInfo,
-  TypesAnswer,
-} from '../shared/api.ts'
+export type { ListAnswer, OverviewAnswer, SubmitAnswer, TypeInfo, TypesAnswer } from '../shared/api.ts'
 export type { JobEvent } from '../shared/event.ts'
 export type { Job, JobSummary, QueuePlace } from '../shared/job.ts'
+export type { SubmitOptions } from '../shared/options.ts'
 export { isTerminal, type JobStatus } from '../shared/status.ts'
 export {
   type ClientOptions,

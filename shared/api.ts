@@ -3,79 +3,13 @@ import { PROBLEMS, type ProblemCode } from './codes.ts'
 import { JobEvent, JobStatus, Timestamp } from './event.ts'
 import { Job, JobSummary, QueuePlace } from './job.ts'
 import { MAX_BATCH } from './limits.ts'
+import { SubmitOptions } from './options.ts'
 import { SnapshotReason, Trimmed } from './protocol.ts'
-
-const YEAR_MS = 365 * 24 * 60 * 60 * 1000
-const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Name of a job type; every type is its own queue. */
 export const TypeName = z.string().regex(/^[a-z][a-z0-9._-]{0,63}$/, {
   error: 'must match [a-z][a-z0-9._-]{0,63}',
 })
-
-/** How long to wait before the next attempt. `jitter` 0.5 takes off up to half of the delay at random. */
-export const Backoff = z.strictObject({
-  kind: z.enum(['fixed', 'exponential']),
-  delayMs: z.int().min(0).max(DAY_MS),
-  maxMs: z.int().min(0).max(DAY_MS),
-  jitter: z.number().min(0).max(1),
-})
-export type Backoff = z.infer<typeof Backoff>
-
-/** What is `said`, else what is `usual`; a usual `maxMs` does not cut a longer `delayMs` that somebody asked for. */
-export function fillBackoff(said: NonNullable<SubmitOptions['backoff']>, usual: Backoff): Backoff {
-  const delayMs = said.delayMs ?? usual.delayMs
-  return {
-    kind: said.kind ?? usual.kind,
-    delayMs,
-    maxMs: said.maxMs ?? Math.max(delayMs, usual.maxMs),
-    jitter: said.jitter ?? usual.jitter,
-  }
-}
-
-/** What a submission may set; what it leaves out comes from the type, then from `DEFAULT_OPTIONS`. */
-export const SubmitOptions = z
-  .strictObject({
-    delayMs: z.int().min(0).max(YEAR_MS),
-    /** ISO 8601 with a zone; at most a year ahead; in the past means now. */
-    runAt: z
-      .union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })], {
-        error: 'must be an ISO 8601 date and time with a zone',
-      })
-      .nullable(),
-    priority: z.int().min(0).max(9),
-    maxAttempts: z.int().min(1).max(100),
-    maxStalls: z.int().min(0).max(100),
-    backoff: Backoff.partial(),
-    timeoutMs: z.int().min(10).max(DAY_MS),
-    retainMs: z.int().min(1000).max(YEAR_MS),
-    tags: z.array(z.string().min(1).max(64)).max(10),
-  })
-  .partial()
-  .refine((options) => options.delayMs === undefined || options.runAt == null, {
-    path: ['runAt'],
-    error: 'cannot be combined with delayMs',
-  })
-export type SubmitOptions = z.infer<typeof SubmitOptions>
-
-/** How one job is to be run, with nothing left open. Times in ms. */
-export interface RunPolicy {
-  readonly priority: number
-  readonly maxAttempts: number
-  readonly maxStalls: number
-  readonly backoff: Backoff
-  readonly timeoutMs: number
-  readonly retainMs: number
-}
-
-export const DEFAULT_OPTIONS = {
-  priority: 0,
-  maxAttempts: 3,
-  maxStalls: 2,
-  backoff: { kind: 'exponential', delayMs: 1000, maxMs: 60_000, jitter: 0.5 },
-  timeoutMs: 600_000,
-  retainMs: DAY_MS,
-} as const satisfies RunPolicy
 
 export const SubmitBody = z.strictObject({
   type: TypeName,

@@ -1,8 +1,9 @@
-import type { Backoff, RunPolicy, StatusCounts } from '../../shared/api.ts'
+import type { StatusCounts } from '../../shared/api.ts'
 import type { JobErrorCode } from '../../shared/codes.ts'
 import type { Cursor } from '../../shared/cursor.ts'
 import type { JobEvent, LogLine, Progress } from '../../shared/event.ts'
 import type { Job } from '../../shared/job.ts'
+import type { Backoff, RunPolicy } from '../../shared/options.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import type { JobStatus } from '../../shared/status.ts'
 

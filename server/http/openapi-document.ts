@@ -10,7 +10,6 @@ import {
   Problem,
   SubmitAnswer,
   SubmitBody,
-  SubmitOptions,
   TokenAnswer,
   TypeInfo,
   TypesAnswer,
@@ -18,6 +17,7 @@ import {
 } from '../../shared/api.ts'
 import { JobEvent } from '../../shared/event.ts'
 import { Job, JobSummary } from '../../shared/job.ts'
+import { SubmitOptions } from '../../shared/options.ts'
 import { paths } from './openapi-paths.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { fillBackoff, type RunPolicy, SubmitOptions } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
+import { fillPolicy, type RunPolicy, SubmitOptions, YEAR_MS } from '../../shared/options.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
@@ -45,7 +45,6 @@ type Envelope = z.infer<typeof Envelope>
 
 /** Characters of a type that is none. */
 const SHOWN = 100
-const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
 /**
  * Checks one submission, once and for all: nothing is left open in the job that comes out. The answer comes at once
@@ -189,21 +188,11 @@ const NO_TAGS: readonly string[] = []
 const AT_ONCE = { delayMs: 0 } as const
 
 /** What the submission says, else what the type says, which has the defaults in it already. */
-function toJob(type: string, payload: Json, options: SubmitOptions | undefined, policy: RunPolicy): NewJob {
-  if (options === undefined) return { type, payload, policy, tags: NO_TAGS, when: AT_ONCE }
-  const { backoff = {}, runAt } = options
+function toJob(type: string, payload: Json, options: SubmitOptions | undefined, usual: RunPolicy): NewJob {
+  if (options === undefined) return { type, payload, policy: usual, tags: NO_TAGS, when: AT_ONCE }
+  const { runAt, delayMs = 0 } = options
   return {
-    type,
-    payload,
-    policy: {
-      priority: options.priority ?? policy.priority,
-      maxAttempts: options.maxAttempts ?? policy.maxAttempts,
-      maxStalls: options.maxStalls ?? policy.maxStalls,
-      backoff: fillBackoff(backoff, policy.backoff),
-      timeoutMs: options.timeoutMs ?? policy.timeoutMs,
-      retainMs: options.retainMs ?? policy.retainMs,
-    },
-    tags: options.tags ?? NO_TAGS,
-    when: typeof runAt === 'string' ? { runAt: Date.parse(runAt) } : { delayMs: options.delayMs ?? 0 },
+    ...{ type, payload, policy: fillPolicy(options, usual), tags: options.tags ?? NO_TAGS },
+    when: typeof runAt === 'string' ? { runAt: Date.parse(runAt) } : { delayMs },
   }
 }

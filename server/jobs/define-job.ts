@@ -1,14 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import {
-  Backoff,
-  DEFAULT_OPTIONS,
-  fillBackoff,
-  type RunPolicy,
-  SubmitOptions,
-  TypeName,
-} from '../../shared/api.ts'
+import { TypeName } from '../../shared/api.ts'
 import type { LogLevel } from '../../shared/event.ts'
+import { DEFAULT_OPTIONS, fillPolicy, type RunPolicy, SaidPolicy } from '../../shared/options.ts'
 
 /** What a handler is given besides its payload. */
 export interface JobContext {
@@ -36,19 +30,12 @@ export interface JobContext {
 
 export type Handler<Payload, Result> = (payload: Payload, context: JobContext) => Promise<Result> | Result
 
-interface JobSettings {
+/** What the type says of how its jobs are run is in `POLICY`, with units and what holds where it is left out. */
+interface JobSettings extends Readonly<SaidPolicy> {
   /** Matches `[a-z][a-z0-9._-]{0,63}`; every type is its own queue. */
   readonly type: string
   /** Runs of this type at once in one process; left out: as many as the process runs in all. */
   readonly concurrency?: number
-  readonly priority?: number
-  readonly maxAttempts?: number
-  readonly maxStalls?: number
-  readonly backoff?: Partial<Backoff>
-  /** Of one attempt, in ms, from the handler's start. */
-  readonly timeoutMs?: number
-  /** How long a finished job is kept, in ms. */
-  readonly retainMs?: number
 }
 
 /**
@@ -90,18 +77,11 @@ const schema = z.custom<StandardSchemaV1>(
   { error: 'must be a zod schema or another Standard Schema' },
 )
 
-const options = SubmitOptions.shape
-
 const Definition = z
   .strictObject({
     type: TypeName,
     concurrency: z.int().min(1).max(10_000).optional(),
-    priority: options.priority,
-    maxAttempts: options.maxAttempts,
-    maxStalls: options.maxStalls,
-    backoff: Backoff.partial().optional(),
-    timeoutMs: options.timeoutMs,
-    retainMs: options.retainMs,
+    ...SaidPolicy.shape,
     payload: schema.optional(),
     result: schema.optional(),
     run: z
@@ -128,14 +108,7 @@ export function checkDefinition(value: unknown): JobDefinition {
 
 /** How jobs of this type run where the submission says nothing; `retainMs` is the server's default. */
 export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_OPTIONS.retainMs): RunPolicy {
-  return {
-    priority: definition.priority ?? DEFAULT_OPTIONS.priority,
-    maxAttempts: definition.maxAttempts ?? DEFAULT_OPTIONS.maxAttempts,
-    maxStalls: definition.maxStalls ?? DEFAULT_OPTIONS.maxStalls,
-    backoff: fillBackoff(definition.backoff ?? {}, DEFAULT_OPTIONS.backoff),
-    timeoutMs: definition.timeoutMs ?? DEFAULT_OPTIONS.timeoutMs,
-    retainMs: definition.retainMs ?? retainMs,
-  }
+  return fillPolicy(definition, { ...DEFAULT_OPTIONS, retainMs })
 }
 
 /** JSON Schema of the payload where the schema is zod's; null for others and where it cannot be expressed. */

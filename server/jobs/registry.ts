@@ -1,4 +1,5 @@
-import { type RunPolicy, TypeName } from '../../shared/api.ts'
+import { TypeName } from '../../shared/api.ts'
+import type { RunPolicy } from '../../shared/options.ts'
 import type { Engine, Json, TypeRegistration } from '../engine/engine.ts'
 import { type Awaitable, type CheckedValue, checkValue, type Issue } from './check-value.ts'
 import { type JobDefinition, payloadSchemaOf, policyOf } from './define-job.ts'

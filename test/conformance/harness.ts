@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { Claim, Engine, LeaseRef, NewJob, Outcome, RunEvent } from '../../server/engine/engine.ts'
-import { DEFAULT_OPTIONS, type RunPolicy } from '../../shared/api.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { Job } from '../../shared/job.ts'
+import { DEFAULT_OPTIONS, type RunPolicy } from '../../shared/options.ts'
 import { until } from '../helpers/until.ts'
 import { audited, type Coverage } from './audit.ts'
 

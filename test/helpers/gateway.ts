@@ -17,7 +17,7 @@ import { createApp } from '../../server/http/app.ts'
 import { createHttpServer } from '../../server/http/server.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'
 import { createMetrics } from '../../server/metrics.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { ServerFrame } from '../../shared/protocol.ts'
 import { FaultyFeed } from './faulty-feed.ts'
 

@@ -8,9 +8,9 @@ import { createEvents, type Events, type ServerEvents } from '../../server/event
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { createMaintenance } from '../../server/maintenance/maintenance.ts'
 import { createWorker, type Worker, type WorkerOptions } from '../../server/worker/worker.ts'
-import { DEFAULT_OPTIONS, type RunPolicy } from '../../shared/api.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { Job } from '../../shared/job.ts'
+import { DEFAULT_OPTIONS, type RunPolicy } from '../../shared/options.ts'
 import { isTerminal } from '../../shared/status.ts'
 import { until } from './until.ts'
 

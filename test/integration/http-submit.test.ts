@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BatchAnswer, DEFAULT_OPTIONS, SubmitAnswer } from '../../shared/api.ts'
+import { BatchAnswer, SubmitAnswer } from '../../shared/api.ts'
 import { Job } from '../../shared/job.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { HttpApp, problemIn } from '../helpers/http-app.ts'
 
 let app: HttpApp

@@ -2,7 +2,7 @@ import { describe, expect, type TestContext, test } from 'vitest'
 import type { Engine, NewJob } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { type Sentinels, startSentinels } from '../helpers/sentinels.ts'
 import { until } from '../helpers/until.ts'
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
 import { createMaintenance } from '../../server/maintenance/maintenance.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { until } from '../helpers/until.ts'
 import { openSqlite, openWorkbench, type Workbench, withVerbs } from '../helpers/workbench.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { backoffDelay, judgeCursor } from '../../server/engine/engine.ts'
-import type { Backoff } from '../../shared/api.ts'
+import type { Backoff } from '../../shared/options.ts'
 
 const DAY_MS = 86_400_000
 const EXPONENTIAL: Backoff = { kind: 'exponential', delayMs: 1000, maxMs: 60_000, jitter: 0.5 }

@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  BatchBody,
-  ClassicSubmitBody,
-  DEFAULT_OPTIONS,
-  fillBackoff,
-  SubmitBody,
-  SubmitOptions,
-  TypeName,
-} from '../../shared/api.ts'
+import { BatchBody, ClassicSubmitBody, SubmitBody, TypeName } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS, fillBackoff, SubmitOptions } from '../../shared/options.ts'
 
 const DAY_MS = 86_400_000
 const YEAR_MS = 365 * DAY_MS

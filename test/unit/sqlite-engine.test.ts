@@ -12,7 +12,7 @@ import { openDatabase } from '../../server/engine/sqlite/database.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { migrate } from '../../server/engine/sqlite/migrations.ts'
 import { Store } from '../../server/engine/sqlite/store.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { until } from '../helpers/until.ts'
 
 const BUILT_ENGINE = new URL('../../dist/server/engine/sqlite/engine.js', import.meta.url).href

@@ -3,7 +3,7 @@ import type { Presence, TypeRegistration, TypeState } from '../../server/engine/
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
 import { TypeKeeper } from '../../server/type-keeper.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 
 const registration = (type: string): TypeRegistration => ({
   type,

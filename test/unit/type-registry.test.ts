@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Engine, TypeState } from '../../server/engine/engine.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { withVerbs } from '../helpers/workbench.ts'
 
 beforeEach(() => void vi.useFakeTimers())

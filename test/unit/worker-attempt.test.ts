@@ -5,7 +5,7 @@ import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
 import { type Executor, inProcess } from '../../server/worker/executor.ts'
 import { currentScope } from '../../server/worker/scope.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 
 const TIMEOUT_MS = 15
 

@@ -12,8 +12,8 @@ import { Slots } from '../../server/worker/slots.ts'
 import { Statistics } from '../../server/worker/statistics.ts'
 import { afterFailure, classifyThrown } from '../../server/worker/steps.ts'
 import { cutText } from '../../server/worker/text.ts'
-import { DEFAULT_OPTIONS } from '../../shared/api.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../shared/limits.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 
 const log = (line: string): RunEvent => ({ kind: 'log', data: { level: 'info', line } })
 const progress = (percent: number): RunEvent => ({ kind: 'progress', data: { percent, note: null } })

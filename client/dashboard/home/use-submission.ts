@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import { useLocation } from 'wouter'
-import type { SubmitOptions } from '../../../shared/api.ts'
+import type { SubmitOptions } from '../../../shared/options.ts'
 import { JobcastError } from '../../index.ts'
 import { useClient } from '../../react/index.ts'
 import { explain } from '../common/explain.ts'

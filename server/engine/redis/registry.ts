@@ -1,6 +1,7 @@
 import type { StatusCounts } from '../../../shared/api.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
 import type { Presence, TypeRegistration, TypeState } from '../engine.ts'
+import { completePolicy } from '../job/policy.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace, Partition } from './keys.ts'
 import { list, text, whole } from './reply.ts'
@@ -31,7 +32,7 @@ export class Registry {
         type,
         counts: { scheduled: 0, queued: whole(queued), processing: 0, completed: 0, failed: 0, cancelled: 0 },
         paused: whole(paused) === 1,
-        registration: stored === '' || stored === OUTDATED ? null : JSON.parse(text(stored)),
+        registration: stored === '' || stored === OUTDATED ? null : decodeRegistration(text(stored)),
         ...(stored === OUTDATED && { isOutdated: true }),
       })
     }
@@ -107,6 +108,11 @@ export class Registry {
   #key(name: string): string {
     return this.#home.prefix + name
   }
+}
+
+function decodeRegistration(stored: string): TypeRegistration {
+  const registration: TypeRegistration = JSON.parse(stored)
+  return { ...registration, policy: completePolicy(registration.policy) }
 }
 
 function pairsOf(reply: unknown): [field: string, value: string][] {

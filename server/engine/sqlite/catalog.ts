@@ -1,6 +1,7 @@
-import type { RunPolicy, StatusCounts } from '../../../shared/api.ts'
+import type { StatusCounts } from '../../../shared/api.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { TypeRegistration, TypeState } from '../engine.ts'
+import { completePolicy } from '../job/policy.ts'
 import type { Database, Statement } from './database.ts'
 import { STATUS_CODES, statusOf } from './statuses.ts'
 
@@ -123,7 +124,7 @@ export class Catalog {
             ? null
             : {
                 type,
-                policy: JSON.parse(policy) as RunPolicy,
+                policy: completePolicy(JSON.parse(policy)),
                 payloadSchema: payloadSchema === null ? null : JSON.parse(payloadSchema),
               },
       }))

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
+import { decodePolicy } from '../job/policy.ts'
 import { type JobRow, type Run, tagsOf } from './job-row.ts'
-import { policyOf } from './policy-text.ts'
 import type { Transaction } from './transaction.ts'
 import { claimed } from './transitions.ts'
 
@@ -106,7 +106,7 @@ function claimOf(tx: Transaction, row: JobRow): Claim {
     payload: JSON.parse(tx.store.payload(row)),
     attempt: row.attempt,
     stalls: row.stalls,
-    policy: policyOf(row.policy),
+    policy: decodePolicy(row.policy),
     tags: tagsOf(row),
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
   }

@@ -4,8 +4,8 @@ import type { Progress } from '../../../shared/event.ts'
 import type { Job } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
+import { decodePolicy } from '../job/policy.ts'
 import type { Row, Value } from './database.ts'
-import { policyOf } from './policy-text.ts'
 import { STATUS_CODES, statusOf } from './statuses.ts'
 import { iso, isoOrNull } from './time-text.ts'
 
@@ -23,7 +23,7 @@ export interface Submitted {
   readonly type: string
   /** The number of its type. */
   readonly kind: number
-  /** As `policyText` writes it; see `policyOf`. */
+  /** As `encodePolicy` writes it; see `decodePolicy`. */
   readonly policy: string
   readonly createdAt: number
   /** JSON of the tags; null: it has none. */
@@ -231,7 +231,7 @@ export const SMALL_BODY = 256
 
 /** The job as everyone sees it. `payload` and `result` are their JSON; no result is null. */
 export function jobOf(row: JobRow, bodies: { payload: string; result: string | null }, epoch: string): Job {
-  const policy = policyOf(row.policy)
+  const policy = decodePolicy(row.policy)
   return {
     jobId: row.id,
     type: row.type,

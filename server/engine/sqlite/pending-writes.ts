@@ -1,7 +1,7 @@
+import { decodePolicy } from '../job/policy.ts'
 import { type Bulk, bulkDelete, bulkInsert } from './bulk.ts'
 import type { Database } from './database.ts'
 import { encodeState, encodeSubmitted, type JobRow, STATE_COLUMNS, SUBMITTED_COLUMNS } from './job-row.ts'
-import { policyOf } from './policy-text.ts'
 
 /** What a transaction is still to write: rows of the same kind go in one statement. */
 export class PendingWrites {
@@ -49,7 +49,7 @@ export class PendingWrites {
 
   /** A job is in line from now on. `isUntouched`: it has no states. */
   enqueue({ n, place, kind, policy }: JobRow, isUntouched: boolean): void {
-    this.#queue.add([place, kind, policyOf(policy).priority, isUntouched ? null : n])
+    this.#queue.add([place, kind, decodePolicy(policy).priority, isUntouched ? null : n])
   }
 
   startRun({ n }: JobRow, at: number): void {

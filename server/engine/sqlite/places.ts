@@ -1,6 +1,6 @@
 import { MAX_PLACE } from '../../../shared/limits.ts'
 import type { Place } from '../engine.ts'
-import { policyOf } from './policy-text.ts'
+import { decodePolicy } from '../job/policy.ts'
 import type { Store } from './store.ts'
 
 /** The jobs of one type and priority that are asked for: id and place, in the order of these. */
@@ -55,7 +55,7 @@ function groupsOf(store: Store, jobIds: readonly string[]): Iterable<Group> {
   ][]
   const groups = new Map<string, Group>()
   for (const [jobId, kind, policy, place] of rows) {
-    const { priority } = policyOf(policy)
+    const { priority } = decodePolicy(policy)
     const key = `${kind} ${priority}`
     const group = groups.get(key) ?? { kind, priority, spots: [] }
     if (group.spots.length === 0) groups.set(key, group)

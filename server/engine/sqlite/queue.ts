@@ -1,5 +1,5 @@
+import { decodePolicy } from '../job/policy.ts'
 import { type JobRow, untouchedRow } from './job-row.ts'
-import { policyOf } from './policy-text.ts'
 import type { Store } from './store.ts'
 
 /** How many jobs of a type are to be claimed. */
@@ -79,7 +79,7 @@ function areInOneLine(one: JobRow, other: JobRow): boolean {
 }
 
 function priorityOf({ policy }: JobRow): number {
-  return policyOf(policy).priority
+  return decodePolicy(policy).priority
 }
 
 type Next = [

@@ -3,8 +3,8 @@ import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job/ids.ts'
+import { encodePolicy } from '../job/policy.ts'
 import { type JobRow, SMALL_BODY, untouchedRow } from './job-row.ts'
-import { policyText } from './policy-text.ts'
 import type { Transaction } from './transaction.ts'
 import { submitted } from './transitions.ts'
 
@@ -54,7 +54,7 @@ function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
     id: newJobId(tx.now),
     type: job.type,
     kind: tx.store.catalog.add(job.type, tx.undo),
-    policy: policyText(job.policy),
+    policy: encodePolicy(job.policy),
     tags: job.tags.length === 0 ? null : JSON.stringify(job.tags),
     payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,

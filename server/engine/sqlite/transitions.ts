@@ -1,6 +1,6 @@
 import type { Json, Outcome } from '../engine.ts'
+import { decodePolicy } from '../job/policy.ts'
 import type { Fields, JobRow, Run } from './job-row.ts'
-import { policyOf } from './policy-text.ts'
 import { eventText, type StatusEvent } from './status-event.ts'
 
 /** What one step does to a job, as values. */
@@ -95,7 +95,7 @@ function ended(job: JobRow, outcome: Outcome, now: number): Transition {
 export function rescued(job: JobRow, now: number): Transition {
   if (job.cancelRequested) return cancelled(job, now)
   const stalls = job.stalls + 1
-  if (stalls <= policyOf(job.policy).maxStalls) {
+  if (stalls <= decodePolicy(job.policy).maxStalls) {
     return { event: ['rescued', stalls], fields: { status: 'queued', stalls, fresh: false } }
   }
   const expiresAt = expiryOf(job, now)
@@ -141,5 +141,5 @@ export function retried(place: number): Transition {
 }
 
 function expiryOf(job: JobRow, now: number): number {
-  return now + policyOf(job.policy).retainMs
+  return now + decodePolicy(job.policy).retainMs
 }

@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { fill, optionShapeOf, shapeOf, table, usualOf, type ValuesOf } from './table.ts'
+
+/**
+ * Every option that there is, in tables: checks of definitions and submissions, defaults, what stores keep, OpenAPI and
+ * the reference in docs/protocol.md follow from them. CONTRIBUTING.md says how one is added.
+ *
+ * A row says what is allowed and what is `usual`, where neither submission nor type say anything. `option` is what may
+ * be said where that is something else than what comes of it.
+ */
+
+const DAY_MS = 24 * 60 * 60 * 1000
+export const YEAR_MS = 365 * DAY_MS
+
+/** How long to wait before the next attempt. */
+const BACKOFF = table({
+  kind: {
+    schema: z.enum(['fixed', 'exponential']),
+    usual: 'exponential',
+    about: 'whether the delay stays as it is or doubles with every attempt',
+  },
+  delayMs: { schema: z.int().min(0).max(DAY_MS), usual: 1000, about: 'before the second attempt' },
+  maxMs: {
+    schema: z.int().min(0).max(DAY_MS),
+    usual: 60_000,
+    about: 'the longest delay; one that is filled in is never less than `delayMs`',
+  },
+  jitter: {
+    schema: z.number().min(0).max(1),
+    usual: 0.5,
+    about: 'the part of the delay that chance may take off: 0.5 is up to half of it',
+  },
+})
+
+export const Backoff = z.strictObject(shapeOf(BACKOFF))
+export type Backoff = z.infer<typeof Backoff>
+
+const SaidBackoff = Backoff.partial()
+
+/** What is `said`, else what is `usual`; a usual `maxMs` does not cut a longer `delayMs` that somebody asked for. */
+export function fillBackoff(said: z.infer<typeof SaidBackoff>, usual: Backoff): Backoff {
+  const maxMs = said.maxMs ?? Math.max(said.delayMs ?? usual.delayMs, usual.maxMs)
+  return fill({ ...said, maxMs }, usual)
+}
+
+/** How a job is run: what its submission says, else its type. Times in ms. */
+export const POLICY = table({
+  priority: {
+    schema: z.int().min(0).max(9),
+    usual: 0,
+    about: 'higher first; first in, first out within one',
+  },
+  maxAttempts: { schema: z.int().min(1).max(100), usual: 3, about: 'attempts that it has in all' },
+  maxStalls: { schema: z.int().min(0).max(100), usual: 2, about: 'stalls after which it is still run again' },
+  backoff: {
+    schema: Backoff,
+    option: SaidBackoff,
+    usual: usualOf(BACKOFF),
+    about: "before the next attempt; of a part the rest is filled from the type's",
+  },
+  timeoutMs: {
+    schema: z.int().min(10).max(DAY_MS),
+    usual: 600_000,
+    about: "of one attempt, from the handler's start",
+  },
+  retainMs: {
+    schema: z.int().min(1000).max(YEAR_MS),
+    usual: DAY_MS,
+    about: 'for how long it stays readable when it has ended, so that whoever reconnects learns how',
+  },
+})
+
+/** How one job is to be run, with nothing left open. */
+export type RunPolicy = Readonly<ValuesOf<typeof POLICY>>
+
+export const DEFAULT_OPTIONS: RunPolicy = usualOf(POLICY)
+
+/** What a type, or a submission, may say of it. */
+export const SaidPolicy = z.strictObject(optionShapeOf(POLICY)).partial()
+export type SaidPolicy = z.infer<typeof SaidPolicy>
+
+/** What is `said`, else what is `usual`: that very policy where nothing is said, by which stores remember its text. */
+export function fillPolicy(said: SaidPolicy, usual: RunPolicy): RunPolicy {
+  const backoff = said.backoff && fillBackoff(said.backoff, usual.backoff)
+  return fill({ ...said, backoff }, usual)
+}
+
+/**
+ * What a submission says of a job that everyone sees and nothing changes: kept with the job as it is, part of it on every
+ * way, and known to whoever claims it. One without an `option` is none that may be said: the server itself sets it.
+ */
+const LABELS = table({
+  tags: {
+    schema: z.array(z.string()),
+    option: z.array(z.string().min(1).max(64)).max(10),
+    usual: [],
+    about: 'words to find it by',
+  },
+})
+
+/** When a job is to be run. */
+const TIMES = table({
+  delayMs: { schema: z.int().min(0).max(YEAR_MS), about: 'how long to wait before it is queued' },
+  runAt: {
+    schema: z
+      .union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })], {
+        error: 'must be an ISO 8601 date and time with a zone',
+      })
+      .nullable(),
+    about: 'when to queue it, at most a year ahead; a time past is now; not with `delayMs`',
+  },
+})
+
+/** What a submission may say; what it leaves out comes from the type, then from `DEFAULT_OPTIONS`. */
+export const SubmitOptions = z
+  .strictObject({ ...optionShapeOf(TIMES), ...optionShapeOf(POLICY), ...optionShapeOf(LABELS) })
+  .partial()
+  .refine((options) => options.delayMs === undefined || options.runAt == null, {
+    path: ['runAt'],
+    error: 'cannot be combined with delayMs',
+  })
+export type SubmitOptions = z.infer<typeof SubmitOptions>
