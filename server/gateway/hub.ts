@@ -12,7 +12,7 @@ import type {
 } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
-import { Outflow } from './output-budget.ts'
+import { OutputBudget } from './output-budget.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
 import { type OnStanding, QueuePlaces } from './queue-places.ts'
 import type { Source, Watcher } from './session.ts'
@@ -37,7 +37,7 @@ export interface HubOptions {
   readonly sweepMs?: number
   readonly check?: Partial<CheckTimes>
   /** How much of what was made for readers may wait for them, in bytes; left out: a share of the heap. */
-  readonly outflowBytes?: number
+  readonly outputBytes?: number
 }
 
 const LINGER_MS = 5000
@@ -69,7 +69,7 @@ export class Hub implements Source {
   readonly traffic: Traffic
   readonly places: QueuePlaces
   /** Of all readers of the process. */
-  readonly outflow: Outflow
+  readonly outputBudget: OutputBudget
   readonly #feed: Feed
   readonly #events: Events
   readonly holdMs: number
@@ -99,7 +99,7 @@ export class Hub implements Source {
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#sweepMs = options.sweepMs ?? SWEEP_MS
     this.traffic = new Traffic(options.events)
-    this.outflow = new Outflow(options.outflowBytes)
+    this.outputBudget = new OutputBudget(options.outputBytes)
     options.events.on('store.down', this.#onDown).on('store.up', this.#onUp)
     this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
     this.places = new QueuePlaces({
@@ -197,7 +197,7 @@ export class Hub implements Source {
 
   /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null> {
-    return this.outflow.read(() => this.#reader.read(request))
+    return this.outputBudget.read(() => this.#reader.read(request))
   }
 
   /** Null where there is no such job. Rejects with `Unavailable`. */

@@ -1,7 +1,7 @@
 import type { JobEvent } from '../../shared/event.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { type EncodedEvent, encodeLive, encodeStored } from './encoded-event.ts'
-import { COUNTED_BYTES, type Held, type Outflow } from './output-budget.ts'
+import { type Charge, COUNTED_BYTES, type OutputBudget } from './output-budget.ts'
 import { HIGH_WATER_BYTES, SlowReaderJudge, STALL_MS, type Uptake } from './slow-reader.ts'
 
 /** What a transport puts around an event's own text, roughly. */
@@ -84,13 +84,13 @@ export class Outbox {
   #isFlushing = false
   #turns: Turn[] = []
   #turnRunning = false
-  readonly #outflow: Outflow
+  readonly #budget: OutputBudget
   /** What it keeps of the memory that all readers share. */
-  #held: Held | null = null
+  #charge: Charge | null = null
 
   constructor(options: {
     pipe: Pipe
-    outflow: Outflow
+    budget: OutputBudget
     /** The reader is too slow; the outbox is closed already. */
     onSlow: () => void
     /** Events were written. */
@@ -98,7 +98,7 @@ export class Outbox {
     stallMs?: number
   }) {
     this.#pipe = options.pipe
-    this.#outflow = options.outflow
+    this.#budget = options.budget
     this.#onSlow = options.onSlow
     this.#onSent = options.onSent
     this.#judge = new SlowReaderJudge({
@@ -190,7 +190,7 @@ export class Outbox {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
     this.#judge.stop()
-    this.#held?.release()
+    this.#charge?.release()
     this.#first = null
     this.#last = null
     this.#waitingBytes = 0
@@ -205,19 +205,19 @@ export class Outbox {
     this.#last = entry
     this.#waitingBytes += entry.bytes
     if (entry.kind === 'event' && entry.live) this.#judge.addLive(entry.bytes)
-    else if (entry.bytes >= COUNTED_BYTES) this.#hold(entry.bytes)
+    else if (entry.bytes >= COUNTED_BYTES) this.#count(entry.bytes)
     this.wake()
   }
 
   /** Of what was read from the store for this reader alone. */
-  #hold(bytes: number): void {
-    if (!this.#outflow.fits(bytes)) {
+  #count(bytes: number): void {
+    if (!this.#budget.fits(bytes)) {
       // It comes back with its cursor, when there may be room.
       this.#tooSlow()
       return
     }
-    this.#held ??= this.#outflow.hold({ taken: () => this.#pipe.taken(), cut: () => this.#tooSlow() })
-    this.#held.add(bytes)
+    this.#charge ??= this.#budget.charge({ taken: () => this.#pipe.taken(), cut: () => this.#tooSlow() })
+    this.#charge.add(bytes)
   }
 
   /** Written, or not wanted any more. */
@@ -241,7 +241,7 @@ export class Outbox {
   #flush(): void {
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
-    if (this.#held !== null && this.unsent() < HIGH_WATER_BYTES) this.#held.release()
+    if (this.#charge !== null && this.unsent() < HIGH_WATER_BYTES) this.#charge.release()
     this.#judge.judgeWaiting()
     if (this.#first === null && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()

@@ -24,7 +24,7 @@ interface Taker {
 }
 
 /** What was made for one reader, and that it has not taken yet. */
-export interface Held {
+export interface Charge {
   /** More of it. */
   add(bytes: number): void
   /** It was taken, or nobody is left to take it. Tolerates being called twice. */
@@ -50,7 +50,7 @@ interface Waiting {
  * ask for a job of 8 MB and do not read would fill the memory. So a job is read from the store only while there is room
  * for it; who waits for room has those cut off that take nothing. Reads of small jobs never wait.
  */
-export class Outflow {
+export class OutputBudget {
   readonly #mostBytes: number
   readonly #entries = new Set<Entry>()
   readonly #queue: Waiting[] = []
@@ -97,12 +97,12 @@ export class Outflow {
   }
 
   /** Counts what is given to a reader, until it is released; or, where nobody can take it yet, what is made for one. */
-  hold(taker: Taker | null): Held {
-    let held = 0
+  charge(taker: Taker | null): Charge {
+    let charged = 0
     const release = () => {
       if (entry !== null) this.#entries.delete(entry)
-      this.#bytes -= held
-      held = 0
+      this.#bytes -= charged
+      charged = 0
       this.#admit()
     }
     const entry: Entry | null = taker && { taker, taken: 0, quietLooks: 0, release }
@@ -111,7 +111,7 @@ export class Outflow {
         if (entry !== null) this.#entries.add(entry)
         this.#expectedBytes = Math.max(this.#expectedBytes, bytes)
         this.#bytes += bytes
-        held += bytes
+        charged += bytes
       },
       release,
     }

@@ -33,7 +33,14 @@ export function createApp(deps: AppDeps): App {
     ...socketRoutes(),
   ]
   const { auth, origins, events, pageFolder } = deps
-  return dispatch({ routes, auth, origins, events, outflow: deps.hub.outflow, page: loadPage(pageFolder) })
+  return dispatch({
+    routes,
+    auth,
+    origins,
+    events,
+    budget: deps.hub.outputBudget,
+    page: loadPage(pageFolder),
+  })
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
@@ -43,7 +50,7 @@ export function createHealthApp(deps: HealthDeps & { readonly auth: Auth; readon
     auth: deps.auth,
     origins: null,
     events: deps.events,
-    outflow: null,
+    budget: null,
     page: null,
   })
 }

@@ -4,7 +4,7 @@ import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import { isJobId } from '../engine/job/ids.ts'
 import type { Events } from '../events.ts'
-import type { Outflow } from '../gateway/output-budget.ts'
+import type { OutputBudget } from '../gateway/output-budget.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { authorize, checkOrigin } from './access.ts'
@@ -23,7 +23,7 @@ interface DispatchOptions {
   readonly origins: OriginPolicy | null
   readonly events: Events
   /** Null where no answer is large. */
-  readonly outflow: Outflow | null
+  readonly budget: OutputBudget | null
   /** Answers what is no route: a file of the page. Null where it has none. */
   readonly page: ((context: HttpContext) => Response | null) | null
 }
@@ -35,7 +35,7 @@ const CLIENT_CLOSED_REQUEST = 499
  * Puts routes on an app. There is no middleware: each route has exactly one handler, and that runs the checks
  * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
  */
-export function dispatch({ routes, auth, origins, events, outflow, page }: DispatchOptions): App {
+export function dispatch({ routes, auth, origins, events, budget, page }: DispatchOptions): App {
   const app: App = new Hono({ router: new LiteralRouter() })
   const table = new RouteTable(routes)
 
@@ -62,8 +62,8 @@ export function dispatch({ routes, auth, origins, events, outflow, page }: Dispa
     try {
       if (origins !== null) checkOrigin(incoming, origins, events)
       response = await run(context)
-      const bytes = outflow === null ? 0 : largeSize(response)
-      if (outflow !== null && bytes > 0) count(outflow, context, bytes)
+      const bytes = budget === null ? 0 : largeSize(response)
+      if (budget !== null && bytes > 0) count(budget, context, bytes)
     } catch (error) {
       response = refuse(`${method} ${route}`, error, (problem) => tell?.(context, problem) ?? null)
     }
@@ -112,12 +112,12 @@ export function dispatch({ routes, auth, origins, events, outflow, page }: Dispa
 }
 
 /** Counts a large answer until it is taken. Throws `unavailable` where it would be too much, of calls that change nothing. */
-function count(outflow: Outflow, { env: { incoming, outgoing } }: HttpContext, bytes: number): void {
+function count(budget: OutputBudget, { env: { incoming, outgoing } }: HttpContext, bytes: number): void {
   if (outgoing.destroyed) return
-  if (incoming.method === 'GET' && !outflow.fits(bytes))
+  if (incoming.method === 'GET' && !budget.fits(bytes))
     throw unavailable('too much waits for slow readers; try again')
   const { socket } = incoming
-  const held = outflow.hold({ taken: () => bytesTaken(socket), cut: () => socket.destroy() })
-  held.add(bytes)
-  outgoing.once('close', held.release)
+  const charge = budget.charge({ taken: () => bytesTaken(socket), cut: () => socket.destroy() })
+  charge.add(bytes)
+  outgoing.once('close', charge.release)
 }

@@ -6,7 +6,7 @@ import { FULL_LIMIT, ListQuery, NoQuery, PollQuery } from '../../shared/query.ts
 import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
-import type { Outflow } from '../gateway/output-budget.ts'
+import type { OutputBudget } from '../gateway/output-budget.ts'
 import { readNoBody } from './body.ts'
 import { matchesEtag } from './etag.ts'
 import { notFound, ProblemError } from './problem.ts'
@@ -46,7 +46,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
         if (query.full)
           return textAnswer(
             200,
-            await fullPage(engine, hub.outflow, { ...asked, limit: query.limit ?? FULL_LIMIT }),
+            await fullPage(engine, hub.outputBudget, { ...asked, limit: query.limit ?? FULL_LIMIT }),
           )
         const { jobs, nextPage } = await fillPage(engine, {
           ...asked,
@@ -65,7 +65,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
         const { after, wait, history, place } = call.query
         if (after !== undefined || wait !== undefined || place !== undefined || history)
           return poll(hub, call)
-        return showJob(engine, hub.outflow, call)
+        return showJob(engine, hub.outputBudget, call)
       },
     }),
     route({
@@ -87,7 +87,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await hub.outflow.readAlone(() => engine.cancel(jobId))
+        const change = await hub.outputBudget.readAlone(() => engine.cancel(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -99,7 +99,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       query: NoQuery,
       async handle({ context, jobId }) {
         await readNoBody(context)
-        const change = await hub.outflow.readAlone(() => engine.retry(jobId))
+        const change = await hub.outputBudget.readAlone(() => engine.retry(jobId))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -122,7 +122,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
 /** Held by the browser and asked for again with its ETag; then the cursor alone is read, not the payload. */
 async function showJob(
   engine: Engine,
-  outflow: Outflow,
+  budget: OutputBudget,
   { context, jobId }: Call<unknown>,
 ): Promise<Response> {
   const { url, env } = { url: context.req.url, env: context.env }
@@ -135,7 +135,7 @@ async function showJob(
     if (matchesEtag(wanted, etag))
       return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
   }
-  const job = await outflow.readAlone(() => engine.get(jobId))
+  const job = await budget.readAlone(() => engine.get(jobId))
   if (job === null) throw notFound()
   return json(200, job, conditional ? { ...REVALIDATE, etag: quote(job.cursor) } : REVALIDATE)
 }
@@ -167,11 +167,11 @@ async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
  */
 async function fullPage(
   engine: Engine,
-  outflow: Outflow,
+  budget: OutputBudget,
   asked: Omit<PageRequest, 'withBodies'>,
 ): Promise<Buffer<ArrayBuffer>> {
   const until = performance.now() + FILL_MS
-  const held = outflow.hold(null)
+  const charge = budget.charge(null)
   // Bytes, not text: what waits for the next read would fill the heap.
   const jobs: Buffer[] = []
   let { page } = asked
@@ -179,25 +179,25 @@ async function fullPage(
   let found = 0
   try {
     do {
-      const read = await outflow.readAlone(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
+      const read = await budget.readAlone(() => engine.list({ ...asked, withBodies: true, limit: 1, page }))
       found = read.jobs.length
       for (const job of read.jobs) {
         const bytes = Buffer.from(`${jobs.length === 0 ? '' : ','}${JSON.stringify(job)}`)
         jobs.push(bytes)
-        held.add(bytes.length)
+        charge.add(bytes.length)
         size += bytes.length
       }
       page = read.nextPage
     } while (
       page !== null &&
       jobs.length < asked.limit &&
-      size < (outflow.hasRoom ? FULL_PAGE_BYTES : CROWDED_PAGE_BYTES) &&
+      size < (budget.hasRoom ? FULL_PAGE_BYTES : CROWDED_PAGE_BYTES) &&
       (found > 0 || performance.now() < until)
     )
     const end = `],"nextPage":${JSON.stringify(page)}}`
     return Buffer.concat([Buffer.from('{"jobs":['), ...jobs, Buffer.from(end)])
   } finally {
-    held.release()
+    charge.release()
   }
 }
 

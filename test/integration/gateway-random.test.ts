@@ -140,7 +140,7 @@ test('subscribe and unsubscribe in any order: every one is answered, the last on
         const frames: { op: string; jobId: string }[] = []
         const outbox = new Outbox({
           pipe: sink(frames),
-          outflow: gateway.hub.outflow,
+          budget: gateway.hub.outputBudget,
           onSlow: () => {},
           onSent: () => {},
         })

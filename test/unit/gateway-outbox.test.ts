@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
-import { Outflow } from '../../server/gateway/output-budget.ts'
+import { OutputBudget } from '../../server/gateway/output-budget.ts'
 import { HIGH_WATER_BYTES } from '../../server/gateway/slow-reader.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { until } from '../helpers/until.ts'
@@ -53,7 +53,7 @@ function setUp() {
   const valve = new Valve()
   const onSlow = vi.fn()
   const onSent = vi.fn()
-  const outbox = new Outbox({ pipe: valve, outflow: new Outflow(), onSlow, onSent })
+  const outbox = new Outbox({ pipe: valve, budget: new OutputBudget(), onSlow, onSent })
   const lane = new Lane({
     encode: (event, prev) => Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
   })

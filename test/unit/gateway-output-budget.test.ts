@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { Outflow } from '../../server/gateway/output-budget.ts'
+import { OutputBudget } from '../../server/gateway/output-budget.ts'
 
 const MIB = 1024 * 1024
 
@@ -11,9 +11,9 @@ function takerOf() {
 }
 
 /** A read that ends when it is told to. */
-function openRead(outflow: Outflow, how: 'read' | 'readAlone' = 'read') {
+function openRead(budget: OutputBudget, how: 'read' | 'readAlone' = 'read') {
   const state = { isBegun: false, end: () => {} }
-  const done = outflow[how](() => {
+  const done = budget[how](() => {
     state.isBegun = true
     return new Promise<void>((resolve) => {
       state.end = resolve
@@ -27,17 +27,17 @@ describe('what waits for readers', () => {
   afterEach(() => void vi.useRealTimers())
 
   test('reads begin at once while there is room, and then when some is made', async () => {
-    const outflow = new Outflow(10 * MIB)
-    const held = outflow.hold(takerOf())
-    held.add(9 * MIB)
-    expect(await outflow.read(async () => 'small')).toBe('small')
-    held.add(2 * MIB)
-    const read = openRead(outflow)
+    const budget = new OutputBudget(10 * MIB)
+    const charge = budget.charge(takerOf())
+    charge.add(9 * MIB)
+    expect(await budget.read(async () => 'small')).toBe('small')
+    charge.add(2 * MIB)
+    const read = openRead(budget)
     await vi.advanceTimersByTimeAsync(1000)
     expect(read.isBegun).toBe(false)
-    held.release()
-    held.release()
-    expect(outflow.bytes).toBe(0)
+    charge.release()
+    charge.release()
+    expect(budget.bytes).toBe(0)
     await vi.advanceTimersByTimeAsync(0)
     expect(read.isBegun).toBe(true)
     read.end()
@@ -45,13 +45,13 @@ describe('what waits for readers', () => {
   })
 
   test('who finds no room within two seconds is told so', async () => {
-    const outflow = new Outflow(MIB)
+    const budget = new OutputBudget(MIB)
     const taker = takerOf()
     const sips = setInterval(() => {
       taker.bytes += 1000
     }, 100)
-    outflow.hold(taker).add(2 * MIB)
-    const refused = expect(outflow.read(async () => null)).rejects.toThrow(Unavailable)
+    budget.charge(taker).add(2 * MIB)
+    const refused = expect(budget.read(async () => null)).rejects.toThrow(Unavailable)
     await vi.advanceTimersByTimeAsync(1999)
     await refused
     clearInterval(sips)
@@ -60,29 +60,29 @@ describe('what waits for readers', () => {
   })
 
   test('those that take nothing are cut off where somebody waits for room, and nobody else', async () => {
-    const outflow = new Outflow(MIB)
+    const budget = new OutputBudget(MIB)
     const KB = 1000
     const [stuck, alsoStuck, taking] = [takerOf(), takerOf(), takerOf()]
-    for (const taker of [stuck, alsoStuck, taking]) outflow.hold(taker).add(600 * KB)
+    for (const taker of [stuck, alsoStuck, taking]) budget.charge(taker).add(600 * KB)
     const sips = setInterval(() => {
       taking.bytes += 1
     }, 100)
     await vi.advanceTimersByTimeAsync(60_000)
     expect(stuck.cut).not.toHaveBeenCalled()
-    const read = outflow.read(async () => 'read')
+    const read = budget.read(async () => 'read')
     await vi.advanceTimersByTimeAsync(1500)
     expect(await read).toBe('read')
     clearInterval(sips)
     expect([stuck, alsoStuck, taking].map(({ cut }) => cut.mock.calls.length)).toEqual([1, 1, 0])
-    expect(outflow.bytes).toBe(600 * KB)
+    expect(budget.bytes).toBe(600 * KB)
   })
 
   test('where reads bring large jobs, few are under way at once; of small ones many', async () => {
-    const outflow = new Outflow(64 * MIB)
-    const large = outflow.hold(takerOf())
+    const budget = new OutputBudget(64 * MIB)
+    const large = budget.charge(takerOf())
     large.add(8 * MIB)
     large.release()
-    const reads = Array.from({ length: 40 }, () => openRead(outflow))
+    const reads = Array.from({ length: 40 }, () => openRead(budget))
     const begun = () => reads.filter(({ isBegun }) => isBegun).length
     await vi.advanceTimersByTimeAsync(0)
     expect(begun()).toBe(8)
@@ -91,8 +91,8 @@ describe('what waits for readers', () => {
       await vi.advanceTimersByTimeAsync(0)
     }
     expect(begun()).toBe(40)
-    for (let small = 0; small < 500; small++) await outflow.read(async () => null)
-    const more = Array.from({ length: 100 }, () => [openRead(outflow), openRead(outflow, 'readAlone')])
+    for (let small = 0; small < 500; small++) await budget.read(async () => null)
+    const more = Array.from({ length: 100 }, () => [openRead(budget), openRead(budget, 'readAlone')])
     await vi.advanceTimersByTimeAsync(0)
     // One by one to the store: even of small ones not all, since nobody knows.
     const begunOf = (which: number) => more.filter((pair) => pair[which]?.isBegun).length
@@ -105,31 +105,31 @@ describe('what waits for readers', () => {
   })
 
   test('what is being made takes room as well, and nobody is cut off for it', async () => {
-    const outflow = new Outflow(MIB)
-    const made = outflow.hold(null)
-    expect(outflow.hasRoom).toBe(true)
+    const budget = new OutputBudget(MIB)
+    const made = budget.charge(null)
+    expect(budget.hasRoom).toBe(true)
     made.add(2 * MIB)
-    expect(outflow.hasRoom).toBe(false)
-    const refused = expect(outflow.read(async () => null)).rejects.toThrow(Unavailable)
+    expect(budget.hasRoom).toBe(false)
+    const refused = expect(budget.read(async () => null)).rejects.toThrow(Unavailable)
     await vi.advanceTimersByTimeAsync(2000)
     await refused
     made.release()
-    expect(await outflow.read(async () => 'read')).toBe('read')
+    expect(await budget.read(async () => 'read')).toBe('read')
   })
 
   test('a read that fails makes room as well', async () => {
-    const outflow = new Outflow(MIB)
+    const budget = new OutputBudget(MIB)
     for (let failed = 0; failed < 100; failed++) {
-      await expect(outflow.read(() => Promise.reject(new Error('away')))).rejects.toThrow('away')
+      await expect(budget.read(() => Promise.reject(new Error('away')))).rejects.toThrow('away')
     }
-    expect(await outflow.read(async () => 'read')).toBe('read')
+    expect(await budget.read(async () => 'read')).toBe('read')
   })
 
   test('one answer is always given, however large, and none beyond twice the most', () => {
-    const outflow = new Outflow(MIB)
-    expect(outflow.fits(20 * MIB)).toBe(true)
-    outflow.hold(takerOf()).add(1.5 * MIB)
-    expect(outflow.fits(0.4 * MIB)).toBe(true)
-    expect(outflow.fits(0.6 * MIB)).toBe(false)
+    const budget = new OutputBudget(MIB)
+    expect(budget.fits(20 * MIB)).toBe(true)
+    budget.charge(takerOf()).add(1.5 * MIB)
+    expect(budget.fits(0.4 * MIB)).toBe(true)
+    expect(budget.fits(0.6 * MIB)).toBe(false)
   })
 })

@@ -126,7 +126,7 @@ class EventStream implements Sink, Pipe, Encoder {
     this.#session = new Session(hub, this, { jobId, after, history, places })
     this.#outbox = new Outbox({
       pipe: this,
-      outflow: hub.outflow,
+      budget: hub.outputBudget,
       onSlow: () => this.#fail(),
       onSent: (events) => hub.traffic.sent('sse', events),
       ...(request.stallMs !== undefined && { stallMs: request.stallMs }),

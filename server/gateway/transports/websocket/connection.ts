@@ -109,7 +109,7 @@ export class Connection implements SubscriptionOwner {
     this.#pipe = new SocketPipe(options.socket)
     this.#outbox = new Outbox({
       pipe: this.#pipe,
-      outflow: options.hub.outflow,
+      budget: options.hub.outputBudget,
       stallMs: options.times.stallMs,
       onSlow: () => this.close(CLOSE.slow_consumer, 'slow_consumer'),
       onSent: (events) => this.#hub.traffic.sent('socket', events),
