@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
-import { isJobId } from '../engine/job/ids.ts'
 import type { Events } from '../events.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { notFound, ProblemError } from './problem.ts'
@@ -23,9 +22,10 @@ export function checkOrigin(
 const ANYONE: Caller = { kind: 'anyone' }
 
 /** Who is calling, and that they may. Throws `unauthorized`, `forbidden` and `not_found`. */
-export function authorize(auth: Auth, route: Route, context: HttpContext, jobId: string): Awaitable<Caller> {
+export function authorize(auth: Auth, route: Route, context: HttpContext): Awaitable<Caller> {
   const { access } = route
   if (access === 'open') return ANYONE
+  const jobId = 'job' in access ? (context.req.param('id') ?? '') : ''
   if (!auth.enabled) return permit(ANYONE, access, jobId)
   return identify(auth, route, context).then((caller) => permit(caller, access, jobId))
 }
@@ -33,8 +33,7 @@ export function authorize(auth: Auth, route: Route, context: HttpContext, jobId:
 function permit(caller: Caller, access: Exclude<Access, 'open'>, jobId: string): Caller {
   const permission = 'job' in access ? mayOnJob(caller, access.job, jobId) : mayOnStore(caller, access.store)
   if (permission === 'forbidden') throw new ProblemError('forbidden', 'this key or token may not do this')
-  // What is not shaped like an id never reaches the store.
-  if (permission === 'not_found' || ('job' in access && !isJobId(jobId))) throw notFound()
+  if (permission === 'not_found') throw notFound()
   return caller
 }
 

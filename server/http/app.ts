@@ -4,10 +4,10 @@ import type { Events } from '../events.ts'
 import { type App, dispatch } from './dispatch.ts'
 import { type HealthDeps, healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
-import { openApiRoutes } from './openapi.ts'
+import { openApiRoute } from './openapi.ts'
 import { overviewRoutes } from './overview.ts'
 import { loadPage } from './page.ts'
-import { socketRoutes } from './socket-hint.ts'
+import type { Route } from './route.ts'
 import { type SubmitDeps, submitRoutes } from './submit.ts'
 import { typeRoutes } from './types.ts'
 import { watchRoutes } from './watch.ts'
@@ -22,6 +22,19 @@ export interface AppDeps extends SubmitDeps, HealthDeps {
 
 /** Everything that is served over HTTP; WebSocket upgrades are attached to the server elsewhere. */
 export function createApp(deps: AppDeps): App {
+  const { auth, origins, events, pageFolder } = deps
+  return dispatch({
+    routes: allRoutes(deps),
+    auth,
+    origins,
+    events,
+    budget: deps.hub.outputBudget,
+    page: loadPage(pageFolder),
+  })
+}
+
+/** The one list of what there is at an address, and what can be done with it. */
+export function allRoutes(deps: AppDeps): Route[] {
   const routes = [
     ...submitRoutes(deps),
     ...jobRoutes(deps),
@@ -29,18 +42,8 @@ export function createApp(deps: AppDeps): App {
     ...typeRoutes(deps),
     ...overviewRoutes(deps),
     ...healthRoutes(deps),
-    ...openApiRoutes(deps),
-    ...socketRoutes(),
   ]
-  const { auth, origins, events, pageFolder } = deps
-  return dispatch({
-    routes,
-    auth,
-    origins,
-    events,
-    budget: deps.hub.outputBudget,
-    page: loadPage(pageFolder),
-  })
+  return [...routes, openApiRoute(routes, deps.version)]
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */

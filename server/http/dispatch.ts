@@ -1,18 +1,17 @@
 import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
+import type { H, RouterRoute } from 'hono/types'
 import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
-import { isJobId } from '../engine/job/ids.ts'
 import type { Events } from '../events.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { authorize, checkOrigin } from './access.ts'
 import { allowOrigin, optionsAnswer } from './cors.ts'
-import { LiteralRouter } from './literal-router.ts'
 import { Disconnected, notFound, ProblemError, problemOf, problemResponse, unavailable } from './problem.ts'
 import { type HttpContext, largeSize, type Route } from './route.ts'
-import { methodNotAllowed, RouteTable } from './routing.ts'
+import { AddressRouter } from './router.ts'
 
 export type App = Hono<{ Bindings: HttpBindings }>
 
@@ -36,15 +35,15 @@ const CLIENT_CLOSED_REQUEST = 499
  * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
  */
 export function dispatch({ routes, auth, origins, events, budget, page }: DispatchOptions): App {
-  const app: App = new Hono({ router: new LiteralRouter() })
-  const table = new RouteTable(routes)
+  const router = new AddressRouter<[H, RouterRoute]>()
+  const app: App = new Hono({ router })
 
   for (const route of routes) {
     const run = (context: HttpContext) => answer(route, context)
     app.on(route.method, route.path, (context) => observed(context, route.path, run, route.refuse))
   }
   app.notFound((context) => {
-    const isPage = page !== null && table.allow(context.req.path) === null
+    const isPage = page !== null && router.allow(context.req.path) === null
     return observed(context, isPage ? 'page' : 'unknown', answerElse)
   })
   return app
@@ -80,20 +79,15 @@ export function dispatch({ routes, auth, origins, events, budget, page }: Dispat
   }
 
   function answer(route: Route, context: HttpContext): Awaitable<Response> {
-    const jobId = context.req.param('id') ?? ''
-    const { path } = context.req
-    if (jobId !== '' && !isJobId(jobId) && table.isLiteral(path)) {
-      throw methodNotAllowed(context.req.raw.method, table.allow(path) ?? '')
-    }
-    const caller = authorize(auth, route, context, jobId)
+    const caller = authorize(auth, route, context)
     return caller instanceof Promise
-      ? caller.then((identified) => route.answer(context, identified, jobId))
-      : route.answer(context, caller, jobId)
+      ? caller.then((identified) => route.answer(context, identified))
+      : route.answer(context, caller)
   }
 
   function answerElse(context: HttpContext): Response {
     const { method } = context.req.raw
-    const allow = table.allow(context.req.path)
+    const allow = router.allow(context.req.path)
     if (allow !== null) {
       if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env.incoming, origins)
       throw methodNotAllowed(method, allow)
@@ -109,6 +103,12 @@ export function dispatch({ routes, auth, origins, events, budget, page }: Dispat
     events.emit('failure', { where, error })
     return new ProblemError('internal_error', 'the server has logged what happened')
   }
+}
+
+function methodNotAllowed(method: string, allow: string): ProblemError {
+  return new ProblemError('method_not_allowed', `${method} is not possible here; ${allow} are`, {
+    headers: { allow },
+  })
 }
 
 /** Counts a large answer until it is taken. Throws `unavailable` where it would be too much, of calls that change nothing. */

@@ -1,4 +1,4 @@
-import { NoQuery } from '../../shared/query.ts'
+import { z } from 'zod'
 import type { Engine } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
@@ -22,14 +22,26 @@ export function healthRoutes({ engine, metrics, readiness, warnings }: HealthDep
       method: 'GET',
       path: '/healthz',
       access: 'open',
-      query: NoQuery,
+      operationId: 'getLiveness',
+      summary: 'Whether the process lives',
+      tags: ['operation'],
+      answers: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
       handle: () => json(200, { status: 'ok' }),
     }),
     route({
       method: 'GET',
       path: '/readyz',
       access: 'open',
-      query: NoQuery,
+      operationId: 'getReadiness',
+      summary: 'Whether the process takes work: not while the store is away or it drains',
+      tags: ['operation'],
+      answers: {
+        200: {
+          description: 'It does',
+          schema: z.object({ status: z.literal('ready'), warnings: z.array(z.string()) }),
+        },
+      },
+      problems: ['unavailable'],
       async handle() {
         const reason = readiness()
         if (reason !== null) throw unavailable(reason)
@@ -42,7 +54,10 @@ export function healthRoutes({ engine, metrics, readiness, warnings }: HealthDep
       method: 'GET',
       path: '/metrics',
       access: { store: 'read' },
-      query: NoQuery,
+      operationId: 'getMetrics',
+      summary: 'Measurements for Prometheus',
+      tags: ['operation'],
+      answers: { 200: { description: 'Text format', media: { 'text/plain': z.string() } } },
       async handle() {
         const { body, contentType } = await metrics.text()
         return textAnswer(200, body, { 'content-type': contentType })

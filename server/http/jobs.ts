@@ -1,17 +1,19 @@
+import { z } from 'zod'
+import { ListAnswer, PollAnswer, TokenAnswer, TypeName } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { formatCursor } from '../../shared/cursor.ts'
-import { summaryOf } from '../../shared/job.ts'
-import { DEFAULT_LIST } from '../../shared/limits.ts'
-import { FULL_LIMIT, ListQuery, NoQuery, PollQuery } from '../../shared/query.ts'
+import { JobStatus } from '../../shared/event.ts'
+import { Job, summaryOf } from '../../shared/job.ts'
+import { DEFAULT_LIST, MAX_LIST, MAX_LIST_TAGS } from '../../shared/limits.ts'
+import { flag, whole } from '../../shared/query.ts'
 import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
-import { readNoBody } from './body.ts'
 import { matchesEtag } from './etag.ts'
 import { notFound, ProblemError } from './problem.ts'
-import { type Call, json, type Route, route, textAnswer } from './route.ts'
-import { poll } from './watch.ts'
+import { type Call, header, json, onJob, type Route, route, textAnswer } from './route.ts'
+import { PollQuery, poll } from './watch.ts'
 
 interface JobDeps {
   readonly engine: Engine
@@ -26,6 +28,26 @@ const FULL_PAGE_BYTES = 16 * 1024 * 1024
 /** The same while others wait for room, which pages that wait for their next job would take. */
 const CROWDED_PAGE_BYTES = 1024 * 1024
 
+const FULL_LIMIT = 20
+
+/** An empty filter, as a form sends it, counts as left out. */
+export const ListQuery = z
+  .strictObject({
+    type: z.array(TypeName).optional(),
+    status: z.array(JobStatus).optional(),
+    tag: z
+      .array(z.string().max(64, { error: 'must have 1 to 64 characters' }))
+      .max(MAX_LIST_TAGS, { error: `may be given ${MAX_LIST_TAGS} times` })
+      .optional(),
+    limit: whole(1, MAX_LIST).optional(),
+    page: z.string().optional(),
+    full: flag.optional(),
+  })
+  .refine(({ full, limit }) => !full || limit === undefined || limit <= FULL_LIMIT, {
+    path: ['limit'],
+    error: `must be at most ${FULL_LIMIT} with full=1`,
+  })
+
 /** What a token is where none is asked for: any text will do, so that callers need not care. */
 const NO_TOKEN_NEEDED = 'not-required'
 
@@ -36,6 +58,11 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       path: '/api/jobs',
       access: { store: 'read' },
       query: ListQuery,
+      operationId: 'listJobs',
+      summary: `Jobs, newest first, without payload and result unless \`full=1\``,
+      description: 'A page may hold fewer jobs than `limit` and still not be the last one.',
+      tags: ['jobs'],
+      answers: { 200: { description: 'One page', schema: ListAnswer } },
       async handle({ query }) {
         const asked = {
           types: query.type ?? [],
@@ -60,7 +87,25 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'GET',
       path: '/api/jobs/:id',
       access: { job: 'read' },
+      params: onJob,
       query: PollQuery,
+      headers: z.object({
+        'If-None-Match': z.string().optional().meta({ description: 'An ETag of an earlier answer' }),
+      }),
+      operationId: 'getJob',
+      summary: 'A job as it is now, or, with any parameter, a long-poll for what comes after a cursor',
+      tags: ['jobs', 'watching'],
+      answers: {
+        200: {
+          description: 'The job; of a long-poll, the job with `mode` and `events`',
+          schema: z.union([PollAnswer, Job]),
+          headers: z.object({ ETag: header.etag.optional(), 'Cache-Control': header.cacheControl }),
+        },
+        304: {
+          description: 'The job has not changed',
+          headers: z.object({ ETag: header.etag, 'Cache-Control': header.cacheControl }),
+        },
+      },
       handle(call) {
         const { after, wait, history, place } = call.query
         if (after !== undefined || wait !== undefined || place !== undefined || history)
@@ -72,10 +117,14 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'DELETE',
       path: '/api/jobs/:id',
       access: { job: 'remove' },
-      query: NoQuery,
-      async handle({ context, jobId }) {
-        await readNoBody(context)
-        const verdict = await engine.remove(jobId)
+      params: onJob,
+      operationId: 'removeJob',
+      summary: 'Forget a finished job',
+      tags: ['jobs'],
+      answers: { 204: { description: 'The job is forgotten' } },
+      problems: ['outcome_unknown', 'not_finished'],
+      async handle({ params }) {
+        const verdict = await engine.remove(params.id)
         if (verdict !== 'removed') throw refuseChange(verdict)
         return new Response(null, { status: 204 })
       },
@@ -84,10 +133,14 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'POST',
       path: '/api/jobs/:id/cancel',
       access: { job: 'cancel' },
-      query: NoQuery,
-      async handle({ context, jobId }) {
-        await readNoBody(context)
-        const change = await hub.outputBudget.readAlone(() => engine.cancel(jobId))
+      params: onJob,
+      operationId: 'cancelJob',
+      summary: 'Cancel a job; of a running one the cancel is requested',
+      tags: ['jobs'],
+      answers: { 202: { description: 'The job as it is now', schema: Job } },
+      problems: ['outcome_unknown', 'already_finished'],
+      async handle({ params }) {
+        const change = await hub.outputBudget.readAlone(() => engine.cancel(params.id))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -96,10 +149,14 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'POST',
       path: '/api/jobs/:id/retry',
       access: { job: 'retry' },
-      query: NoQuery,
-      async handle({ context, jobId }) {
-        await readNoBody(context)
-        const change = await hub.outputBudget.readAlone(() => engine.retry(jobId))
+      params: onJob,
+      operationId: 'retryJob',
+      summary: 'Queue a failed or cancelled job again',
+      tags: ['jobs'],
+      answers: { 202: { description: 'The job as it is now', schema: Job } },
+      problems: ['outcome_unknown', 'not_retryable'],
+      async handle({ params }) {
+        const change = await hub.outputBudget.readAlone(() => engine.retry(params.id))
         if (!change.ok) throw refuseChange(change.reason)
         return json(202, change.job)
       },
@@ -108,12 +165,15 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'POST',
       path: '/api/jobs/:id/token',
       access: { job: 'issue' },
-      query: NoQuery,
-      async handle({ context, caller, jobId }) {
-        await readNoBody(context)
-        const [position] = await engine.feed.positions([jobId])
+      params: onJob,
+      operationId: 'issueToken',
+      summary: 'A fresh job token with the rights of its issuer',
+      tags: ['jobs'],
+      answers: { 200: { description: 'The token; any text where no API keys are set', schema: TokenAnswer } },
+      async handle({ caller, params: { id } }) {
+        const [position] = await engine.feed.positions([id])
         if (!position) throw notFound()
-        return json(200, { token: (await auth.issue(caller, jobId)) ?? NO_TOKEN_NEEDED })
+        return json(200, { token: (await auth.issue(caller, id)) ?? NO_TOKEN_NEEDED })
       },
     }),
   ]
@@ -123,19 +183,19 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
 async function showJob(
   engine: Engine,
   budget: OutputBudget,
-  { context, jobId }: Call<unknown>,
+  { context, params: { id } }: Call<{ readonly id: string }, unknown>,
 ): Promise<Response> {
   const { url, env } = { url: context.req.url, env: context.env }
   const wanted = env.incoming.headers['if-none-match']
   const conditional = !url.includes('?')
   if (conditional && wanted !== undefined) {
-    const [position] = await engine.feed.positions([jobId])
+    const [position] = await engine.feed.positions([id])
     if (!position) throw notFound()
     const etag = quote(formatCursor(position.epoch, position.seq))
     if (matchesEtag(wanted, etag))
       return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
   }
-  const job = await budget.readAlone(() => engine.get(jobId))
+  const job = await budget.readAlone(() => engine.get(id))
   if (job === null) throw notFound()
   return json(200, job, conditional ? { ...REVALIDATE, etag: quote(job.cursor) } : REVALIDATE)
 }

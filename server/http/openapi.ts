@@ -1,27 +1,218 @@
-import { NoQuery } from '../../shared/query.ts'
-import { type Route, route } from './route.ts'
+import { globalRegistry, z } from 'zod'
+import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject, ZodOpenApiResponseObject } from 'zod-openapi'
+import {
+  BatchAnswer,
+  BatchBody,
+  GatewayInfo,
+  ListAnswer,
+  OverviewAnswer,
+  PollAnswer,
+  Problem,
+  SubmitAnswer,
+  SubmitBody,
+  TokenAnswer,
+  TypeInfo,
+  TypesAnswer,
+  WorkerInfo,
+} from '../../shared/api.ts'
+import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import { JobEvent } from '../../shared/event.ts'
+import { Job, JobSummary } from '../../shared/job.ts'
+import { SubmitOptions } from '../../shared/options.ts'
+import { type Answer, type Route, route, TAGS } from './route.ts'
 
-/** The description is made at the first request: neither its library nor its making costs anything at start. */
-export function openApiRoutes({ version }: { readonly version: string }): Route[] {
-  // As bytes, which all answers share.
-  let text: Promise<Buffer<ArrayBuffer>> | undefined
-  return [
-    route({
-      method: 'GET',
-      path: '/openapi.json',
-      access: 'open',
-      query: NoQuery,
-      async handle() {
-        text ??= describe(version)
-        return new Response(await text, {
-          headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
-        })
-      },
-    }),
-  ]
+const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
+events or long-polling. Errors are problem details (RFC 9457) with a stable \`code\`. Unknown fields and unknown
+query parameters are errors.`
+
+/** Schemas that stand once, under their names, and are referred to. */
+const NAMED: Record<string, z.ZodType> = {
+  BatchAnswer,
+  BatchBody,
+  GatewayInfo,
+  Job,
+  JobEvent,
+  JobSummary,
+  ListAnswer,
+  OverviewAnswer,
+  PollAnswer,
+  Problem,
+  SubmitAnswer,
+  SubmitBody,
+  SubmitOptions,
+  TokenAnswer,
+  TypeInfo,
+  TypesAnswer,
+  WorkerInfo,
 }
 
-async function describe(version: string): Promise<Buffer<ArrayBuffer>> {
-  const { openApiDocument } = await import('./openapi-document.ts')
-  return Buffer.from(openApiDocument(version))
+/** `/openapi.json`: OpenAPI 3.1 of these routes and of itself, from the schemas that requests and answers are held to. */
+export function openApiRoute(routes: readonly Route[], version: string): Route {
+  // As bytes, which all answers share.
+  let text: Promise<Buffer<ArrayBuffer>> | undefined
+  const itself = route({
+    method: 'GET',
+    path: '/openapi.json',
+    access: 'open',
+    operationId: 'getOpenApi',
+    summary: 'This description',
+    tags: ['operation'],
+    answers: {
+      200: {
+        description: 'OpenAPI 3.1',
+        schema: z.record(z.string(), z.json()),
+        headers: z.object({ 'Cache-Control': z.literal('no-cache') }),
+      },
+    },
+    async handle() {
+      text ??= describe([...routes, itself], version)
+      return new Response(await text, {
+        headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
+      })
+    },
+  })
+  return itself
+}
+
+/** It is made at the first request: neither its library nor its making costs anything at start. */
+async function describe(routes: readonly Route[], version: string): Promise<Buffer<ArrayBuffer>> {
+  const { createDocument } = await import('zod-openapi')
+  for (const [id, schema] of Object.entries(NAMED)) globalRegistry.add(schema, { id })
+  const document = createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Jobcast',
+      version,
+      description: DESCRIPTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    security: [{ bearer: [] }],
+    paths: pathsOf(routes),
+    components: {
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key or a job token, where API keys are set; without them nothing is asked for',
+        },
+        token: {
+          type: 'apiKey',
+          in: 'query',
+          name: 'token',
+          description: 'A job token, for an EventSource or a WebSocket, which can set no header',
+        },
+      },
+    },
+  })
+  return Buffer.from(JSON.stringify(document, plainJson))
+}
+
+function pathsOf(routes: readonly Route[]): ZodOpenApiPathsObject {
+  const paths: ZodOpenApiPathsObject = {}
+  for (const one of routes) {
+    const path = one.path.replace(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [one.method.toLowerCase()]: operationOf(one) }
+  }
+  return paths
+}
+
+function operationOf(one: Route): ZodOpenApiOperationObject {
+  const { operationId, summary, description, tags, params, query, headers, body, answers } = one
+  const security = securityOf(one)
+  return {
+    operationId,
+    summary,
+    ...(description !== undefined && { description }),
+    tags: [...tags],
+    ...(security && { security }),
+    requestParams: { path: params, query, ...(headers && { header: headers }) },
+    ...(body && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    responses: {
+      ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, responseOf(answer)])),
+      ...Object.fromEntries(
+        [...problemsOf(one)].map(([status, codes]) => [String(status), problemOf(status, codes)]),
+      ),
+    },
+  }
+}
+
+/** What is asked for where keys are set; undefined for what stands above all calls: a bearer. */
+function securityOf({ access, tokenInQuery }: Route): Record<string, string[]>[] | undefined {
+  const either = [{ bearer: [] }, { token: [] }]
+  if (access === 'open') return tokenInQuery ? [{}, ...either] : []
+  return tokenInQuery ? either : undefined
+}
+
+function responseOf({ description, schema, media, headers }: Answer): ZodOpenApiResponseObject {
+  const all = { ...(schema && { 'application/json': schema }), ...media }
+  const content = Object.fromEntries(Object.entries(all).map(([type, of]) => [type, { schema: of }]))
+  return {
+    description,
+    ...(Object.keys(content).length > 0 && { content }),
+    ...(headers && { headers }),
+  }
+}
+
+/** What may be answered to every call; `rate_limited` to one behind too many others of its connection. */
+const ALWAYS = [
+  'invalid_request',
+  'forbidden',
+  'method_not_allowed',
+  'rate_limited',
+  'internal_error',
+] as const
+/** To whoever may have to say who they are, and asks the store. */
+const WITH_ACCESS = ['unauthorized', 'unavailable'] as const
+/** Where a body may come. */
+const WITH_BODY = ['invalid_json', 'payload_too_large', 'unsupported_media_type', 'request_timeout'] as const
+
+/** The codes of the problems that a call may be answered with, by status. */
+export function problemsOf({ method, access, params, problems = [] }: Route): Map<number, ProblemCode[]> {
+  const codes = new Set<ProblemCode>([
+    ...ALWAYS,
+    ...(access === 'open' ? [] : WITH_ACCESS),
+    ...(method === 'GET' ? [] : WITH_BODY),
+    ...(Object.keys(params.shape).length === 0 ? [] : (['not_found'] as const)),
+    ...problems,
+  ])
+  const byStatus = new Map<number, ProblemCode[]>()
+  for (const code of codes) byStatus.set(PROBLEMS[code], [...(byStatus.get(PROBLEMS[code]) ?? []), code])
+  return byStatus
+}
+
+const RETRY_AFTER = z.object({
+  'Retry-After': z.string().meta({ description: 'Seconds to wait before the next try' }),
+})
+
+/** Headers that come with a problem, by its status. */
+const PROBLEM_HEADERS: Partial<Record<number, z.ZodObject>> = {
+  401: z.object({ 'WWW-Authenticate': z.string().meta({ description: 'Bearer (RFC 6750)' }) }),
+  405: z.object({ Allow: z.string().meta({ description: 'The methods of this address' }) }),
+  429: RETRY_AFTER,
+  503: RETRY_AFTER,
+}
+
+/** Its description names the codes. */
+function problemOf(status: number, codes: readonly ProblemCode[]): ZodOpenApiResponseObject {
+  const headers = PROBLEM_HEADERS[status]
+  return {
+    description: codes.map((code) => `\`${code}\``).join(', '),
+    content: { 'application/problem+json': { schema: Problem } },
+    ...(headers && { headers }),
+  }
+}
+
+const NAMELESS = '__schema'
+
+/**
+ * Any JSON value, the only recursive schema there is, comes out as nameless unions of themselves; the empty
+ * schema says the same more plainly.
+ */
+function plainJson(key: string, value: unknown): unknown {
+  if (key.startsWith(NAMELESS)) return undefined
+  const reference = typeof value === 'object' && value !== null && '$ref' in value ? value.$ref : undefined
+  const nameless = typeof reference === 'string' && reference.includes(`/${NAMELESS}`)
+  return nameless ? { description: 'Any JSON value' } : value
 }

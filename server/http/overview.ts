@@ -1,5 +1,4 @@
-import type { OverviewAnswer, StatusCounts } from '../../shared/api.ts'
-import { NoQuery } from '../../shared/query.ts'
+import { OverviewAnswer, type StatusCounts } from '../../shared/api.ts'
 import type { JOB_STATUSES } from '../../shared/status.ts'
 import type { Engine, TypeState } from '../engine/engine.ts'
 import { readPresences } from './presences.ts'
@@ -17,7 +16,10 @@ export function overviewRoutes({
       method: 'GET',
       path: '/api/overview',
       access: { store: 'read' },
-      query: NoQuery,
+      operationId: 'getOverview',
+      summary: 'The engine, jobs by status, live workers and gateways',
+      tags: ['operation'],
+      answers: { 200: { description: 'The overview', schema: OverviewAnswer } },
       async handle() {
         const [states, presences] = await Promise.all([engine.types(), readPresences(engine)])
         const overview: OverviewAnswer = { engine: engine.kind, version, counts: total(states), ...presences }

@@ -134,7 +134,9 @@ export function invalidQuery(errors: readonly FieldError[]): ProblemError {
   return new ProblemError('invalid_request', explain('the query is not valid', errors), { errors })
 }
 
-export function notFound(detail = 'there is no such job; it may have expired'): ProblemError {
+export const NO_SUCH_JOB = 'there is no such job; it may have expired'
+
+export function notFound(detail = NO_SUCH_JOB): ProblemError {
   return new ProblemError('not_found', detail)
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { BatchAnswer, BatchBody, ClassicSubmitBody, SubmitAnswer, SubmitBody } from '../../shared/api.ts'
+import type { ProblemCode } from '../../shared/codes.ts'
+import { Job } from '../../shared/job.ts'
 import { MAX_BATCH } from '../../shared/limits.ts'
-import { NoQuery } from '../../shared/query.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
 import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
@@ -14,7 +16,7 @@ import { idempotencyKey, idempotencyOf } from './idempotency.ts'
 import { Intake } from './intake.ts'
 import { preferredWait } from './prefer.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
-import { type Call, type HttpContext, json, type Route, route, textAnswer } from './route.ts'
+import { type Call, type HttpContext, header, json, type Route, route, textAnswer } from './route.ts'
 import {
   type Checked,
   checkSubmission,
@@ -47,29 +49,96 @@ const INTAKE_BYTES = 128 * 1024
 
 const BatchEnvelope = z.strictObject({ jobs: z.array(z.unknown()).min(1).max(MAX_BATCH) })
 
+const idempotency = {
+  'Idempotency-Key': z.string().min(1).max(255).optional().meta({
+    description:
+      'The same key with an equal body within 24 h answers with the first answer and stores nothing',
+  }),
+}
+const prefer = {
+  Prefer: z.string().optional().meta({
+    description: 'wait=N (RFC 7240): hold up to N seconds, at most 25 of at most 60, for a terminal status',
+    example: 'wait=10',
+  }),
+}
+const replay = {
+  'Idempotency-Replayed': z
+    .literal('true')
+    .optional()
+    .meta({ description: 'Present where an Idempotency-Key brought back the first answer' }),
+}
+const applied = z.string().meta({ description: 'The `wait` that was honoured' })
+
+const PROBLEMS_OF_SUBMISSIONS: readonly ProblemCode[] = [
+  'outcome_unknown',
+  'invalid_payload',
+  'invalid_options',
+  'unknown_type',
+  'invalid_idempotency_key',
+  'idempotency_mismatch',
+]
+
+/** What the two calls that submit one job have in common. */
+const ONE = {
+  method: 'POST',
+  access: { store: 'submit' },
+  headers: z.object({ ...idempotency, ...prefer }),
+  tags: ['jobs'],
+  answers: {
+    200: {
+      description: 'With `Prefer: wait`, the job, once it is terminal',
+      schema: Job,
+      headers: z.object({ Location: header.location, 'Preference-Applied': applied, ...replay }),
+    },
+    202: {
+      description: 'The job is stored',
+      schema: SubmitAnswer,
+      headers: z.object({
+        Location: header.location,
+        'Preference-Applied': applied.optional(),
+        ...replay,
+      }),
+    },
+  },
+  problems: PROBLEMS_OF_SUBMISSIONS,
+} as const
+
 export function submitRoutes(deps: SubmitDeps): Route[] {
-  const access = { store: 'submit' } as const
   const intake = new Intake(INTAKE_BYTES)
   return [
     route({
-      method: 'POST',
+      ...ONE,
       path: '/api/jobs',
-      access,
-      query: NoQuery,
+      body: SubmitBody,
+      operationId: 'submitJob',
+      summary: 'Submit a job',
       handle: (call) => submitOne(deps, call, null),
     }),
     route({
-      method: 'POST',
+      ...ONE,
       path: '/api/jobs/submit',
-      access,
-      query: NoQuery,
+      body: ClassicSubmitBody,
+      operationId: 'submitClassic',
+      summary: 'Submit a job as in the classic submit-and-poll pattern',
       handle: (call) => submitOne(deps, call, deps.defaultType),
     }),
     route({
       method: 'POST',
       path: '/api/jobs/batch',
-      access,
-      query: NoQuery,
+      access: { store: 'submit' },
+      headers: z.object(idempotency),
+      body: BatchBody,
+      operationId: 'submitBatch',
+      summary: `Submit up to ${MAX_BATCH.toLocaleString('en')} jobs, all or none`,
+      tags: ['jobs'],
+      answers: {
+        202: {
+          description: 'The jobs are stored; answers in order',
+          schema: BatchAnswer,
+          headers: z.object(replay),
+        },
+      },
+      problems: PROBLEMS_OF_SUBMISSIONS,
       handle: (call) => submitBatch(deps, intake, call),
     }),
   ]
@@ -77,7 +146,7 @@ export function submitRoutes(deps: SubmitDeps): Route[] {
 
 async function submitOne(
   deps: SubmitDeps,
-  { context, caller }: Call<unknown>,
+  { context, caller }: Call<unknown, unknown>,
   defaultType: string | null,
 ): Promise<Response> {
   const { headers } = context.env.incoming
@@ -120,7 +189,7 @@ async function storeOne(
 async function submitBatch(
   deps: SubmitDeps,
   intake: Intake,
-  { context, caller }: Call<unknown>,
+  { context, caller }: Call<unknown, unknown>,
 ): Promise<Response> {
   const receipt = await settled(deps, 'batch', takeBatch(deps, intake, context, caller))
   const { jobs } = receipt

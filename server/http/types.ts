@@ -1,10 +1,8 @@
-import { type TypeInfo, TypeName, type WorkerInfo } from '../../shared/api.ts'
-import { NoQuery } from '../../shared/query.ts'
+import { z } from 'zod'
+import { type TypeInfo, TypeName, TypesAnswer, type WorkerInfo } from '../../shared/api.ts'
 import type { Engine, TypeState } from '../engine/engine.ts'
 import type { TypeRegistry } from '../jobs/registry.ts'
-import { readNoBody } from './body.ts'
 import { readPresences } from './presences.ts'
-import { notFound } from './problem.ts'
 import { json, type Route, route } from './route.ts'
 
 interface TypeDeps {
@@ -18,7 +16,10 @@ export function typeRoutes({ engine, registry }: TypeDeps): Route[] {
       method: 'GET',
       path: '/api/types',
       access: { store: 'read' },
-      query: NoQuery,
+      operationId: 'listTypes',
+      summary: 'Job types, how many jobs they have and who runs them',
+      tags: ['types'],
+      answers: { 200: { description: 'The types', schema: TypesAnswer } },
       async handle() {
         const [states, { workers }] = await Promise.all([engine.types(), readPresences(engine)])
         return json(200, { types: states.map((state) => describe(state, workers, registry)) })
@@ -29,17 +30,30 @@ export function typeRoutes({ engine, registry }: TypeDeps): Route[] {
   ]
 }
 
-/** A type that no worker has registered yet may be paused, so that nothing of it runs too early. */
+const SWITCHES = {
+  pause: {
+    summary: 'Pause a type',
+    description:
+      'A paused type takes submissions and runs none; a type that is not known yet may be paused, so that nothing of it runs too early.',
+  },
+  resume: { summary: 'Resume a type' },
+}
+
 function switchRoute(engine: Engine, verb: 'pause' | 'resume'): Route {
   return route({
     method: 'POST',
     path: `/api/types/:type/${verb}`,
     access: { store: 'admin' },
-    query: NoQuery,
-    async handle({ context }) {
-      const type = context.req.param('type') ?? ''
-      if (!TypeName.safeParse(type).success) throw notFound('no job type has such a name')
-      await readNoBody(context)
+    params: z.object({ type: TypeName }),
+    missing: 'no job type has such a name',
+    operationId: `${verb}Type`,
+    ...SWITCHES[verb],
+    tags: ['types'],
+    answers: {
+      200: { description: 'How it is now', schema: z.object({ type: z.string(), paused: z.boolean() }) },
+    },
+    problems: ['outcome_unknown'],
+    async handle({ params: { type } }) {
       await engine[verb](type)
       return json(200, { type, paused: verb === 'pause' })
     },

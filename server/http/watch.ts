@@ -1,30 +1,46 @@
 import { parseAccept } from 'hono/utils/accept'
-import type { PollAnswer } from '../../shared/api.ts'
+import { z } from 'zod'
+import { PollAnswer } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
-import { WatchQuery } from '../../shared/query.ts'
+import { MAX_PLACE, MAX_WAIT_S } from '../../shared/limits.ts'
+import { SUBPROTOCOL } from '../../shared/protocol.ts'
+import { flag, SocketQuery, whole } from '../../shared/query.ts'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
-import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import { longPoll } from '../gateway/transports/long-poll.ts'
+import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import { openStream, retryField } from '../gateway/transports/sse.ts'
-import { Disconnected, notFound, type ProblemError } from './problem.ts'
-import { type Call, type HttpContext, type Route, route, textAnswer } from './route.ts'
+import { Disconnected, notFound, ProblemError } from './problem.ts'
+import { type Call, type HttpContext, header, onJob, type Route, route, textAnswer } from './route.ts'
 
-interface PollParameters {
-  readonly after?: string | undefined
-  readonly wait?: number | undefined
-  readonly history?: boolean | undefined
-  readonly place?: number | undefined
-}
+/**
+ * `after` is a cursor; one that cannot be read is one of another epoch, so nothing is checked here. `place` is the place in
+ * line that the caller has of a queued job, 0 for none.
+ */
+export const PollQuery = z.strictObject({
+  after: z.string().optional(),
+  wait: whole(0, MAX_WAIT_S).optional(),
+  history: flag.optional(),
+  place: whole(0, MAX_PLACE)
+    .meta({ description: 'Of a queued job: the place in line that the caller knows, 0 for none' })
+    .optional(),
+})
+
+const WatchQuery = PollQuery.extend({
+  token: z.string().optional(),
+  lastEventId: z
+    .string()
+    .meta({ description: 'The cursor again, as a polyfill of EventSource sends it when it reconnects' })
+    .optional(),
+})
+
+type PollCall = Call<{ readonly id: string }, z.output<typeof PollQuery>>
 
 /** Answers a long-poll; everything that it holds is released when the caller goes away. */
-export async function poll(
-  hub: Hub,
-  { context, caller, jobId, query }: Call<PollParameters>,
-): Promise<Response> {
+export async function poll(hub: Hub, { context, caller, params, query }: PollCall): Promise<Response> {
   const { signal } = context.req.raw
   const answer = await longPoll(hub, {
-    jobId,
+    jobId: params.id,
     after: query.after || null,
     waitMs: (query.wait ?? 0) * 1000,
     history: query.history ?? false,
@@ -66,7 +82,28 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
       path: '/api/jobs/:id/events',
       access: { job: 'read' },
       tokenInQuery: true,
+      params: onJob,
       query: WatchQuery,
+      headers: z.object({
+        'Last-Event-ID': z.string().optional().meta({ description: 'The cursor; counts before `after`' }),
+      }),
+      operationId: 'streamJob',
+      summary: 'Everything that happens to a job, as server-sent events',
+      description:
+        'Event names: status, progress, log, chunk, snapshot, end, and, without an id, place and ping; ids are cursors. With `Accept: application/json` the same address answers a long-poll.',
+      tags: ['watching'],
+      answers: {
+        200: {
+          description: 'The stream',
+          schema: PollAnswer,
+          media: { 'text/event-stream': z.string() },
+          headers: z.object({
+            'Cache-Control': header.cacheControl,
+            'X-Accel-Buffering': z.literal('no').optional(),
+          }),
+        },
+        204: { description: 'The job has finished and the cursor is its last' },
+      },
       handle(call) {
         const { headers } = call.context.env.incoming
         // An EventSource reconnects to its old address: what it adds by itself is the newer cursor.
@@ -78,13 +115,39 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
       },
       refuse: comeBack,
     }),
+    route({
+      method: 'GET',
+      path: '/ws',
+      access: 'open',
+      tokenInQuery: true,
+      query: SocketQuery,
+      headers: z.object({
+        'Sec-WebSocket-Protocol': z
+          .string()
+          .optional()
+          .meta({ description: 'None is needed', example: SUBPROTOCOL }),
+      }),
+      operationId: 'openSocket',
+      summary: 'Watch jobs over a WebSocket; with `job`, that one from the start',
+      tags: ['watching'],
+      answers: { 101: { description: 'The socket is open; the first frame is `hello`' } },
+      problems: ['unauthorized', 'unavailable'],
+      handle: askForUpgrade,
+    }),
   ]
 }
 
-async function stream(hub: Hub, { context, caller, jobId, query }: Call<PollParameters>): Promise<Response> {
+/** To whoever comes to `/ws` without `Upgrade`: upgrades never get here, they are taken by the gateway. */
+function askForUpgrade(): never {
+  throw new ProblemError('invalid_request', 'this address speaks WebSocket: connect with ws:// or wss://', {
+    headers: { upgrade: 'websocket' },
+  })
+}
+
+async function stream(hub: Hub, { context, caller, params, query }: PollCall): Promise<Response> {
   const { signal, method } = context.req.raw
   const opened = await openStream(hub, {
-    jobId,
+    jobId: params.id,
     after: query.after || null,
     history: query.history ?? false,
     places: query.place !== undefined,

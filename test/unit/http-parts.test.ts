@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { matchesEtag } from '../../server/http/etag.ts'
 import { canonical, idempotencyKey } from '../../server/http/idempotency.ts'
+import { ListQuery } from '../../server/http/jobs.ts'
 import { preferredWait } from '../../server/http/prefer.ts'
 import { ProblemError } from '../../server/http/problem.ts'
-import { ListQuery, NoQuery, PollQuery, type ReadQuery, readQuery, SocketQuery } from '../../shared/query.ts'
+import { PollQuery } from '../../server/http/watch.ts'
+import { type ReadQuery, readQuery, SocketQuery } from '../../shared/query.ts'
 
 describe('Prefer: wait', () => {
   test.each([
@@ -123,7 +125,7 @@ describe('a query', () => {
   const pathsOf = (read: ReadQuery<unknown>) => (read.ok ? 'accepted' : read.errors.map(({ path }) => path))
 
   test('is read with lists and defaults', () => {
-    expect(readQuery(NoQuery, '')).toEqual({ ok: true, value: {} })
+    expect(readQuery(PollQuery, '')).toEqual({ ok: true, value: {} })
     expect(readQuery(PollQuery, 'after=&wait=20&history=1')).toEqual({
       ok: true,
       value: { after: '', wait: 20, history: true },
