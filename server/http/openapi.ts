@@ -121,13 +121,18 @@ function pathsOf(routes: readonly Route[]): ZodOpenApiPathsObject {
 function operationOf(one: Route): ZodOpenApiOperationObject {
   const { operationId, summary, description, tags, params, query, headers, body, answers } = one
   const security = securityOf(one)
+  const parameters = {
+    ...(hasFields(params) && { path: params }),
+    ...(hasFields(query) && { query }),
+    ...(headers && { header: headers }),
+  }
   return {
     operationId,
     summary,
     ...(description !== undefined && { description }),
     tags: [...tags],
     ...(security && { security }),
-    requestParams: { path: params, query, ...(headers && { header: headers }) },
+    ...(Object.keys(parameters).length > 0 && { requestParams: parameters }),
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, responseOf(answer)])),
@@ -136,6 +141,10 @@ function operationOf(one: Route): ZodOpenApiOperationObject {
       ),
     },
   }
+}
+
+function hasFields(schema: z.ZodObject): boolean {
+  return Object.keys(schema.shape).length > 0
 }
 
 /** What is asked for where keys are set; undefined for what stands above all calls: a bearer. */
@@ -174,7 +183,7 @@ export function problemsOf({ method, access, params, problems = [] }: Route): Ma
     ...ALWAYS,
     ...(access === 'open' ? [] : WITH_ACCESS),
     ...(method === 'GET' ? [] : WITH_BODY),
-    ...(Object.keys(params.shape).length === 0 ? [] : (['not_found'] as const)),
+    ...(hasFields(params) ? (['not_found'] as const) : []),
     ...problems,
   ])
   const byStatus = new Map<number, ProblemCode[]>()
@@ -187,9 +196,13 @@ const RETRY_AFTER = z.object({
 })
 
 /** Headers that come with a problem, by its status. */
-const PROBLEM_HEADERS: Partial<Record<number, z.ZodObject>> = {
+export const PROBLEM_HEADERS: Partial<Record<number, z.ZodObject>> = {
   401: z.object({ 'WWW-Authenticate': z.string().meta({ description: 'Bearer (RFC 6750)' }) }),
   405: z.object({ Allow: z.string().meta({ description: 'The methods of this address' }) }),
+  415: z.object({
+    Accept: z.string().optional().meta({ description: 'The media type of a body' }),
+    'Accept-Encoding': z.string().optional().meta({ description: 'How a body may be encoded' }),
+  }),
   429: RETRY_AFTER,
   503: RETRY_AFTER,
 }

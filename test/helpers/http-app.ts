@@ -11,12 +11,14 @@ import type { Claim, Engine, Outcome } from '../../server/engine/engine.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { createEvents, type Events } from '../../server/events.ts'
 import { Hub } from '../../server/gateway/hub.ts'
-import { type AppDeps, createApp } from '../../server/http/app.ts'
+import { type AppDeps, allRoutes, createApp } from '../../server/http/app.ts'
+import type { Route } from '../../server/http/route.ts'
 import { createHttpServer } from '../../server/http/server.ts'
 import { defineJob, type JobDefinition } from '../../server/jobs/define-job.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'
 import { createMetrics } from '../../server/metrics.ts'
 import { Problem, SubmitAnswer } from '../../shared/api.ts'
+import { complaints } from './declared.ts'
 
 export const KEYS: ApiKey[] = [
   { name: 'reader', role: 'read', key: 'read-key' },
@@ -55,6 +57,9 @@ export interface HttpAppOptions {
   readonly warnings?: () => readonly string[]
 }
 
+/** Longer answers, of which there may be many, are not held to what was declared, in bytes. */
+const MOST_LOOKED_AT = 1_000_000
+
 /** The whole HTTP side on the embedded engine, listening; no worker. */
 export class HttpApp {
   readonly url: string
@@ -66,6 +71,8 @@ export class HttpApp {
   readonly server: Server
   /** What the app was made of. */
   readonly deps: AppDeps
+  /** All that it declares. */
+  readonly routes: readonly Route[]
   readonly #folder: string
 
   private constructor(
@@ -77,6 +84,7 @@ export class HttpApp {
     this.auth = parts.auth
     this.server = parts.server
     this.deps = parts.deps
+    this.routes = allRoutes(parts.deps)
     this.#folder = parts.folder
     const address = parts.server.address()
     if (address === null || typeof address === 'string') throw new Error('the server does not listen')
@@ -134,10 +142,18 @@ export class HttpApp {
     await rm(this.#folder, { recursive: true, force: true })
   }
 
-  fetch(path: string, init: RequestInit & { key?: string } = {}): Promise<Response> {
+  /** Throws where the answer is none that its route declares. */
+  async fetch(path: string, init: RequestInit & { key?: string } = {}): Promise<Response> {
     const headers = new Headers(init.headers)
     if (init.key !== undefined) headers.set('authorization', `Bearer ${init.key}`)
-    return fetch(this.url + path, { ...init, headers })
+    const response = await fetch(this.url + path, { ...init, headers })
+    const isLookedAt =
+      response.headers.get('content-type')?.includes('json') === true &&
+      Number(response.headers.get('content-length')) < MOST_LOOKED_AT
+    const body = isLookedAt ? await response.text() : null
+    const undeclared = complaints(this.routes, { method: init.method ?? 'GET', target: path, response, body })
+    if (undeclared.length > 0) throw new Error(undeclared.join('\n'))
+    return body === null ? response : new Response(body, response)
   }
 
   /** POST of a JSON body. */

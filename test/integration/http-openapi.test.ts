@@ -1,8 +1,16 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { attachSockets } from '../../server/gateway/transports/websocket/server.ts'
 import { createApp } from '../../server/http/app.ts'
+import { PROBLEM_HEADERS } from '../../server/http/openapi.ts'
+import { Problem } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
-import { HttpApp, problemIn } from '../helpers/http-app.ts'
+import { SocketQuery } from '../../shared/query.ts'
+import { complaints } from '../helpers/declared.ts'
+import { HttpApp, KEYS, problemIn } from '../helpers/http-app.ts'
 
 const Reference = z.object({ $ref: z.string() })
 const Operation = z.object({
@@ -60,6 +68,100 @@ function addressOf(path: string, names: readonly string[]): string {
   return `${address}?${new URLSearchParams(names.map((name) => [name, '1']))}`
 }
 
+/** A page of an allowed origin may send what a route reads, and read what it answers. */
+test('a page may use every header that is declared', async () => {
+  const named = (response: Response, header: string) =>
+    response.headers.get(header)?.toLowerCase().split(', ')
+  const origin = { origin: app.url }
+  const preflight = await app.fetch('/api/jobs', {
+    method: 'OPTIONS',
+    headers: { ...origin, 'access-control-request-method': 'POST' },
+  })
+  const readable = named(await app.fetch('/healthz', { headers: origin }), 'access-control-expose-headers')
+  for (const { path, headers, answers } of app.routes) {
+    // A browser sends and reads those of a WebSocket itself.
+    for (const name of path === '/ws' ? [] : Object.keys(headers?.shape ?? {}))
+      expect(named(preflight, 'access-control-allow-headers')).toContain(name.toLowerCase())
+    // Anybody may read the one (Fetch standard, section CORS-safelisted response-header name), and a proxy alone the other.
+    for (const name of Object.values(answers).flatMap((one) => Object.keys(one.headers?.shape ?? {})))
+      if (!['Cache-Control', 'X-Accel-Buffering'].includes(name))
+        expect(readable).toContain(name.toLowerCase())
+  }
+  for (const name of Object.values(PROBLEM_HEADERS).flatMap((one) => Object.keys(one?.shape ?? {})))
+    if (!name.startsWith('Accept')) expect(readable).toContain(name.toLowerCase())
+})
+
+describe('an upgrade of /ws', () => {
+  let guarded: HttpApp
+  let sockets: ReturnType<typeof attachSockets>
+  beforeAll(async () => {
+    guarded = await HttpApp.start({ keys: KEYS })
+    const { server, hub, auth, events } = guarded
+    sockets = attachSockets({ server, hub, auth, events, origins: guarded.deps.origins, maxConnections: 1 })
+  })
+  afterAll(async () => {
+    await sockets.stop()
+    await guarded.stop()
+  })
+
+  /** The answer to it, refused or not. */
+  async function upgrade(query: string, headers: Record<string, string> = {}, method = 'GET') {
+    const request = httpRequest(`${guarded.url}/ws${query}`, {
+      method,
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        ...headers,
+      },
+    })
+    const answered = new Promise<{ message: IncomingMessage; socket?: Duplex }>((resolve, reject) => {
+      request.on('response', (message) => resolve({ message }))
+      request.on('upgrade', (message, socket) => resolve({ message, socket }))
+      request.on('error', reject).end()
+    })
+    const { message, socket } = await answered
+    return { message, socket, body: socket === undefined ? await readText(message) : null }
+  }
+
+  async function expectDeclared(status: number, ...asked: Parameters<typeof upgrade>) {
+    const { message, socket, body } = await upgrade(...asked)
+    const headers = new Headers()
+    for (const [name, value] of Object.entries(message.headers)) headers.set(name, String(value))
+    const route = guarded.routes.find(({ path }) => path === '/ws')
+    expect(message.statusCode).toBe(status)
+    if (body === null) expect(Object.keys(route?.answers ?? {})).toContain('101')
+    else {
+      const response = new Response(body, { status, headers })
+      const answered = { method: 'GET', target: '/ws', response, body }
+      expect(complaints(guarded.routes, answered)).toEqual([])
+    }
+    return { socket, problem: body === null ? null : Problem.parse(JSON.parse(body)) }
+  }
+
+  test('takes exactly the parameters that are described', async () => {
+    const { parameters = [] } = document.paths['/ws']?.get ?? {}
+    const names = parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+    expect(names).toEqual(Object.keys(SocketQuery.shape))
+    const asked = new URLSearchParams([...names, 'nope'].map((name) => [name, '1']))
+    const { problem } = await expectDeclared(400, `?${asked}`)
+    expect(problem?.errors?.map(({ path }) => path)).toEqual(['nope'])
+  })
+
+  test('is answered as declared', async () => {
+    await expectDeclared(400, '?nope=1')
+    await expectDeclared(401, '', { authorization: 'Bearer wrong' })
+    await expectDeclared(403, '', { origin: 'https://elsewhere.example' })
+    await expectDeclared(405, '', {}, 'DELETE')
+    const { socket } = await expectDeclared(101, '')
+    await expectDeclared(429, '')
+    socket?.destroy()
+    sockets.drain()
+    await expectDeclared(503, '')
+  })
+})
+
 describe('/openapi.json', () => {
   test('has exactly the routes of the app', () => {
     const served = createApp({ ...app.deps, pageFolder: null }).routes.map(
@@ -115,7 +217,11 @@ describe('/openapi.json', () => {
 
   test('names the headers of the protocol', () => {
     const { post, get } = document.paths['/api/jobs'] ?? {}
-    expect(Object.keys(post?.responses[202]?.headers ?? {})).toEqual(['Location', 'Idempotency-Replayed'])
+    expect(Object.keys(post?.responses[202]?.headers ?? {})).toEqual([
+      'Location',
+      'Preference-Applied',
+      'Idempotency-Replayed',
+    ])
     expect(Object.keys(post?.responses[200]?.headers ?? {})).toContain('Preference-Applied')
     expect(Object.keys(post?.responses[503]?.headers ?? {})).toEqual(['Retry-After'])
     expect(post?.parameters.map(({ name }) => name)).toEqual(['Idempotency-Key', 'Prefer'])
@@ -128,7 +234,7 @@ describe('/openapi.json', () => {
       'full',
     ])
     const job = document.paths['/api/jobs/{id}']?.get
-    expect(Object.keys(job?.responses[304]?.headers ?? {})).toEqual(['ETag'])
+    expect(Object.keys(job?.responses[304]?.headers ?? {})).toEqual(['ETag', 'Cache-Control'])
     expect(Object.keys(job?.responses[405]?.headers ?? {})).toEqual(['Allow'])
     expect(Object.keys(job?.responses[401]?.headers ?? {})).toEqual(['WWW-Authenticate'])
   })
