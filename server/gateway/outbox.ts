@@ -74,7 +74,9 @@ interface Turn {
  */
 export class Outbox {
   readonly #pipe: Pipe
-  readonly #judge: SlowReaderJudge
+  /** Made when something first waits: most readers have nothing to take most of the time. */
+  #judge: SlowReaderJudge | null = null
+  readonly #stallMs: number
   readonly #onSlow: () => void
   readonly #onSent: (events: number) => void
   #state: { is: 'open' } | { is: 'finishing'; done: () => void } | { is: 'closed' } = { is: 'open' }
@@ -101,11 +103,7 @@ export class Outbox {
     this.#budget = options.budget
     this.#onSlow = options.onSlow
     this.#onSent = options.onSent
-    this.#judge = new SlowReaderJudge({
-      uptake: options.pipe,
-      stallMs: options.stallMs ?? STALL_MS,
-      onSlow: () => this.#tooSlow(),
-    })
+    this.#stallMs = options.stallMs ?? STALL_MS
   }
 
   /** Bytes that the reader has yet to take. */
@@ -134,7 +132,7 @@ export class Outbox {
   /** How many bytes of live events of one job wait in the store, to be read when little is unsent. */
   lagging(lane: Lane, bytes: number): void {
     if (this.#state.is !== 'open' || bytes === lane.laggingBytes) return
-    this.#judge.addLagging(bytes - lane.laggingBytes)
+    this.#ensureJudge().addLagging(bytes - lane.laggingBytes)
     lane.laggingBytes = bytes
     this.wake()
   }
@@ -175,21 +173,24 @@ export class Outbox {
 
   /** To be called about every second: gives the verdict where the reader takes nothing. */
   check(now: number): void {
-    if (this.#state.is !== 'closed') this.#judge.judgeTaking(now, this.unsent())
+    if (this.#state.is === 'closed') return
+    const unsent = this.unsent()
+    if (unsent > 0) this.#ensureJudge().judgeTaking(now, unsent)
+    else this.#judge?.judgeTaking(now, 0)
   }
 
   /** Takes nothing more; calls back when everything is written. */
   finish(done: () => void): void {
     if (this.#state.is !== 'open') return
     this.#state = { is: 'finishing', done }
-    this.#judge.forgetLagging()
+    this.#judge?.forgetLagging()
     this.wake()
   }
 
   close(): void {
     if (this.#state.is === 'closed') return
     this.#state = { is: 'closed' }
-    this.#judge.stop()
+    this.#judge?.stop()
     this.#charge?.release()
     this.#first = null
     this.#last = null
@@ -204,7 +205,7 @@ export class Outbox {
     else this.#last.after = entry
     this.#last = entry
     this.#waitingBytes += entry.bytes
-    if (entry.kind === 'event' && entry.live) this.#judge.addLive(entry.bytes)
+    if (entry.kind === 'event' && entry.live) this.#ensureJudge().addLive(entry.bytes)
     else if (entry.bytes >= COUNTED_BYTES) this.#count(entry.bytes)
     this.wake()
   }
@@ -228,7 +229,7 @@ export class Outbox {
     else entry.after.before = entry.before
     this.#waitingBytes -= entry.bytes
     if (entry.kind !== 'event') return
-    if (entry.live) this.#judge.addLive(-entry.bytes)
+    if (entry.live) this.#ensureJudge().addLive(-entry.bytes)
     if (entry.lane.waitingProgress === entry) entry.lane.waitingProgress = null
   }
 
@@ -242,7 +243,7 @@ export class Outbox {
     const events = this.#writeAll()
     if (events > 0) this.#onSent(events)
     if (this.#charge !== null && this.unsent() < HIGH_WATER_BYTES) this.#charge.release()
-    this.#judge.judgeWaiting()
+    this.#judge?.judgeWaiting()
     if (this.#first === null && this.#state.is === 'finishing') this.#finished(this.#state.done)
     else this.#offerTurn()
   }
@@ -298,6 +299,15 @@ export class Outbox {
   #finished(done: () => void): void {
     this.close()
     done()
+  }
+
+  #ensureJudge(): SlowReaderJudge {
+    this.#judge ??= new SlowReaderJudge({
+      uptake: this.#pipe,
+      stallMs: this.#stallMs,
+      onSlow: () => this.#tooSlow(),
+    })
+    return this.#judge
   }
 
   #tooSlow(): void {
