@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
-/** Modules of the project that files under `of` may import at run time or as types; `of` itself always. */
+/**
+ * Modules of the project that files under `of` may import at run time or as types, `of` itself always, but what it `mayNot`;
+ * the first that names a file's folder counts.
+ */
 const LAYERS = [
   { of: 'shared/', may: [] },
   { of: 'client/dashboard/', may: ['client/', 'shared/'] },
@@ -20,7 +23,16 @@ const LAYERS = [
     may: ['shared/', 'server/jobs/', 'server/events.ts', 'server/thrown.ts', ...engineContract()],
   },
   { of: 'server/maintenance/', may: ['shared/', 'server/events.ts', ...engineContract()] },
-  { of: 'server/gateway/', may: ['shared/', 'server/auth/', 'server/events.ts', ...engineContract()] },
+  {
+    of: 'server/gateway/transports/',
+    may: ['shared/', 'server/auth/', 'server/events.ts', 'server/gateway/', ...engineContract()],
+  },
+  {
+    of: 'server/gateway/',
+    may: ['shared/', 'server/auth/', 'server/events.ts', ...engineContract()],
+    // What is the same for all transports knows no socket.
+    mayNot: ['server/gateway/transports/', 'node:http', 'node:net', 'node:stream'],
+  },
   {
     of: 'server/http/',
     may: [
@@ -43,7 +55,7 @@ function engineContract() {
 const OWNERS = {
   ioredis: ['server/engine/redis/'],
   libsql: ['server/engine/sqlite/'],
-  ws: ['server/gateway/'],
+  ws: ['server/gateway/transports/websocket/'],
   hono: ['server/http/'],
   '@hono/node-server': ['server/http/'],
   'prom-client': ['server/metrics.ts'],
@@ -91,8 +103,11 @@ if (breaches.length > 0) process.exit(1)
 process.stdout.write(`import rules hold in ${graph.size} files\n`)
 
 function check(file, { specifier, path, typeOnly }) {
-  if (path === null) return checkLibrary(file, specifier)
   const layer = LAYERS.find(({ of }) => file.startsWith(of))
+  if (layer?.mayNot?.some((one) => (path ?? specifier).startsWith(one))) {
+    breaches.push(`${file}: may not import ${path ?? specifier}`)
+  }
+  if (path === null) return checkLibrary(file, specifier)
   if (layer && !path.startsWith(layer.of) && !layer.may.some((allowed) => path.startsWith(allowed))) {
     breaches.push(`${file}: may not import ${path}`)
   }

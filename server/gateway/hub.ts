@@ -16,7 +16,7 @@ import { OutputBudget } from './output-budget.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
 import { type OnStanding, QueuePlaces } from './queue-places.ts'
 import type { Source, Watcher } from './session.ts'
-import { Reader } from './shared-reads.ts'
+import { SharedReads } from './shared-reads.ts'
 import { StartEstimates } from './start-estimates.ts'
 import { Traffic } from './traffic.ts'
 
@@ -27,7 +27,7 @@ export interface HubOptions {
   readonly presences?: () => Promise<readonly Presence[]>
   /** How often whoever watches a queued job is told its place. */
   readonly placesMs?: number
-  /** How long a job without watchers stays subscribed: whoever reconnects finds it so. */
+  /** How long the feed is listened to for a job without watchers: whoever reconnects finds it so. */
   readonly lingerMs?: number
   /** The longest that an answer with nothing to tell yet is held. */
   readonly holdMs?: number
@@ -60,7 +60,7 @@ type State =
   | { readonly is: 'stopped' }
 
 /**
- * Job -> watchers: one subscription to the feed a job, however many watch it. Nothing in it matters: a gateway
+ * Job -> watchers: the feed is listened to once for each watched job, however many watch it. Nothing in it matters: a gateway
  * that dies loses no event, since every watcher comes back with its cursor.
  *
  * Modes: `new`, `running`, `stopped`; and, apart from these, draining from the first `drain` or `stop` on.
@@ -76,7 +76,7 @@ export class Hub implements Source {
   readonly streamLifeMs: number
   readonly #lingerMs: number
   readonly #sweepMs: number
-  readonly #reader: Reader
+  readonly #reads: SharedReads
   readonly #check: PositionCheck
   readonly #topics = new Map<string, Topic>()
   readonly #onSweep = new Set<(now: number) => void>()
@@ -101,7 +101,7 @@ export class Hub implements Source {
     this.traffic = new Traffic(options.events)
     this.outputBudget = new OutputBudget(options.outputBytes)
     options.events.on('store.down', this.#onDown).on('store.up', this.#onUp)
-    this.#reader = new Reader(options.feed, (error) => this.noteFailure('feed read', error))
+    this.#reads = new SharedReads(options.feed, (error) => this.noteFailure('feed read', error))
     this.places = new QueuePlaces({
       feed: options.feed,
       estimates: new StartEstimates(options.presences ?? null, (error) =>
@@ -197,7 +197,7 @@ export class Hub implements Source {
 
   /** Rejects with `Unavailable`. */
   read(request: ReadRequest): Promise<ReadResult | null> {
-    return this.outputBudget.read(() => this.#reader.read(request))
+    return this.outputBudget.read(() => this.#reads.read(request))
   }
 
   /** Null where there is no such job. Rejects with `Unavailable`. */

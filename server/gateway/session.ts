@@ -6,7 +6,7 @@ import { isJobId } from '../engine/job/ids.ts'
 import { encodeLive } from './encoded-event.ts'
 import type { OnStanding, Standing } from './queue-places.ts'
 
-/** Whoever follows a job through the hub. */
+/** Whoever is told by the hub of what happens to a job. */
 export interface Watcher {
   message(message: FeedMessage): void
   /** Whether the store is ahead of what this watcher has, though it should not be. */
@@ -39,11 +39,14 @@ export type Ending =
   | { readonly kind: 'end'; readonly cursor: string; readonly status: JobStatus }
   | { readonly kind: 'gone'; readonly code: 'removed' | 'expired' | 'not_found' }
 
-/** Where a session's output goes. */
+/**
+ * Where a session's output goes: a transport, or a list. After `start` comes a `replay`, unless there is no such job; then
+ * whatever there is, in the order of the job's events; at last `over`, but not after `close`.
+ */
 export interface Sink {
   /** Runs a read when the reader has room for its answer. */
   turn(work: () => Promise<void>): Promise<void>
-  /** The answer to the subscription; again, unasked, where history changed: it replaces what the reader had. */
+  /** The first read; again, unasked, where history changed: then it replaces what the reader had. */
   replay(result: ReadResult): void
   /** Events that the feed had not brought, in order. */
   caughtUp(events: readonly JobEvent[]): void
@@ -86,7 +89,7 @@ type State =
   | { readonly is: 'over' }
 
 /**
- * One subscription to one job, from its replay to its end. It knows no socket.
+ * The way of one reader through one job, from its replay to its end. It knows no socket: all that it has to say goes to a sink.
  *
  * Modes: `new`; `waiting` for its turn to read (messages are dropped: they were stored before the read and so will be
  * in it); `reading` (messages are kept, and afterwards those that the read already had are dropped by seq); `live`;

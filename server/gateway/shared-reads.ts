@@ -17,7 +17,7 @@ interface Pending {
  * Joins the reads of one tick into one call of the store, and equal ones into one read. A read that is under way is
  * not joined: whoever asks now must see what was stored until now.
  */
-export class Reader {
+export class SharedReads {
   readonly #feed: Feed
   readonly #onFailure: (error: unknown) => void
   #waiting = new Map<string, Pending>()
