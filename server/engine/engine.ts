@@ -12,7 +12,7 @@ import type { JobStatus } from '../../shared/status.ts'
  * whatever changes a job also gives the event its `seq`, keeps it for replay and hands it to the feed.
  *
  * All times come from the store's clock. Every call settles within two seconds of being made (bar `start`, which
- * gives a store a few seconds to come up, and `waitForWork`, which is bounded by its own timeout) and rejects with
+ * gives a store a few seconds to come up, and a `claim` that waits, which has its own time before) and rejects with
  * `Unavailable` when the store is away and nothing was changed, or with `OutcomeUnknown` when a change was sent and
  * its answer was lost.
  *
@@ -46,14 +46,17 @@ export interface Engine {
   /**
    * Takes up to `limit` jobs, highest priority first within a type, types taking turns. The same `claimId` within
    * a lease's time returns the same jobs under the same leases (as long as these are held), so that a claim
-   * whose answer was lost can be sent again. With a `limit` of 0 it only answers what that claim got before.
+   * whose answer was lost can be made again. With a `limit` of 0 it only answers what that claim got before.
+   *
+   * With `waitMs` it waits where there is nothing to be had, and resolves as soon as it has a job: one that was handed over
+   * the moment that it was stored, or those that it finds when it is woken. It resolves to none where these went to
+   * others, after `waitMs`, and soon after `signal` fires; what it gets after that is given back, unspent. It rejects with
+   * `OutcomeUnknown` where a job may have been handed over that it could not find out about: then the claim must be made again.
+   *
+   * A claim under the same `claimId`, also one that comes with a settlement, takes the place of one that waits: that resolves
+   * to none, and what it got comes with the answer to the other.
    */
-  claim(request: ClaimRequest): Promise<Claim[]>
-  /**
-   * Resolves when there may be work of these types, at the latest after `timeoutMs`, or when `signal` fires: to the jobs
-   * that were handed over, which are claimed then, or to none.
-   */
-  waitForWork(request: WaitRequest): Promise<Claim[]>
+  claim(request: ClaimRequest & Partial<Wait>): Promise<Claim[]>
   /** Prolongs leases, counted from now. One verdict each, in order. */
   extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]>
   /** Appends progress, log lines and chunks of runs. One verdict each, in order; `stale` stored nothing. */
@@ -200,27 +203,16 @@ export interface Claim extends LeaseRef {
   /** From submission to this claim, ms; null where it was scheduled, retried or stalled before. */
   readonly waitMs: number | null
   /**
-   * On `performance.now()`: when the engine asked for the lease that the claim has now, where it had to extend it while the
-   * payload was on its way; left out: when the claim was asked for.
+   * On `performance.now()`: from when its lease counts, which is no later than it began: when it was asked for, or, of a job
+   * that was handed over, when it was last known not to have been.
    */
-  readonly leasedAt?: number
+  readonly leasedAt: number
 }
 
-export interface WaitRequest {
-  readonly workerId: string
-  readonly types: readonly string[]
-  /**
-   * Where it is named, a wait is a claim that is not answered yet: a job may be handed over under it. Unless the wait
-   * resolves to jobs, this claim must be made afterwards, also when the wait failed: it answers what was handed over
-   * meanwhile, and from then on nothing is. It may be made while the wait is still under way.
-   */
-  readonly claim?: Pick<ClaimRequest, 'claimId' | 'leaseMs'> & {
-    /** Between two looks whether the wait goes on: nothing was handed over or told of that did not arrive. In ms. */
-    readonly renewMs: number
-    /** It goes on: what is handed over under this claim is so after that time, on `performance.now()`. */
-    readonly renewed: (sentAt: number) => void
-  }
-  readonly timeoutMs: number
+/** How a claim waits for work. */
+export interface Wait {
+  readonly waitMs: number
+  /** Ends the wait: nothing more is wanted. */
   readonly signal: AbortSignal
 }
 

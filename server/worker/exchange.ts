@@ -14,20 +14,7 @@ import type { Room } from './slots.ts'
 
 /** Longest wait for work; three quarters of it at the least. */
 const WAIT_MS = 300_000
-/** How often a wait is looked after, so that a lost wake-up costs seconds. */
-const RENEW_MS = 5000
-/**
- * And as a part of a lease. When a job was handed over is not known, only that it was after the last look: so its lease
- * is taken to have begun then, and most of it must be left.
- */
-const RENEW_LEASES = 1 / 3
-/**
- * A wait or an unanswered claim that is older, in leases, has overstayed: this process stood still, or the store was away.
- * What it brought long ago must not be taken for new, nor what it would bring now for old: so it asks for nothing new
- * any more, and the next claim does.
- */
-const OVERSTAYED_LEASES = 1 / 2
-/** A store that says again and again, this quickly (ms), that there is work where there is none, is asked less often. */
+/** A store that says again and again, this quickly (ms), that there is nothing instead of waiting is asked less often. */
 const QUICK_MS = 20
 const MAX_QUICK_WAKES = 10
 /** Calls under way at once: while the store carries out one, the jobs of the other run here. */
@@ -39,27 +26,26 @@ export interface ExchangeOptions<Run> extends SettlementQueueOptions<Run> {
   readonly engine: Engine
   readonly workerId: string
   readonly leaseMs: number
-  /** What may be claimed now. A claim holds what it asked for until `claimed` has its answer, or `unclaimed` is told. */
-  readonly room: () => Room
+  /**
+   * What may be claimed now; `ahead`: of free slots as well. A claim under way holds what it asked for, from `holding` until
+   * `answered`; one that waits holds nothing, since there is no other meanwhile.
+   */
+  readonly room: (ahead: boolean) => Room
   readonly holding: (room: Room) => void
   /** The claim has its answer: what it holds is free again, bar what `claimed` takes. */
   readonly answered: (room: Room) => void
   readonly random: () => number
-  /** New runs, under leases held until their length after `sentAt` (`performance.now()`). Takes their slots. */
-  readonly claimed: (claims: readonly Claim[], sentAt: number) => void
+  /** New runs. Takes their slots. */
+  readonly claimed: (claims: readonly Claim[]) => void
   /** A call was answered, after so many ms. */
   readonly called: (ms: number) => void
 }
 
-/** For the store's word that there is work, or for a job that it hands over under the claim id of this wait. */
+/** A claim that waits for work. */
 interface Wait {
-  readonly claimId: string
-  readonly types: readonly string[]
-  /** On `performance.now()`: nothing was handed over before. */
-  sentAt: number
+  readonly request: ClaimRequest
+  readonly room: Room
   readonly abort: AbortController
-  /** It has ended, and handed nothing over that is known of: its claim is to be made. */
-  isOver: boolean
 }
 
 type Answer = Awaited<ReturnType<Engine['settle']>>
@@ -67,24 +53,13 @@ type Answer = Awaited<ReturnType<Engine['settle']>>
 interface SentClaim {
   readonly request: ClaimRequest
   readonly room: Room
-  /** Where it takes the place of a wait, when that was sent. */
+  /** For the first time, on `performance.now()`. */
   readonly sentAt: number
-  /** The wait under the same id: what was handed over comes with the answer to this claim. */
-  readonly wait: Wait | null
-  /** Whether the store may have carried it out already. */
-  readonly again: boolean
-}
-
-const NO_ROOM: Room = { limit: 0, types: [] }
-
-/** The same claim, for what it has brought already. */
-function asksForNothing(claim: SentClaim): SentClaim {
-  return { ...claim, request: { ...claim.request, limit: 0 }, room: NO_ROOM }
 }
 
 /** Whether it is for all types that there is room for now, and no other. */
-function waitsFor({ types }: Wait, room: Room): boolean {
-  return types.length === room.types.length && room.types.every(({ type }, at) => type === types[at])
+function waitsFor({ room: { types } }: Wait, room: Room): boolean {
+  return types.length === room.types.length && room.types.every(({ type }, at) => type === types[at]?.type)
 }
 
 type State =
@@ -95,11 +70,9 @@ type State =
 /**
  * The worker's talk with the store: hands over outcomes and takes new work, both in one call wherever it can. What
  * becomes ready while nothing is under way goes at the end of the same tick; a few that become ready meanwhile go
- * together in the next call, and many in a second one beside it. When there is nothing to take it waits for the store's
- * word, or for a job that is handed over.
- *
- * A wait has the id of a claim. Whatever ends it but a job, the next claim is that one: so a job that was handed over while
- * the wait ended, or whose message was lost, is found, and none can be handed over from then on.
+ * together in the next call, and many in a second one beside it. When there is nothing to take, a claim waits for work:
+ * what is settled meanwhile goes by itself, unless there is room for other types now. Then the claim that comes with it
+ * takes the place of the one that waits.
  *
  * A call without an answer is made again, with the same claim, until it is answered or the leases in it are over.
  */
@@ -142,13 +115,14 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   /** Takes no more work from now on. */
   close(): void {
     this.#state = { is: 'closing' }
-    this.#stopWaiting()
+    this.#wait?.abort.abort()
     this.#talk()
   }
 
-  /** Resolves when nothing is under way and nothing is left to be settled. */
+  /** Resolves when nothing is under way and nothing is left to be settled, once it is closed. */
   async idle(): Promise<void> {
-    while (this.#isBusy()) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+    while (this.#isBusy() || this.#wait !== null)
+      await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
   #isBusy(): boolean {
@@ -191,10 +165,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   async #call(batch: readonly PendingSettlement<Run>[], claim: SentClaim | null): Promise<void> {
     const sentAt = performance.now()
     try {
-      const exchanged = this.#exchange(batch, claim)
-      // Only now, so that the store hears of it from the claim and need not be told.
-      claim?.wait?.abort.abort()
-      await exchanged
+      await this.#exchange(batch, claim)
       this.#options.called(performance.now() - sentAt)
       this.#backoff.reset()
       this.#settlements.succeeded()
@@ -251,128 +222,93 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     answered(claim.room)
     if (claims.length === 0) return
     this.#quickWakes = 0
-    claimed(claims, claim.sentAt)
+    claimed(claims)
   }
 
   #nextClaim(settles: boolean): SentClaim | null {
-    const { workerId, leaseMs } = this.#options
-    const now = performance.now()
-    const unanswered = this.#nextUnanswered(now)
+    const unanswered = this.#nextUnanswered()
     if (unanswered !== null) return unanswered
     if (this.#state.is === 'closing') return null
-    const wait = this.#wait
-    if (wait !== null && now - wait.sentAt > leaseMs * OVERSTAYED_LEASES) {
-      this.#stopWaiting()
-      this.#mayHaveWork = true
-      return this.#nextUnanswered(now)
-    }
-    const room = this.#options.room()
+    const room = this.#options.room(true)
     if (room.types.length === 0) return null
-    if (wait !== null && !wait.isOver) {
-      if (waitsFor(wait, room)) {
-        // Whatever comes is handed over or told of; there is nothing else to be had.
-        this.#mayHaveWork = false
-        return null
-      }
-    } else if (!settles && !this.#mayHaveWork && wait === null) return null
+    const wait = this.#wait
+    if (wait !== null && waitsFor(wait, room)) {
+      // There is nothing else to be had.
+      this.#mayHaveWork = false
+      return null
+    }
+    if (wait === null && !settles && !this.#mayHaveWork) return null
     this.#options.holding(room)
     this.#wait = null
-    const request = { claimId: wait?.claimId ?? randomUUID(), workerId, ...room, leaseMs }
-    return { request, room, sentAt: wait?.sentAt ?? now, wait, again: false }
+    return { request: this.#request(room, wait?.request.claimId), room, sentAt: performance.now() }
   }
 
-  #nextUnanswered(now: number): SentClaim | null {
+  #request({ limit, types }: Room, claimId: string = randomUUID()): ClaimRequest {
+    const { workerId, leaseMs } = this.#options
+    return { claimId, workerId, limit, types, leaseMs }
+  }
+
+  /** Who closes asks as long as there can be something that the claim has brought. */
+  #nextUnanswered(): SentClaim | null {
     const { leaseMs, answered } = this.#options
     for (;;) {
       const claim = this.#unanswered.shift()
       if (claim === undefined) return null
-      const age = now - claim.sentAt
-      if (age < leaseMs * OVERSTAYED_LEASES) return claim
+      if (this.#state.is === 'open' || performance.now() < claim.sentAt + leaseMs) return claim
       answered(claim.room)
-      const isOpenWait = claim.wait !== null && this.#state.is === 'open'
-      if (isOpenWait || age < leaseMs) return asksForNothing(claim)
     }
   }
 
+  /** What is held for it stays so, unless it has surely brought nothing. */
   #keepClaim(claim: SentClaim, error: unknown): void {
-    const again = claim.again || !(error instanceof Unavailable)
-    // Where it takes the place of a wait, a job may have been handed over all the same; who closes asks for that once.
-    if (again || (claim.wait !== null && this.#state.is === 'open'))
-      this.#unanswered.push({ ...claim, again })
-    else this.#options.answered(claim.room)
+    if (error instanceof Unavailable) this.#options.answered(claim.room)
+    else this.#unanswered.push(claim)
   }
 
   #waitWhileIdle(): void {
-    const room = this.#state.is === 'closing' ? NO_ROOM : this.#options.room()
-    if (this.#wait !== null) {
-      // Its claim comes before another wait.
-      if (!waitsFor(this.#wait, room)) this.#stopWaiting()
-      return
-    }
+    if (this.#wait !== null || this.#state.is === 'closing') return
+    const room = this.#options.room(false)
     if (room.types.length === 0) return
-    const wait: Wait = {
-      claimId: randomUUID(),
-      types: room.types.map(({ type }) => type),
-      sentAt: performance.now(),
-      abort: new AbortController(),
-      isOver: false,
-    }
-    this.#wait = wait
-    void this.#waitForWork(wait)
+    this.#wait = { request: this.#request(room), room, abort: new AbortController() }
+    void this.#waitForWork(this.#wait)
   }
 
-  /** Makes the claim of the wait, so that nothing is handed over any more, and asks for nothing new with it. */
-  #stopWaiting(): void {
-    const wait = this.#wait
-    if (wait === null) return
-    this.#wait = null
-    const { claimId, sentAt } = wait
-    const { workerId, leaseMs } = this.#options
-    const types = wait.types.map((type) => ({ type, limit: 1 }))
-    const request = { claimId, workerId, limit: 0, types, leaseMs }
-    this.#unanswered.push({ request, room: NO_ROOM, sentAt, wait, again: false })
-    this.#talk()
-  }
-
-  /** Never rejects. */
+  /** Never rejects. Where another claim takes its place, that one is answered. */
   async #waitForWork(wait: Wait): Promise<void> {
-    const { engine, workerId, leaseMs, random, failure, claimed } = this.#options
-    const { claimId, types } = wait
+    const { engine, random, failure, claimed, holding } = this.#options
+    const { request, room } = wait
     const { signal } = wait.abort
-    const startedAt = wait.sentAt
-    const timeoutMs = Math.round(WAIT_MS * (0.75 + random() / 4))
-    const renewMs = Math.min(RENEW_MS, Math.round(leaseMs * RENEW_LEASES))
-    const renewed = (sentAt: number) => {
-      wait.sentAt = sentAt
-    }
+    const startedAt = performance.now()
+    const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => {})
     try {
-      const claims = await engine.waitForWork({
-        workerId,
-        types,
-        timeoutMs,
-        signal,
-        claim: { claimId, leaseMs, renewMs, renewed },
-      })
-      // Its claim is made already: what was handed over comes with the answer to that.
+      const waitMs = Math.round(WAIT_MS * (0.75 + random() / 4))
+      const claims = await engine.claim({ ...request, waitMs, signal })
       if (this.#wait !== wait) return
       if (claims.length > 0) {
         this.#wait = null
         this.#quickWakes = 0
-        claimed(claims, wait.sentAt)
+        // A single one may have been handed over, which says nothing of others.
+        if (claims.length > 1) this.#mayHaveWork = claims.length === request.limit
+        claimed(claims)
         this.#talk()
         return
       }
       const inVain = performance.now() - startedAt < QUICK_MS
       this.#quickWakes = inVain ? this.#quickWakes + 1 : 0
-      if (this.#quickWakes > MAX_QUICK_WAKES)
-        await pause(Math.min(250, 5 * this.#quickWakes), undefined, { signal })
+      if (this.#quickWakes > MAX_QUICK_WAKES) await rest(Math.min(250, 5 * this.#quickWakes))
+      if (this.#wait !== wait) return
     } catch (error) {
-      if (signal.aborted) return
-      if (!(error instanceof Unavailable)) failure('waiting for work', error)
-      await pause(this.#backoff.next(), undefined, { signal }).catch(() => {})
+      if (this.#wait !== wait) return
+      if (!isOutage(error)) failure('waiting for work', error)
+      await rest(this.#backoff.next())
+      if (this.#wait !== wait) return
+      this.#mayHaveWork = true
+      if (!(error instanceof Unavailable) && !signal.aborted) {
+        holding(room)
+        this.#unanswered.push({ request, room, sentAt: startedAt })
+      }
     }
-    if (this.#wait !== wait) return
-    wait.isOver = true
+    this.#wait = null
     this.#talk()
   }
 }

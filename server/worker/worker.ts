@@ -166,13 +166,13 @@ class JobWorker implements Worker {
       engine,
       workerId,
       leaseMs,
-      room: () => this.#room(),
+      room: (ahead) => this.#room(ahead),
       holding: (room) => this.#hold(room, 1),
       answered: (room) => this.#hold(room, -1),
       settled: ({ run, outcome }, verdict) => this.#finish(run, verdict, outcome),
       called: (ms) => this.#prefetch.called(ms),
       random,
-      claimed: (claims, sentAt) => this.#claimed(claims, sentAt),
+      claimed: (claims) => this.#claimed(claims),
       failure: (where, error) => this.#fail(where, error),
     })
   }
@@ -286,11 +286,11 @@ class JobWorker implements Worker {
     enough.abort()
   }
 
-  #claimed(claims: readonly Claim[], sentAt: number): void {
+  #claimed(claims: readonly Claim[]): void {
     const { events, leaseMs } = this.#options
     for (const claim of claims) {
       const { jobId, type, attempt, waitMs } = claim
-      const run = new Run(claim, (claim.leasedAt ?? sentAt) + leaseMs)
+      const run = new Run(claim, claim.leasedAt + leaseMs)
       const runnable = this.#runnables.get(type)
       this.#slots.take(type)
       this.#runs.set(run.lease, run)
@@ -324,11 +324,11 @@ class JobWorker implements Worker {
   }
 
   /**
-   * Slots that are free and that no claim under way will fill, and what to have ahead of them. Where two calls are worth
+   * Slots that are free and that no claim under way will fill, and what to have `ahead` of them. Where two calls are worth
    * it, each claims its share: while the jobs of one run here, the store hands out those of the other.
    */
-  #room(): Room {
-    const depth = this.#prefetch.depth()
+  #room(ahead: boolean): Room {
+    const depth = ahead ? this.#prefetch.depth() : 0
     const all = this.#slots.limit + depth
     const share = all < MAX_CALLS * WORTH_A_CALL ? all : Math.ceil(all / MAX_CALLS)
     const room = this.#slots.free + depth - this.#prefetch.waiting - this.#expected

@@ -47,7 +47,6 @@ export function audited(engine: Engine, coverage: Coverage): Engine {
     get: (jobId) => engine.get(jobId),
     list: (query) => engine.list(query),
     claim: (request) => audit.around('claim', () => engine.claim(request)),
-    waitForWork: (request) => engine.waitForWork(request),
     extend: (request) => audit.around('extend', () => engine.extend(request)),
     report: (reports) => audit.around('report', () => engine.report(reports)),
     settle: (request) =>

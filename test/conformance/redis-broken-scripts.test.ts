@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SCRIPTS, type Script } from '../../server/engine/redis/scripts.ts'
@@ -7,7 +6,7 @@ import { isTerminal } from '../../shared/status.ts'
 import { cutShort } from '../helpers/cut-script.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/until.ts'
-import { createKit, type Kit, leaseOf, listAll, newJob } from './harness.ts'
+import { claimRequest, createKit, type Kit, leaseOf, listAll, newJob } from './harness.ts'
 import { openRedis } from './open-redis.ts'
 import { ALL_TYPES, chunk, claimAll, LARGE, SCENES, type Scene, SHORT_LEASE_MS, SOON } from './scenes.ts'
 
@@ -24,13 +23,15 @@ afterAll(async () => {
 
 type Name = keyof typeof SCRIPTS
 
-/** Waits under a claim until the store knows it. */
+/** A claim that waits: for `waitMs`, or until it has a job. */
+function waitingClaim({ raw }: Kit, waitMs: number) {
+  const request = claimRequest({ workerId: 'idle', leaseMs: SHORT_LEASE_MS })
+  return raw.claim({ ...request, waitMs })
+}
+
+/** Waits until the store knows it. */
 async function idleWorker(kit: Kit): Promise<void> {
-  const signal = AbortSignal.timeout(5000)
-  const claim = { claimId: randomUUID(), leaseMs: SHORT_LEASE_MS, renewMs: 5000, renewed: () => {} }
-  void kit.raw
-    .waitForWork({ workerId: 'idle', types: ['work'], timeoutMs: 300, signal, claim })
-    .catch(() => [])
+  void waitingClaim(kit, 300).catch(() => [])
   await until(async () => (await operator.keys('*idle:*')).length > 0, { what: 'the worker to be idle' })
 }
 
@@ -65,8 +66,7 @@ const REDIS_SCENES: Record<string, readonly [Name, Scene]> = {
     'wait',
     async (kit) => {
       await kit.claim({ limit: 1 })
-      const signal = AbortSignal.timeout(5000)
-      return () => kit.raw.waitForWork({ workerId: 'idle', types: ['work'], timeoutMs: 20, signal })
+      return () => waitingClaim(kit, 20)
     },
   ],
 }

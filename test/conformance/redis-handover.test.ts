@@ -1,37 +1,58 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
 import type { Claim, Engine, NewJob } from '../../server/engine/engine.ts'
 import { workerName } from '../../server/engine/redis/keys.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { type RedisProxy, startRedisProxy } from '../helpers/redis-proxy.ts'
 import { until } from '../helpers/until.ts'
-import { claimRequest, engineTest, type Kit, LONG_LEASE_MS, newJob, present } from './harness.ts'
+import {
+  type ClaimShape,
+  claimRequest,
+  engineTest,
+  type Kit,
+  LONG_LEASE_MS,
+  newJob,
+  present,
+} from './harness.ts'
 import { openRedis } from './open-redis.ts'
 
 const WAIT_MS = 10_000
 
 let redis: RedisServer
+let proxy: RedisProxy
 let client: Redis
 beforeAll(async () => {
   redis = await startRedis()
+  proxy = await startRedisProxy(() => redis.port)
   client = new Redis(redis.url)
+})
+afterEach(() => {
+  proxy.disturb = (_message, deliver) => deliver()
 })
 afterAll(async () => {
   client.disconnect()
+  await proxy.close()
   await redis.stop()
 })
 
-const it = engineTest(() => openRedis(redis.url), new Set())
+const it = engineTest(() => openRedis(proxy.url), new Set())
 
 interface Waiter {
   readonly claimId: string
   readonly workerId: string
-  /** What the wait resolved to, once it did. */
+  /** What the claim resolved to, once it did. */
   claims: Claim[] | null
-  /** When looks were sent that found it as it should be. */
-  readonly renewals: number[]
-  /** Ends the wait: what is handed over from now on is not received. */
-  deafen(): Promise<void>
+  /** Fires its signal. */
+  stop(): void
+}
+
+/** From now on messages that carry a job vanish, and no other. */
+function loseHandOvers(): void {
+  proxy.disturb = ({ text }, deliver) => {
+    if (!text.startsWith('run ')) deliver()
+  }
 }
 
 /** Whether a worker stands among the idle of some pool. */
@@ -50,48 +71,33 @@ async function idleOf({ workerId }: Waiter): Promise<string> {
   throw new Error(`${workerId} is not idle`)
 }
 
-async function prefixOf(waiter: Waiter): Promise<string> {
-  return (await idleOf(waiter)).replace(/idle:.*$/, '')
-}
-
 /** Whether somebody listens to what is published for a worker. */
 async function isHeard(workerId: string): Promise<boolean> {
   return (await client.pubsub('CHANNELS', `*worker:${workerName(workerId)}`)).length > 0
 }
 
-/** Waits under a claim: has entered, or is over already, when the promise resolves. */
-async function wait(
-  engine: Engine,
-  shape: { types?: string[]; workerId?: string; claimId?: string; leaseMs?: number; renewMs?: number } = {},
-): Promise<Waiter> {
-  const {
-    types = ['work'],
-    workerId = `w-${randomUUID()}`,
-    claimId = randomUUID(),
-    leaseMs = LONG_LEASE_MS,
-    renewMs = WAIT_MS,
-  } = shape
+/** A claim that waits: has entered, or is over already, when the promise resolves. */
+async function wait(engine: Engine, shape: ClaimShape = {}): Promise<Waiter> {
   const abort = new AbortController()
-  const renewed = (sentAt: number) => waiter.renewals.push(sentAt)
-  const claim = { claimId, leaseMs, renewMs, renewed }
-  const ended = engine.waitForWork({ workerId, types, timeoutMs: WAIT_MS, signal: abort.signal, claim })
-  const waiter: Waiter = {
-    claimId,
-    workerId,
-    claims: null,
-    renewals: [],
-    async deafen() {
-      abort.abort()
-      await ended
+  const request = claimRequest({ workerId: `w-${randomUUID()}`, ...shape })
+  const { claimId, workerId } = request
+  const waiter: Waiter = { claimId, workerId, claims: null, stop: () => abort.abort() }
+  void engine.claim({ ...request, waitMs: WAIT_MS, signal: abort.signal }).then(
+    (claims) => {
+      waiter.claims = claims
     },
-  }
-  void ended.then((claims) => {
-    waiter.claims = claims
-  })
+    () => undefined,
+  )
   await until(async () => waiter.claims !== null || (await isIdle(workerId)), {
     what: 'a wait that is entered',
   })
   return waiter
+}
+
+/** How often Redis has carried out a command. */
+async function callsOf(command: string): Promise<number> {
+  const stats = await client.info('commandstats')
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
 }
 
 async function handedTo(waiter: Waiter): Promise<Claim[]> {
@@ -106,11 +112,11 @@ async function submit({ raw }: Kit, ...jobs: NewJob[]): Promise<string[]> {
   return receipt.jobs.map(({ jobId }) => jobId)
 }
 
-async function waitsInLine(kit: Kit, waiter: Waiter, jobId: string): Promise<void> {
-  expect(await handedTo(waiter)).toEqual([])
-  expect(await kit.job(jobId)).toMatchObject({ status: 'queued' })
-  expect(await kit.claimOne({ claimId: waiter.claimId, workerId: waiter.workerId })).toMatchObject({ jobId })
-}
+/** From when a lease counts is not said the same to the last digit when a claim is made again. */
+const untimed = (claims: readonly Claim[]) => claims.map((claim) => ({ ...claim, leasedAt: 0 }))
+
+/** A lease that was made of the job's own id is that of a job handed over (lua/lib/hand_over.lua). */
+const isHandedOver = ({ jobId, lease }: Claim) => lease.includes(`/${jobId.slice(19)}.`)
 
 describe('a job that is handed over', () => {
   it('is claimed by the worker that waits, once', async (kit) => {
@@ -123,8 +129,9 @@ describe('a job that is handed over', () => {
     expect(more).toEqual([])
     expect(run).toMatchObject({ jobId: receipt.jobId, payload: { n: 1 }, tags: ['a'], attempt: 1, stalls: 0 })
     expect(run?.waitMs).toBe(0)
+    expect(isHandedOver(present(run, 'run'))).toBe(true)
     expect(await kit.claim({ workerId: waiter.workerId })).toEqual([])
-    expect(await kit.claim(waiter)).toEqual([run])
+    expect(untimed(await kit.claim(waiter))).toEqual(untimed([present(run, 'run')]))
     expect(await kit.job(receipt.jobId)).toMatchObject({ status: 'processing' })
     expect(await kit.raw.extend({ leases: [present(run, 'run')], leaseMs: LONG_LEASE_MS })).toEqual(['held'])
     expect(await kit.settle(present(run, 'run'), { kind: 'completed', result: 1 })).toBe('completed')
@@ -140,20 +147,57 @@ describe('a job that is handed over', () => {
 
   it('is found by the claim where its message was lost', async (kit) => {
     const waiter = await wait(kit.raw)
-    await waiter.deafen()
+    loseHandOvers()
+    const before = performance.now()
     const [jobId] = await submit(kit)
+    const after = performance.now()
     expect(await kit.job(present(jobId, 'job'))).toMatchObject({ status: 'processing' })
-    // A wait that is sent again must not be handed a second one, of which the claim would know nothing.
-    expect(await handedTo(await wait(kit.raw, waiter))).toEqual([])
+    await until(() => performance.now() > after + 50, { what: 'some time' })
     const run = await kit.claimOne({ ...waiter, limit: 0 })
     expect(run.jobId).toBe(jobId)
-    expect(await kit.claimOne({ ...waiter, limit: 5 })).toEqual(run)
+    // Its lease counts from when it was handed over, not from the claim. The store counts whole milliseconds.
+    expect(run.leasedAt).toBeGreaterThan(before - 50)
+    expect(run.leasedAt).toBeLessThanOrEqual(after + 1)
+    expect(await handedTo(waiter)).toEqual([])
+    expect(untimed([await kit.claimOne({ ...waiter, limit: 5 })])).toEqual(untimed([run]))
+  })
+
+  it('is found where the wait is made again, which is handed no second one', async (kit) => {
+    const waiter = await wait(kit.raw)
+    loseHandOvers()
+    const [jobId = ''] = await submit(kit)
+    const again = await wait(kit.raw, waiter)
+    expect(await handedTo(again)).toMatchObject([{ jobId }])
+    const [second = ''] = await submit(kit)
+    expect(await kit.job(second)).toMatchObject({ status: 'queued' })
+  })
+
+  it('is given back, unspent, where its message was lost and nobody wants it any more', async (kit) => {
+    const waiter = await wait(kit.raw)
+    loseHandOvers()
+    const [jobId = ''] = await submit(kit)
+    expect(await kit.job(jobId)).toMatchObject({ status: 'processing' })
+    waiter.stop()
+    expect(await handedTo(waiter)).toEqual([])
+    expect(await kit.job(jobId)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
+  })
+
+  it('is found where the connection broke that its message was to come over', async (kit) => {
+    const waiter = await wait(kit.raw)
+    loseHandOvers()
+    const [jobId = ''] = await submit(kit)
+    await kit.store.interrupt?.()
+    expect(await handedTo(waiter)).toMatchObject([{ jobId }])
   })
 
   it('is taken back when its lease runs out', async (kit) => {
-    const waiter = await wait(kit.raw, { leaseMs: 30 })
-    await waiter.deafen()
+    const dead = present(await kit.store.peer?.(), 'peer')
+    const { workerId } = await wait(dead, { leaseMs: 30 })
+    // Somebody listens in its name, so that the store takes it for alive.
+    await kit.raw.onCancel(workerId, () => undefined)
+    await dead.stop()
     const [jobId = ''] = await submit(kit)
+    expect(await kit.job(jobId)).toMatchObject({ status: 'processing' })
     await kit.rescued()
     expect(await kit.job(jobId)).toMatchObject({ status: 'queued', stalls: 1 })
   })
@@ -177,13 +221,15 @@ describe('a job that is handed over', () => {
     expect(await kit.raw.submit({ jobs: [newJob()], idempotency })).toEqual({ ...first, replayed: true })
   })
 
-  it('may have a payload that is kept apart; one too long for a message waits in line', async (kit) => {
+  it('may have a payload that is kept apart; one too long for a message is claimed', async (kit) => {
     const first = await wait(kit.raw)
     await submit(kit, newJob({ payload: 'ü\n'.repeat(5000) }))
     expect(await handedTo(first)).toMatchObject([{ payload: 'ü\n'.repeat(5000) }])
     const second = await wait(kit.raw)
-    const [jobId = ''] = await submit(kit, newJob({ payload: 'x'.repeat(70_000) }))
-    await waitsInLine(kit, second, jobId)
+    await submit(kit, newJob({ payload: 'x'.repeat(70_000) }))
+    const [run] = await handedTo(second)
+    expect(run).toMatchObject({ payload: 'x'.repeat(70_000) })
+    expect(isHandedOver(present(run, 'run'))).toBe(false)
   })
 
   it('goes to the next worker where nobody hears it, and in line where there is none', async (kit) => {
@@ -212,16 +258,6 @@ describe('no job is handed over', () => {
     expect(await kit.claimOne(waiter)).toMatchObject({ jobId })
   })
 
-  it('to a worker that waits without a claim', async (kit) => {
-    const workerId = `w-${randomUUID()}`
-    const request = { workerId, types: ['work'], timeoutMs: WAIT_MS }
-    const waiting = kit.raw.waitForWork({ ...request, signal: new AbortController().signal })
-    await until(() => isIdle(workerId), { what: 'a wait that is entered' })
-    const [jobId = ''] = await submit(kit)
-    expect(await waiting).toEqual([])
-    expect(await kit.job(jobId)).toMatchObject({ status: 'queued' })
-  })
-
   it('of a type that is paused', async (kit) => {
     await kit.raw.pause('work')
     const waiter = await wait(kit.raw)
@@ -229,24 +265,29 @@ describe('no job is handed over', () => {
     expect(await kit.job(jobId)).toMatchObject({ status: 'queued' })
     expect(waiter.claims).toBeNull()
     await kit.raw.resume('work')
-    await waitsInLine(kit, waiter, jobId)
+    const [run] = await handedTo(waiter)
+    expect(run).toMatchObject({ jobId })
+    expect(isHandedOver(present(run, 'run'))).toBe(false)
   })
 
   it('ahead of others: where its queue is not empty, or several come together', async (kit) => {
     const waiter = await wait(kit.raw)
-    const [first = ''] = await submit(kit, newJob(), newJob())
-    await submit(kit, newJob({ policy: { priority: 9 } }))
-    expect(await handedTo(waiter)).toEqual([])
-    const types = { work: 9 }
-    expect(await kit.raw.claim(claimRequest({ ...waiter, limit: 9, types }))).toHaveLength(3)
-    expect(await kit.job(first)).toMatchObject({ status: 'processing' })
+    const jobIds = await submit(kit, newJob(), newJob())
+    const [run, ...more] = await handedTo(waiter)
+    expect(more).toEqual([])
+    expect(jobIds[0]).toBe(run?.jobId)
+    expect(isHandedOver(present(run, 'run'))).toBe(false)
+    await kit.raw.pause('work')
+    const next = await wait(kit.raw)
+    await kit.raw.resume('work')
+    expect(await handedTo(next)).toMatchObject([{ jobId: jobIds[1] }])
   })
 
   it('to a worker that has no room for its type', async (kit) => {
     const types = { alpha: 1, beta: 1 }
     for (const workerId of ['full', 'free']) expect(await kit.claim({ workerId, types })).toEqual([])
-    const full = await wait(kit.raw, { types: ['beta'], workerId: 'full' })
-    const free = await wait(kit.raw, { types: ['alpha', 'beta'], workerId: 'free' })
+    const full = await wait(kit.raw, { types: { beta: 1 }, workerId: 'full' })
+    const free = await wait(kit.raw, { types, workerId: 'free' })
     const [alpha] = await submit(kit, newJob({ type: 'alpha' }))
     expect(await handedTo(free)).toMatchObject([{ jobId: alpha }])
     expect(full.claims).toBeNull()
@@ -256,42 +297,51 @@ describe('no job is handed over', () => {
 })
 
 describe('a wait that is looked after', () => {
-  it('goes on while nothing was missed', async (kit) => {
+  /** Its third is how often the wait is looked after. */
+  const leaseMs = 90
+
+  it('goes on while nothing was missed, and the lease of what is handed over counts from the last look', async (kit) => {
     const began = performance.now()
-    const waiter = await wait(kit.raw, { renewMs: 20 })
-    await until(() => waiter.renewals.length >= 3, { what: 'three looks' })
-    const times = [began, ...waiter.renewals]
-    expect(times).toEqual([...times].sort((one, other) => one - other))
-    const [jobId] = await submit(kit)
-    expect(await handedTo(waiter)).toMatchObject([{ jobId }])
-    const looks = waiter.renewals.length
-    await kit.raw.check()
-    expect(waiter.renewals).toHaveLength(looks)
+    const waiter = await wait(kit.raw, { leaseMs })
+    const before = await callsOf('exists')
+    await until(async () => (await callsOf('exists')) > before + 3, { what: 'some looks' })
+    expect(waiter.claims).toBeNull()
+    const [jobId = ''] = await submit(kit)
+    const after = performance.now()
+    const [run] = await handedTo(waiter)
+    expect(run).toMatchObject({ jobId })
+    expect(run?.leasedAt).toBeGreaterThan(began + leaseMs / 3)
+    expect(run?.leasedAt).toBeLessThanOrEqual(after)
+    const looks = await callsOf('exists')
+    const kept = await kit.raw.extend({ leases: [present(run, 'run')], leaseMs: LONG_LEASE_MS })
+    await pause(2 * leaseMs)
+    expect(await callsOf('exists')).toBeLessThanOrEqual(looks + 1)
+    expect(kept).toEqual(['held'])
   })
 
-  it('ends where a job was handed over whose message was lost', async (kit) => {
-    const waiter = await wait(kit.raw, { renewMs: 20 })
-    const key = `claim:${workerName(waiter.workerId)}:${waiter.claimId}`
-    await client.set(`${await prefixOf(waiter)}${key}`, `${waiter.workerId}/token 1 job`)
-    expect(await handedTo(waiter)).toEqual([])
+  it('brings a job that was handed over whose message was lost', async (kit) => {
+    const waiter = await wait(kit.raw, { leaseMs: 600 })
+    loseHandOvers()
+    const [jobId = ''] = await submit(kit)
+    expect(await handedTo(waiter)).toMatchObject([{ jobId }])
   })
 
   it('ends where a wake-up was lost', async (kit) => {
-    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const waiter = await wait(kit.raw, { leaseMs })
     const idle = await idleOf(waiter)
     await client.zadd(idle.replace(':idle:', ':ready:'), '1', 'work')
     expect(await handedTo(waiter)).toEqual([])
   })
 
   it('ends where the wake-ups of all who waited were lost', async (kit) => {
-    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const waiter = await wait(kit.raw, { leaseMs })
     const idle = await idleOf(waiter)
     await client.multi().zadd(idle.replace(':idle:', ':ready:'), '1', 'work').del(idle).exec()
     expect(await handedTo(waiter)).toEqual([])
   })
 
   it('ends where the store has forgotten that it is one', async (kit) => {
-    const waiter = await wait(kit.raw, { renewMs: 20 })
+    const waiter = await wait(kit.raw, { leaseMs })
     await client.del(await idleOf(waiter))
     expect(await handedTo(waiter)).toEqual([])
   })

@@ -73,12 +73,13 @@ test('a job that is handed to an idle worker at once is in the list, and so is i
   const [here, there] = pair()
   const client = await there.connect().opened()
   await client.watch()
-  const wait = here.engine.waitForWork({
+  const wait = here.engine.claim({
+    claimId: 'claim-1',
     workerId: 'idle',
-    types: ['work'],
-    claim: { claimId: 'claim-1', leaseMs: 60_000, renewMs: 5000, renewed: () => {} },
-    timeoutMs: 5000,
-    signal: new AbortController().signal,
+    limit: 1,
+    types: [{ type: 'work', limit: 1 }],
+    leaseMs: 60_000,
+    waitMs: 5000,
   })
   await until(async () => (await redisCommand('EXISTS', `{${PREFIX}:0}:waiting`)) === '1')
   const jobId = await there.submit()

@@ -311,13 +311,12 @@ describe('a worker whose store fails', () => {
     expect(await bench.job(jobId)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
   })
 
-  test('does not spin where the store says that there is work and there is none', async () => {
+  test('does not spin where the store says that there is nothing instead of waiting', async () => {
     let claims = 0
     await benchWith((engine) => ({
-      waitForWork: async () => [],
       async claim(request) {
         claims += 1
-        return engine.claim(request)
+        return engine.claim({ ...request, waitMs: 0 })
       },
     }))
     await bench.work([defineJob({ type: 'work', run: () => 1 })])

@@ -38,6 +38,7 @@ async function attempt(
     policy,
     tags: [],
     waitMs: 0,
+    leasedAt: 0,
   }
   await new Promise<void>((resolve, reject) => {
     const host: AttemptHost<{ claim: Claim }> = {

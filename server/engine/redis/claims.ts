@@ -1,84 +1,238 @@
-import type { Claim } from '../engine.ts'
-import { decodeBorn } from './codec.ts'
-import { decodeKind } from './kind.ts'
-import { leaseOfRun } from './lease.ts'
-import { text, whole } from './reply.ts'
+import type {
+  Claim,
+  ClaimRequest,
+  LeaseRef,
+  SettleRequest,
+  SettleVerdict,
+  Unsubscribe,
+  Wait,
+} from '../engine.ts'
+import { OutcomeUnknown, Unavailable } from '../errors.ts'
+import type { Channels } from './channels.ts'
+import type { Commands } from './commands.ts'
+import { claimName, type Partition, workerChannel, workerName } from './keys.ts'
+import type { Pool, Pools } from './pools.ts'
+import { word } from './reply.ts'
+import { decodeHandOver, type Runs } from './runs.ts'
+import { SCRIPTS } from './scripts.ts'
 
-/** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claims.lua). */
-const CELLS_A_CLAIM = 5
-/** Attempt and stalls of a job that nothing has happened to yet. */
-const FRESH = [1, 0] as const
+/** How often a wait is looked after, so that a lost message costs seconds. */
+const LOOK_MS = 5000
+/**
+ * And as a part of a lease. When a job was handed over is not known, only that it was after the last look: so its lease is
+ * taken to have begun then, and most of it must be left.
+ */
+const LOOK_LEASES = 1 / 3
+/** What EXISTS counts where a wait goes on. */
+const AS_IT_SHOULD_BE = 3
 
-export interface DecodedClaims {
-  readonly claims: Claim[]
-  /** Of these jobs the payload, null here, is too large for the reply and has to be read. */
-  readonly large: ReadonlySet<string>
+type Ending =
+  /** A job was handed over. */
+  | { readonly is: 'handed'; readonly claims: Claim[] }
+  /** There is work, or a message may have been lost, or the time is over, or nothing more is wanted: the claim is made. */
+  | { readonly is: 'over' }
+  /** Somebody else makes the claim. */
+  | { readonly is: 'taken' }
+
+const OVER: Ending = { is: 'over' }
+const TAKEN: Ending = { is: 'taken' }
+
+/** A claim that a job may be handed over under, until it is answered. */
+interface OpenClaim {
+  /** The worker's entry among the idle, which the claim takes out. */
+  readonly entry: string
+  /** Whether the store may have it. */
+  isEntered: boolean
+  /** On `performance.now()`: nothing was handed over before. */
+  since: number
+  readonly end: (ending: Ending) => void
 }
 
 /**
- * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
- * did not know the pool.
+ * Who claims, at once or once there is work. Idle workers are entered among the idle of their pool, in the same step in which
+ * it is checked that there is no work; whoever queues a job takes the longest idle worker out and publishes to that worker
+ * alone: a wake-up, or the job itself, claimed under the id of the claim that waits. The same channel carries cancel requests.
+ *
+ * So a wait is a claim that has not been answered yet: whatever ends it but a job, the claim is made, and either brings what
+ * was handed over or, in the same step, keeps anything from being handed over later. As long as it has no answer it is kept,
+ * and made again by its caller.
  */
-export function decodeClaims(cells: readonly unknown[]): (DecodedClaims | null)[] {
-  const claims: (DecodedClaims | null)[] = []
-  let at = 0
-  while (at < cells.length) {
-    const lease = text(cells[at++])
-    if (lease === 'unknown_pool') {
-      claims.push(null)
-      continue
-    }
-    const now = whole(cells[at++])
-    const lines = text(cells[at++])
-    claims.push(decodeLines(lease, now, lines, () => text(cells[at++])))
+export class Claims {
+  readonly #commands: Commands
+  readonly #channels: Channels
+  readonly #partition: Partition
+  readonly #pools: Pools
+  readonly #runs: Runs
+  /** By name. */
+  readonly #open = new Map<string, OpenClaim>()
+
+  constructor(options: {
+    commands: Commands
+    channels: Channels
+    partition: Partition
+    pools: Pools
+    runs: Runs
+  }) {
+    this.#commands = options.commands
+    this.#channels = options.channels
+    this.#partition = options.partition
+    this.#pools = options.pools
+    this.#runs = options.runs
   }
-  return claims
-}
 
-/** What a worker is sent with a job that is handed over (lua/lib/hand_over.lua). */
-export interface HandOver {
-  /** The claim that the worker waits under, as it stands in the store. */
-  readonly claim: string
-  readonly claims: Claim[]
-}
+  async claim(request: ClaimRequest & Partial<Wait>): Promise<Claim[]> {
+    const { claimId, workerId, types, limit, leaseMs, waitMs = 0, signal } = request
+    if (waitMs === 0) return this.#claimNow(request)
+    const name = claimName(claimId)
+    const { worker, pool, full } = this.#pools.room(workerId, types, limit)
+    let end: (ending: Ending) => void = () => undefined
+    let isOver = false
+    const ended = new Promise<Ending>((resolve) => {
+      end = (ending) => {
+        isOver = true
+        resolve(ending)
+      }
+    })
+    const entry = `${worker} ${name}/${leaseMs} ${full}`
+    const { isEntered = false, since = performance.now() } = this.#open.get(name) ?? {}
+    const open: OpenClaim = { entry, isEntered, since, end }
+    this.#open.set(name, open)
+    const stop = () => end(OVER)
+    const timer = setTimeout(stop, waitMs)
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted) stop()
+    let silence: Unsubscribe = () => undefined
+    let rest: Unsubscribe = () => undefined
+    try {
+      // 1. Listens: what is handed over is published to this worker alone.
+      silence = await this.#channels.listen(workerChannel(this.#partition, worker), (message) => {
+        if (message === 'wake') return stop()
+        const handed = decodeHandOver(message, worker, open.since)
+        if (handed?.claim === name) end({ is: 'handed', claims: handed.claims })
+      })
+      // 2. Is entered among the idle, unless there is work. Not where it is over: the claim may have been made.
+      while (!isOver) {
+        const answer = await this.#enter(pool, open)
+        if (answer === 'waiting') break
+        if (answer === 'work') stop()
+        else await this.#runs.join(pool)
+      }
+      // 3. Waits, and is looked after.
+      if (!isOver) rest = this.#lookAfter(open, this.#keysOf(worker, name, pool), leaseMs)
+      const ending = await ended
+      // 4. Has what was handed over, or makes the claim, which brings what was handed over under it.
+      if (ending.is === 'taken') return []
+      if (ending.is === 'handed') this.#open.delete(name)
+      const claims = ending.is === 'handed' ? ending.claims : await this.#claimNow(request)
+      return signal?.aborted ? await this.#giveBack(claims) : claims
+    } catch (error) {
+      if (!open.isEntered && this.#open.get(name) === open) this.#open.delete(name)
+      throw unansweredOf(open, error)
+    } finally {
+      // Whoever waits may have a job now, which comes first.
+      setImmediate(() => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', stop)
+        rest()
+        silence()
+      })
+    }
+  }
 
-/** Null for another message. */
-export function decodeHandOver(message: string, worker: string): HandOver | null {
-  if (!message.startsWith('run ')) return null
-  const end = message.indexOf('\n')
-  const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
-  const { claims } = decodeLines(`${worker}/${token}`, whole(now), message.slice(end + 1), () => '')
-  return { claim, claims }
-}
+  /** Ends runs and claims the next jobs: in the place of the claim of that name that waits, if there is one. */
+  async settle({
+    settlements,
+    next,
+  }: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
+    if (next === undefined) return this.#runs.settle(settlements, null)
+    const name = claimName(next.claimId)
+    const open = this.#open.get(name)
+    open?.end(TAKEN)
+    try {
+      const answer = await this.#runs.settle(settlements, { ...next, entry: open?.entry ?? '' })
+      this.#open.delete(name)
+      return answer
+    } catch (error) {
+      throw unansweredOf(open, error)
+    }
+  }
 
-function decodeLines(
-  lease: string,
-  claimedAt: number,
-  lines: string,
-  nextPayload: () => string,
-): DecodedClaims {
-  const claims: Claim[] = []
-  const large = new Set<string>()
-  const cells = lines === '' ? [] : lines.split('\n')
-  for (let at = 0; at < cells.length; at += CELLS_A_CLAIM) {
-    const jobId = cells[at] ?? ''
-    const { type, policy } = decodeKind(cells[at + 1] ?? '')
-    const payload = cells[at + 2] || nextPayload()
-    if (payload === '') large.add(jobId)
-    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
-    const past = cells[at + 4] ?? ''
-    const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
-    claims.push({
-      jobId,
-      lease: leaseOfRun(lease, jobId),
-      type,
-      payload: payload === '' ? null : JSON.parse(payload),
-      policy,
-      attempt: attempt ?? 1,
-      stalls: stalls ?? 0,
-      tags,
-      waitMs: past === '' ? claimedAt - Number(created) : null,
+  /** Ends all waits: messages may have been lost. */
+  endWaits(): void {
+    for (const { end } of this.#open.values()) end(OVER)
+  }
+
+  /** Calls back when a cancel is requested of a job that this worker runs. */
+  onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe> {
+    return this.#channels.listen(workerChannel(this.#partition, workerName(workerId)), (message) => {
+      if (!message.startsWith('cancel ')) return
+      const [, jobId, lease] = message.split(' ')
+      if (jobId === undefined || lease === undefined) return
+      // The job may have been handed over just before, and its run begin only when the claim has resolved.
+      setImmediate(() => listener({ jobId, lease }))
     })
   }
-  return { claims, large }
+
+  async #claimNow(request: ClaimRequest & Partial<Wait>): Promise<Claim[]> {
+    const isWanted = request.signal?.aborted !== true
+    const next = isWanted ? request : { ...request, limit: 0 }
+    return (await this.settle({ settlements: [], next })).claims
+  }
+
+  /** What nobody wants any more is queued again at its old place, as if it had not run. */
+  async #giveBack(claims: readonly Claim[]): Promise<Claim[]> {
+    const settlements = claims.map(({ jobId, lease }) => ({
+      jobId,
+      lease,
+      outcome: { kind: 'released' } as const,
+      events: [],
+    }))
+    if (settlements.length > 0) await this.#runs.settle(settlements, null)
+    return []
+  }
+
+  async #enter(pool: Pool, open: OpenClaim): Promise<'work' | 'waiting' | 'unknown_pool'> {
+    open.isEntered = true
+    const askedAt = performance.now()
+    const { reply } = await this.#commands.set(SCRIPTS.wait, this.#partition, [pool.id, open.entry])
+    const answer = word(reply, ['work', 'waiting', 'unknown_pool'])
+    if (answer === 'waiting') open.since = askedAt
+    return answer
+  }
+
+  /**
+   * Three keys in one cheap command. There must be the idle of the pool; where the claim got a job, or types of the pool have
+   * jobs, something was missed. The first is asked for so often that the count tells it from the others.
+   */
+  #keysOf(worker: string, claim: string, pool: Pool): string[] {
+    const { prefix } = this.#partition
+    const idle = new Array<string>(AS_IT_SHOULD_BE).fill(`${prefix}idle:${pool.id}`)
+    return [...idle, `${prefix}claim:${worker}:${claim}`, `${prefix}ready:${pool.id}`]
+  }
+
+  /** Looks from time to time whether the store still knows of a wait and nothing was missed; ends it where that is not so. */
+  #lookAfter(open: OpenClaim, keys: readonly string[], leaseMs: number): Unsubscribe {
+    const everyMs = Math.min(LOOK_MS, Math.round(leaseMs * LOOK_LEASES))
+    let isOver = false
+    const look = async () => {
+      const sentAt = performance.now()
+      // Where the store is away, the claim finds out what that means.
+      const there = await this.#commands.send('exists', keys).catch(() => null)
+      if (isOver) return
+      if (there !== AS_IT_SHOULD_BE) return open.end(OVER)
+      open.since = sentAt
+      timer = setTimeout(look, everyMs)
+    }
+    let timer = setTimeout(look, everyMs)
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Where a job may have been handed over, something may have changed: who makes the claim again is answered. */
+function unansweredOf(open: OpenClaim | undefined, error: unknown): unknown {
+  const isUncertain = open?.isEntered === true && error instanceof Unavailable
+  return isUncertain ? new OutcomeUnknown(error.message, []) : error
 }

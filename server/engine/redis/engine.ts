@@ -19,7 +19,7 @@ import type {
   TypeState,
   Unsubscribe,
   Upcoming,
-  WaitRequest,
+  Wait,
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
@@ -28,6 +28,7 @@ import { NewerWords } from '../job/newer-words.ts'
 import { parseRedisAddress } from './address.ts'
 import { Bulk } from './bulk.ts'
 import { Channels } from './channels.ts'
+import { Claims } from './claims.ts'
 import { JobRow } from './codec.ts'
 import { Commands } from './commands.ts'
 import { Connection } from './connection.ts'
@@ -41,7 +42,6 @@ import { Schedule } from './schedule.ts'
 import { SCRIPTS, type Script } from './scripts.ts'
 import { objectionToEviction, parseInfo, warningsOf } from './server-info.ts'
 import { Submitter } from './submit.ts'
-import { Waiting } from './waiting.ts'
 
 export interface RedisEngineOptions {
   /** `redis://` or `redis+sentinel://`, with user, password and database where needed (address.ts). */
@@ -82,7 +82,7 @@ class RedisEngine implements Engine {
   readonly #pools = new Pools()
   readonly #submitter: Submitter
   readonly #runs: Runs
-  readonly #waiting: Waiting
+  readonly #claims: Claims
   readonly #registry: Registry
   readonly #schedule = new Schedule()
   readonly #newer: NewerWords
@@ -105,7 +105,7 @@ class RedisEngine implements Engine {
         onUp?.(epoch, warnings)
         if (!changed) return
         // Who waits is forgotten as well.
-        this.#waiting.endAll()
+        this.#claims.endWaits()
         this.feed.reset()
       },
       onLost: (reason) => {
@@ -117,7 +117,7 @@ class RedisEngine implements Engine {
     this.#channels = new Channels({
       address,
       onReset: () => {
-        this.#waiting.endAll()
+        this.#claims.endWaits()
         this.feed.reset()
       },
     })
@@ -127,12 +127,12 @@ class RedisEngine implements Engine {
     this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, this.#newer, epoch)
     this.#submitter = new Submitter(this.#commands, this.#keys, epoch)
     this.#runs = new Runs(this.#commands, this.#keys, this.#pools)
-    this.#waiting = new Waiting({
+    this.#claims = new Claims({
       commands: this.#commands,
       channels: this.#channels,
       partition: this.#keys.home,
       pools: this.#pools,
-      join: (pool) => this.#runs.join(pool),
+      runs: this.#runs,
     })
     this.#registry = new Registry(this.#commands, this.#keys)
   }
@@ -152,7 +152,7 @@ class RedisEngine implements Engine {
   }
 
   async stop(): Promise<void> {
-    this.#waiting.endAll()
+    this.#claims.endWaits()
     this.feed.stop()
     this.#connection.close()
     this.#bulk.close()
@@ -184,13 +184,8 @@ class RedisEngine implements Engine {
     return this.feed.list(query)
   }
 
-  async claim(request: ClaimRequest): Promise<Claim[]> {
-    const { claims } = await this.settle({ settlements: [], next: request })
-    return claims
-  }
-
-  waitForWork(request: WaitRequest): Promise<Claim[]> {
-    return this.#waiting.wait(request)
+  claim(request: ClaimRequest & Partial<Wait>): Promise<Claim[]> {
+    return this.#claims.claim(request)
   }
 
   extend({ leases, leaseMs }: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {
@@ -202,10 +197,7 @@ class RedisEngine implements Engine {
   }
 
   async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const { next } = request
-    const waiting = next === undefined ? '' : this.#waiting.claim(next.claimId)
-    const answer = await this.#runs.settle(request, waiting)
-    if (next !== undefined) this.#waiting.answered(next.claimId)
+    const answer = await this.#claims.settle(request)
     this.#schedule.settled(request.settlements, answer.verdicts)
     return answer
   }
@@ -285,7 +277,7 @@ class RedisEngine implements Engine {
   }
 
   onCancel(workerId: string, listener: (lease: LeaseRef) => void): Promise<Unsubscribe> {
-    return this.#waiting.onCancel(workerId, listener)
+    return this.#claims.onCancel(workerId, listener)
   }
 
   secret(name: string, candidate: string): Promise<string> {

@@ -7,22 +7,20 @@ import type {
   Report,
   RunEvent,
   Settlement,
-  SettleRequest,
   SettleVerdict,
 } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
-import { newToken } from '../job/ids.ts'
+import { isJobId, newToken } from '../job/ids.ts'
 import { Batcher } from './batcher.ts'
 import { LARGE } from './bulk.ts'
-import { type DecodedClaims, decodeClaims } from './claims.ts'
-import { encodeFailure, encodeRunEvent } from './codec.ts'
+import { decodeBorn, encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, AnswerLost } from './connection.ts'
 import { claimName, type Keyspace, type Partition } from './keys.ts'
-import { leaseInStore } from './lease.ts'
+import { decodeKind } from './kind.ts'
 import type { Pool, Pools, Room } from './pools.ts'
-import { list, text, word } from './reply.ts'
+import { list, text, whole, word } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 type Argument = string | number
@@ -36,7 +34,32 @@ interface Encoded {
 
 /** Part of a call of the settle script: runs that end, and a claim of the next. */
 interface Exchange extends Encoded {
-  readonly claim: { readonly args: readonly Argument[]; readonly limit: number; readonly room: Room } | null
+  readonly claim: {
+    readonly args: readonly Argument[]
+    readonly limit: number
+    readonly room: Room
+    /** On `performance.now()`. */
+    readonly sentAt: number
+  } | null
+}
+
+/** A claim to be made, in the place of one that waits. */
+interface NextClaim extends ClaimRequest {
+  /** Under which the other stands among the idle; '' where there is none. */
+  readonly entry: string
+}
+
+interface DecodedClaims {
+  readonly claims: Claim[]
+  /** Of these jobs the payload, null here, is too large for the reply and has to be read. */
+  readonly large: ReadonlySet<string>
+}
+
+/** What a worker is sent with a job that is handed over (lua/lib/hand_over.lua). */
+interface HandOver {
+  /** The claim that the worker waits under, as it stands in the store. */
+  readonly claim: string
+  readonly claims: Claim[]
 }
 
 interface ExchangeResult {
@@ -57,6 +80,10 @@ const VERDICTS = [...JOB_STATUSES, 'stale'] as const
 const CHARACTERS_A_JOB = LARGE / MOST_WEIGHT
 /** Arguments that weigh as much as a job in a call. */
 const ARGUMENTS_A_JOB = 20
+/** Of a job that a claim brings: id, kind, payload, born and past (lua/lib/claims.lua). */
+const CELLS_A_CLAIM = 5
+/** Attempt and stalls of a job that nothing has happened to yet. */
+const FRESH = [1, 0] as const
 
 /** What happens to runs: claimed, extended, reported on, settled. */
 export class Runs {
@@ -92,12 +119,11 @@ export class Runs {
     })
   }
 
-  /** `waiting`: the worker's entry among the idle that waits under the same claim, or ''. */
   async settle(
-    { settlements, next }: SettleRequest,
-    waiting: string,
+    settlements: readonly Settlement[],
+    next: NextClaim | null,
   ): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
-    const claim = next === undefined ? null : this.#encodeClaim(next, waiting)
+    const claim = next === null ? null : this.#encodeClaim(next)
     const encoded = encodeSettlements(settlements)
     const amount = encoded.jobIds.length
     if (amount === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
@@ -136,15 +162,15 @@ export class Runs {
     await this.#commands.set(SCRIPTS.join, this.#partition, [id, ...types])
   }
 
-  #encodeClaim(request: ClaimRequest, waiting: string): Exchange['claim'] {
+  #encodeClaim(request: NextClaim): Exchange['claim'] {
     if (request.types.length === 0) return null
     const limit = Math.max(0, Math.min(request.limit, MAX_CALL_JOBS))
     const room = this.#pools.room(request.workerId, request.types, limit)
     const { worker, pool, limits } = room
     const token = newToken()
-    const names = [`${worker}:${claimName(request.claimId)}`, `${worker}/${token}`, pool.id, waiting]
+    const names = [`${worker}:${claimName(request.claimId)}`, `${worker}/${token}`, pool.id, request.entry]
     const args = [...names, request.leaseMs, limit, limits.length, ...limits.flat()]
-    return { args, limit, room }
+    return { args, limit, room, sentAt: performance.now() }
   }
 
   /** What is large takes its time, and no other waits for it. */
@@ -193,7 +219,7 @@ export class Runs {
     )
     const cells = list(reply)
     const verdicts = settles ? decodeVerdicts(text(cells[0])) : []
-    const allClaims = decodeClaims(settles ? cells.slice(1) : cells)
+    const allClaims = decodeClaims(settles ? cells.slice(1) : cells, claims)
     let firstVerdict = 0
     let nextClaim = 0
     return exchanges.map(({ jobIds, claim }) => {
@@ -324,4 +350,76 @@ function addEvents(events: readonly RunEvent[], args: Argument[]): void {
 
 function decodeVerdicts(reply: string): SettleVerdict[] {
   return reply.split(' ').map((verdict) => word(verdict, VERDICTS))
+}
+
+/**
+ * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
+ * did not know the pool.
+ */
+function decodeClaims(
+  cells: readonly unknown[],
+  sent: readonly { readonly sentAt: number }[],
+): (DecodedClaims | null)[] {
+  let at = 0
+  return sent.map(({ sentAt }) => {
+    const lease = text(cells[at++])
+    if (lease === 'unknown_pool') return null
+    // What was claimed before, by a call without an answer or by who handed it over, says how long ago that was.
+    const [claimed = '', now = claimed] = text(cells[at++]).split(' ')
+    const claimedAt = whole(claimed)
+    const times = { claimedAt, leasedAt: sentAt - (whole(now) - claimedAt) }
+    return decodeLines(lease, times, text(cells[at++]), () => text(cells[at++]))
+  })
+}
+
+/** Null for another message. `since`: on `performance.now()`, nothing was handed over before. */
+export function decodeHandOver(message: string, worker: string, since: number): HandOver | null {
+  if (!message.startsWith('run ')) return null
+  const end = message.indexOf('\n')
+  const [, claim = '', token = '', now] = message.slice(0, end).split(' ')
+  const times = { claimedAt: whole(now), leasedAt: since }
+  const { claims } = decodeLines(`${worker}/${token}`, times, message.slice(end + 1), () => '')
+  return { claim, claims }
+}
+
+/** `claimedAt`: on the store's clock; `leasedAt`: on `performance.now()`. */
+function decodeLines(
+  lease: string,
+  { claimedAt, leasedAt }: { readonly claimedAt: number; readonly leasedAt: number },
+  lines: string,
+  nextPayload: () => string,
+): DecodedClaims {
+  const claims: Claim[] = []
+  const large = new Set<string>()
+  const cells = lines === '' ? [] : lines.split('\n')
+  for (let at = 0; at < cells.length; at += CELLS_A_CLAIM) {
+    const jobId = cells[at] ?? ''
+    const { type, policy } = decodeKind(cells[at + 1] ?? '')
+    const payload = cells[at + 2] || nextPayload()
+    if (payload === '') large.add(jobId)
+    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
+    const past = cells[at + 4] ?? ''
+    const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
+    claims.push({
+      jobId,
+      // In the store the jobs of a claim share one text, `<worker>/<token>`, that is made once for all, and a job's state
+      // names it. What stands behind keeps the runs of a claim apart.
+      lease: `${lease}.${jobId}`,
+      type,
+      payload: payload === '' ? null : JSON.parse(payload),
+      policy,
+      attempt: attempt ?? 1,
+      stalls: stalls ?? 0,
+      tags,
+      waitMs: past === '' ? claimedAt - Number(created) : null,
+      leasedAt,
+    })
+  }
+  return { claims, large }
+}
+
+/** The lease of a run as the store has it; null where it belongs to another job, so that it can only be stale. */
+function leaseInStore({ jobId, lease }: LeaseRef): string | null {
+  const end = lease.length - jobId.length - 1
+  return end > 0 && lease[end] === '.' && lease.endsWith(jobId) && isJobId(jobId) ? lease.slice(0, end) : null
 }

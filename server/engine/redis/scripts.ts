@@ -28,7 +28,6 @@ export const SCRIPTS = {
   extend: load('extend'),
   format: load('format'),
   join: load('join'),
-  leave: load('leave'),
   list: load('list'),
   mend: load('mend'),
   pause: load('pause'),

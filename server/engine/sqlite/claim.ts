@@ -11,7 +11,7 @@ import { claimed } from './transitions.ts'
  */
 export class Claims {
   /** Claim id -> the jobs it took, and what their leases start with. */
-  readonly #recent = new Map<string, { token: string; jobs: string[]; until: number }>()
+  readonly #recent = new Map<string, { token: string; jobs: string[]; leasedAt: number; until: number }>()
   /** The type that was served last; the next claim starts with the one after it. */
   #lastType = ''
 
@@ -19,20 +19,21 @@ export class Claims {
     const { claimId, workerId: worker, leaseMs } = request
     this.#forgetOld(tx.monotonicNow)
     const before = this.#recent.get(claimId)
-    if (before !== undefined) return before.jobs.flatMap((jobId) => again(tx, jobId, before.token))
+    if (before !== undefined) return before.jobs.flatMap((jobId) => again(tx, jobId, before))
 
     const rows = this.#turns(tx, request)
     if (rows.length === 0) return []
     const token = randomBytes(16).toString('base64url')
-    const leasedUntil = tx.monotonicNow + leaseMs
+    const leasedAt = tx.monotonicNow
+    const leasedUntil = leasedAt + leaseMs
     for (const [index, row] of rows.entries()) {
       const lease = `${token}.${index}`
       tx.claim(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
     }
     this.#lastType = rows.at(-1)?.type ?? ''
-    this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), until: leasedUntil })
+    this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), leasedAt, until: leasedUntil })
     tx.undo(() => this.#recent.delete(claimId))
-    return rows.map((row) => claimOf(tx, row))
+    return rows.map((row) => claimOf(tx, row, leasedAt))
   }
 
   /** The next jobs: each type's first, then each type's second, and so on, as far as the limits go. */
@@ -93,12 +94,16 @@ export function heldRun(tx: Transaction, { jobId, lease }: LeaseRef): { row: Job
 }
 
 /** A claim that is sent again, as long as it is held. */
-function again(tx: Transaction, jobId: string, token: string): Claim[] {
+function again(
+  tx: Transaction,
+  jobId: string,
+  { token, leasedAt }: { readonly token: string; readonly leasedAt: number },
+): Claim[] {
   const row = tx.find(jobId)
-  return row?.run?.lease.startsWith(token) === true ? [claimOf(tx, row)] : []
+  return row?.run?.lease.startsWith(token) === true ? [claimOf(tx, row, leasedAt)] : []
 }
 
-function claimOf(tx: Transaction, row: JobRow): Claim {
+function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
   return {
     jobId: row.id,
     lease: row.run?.lease ?? '',
@@ -109,5 +114,6 @@ function claimOf(tx: Transaction, row: JobRow): Claim {
     policy: decodePolicy(row.policy),
     tags: tagsOf(row),
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
+    leasedAt,
   }
 }

@@ -27,7 +27,7 @@ import {
   type TypeState,
   type Unsubscribe,
   type Upcoming,
-  type WaitRequest,
+  type Wait,
 } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job/ids.ts'
@@ -157,14 +157,15 @@ class SqliteEngine implements Engine {
     return this.#read((store, now) => list(store, query, now))
   }
 
-  async claim(request: ClaimRequest): Promise<Claim[]> {
-    return this.#write((tx) => this.#claims.claim(tx, request))
-  }
-
-  async waitForWork(request: WaitRequest): Promise<Claim[]> {
+  /** Nothing is handed over: a claim is no round trip here. So one that has waited is simply made, unless nobody wants it any more. */
+  async claim(request: ClaimRequest & Partial<Wait>): Promise<Claim[]> {
+    const { claimId, types, waitMs = 0, signal } = request
     const { catalog } = this.#open().store
-    if (request.types.some((type) => catalog.claimable(type) > 0)) return []
-    return this.#waiters.wait(request)
+    if (waitMs > 0 && !types.some(({ type }) => catalog.claimable(type) > 0)) {
+      if ((await this.#waiters.wait(claimId, types, waitMs, signal)) === 'taken') return []
+    }
+    this.#waiters.take(claimId)
+    return this.#write((tx) => (signal?.aborted ? [] : this.#claims.claim(tx, request)))
   }
 
   async extend(request: { leases: readonly LeaseRef[]; leaseMs: number }): Promise<ExtendVerdict[]> {
@@ -177,6 +178,7 @@ class SqliteEngine implements Engine {
 
   async settle(request: SettleRequest): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
     const { settlements, next } = request
+    if (next !== undefined) this.#waiters.take(next.claimId)
     return this.#write((tx) => ({
       verdicts: settle(tx, settlements),
       claims: next === undefined ? [] : this.#claims.claim(tx, next),

@@ -1,10 +1,13 @@
 import { describe, expect } from 'vitest'
 import type { Claim } from '../../../server/engine/engine.ts'
+import { until } from '../../helpers/until.ts'
 import { type EngineTest, iso, LONG_LEASE_MS, leaseOf, ms, newJob, present, tick } from '../harness.ts'
 
 const HOUR_MS = 3_600_000
 const payloads = (claims: readonly Claim[]) => claims.map(({ payload }) => payload)
 const byType = (claims: readonly Claim[], type: string) => claims.filter((claim) => claim.type === type)
+/** From when a lease counts is not said the same to the last digit when a claim is sent again. */
+const untimed = (claims: readonly Claim[]) => claims.map((claim) => ({ ...claim, leasedAt: 0 }))
 
 export function claimCases(it: EngineTest): void {
   describe('claim', () => {
@@ -12,7 +15,18 @@ export function claimCases(it: EngineTest): void {
       const jobId = await kit.submit({ payload: { a: 1 }, tags: ['t'] })
       const claim = await kit.claimOne()
       expect(Object.keys(claim).sort()).toEqual(
-        ['jobId', 'lease', 'type', 'payload', 'attempt', 'stalls', 'policy', 'tags', 'waitMs'].sort(),
+        [
+          'jobId',
+          'lease',
+          'type',
+          'payload',
+          'attempt',
+          'stalls',
+          'policy',
+          'tags',
+          'waitMs',
+          'leasedAt',
+        ].sort(),
       )
       expect(claim).toMatchObject({
         jobId,
@@ -166,10 +180,22 @@ export function claimCases(it: EngineTest): void {
       const request = { claimId: 'claim-1', limit: 2 }
       const first = await kit.claim(request)
       expect(payloads(first)).toEqual([0, 1])
-      expect(await kit.claim(request)).toEqual(first)
-      expect(await kit.claim(request)).toEqual(first)
+      expect(untimed(await kit.claim(request))).toEqual(untimed(first))
+      expect(untimed(await kit.claim(request))).toEqual(untimed(first))
       for (const { jobId } of first) expect(await kit.events(jobId)).toHaveLength(2)
       expect(payloads(await kit.claim({ claimId: 'claim-2', limit: 2 }))).toEqual([2, 3])
+    })
+
+    it('has leases that count from when they were asked for, also where it is sent again', async (kit) => {
+      await kit.submit()
+      const before = performance.now()
+      const request = { claimId: 'claim-1', limit: 1 }
+      const first = await kit.claimOne(request)
+      const after = performance.now()
+      expect(first.leasedAt).toBeGreaterThanOrEqual(before)
+      await until(() => performance.now() > after + 50, { what: 'some time' })
+      // The store's clock may count whole milliseconds.
+      expect((await kit.claimOne(request)).leasedAt).toBeLessThanOrEqual(after + 1)
     })
 
     it('sent again, leaves out what is no longer held', async (kit) => {
@@ -191,7 +217,7 @@ export function claimCases(it: EngineTest): void {
       const request = { claimId: 'early', limit: 2 }
       const first = await kit.claim(request)
       for (let n = 0; n < 30; n++) await kit.claim()
-      expect(await kit.claim(request)).toEqual(first)
+      expect(untimed(await kit.claim(request))).toEqual(untimed(first))
     })
 
     it('takes any names of workers and claims', async (kit) => {
@@ -200,7 +226,7 @@ export function claimCases(it: EngineTest): void {
         const jobId = await kit.submit()
         const claim = await kit.claimOne({ workerId: name, claimId: name })
         expect(claim.jobId).toBe(jobId)
-        expect(await kit.claim({ workerId: name, claimId: name })).toEqual([claim])
+        expect(untimed(await kit.claim({ workerId: name, claimId: name }))).toEqual(untimed([claim]))
         expect(await kit.claim({ workerId: name, claimId: name.slice(0, -1) })).toEqual([])
         expect(await kit.settle(claim, { kind: 'completed', result: null })).toBe('completed')
         expect(await kit.settle(claim, { kind: 'completed', result: null })).toBe('completed')

@@ -12,7 +12,7 @@ if not keep_pool(pool, now_text) then return 'unknown_pool' end
 
 -- This very call was carried out before, and a job handed over since: the claim brings it.
 local worker, claim_id = string.match(entry, '^(%S+) (%S+)/%d+ ')
-if worker and call('EXISTS', prefix .. 'claim:' .. worker .. ':' .. claim_id) == 1 then return 'work' end
+if call('EXISTS', prefix .. 'claim:' .. worker .. ':' .. claim_id) == 1 then return 'work' end
 
 local ready = prefix .. 'ready:' .. pool
 local first = 0

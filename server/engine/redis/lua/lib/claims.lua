@@ -3,7 +3,8 @@
 -- all, number of limited types, then type and free slots of each (types of the pool that are not named have room for
 -- all).
 -- Runs in place, after `arguments` and `at`, the last one taken, and `reply`, to which it adds of each claim
---       lease, now, lines: id, kind, payload, born and past of each job, the payloads that are left out there; or
+--       lease, when it was claimed (where that was before: and now), lines: id, kind, payload, born and past of each job,
+--       the payloads that are left out there; or
 --       'unknown_pool': nothing was claimed, join first
 -- No part of a line has a line break, so they go as one text; but for a payload that is kept apart, which stays as it is, and is ''
 -- where it is so large that it has to be read by itself.
@@ -37,7 +38,7 @@ do
 --@include past
       local earlier_lease, claimed_at, ids = string.match(earlier, '^(%S+) (%S+) (.*)')
       local cells = {}
-      reply[head + 1], reply[head + 2], reply[head + 3] = earlier_lease, claimed_at, ''
+      reply[head + 1], reply[head + 2], reply[head + 3] = earlier_lease, claimed_at .. ' ' .. now_text, ''
       for id in string.gmatch(ids, '%S+') do
         local job = job_prefix .. id
         local state, kind, payload, born = unpack(call('HMGET', job, 'state', 'kind', 'payload', 'born'))

@@ -21,7 +21,7 @@ local function hand_over(type, id, kind, payload, born)
       local entry, since = unpack(call('ZPOPMIN', idle))
       if not entry then break end
       local worker, claim_id, lease_ms = string.match(entry, '^(%S+) (%S+)/(%d+) ')
-      if not worker or string.find(entry, ' ' .. type .. ' ', 1, true) then
+      if string.find(entry, ' ' .. type .. ' ', 1, true) then
         others[#others + 1] = since
         others[#others + 1] = entry
       else

@@ -3,9 +3,8 @@
 -- resumed), and taken out when it is found empty (or is paused). `pools` holds when a worker of each pool was last heard
 -- of, `pool:<pool>` its types, `routes` of each type `new` (nobody has submitted to it), `open` or `paused`, and the pools
 -- that run it. `idle:<pool>` holds, longest first, the workers that wait, each as
--- `<worker> <claim id>/<lease in ms> <type> <type> `: a job may be handed over under this claim (none may where there is
--- `-`), and the types are those of the pool that it has no room for. `waiting` holds every pool with idle workers, and
--- maybe some without.
+-- `<worker> <claim id>/<lease in ms> <type> <type> `: a job may be handed over under this claim, and the types are those of
+-- the pool that it has no room for. `waiting` holds every pool with idle workers, and maybe some without.
 
 -- Notes that a worker of the pool is alive; false where the pool is not known (any more).
 local function keep_pool(pool, now_text)
