@@ -1,31 +1,60 @@
 import { z } from 'zod'
 import { JOB_ERROR_CODES } from './codes.ts'
-import { JobStatus, Progress, Timestamp } from './event.ts'
+import { LABELS, POLICY } from './options.ts'
+import { JOB_STATUSES } from './status.ts'
+import { shapeOf, table, withMark, withoutMark } from './table.ts'
+
+export const JobStatus = z.enum(JOB_STATUSES)
+
+/** ISO 8601 in UTC with milliseconds, from the store's clock. */
+export const Timestamp = z.iso.datetime({ precision: 3 })
+
+export const Progress = z.object({
+  /** 0–100. */
+  percent: z.number().min(0).max(100),
+  /** At most `MAX_LINE_BYTES`. */
+  note: z.string().nullable(),
+})
+export type Progress = z.infer<typeof Progress>
+
+/**
+ * Every field of a job: what is shown of one on every transport, what lists leave out, what events may change, what its
+ * handler is told, OpenAPI and the reference in docs/protocol.md follow from it. CONTRIBUTING.md says how one is added.
+ */
+export const JOB = table({
+  jobId: { schema: z.string(), from: 'store', inContext: true, about: 'a UUIDv7: ids sort by time' },
+  type: { schema: z.string(), from: 'submission', inContext: true, about: 'selects the handler' },
+  status: { schema: JobStatus, from: 'events', about: 'see 2' },
+  payload: { schema: z.json(), from: 'submission', isLarge: true, about: 'as submitted' },
+  progress: { schema: Progress.nullable(), from: 'events', about: 'the latest; null after every claim' },
+  result: { schema: z.json(), from: 'events', isLarge: true, about: 'what the handler returned; else null' },
+  error: { schema: z.string().nullable(), from: 'events', about: 'of the last failure; 8 KiB at most' },
+  errorCode: { schema: z.enum(JOB_ERROR_CODES).nullable(), from: 'events', about: 'of the last failure' },
+  attempt: { schema: z.int().min(1), from: 'events', inContext: true, about: 'counted from 1' },
+  maxAttempts: { schema: POLICY.maxAttempts.schema, from: 'policy', about: POLICY.maxAttempts.about },
+  stalls: {
+    schema: z.int().min(0),
+    from: 'events',
+    about: 'runs that were cut short since their lease was lost',
+  },
+  priority: { schema: POLICY.priority.schema, from: 'policy', about: POLICY.priority.about },
+  ...LABELS,
+  createdAt: { schema: Timestamp, from: 'store', about: 'when it was submitted' },
+  scheduledFor: { schema: Timestamp.nullable(), from: 'events', about: 'when a scheduled job is due' },
+  startedAt: { schema: Timestamp.nullable(), from: 'events', about: 'when it was claimed last' },
+  completedAt: { schema: Timestamp.nullable(), from: 'events', about: 'when it became terminal' },
+  expiresAt: { schema: Timestamp.nullable(), from: 'events', about: 'when a terminal job will be forgotten' },
+  cancelRequested: { schema: z.boolean(), from: 'events', about: 'whether somebody cancelled it' },
+  cursor: { schema: z.string(), from: 'store', about: 'of its last event' },
+})
 
 /** A job as every transport shows it. */
-export const Job = z.object({
-  jobId: z.string(),
-  type: z.string(),
-  status: JobStatus,
-  payload: z.json(),
-  progress: Progress.nullable(),
-  result: z.json(),
-  error: z.string().nullable(),
-  errorCode: z.enum(JOB_ERROR_CODES).nullable(),
-  attempt: z.int().min(1),
-  maxAttempts: z.int().min(1),
-  stalls: z.int().min(0),
-  priority: z.int().min(0).max(9),
-  tags: z.array(z.string()),
-  createdAt: Timestamp,
-  scheduledFor: Timestamp.nullable(),
-  startedAt: Timestamp.nullable(),
-  completedAt: Timestamp.nullable(),
-  expiresAt: Timestamp.nullable(),
-  cancelRequested: z.boolean(),
-  cursor: z.string(),
-})
+export const Job = z.object(shapeOf(JOB))
 export type Job = z.infer<typeof Job>
+
+/** The fields that a `status` event may change; each is assigned as it stands. */
+export const StatusChange = z.object(shapeOf(withMark(JOB, { from: 'events' }))).partial()
+export type StatusChange = z.infer<typeof StatusChange>
 
 /**
  * Why a queued job does not start, however free the workers are: its type is paused, or no live worker runs it. Others
@@ -46,9 +75,10 @@ export const QueuePlace = z.object({
 export type QueuePlace = z.infer<typeof QueuePlace>
 
 /** A job in a list: everything but what may be large. */
-export const JobSummary = Job.omit({ payload: true, result: true })
+export const JobSummary = z.object(shapeOf(withoutMark(JOB, { isLarge: true })))
 export type JobSummary = z.infer<typeof JobSummary>
 
+/** Names what is large once more, since this is made for every change in a list: to go through names takes longer. */
 export function summaryOf({ payload: _payload, result: _result, ...rest }: Job): JobSummary {
   return rest
 }

@@ -4,16 +4,13 @@ import { fill, optionShapeOf, shapeOf, table, usualOf, type ValuesOf } from './t
 /**
  * Every option that there is, in tables: checks of definitions and submissions, defaults, what stores keep, OpenAPI and
  * the reference in docs/protocol.md follow from them. CONTRIBUTING.md says how one is added.
- *
- * A row says what is allowed and what is `usual`, where neither submission nor type say anything. `option` is what may
- * be said where that is something else than what comes of it.
  */
 
 const DAY_MS = 24 * 60 * 60 * 1000
 export const YEAR_MS = 365 * DAY_MS
 
 /** How long to wait before the next attempt. */
-const BACKOFF = table({
+export const BACKOFF = table({
   kind: {
     schema: z.enum(['fixed', 'exponential']),
     usual: 'exponential',
@@ -35,6 +32,7 @@ const BACKOFF = table({
 export const Backoff = z.strictObject(shapeOf(BACKOFF))
 export type Backoff = z.infer<typeof Backoff>
 
+/** The rest is filled in. */
 const SaidBackoff = Backoff.partial()
 
 /** What is `said`, else what is `usual`; a usual `maxMs` does not cut a longer `delayMs` that somebody asked for. */
@@ -50,13 +48,13 @@ export const POLICY = table({
     usual: 0,
     about: 'higher first; first in, first out within one',
   },
-  maxAttempts: { schema: z.int().min(1).max(100), usual: 3, about: 'attempts that it has in all' },
-  maxStalls: { schema: z.int().min(0).max(100), usual: 2, about: 'stalls after which it is still run again' },
+  maxAttempts: { schema: z.int().min(1).max(100), usual: 3, about: 'attempts in all' },
+  maxStalls: { schema: z.int().min(0).max(100), usual: 2, about: 'stalls after which it is run again' },
   backoff: {
     schema: Backoff,
     option: SaidBackoff,
     usual: usualOf(BACKOFF),
-    about: "before the next attempt; of a part the rest is filled from the type's",
+    about: "how long to wait before the next attempt; of a part the rest is the type's",
   },
   timeoutMs: {
     schema: z.int().min(10).max(DAY_MS),
@@ -66,7 +64,7 @@ export const POLICY = table({
   retainMs: {
     schema: z.int().min(1000).max(YEAR_MS),
     usual: DAY_MS,
-    about: 'for how long it stays readable when it has ended, so that whoever reconnects learns how',
+    about: 'for how long it can be read when it has ended, so that whoever reconnects learns how',
   },
 })
 
@@ -89,25 +87,32 @@ export function fillPolicy(said: SaidPolicy, usual: RunPolicy): RunPolicy {
  * What a submission says of a job that everyone sees and nothing changes: kept with the job as it is, part of it on every
  * way, and known to whoever claims it. One without an `option` is none that may be said: the server itself sets it.
  */
-const LABELS = table({
+export const LABELS = table({
   tags: {
     schema: z.array(z.string()),
     option: z.array(z.string().min(1).max(64)).max(10),
     usual: [],
-    about: 'words to find it by',
+    from: 'label',
+    about: 'words by which lists find it',
   },
 })
 
 /** When a job is to be run. */
-const TIMES = table({
-  delayMs: { schema: z.int().min(0).max(YEAR_MS), about: 'how long to wait before it is queued' },
+export const TIMES = table({
+  delayMs: {
+    schema: z.int().min(0).max(YEAR_MS),
+    usual: 0,
+    about: 'how long it is scheduled before it is queued',
+  },
   runAt: {
     schema: z
       .union([z.iso.datetime({ offset: true }), z.iso.datetime({ offset: true, precision: -1 })], {
         error: 'must be an ISO 8601 date and time with a zone',
       })
       .nullable(),
-    about: 'when to queue it, at most a year ahead; a time past is now; not with `delayMs`',
+    usual: null,
+    about:
+      'the same as a time, with a zone, at most a year ahead; a time past is now; not together with `delayMs`',
   },
 })
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { FRAME_ERRORS, type FrameErrorCode, UNSUBSCRIBED_CODES, type UnsubscribedCode } from './codes.ts'
-import { JobEvent, JobStatus } from './event.ts'
-import { Job, JobSummary, QueuePlace } from './job.ts'
+import { JobEvent } from './event.ts'
+import { Job, JobStatus, JobSummary, QueuePlace } from './job.ts'
 import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from './limits.ts'
 
 /** The WebSocket subprotocol that the server accepts; none is required. */

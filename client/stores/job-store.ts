@@ -1,5 +1,4 @@
-import type { Progress } from '../../shared/event.ts'
-import type { Job, QueuePlace } from '../../shared/job.ts'
+import type { Job, Progress, QueuePlace } from '../../shared/job.ts'
 import type { SubmitOptions } from '../../shared/options.ts'
 import type { JobStatus } from '../../shared/status.ts'
 import { type Rule, textUpTo, YES_OR_NO } from '../arguments.ts'

@@ -2,14 +2,21 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { TypeName } from '../../shared/api.ts'
 import type { LogLevel } from '../../shared/event.ts'
-import { DEFAULT_OPTIONS, fillPolicy, type RunPolicy, SaidPolicy } from '../../shared/options.ts'
+import type { JOB, Job } from '../../shared/job.ts'
+import { DEFAULT_OPTIONS, fillPolicy, type POLICY, type RunPolicy, SaidPolicy } from '../../shared/options.ts'
+import type { Marked } from '../../shared/table.ts'
+
+interface Told {
+  readonly inContext: true
+}
+
+/** What a handler is told of its job: the fields, and the options of its run, that their tables mark as such. */
+export type ToldOfJob = Readonly<
+  Pick<Job, Marked<typeof JOB, Told>> & Pick<RunPolicy, Marked<typeof POLICY, Told>>
+>
 
 /** What a handler is given besides its payload. */
-export interface JobContext {
-  readonly jobId: string
-  readonly type: string
-  /** Counted from 1. */
-  readonly attempt: number
+export interface JobContext extends ToldOfJob {
   /**
    * Fires when the run is cancelled, timed out, lost its lease, is given back since its worker stops, or has failed by what
    * it had begun itself; `signal.reason.reason` says which: `cancelled`, `timeout`, `lost`, `released`, `uncaught`.

@@ -1,5 +1,8 @@
+import { JOB } from '../../shared/job.ts'
+import { POLICY } from '../../shared/options.ts'
+import { namesOf, pick, withMark, withoutMark } from '../../shared/table.ts'
 import type { Claim, Json, Outcome, RunEvent } from '../engine/engine.ts'
-import type { JobDefinition } from '../jobs/define-job.ts'
+import type { JobDefinition, ToldOfJob } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
 import { type AbortReason, isAbort, RunAborted, type StopReason } from './aborted.ts'
 import type { Execution, Executor } from './executor.ts'
@@ -52,6 +55,15 @@ type State =
   /** The outcome is known. The handler may still be running; what comes of it is discarded. */
   | { readonly is: 'decided' }
 
+const TOLD = { inContext: true } as const
+const FIELDS = namesOf(withoutMark(withMark(JOB, TOLD), { from: 'label' }))
+const OPTIONS = namesOf(withMark(POLICY, TOLD))
+
+/** What a handler is told of its job, as the tables of fields and options say. */
+function toldOf(claim: Claim): ToldOfJob {
+  return { ...pick(claim, FIELDS), ...pick(claim.policy, OPTIONS) }
+}
+
 const CANCELLED: Outcome = { kind: 'cancelled' }
 const RUNNING: State = { is: 'running' }
 const DECIDED: State = { is: 'decided' }
@@ -81,16 +93,8 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.scope = new RunScope(run.claim, this)
   }
 
-  get jobId(): string {
-    return this.#run.claim.jobId
-  }
-
-  get type(): string {
-    return this.#run.claim.type
-  }
-
-  get attempt(): number {
-    return this.#run.claim.attempt
+  get told(): ToldOfJob {
+    return toldOf(this.#run.claim)
   }
 
   get submitted(): Json {

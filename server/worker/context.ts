@@ -2,16 +2,9 @@ import { inspect } from 'node:util'
 import { LOG_LEVELS } from '../../shared/codes.ts'
 import { MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '../../shared/limits.ts'
 import type { RunEvent } from '../engine/engine.ts'
-import type { JobContext } from '../jobs/define-job.ts'
+import type { JobContext, ToldOfJob } from '../jobs/define-job.ts'
 import { checkJson } from './json.ts'
 import { cutText } from './text.ts'
-
-/** What a handler is told about its run. */
-export interface RunIdentity {
-  readonly jobId: string
-  readonly type: string
-  readonly attempt: number
-}
 
 /** Takes an event of a run; `bytes` is about what it weighs in memory and on the wire. */
 export type Emit = (event: RunEvent, bytes: number) => void
@@ -19,7 +12,8 @@ export type Emit = (event: RunEvent, bytes: number) => void
 const LEVELS: readonly string[] = LOG_LEVELS
 
 /** A run as its handler's `ctx` reaches it. */
-export interface ContextSource extends RunIdentity {
+export interface ContextSource {
+  readonly told: ToldOfJob
   readonly signal: AbortSignal
   readonly draining: AbortSignal
   readonly emit: Emit
@@ -31,9 +25,7 @@ export interface ContextSource extends RunIdentity {
  */
 export function createContext(source: ContextSource): JobContext {
   return {
-    jobId: source.jobId,
-    type: source.type,
-    attempt: source.attempt,
+    ...source.told,
     get signal() {
       return source.signal
     },

@@ -1,10 +1,11 @@
 import type { Json, RunEvent } from '../engine/engine.ts'
-import type { Handler } from '../jobs/define-job.ts'
-import { createContext, type RunIdentity } from './context.ts'
+import type { Handler, ToldOfJob } from '../jobs/define-job.ts'
+import { createContext } from './context.ts'
 import { inScope, type RunScope } from './scope.ts'
 
 /** A run as the place where its handler runs needs it. */
-export interface Execution extends RunIdentity {
+export interface Execution {
+  readonly told: ToldOfJob
   /** What the handler begins in this process belongs to it. */
   readonly scope: RunScope
   /** The payload before the type's schema made something of it. */

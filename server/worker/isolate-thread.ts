@@ -31,7 +31,7 @@ parentPort?.once('message', (task: ThreadTask) => void runTask(task))
 
 /** The one run of this thread. How it ended is the last that is said on its port; the process then ends the thread. */
 async function runTask(task: ThreadTask): Promise<void> {
-  const { port, unread, identity } = task
+  const { port, unread, told } = task
   const stop = new AbortController()
   const draining = new AbortController()
   const send = (message: ThreadMessage) => port.postMessage(message)
@@ -44,7 +44,7 @@ async function runTask(task: ThreadTask): Promise<void> {
   port.on('message', ({ reason }: AbortMessage) =>
     (reason === 'draining' ? draining : stop).abort(new RunAborted(reason)),
   )
-  const context = createContext({ ...identity, signal: stop.signal, draining: draining.signal, emit })
+  const context = createContext({ told, signal: stop.signal, draining: draining.signal, emit })
   const ending = await run(task, (handler, payload) => {
     send({ kind: 'started' })
     return handler(payload, context)
@@ -55,11 +55,11 @@ async function runTask(task: ThreadTask): Promise<void> {
 }
 
 async function run(
-  { module, payload, identity }: ThreadTask,
+  { module, payload, told }: ThreadTask,
   call: (handler: Handler<unknown, unknown>, payload: unknown) => unknown,
 ): Promise<Ending> {
   try {
-    const made = payload.kind === 'made' ? payload.value : await make(identity.type, payload)
+    const made = payload.kind === 'made' ? payload.value : await make(told.type, payload)
     const returned = checkReturned(await call(await load(module), made))
     if (!returned.ok) return { kind: 'failed', failure: returned.failure }
     // A rejection that the handler left behind ends the thread here, while it still counts as this run's.

@@ -118,7 +118,11 @@ export class ThreadExecutors {
     return thread
   }
 
-  #pass(definition: JobDefinition, payload: unknown, { type, submitted }: Execution): ThreadPayload {
+  #pass(
+    definition: JobDefinition,
+    payload: unknown,
+    { told: { type }, submitted }: Execution,
+  ): ThreadPayload {
     const lost = definition.payload === undefined ? null : lostOnTheWay(payload)
     if (lost === null) return { kind: 'made', value: payload }
     const { jobsModule } = this.#options
@@ -177,14 +181,13 @@ class ThreadRun {
   /** What the handler returned; throws `RunFailed`. */
   async result(module: string, payload: ThreadPayload): Promise<unknown> {
     const { port1, port2 } = this.#channel
-    const { jobId, type, attempt, signal, draining, killed } = this.#execution
+    const { told, signal, draining, killed } = this.#execution
     const ended = new Promise<Ending>((resolve) => {
       this.#end = resolve
     })
     port1.on('message', (message: ThreadMessage) => this.#read(message))
     void this.#thread.gone.then((death) => this.#died(death))
-    const identity = { jobId, type, attempt }
-    this.#thread.begin({ module, payload, identity, port: port2, unread: this.#unread })
+    this.#thread.begin({ module, payload, told, port: port2, unread: this.#unread })
     const unlisten = [
       whenAborted(killed, () => void this.#thread.end()),
       whenAborted(draining, () => this.#tell(draining)),
@@ -222,7 +225,7 @@ class ThreadRun {
       this.#read(received?.message ?? { kind: 'failed', failure: failureOfDeath(death) })
       if (received === undefined) return
     }
-    const { jobId, type } = this.#execution
+    const { jobId, type } = this.#execution.told
     if (death.thrown !== null)
       this.#failure(`the thread of job ${jobId} (${type}), after its end`, death.thrown.error)
   }

@@ -1,5 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { RunIdentity } from './context.ts'
+import type { Claim } from '../engine/engine.ts'
+
+/** Names a run. */
+type RunNames = Pick<Claim, 'jobId' | 'type' | 'attempt'>
 
 /** Whose exceptions they are that come out of a scope. */
 export interface ScopeOwner {
@@ -13,13 +16,13 @@ export interface ScopeOwner {
  * A run, as everything knows it that its handler or schemas have begun: timers, sockets, promises, also long after it
  * has ended. Such leftovers may live for ever, so it holds no more than the names of a run that is over.
  */
-export class RunScope implements RunIdentity {
+export class RunScope implements RunNames {
   readonly jobId: string
   readonly type: string
   readonly attempt: number
   #owner: ScopeOwner | null
 
-  constructor({ jobId, type, attempt }: RunIdentity, owner: ScopeOwner) {
+  constructor({ jobId, type, attempt }: RunNames, owner: ScopeOwner) {
     this.jobId = jobId
     this.type = type
     this.attempt = attempt

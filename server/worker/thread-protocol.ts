@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Json, RunEvent } from '../engine/engine.ts'
+import type { ToldOfJob } from '../jobs/define-job.ts'
 import type { AbortReason } from './aborted.ts'
-import type { RunIdentity } from './context.ts'
 import type { Failure } from './steps.ts'
 
 /** What a thread is asked to run. The port is the run's own, and no handler can reach it. */
@@ -9,7 +9,7 @@ export interface ThreadTask {
   /** URL of the module that exports `run`. */
   readonly module: string
   readonly payload: ThreadPayload
-  readonly identity: RunIdentity
+  readonly told: ToldOfJob
   readonly port: MessagePort
   /** Bytes of messages under way to the process; see `MAX_UNREAD_BYTES`. */
   readonly unread: Int32Array<SharedArrayBuffer>

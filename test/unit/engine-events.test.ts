@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { changeOf, EVENTS, eventOf, iso, type StatusEvent } from '../../server/engine/job/events.ts'
 import { NewerWords } from '../../server/engine/job/newer-words.ts'
-import { StatusChange } from '../../shared/event.ts'
+import { StatusChange } from '../../shared/job.ts'
 import { isTerminal, TRANSITIONS } from '../../shared/status.ts'
 
 const AT = Date.parse('2026-11-23T15:49:00.007Z')

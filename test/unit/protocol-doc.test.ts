@@ -5,9 +5,11 @@ import { VARIABLES } from '../../server/config.ts'
 import { Problem, SubmitAnswer, SubmitBody } from '../../shared/api.ts'
 import { CLOSE, FRAME_ERRORS, JOB_ERROR_CODES, PROBLEMS, UNSUBSCRIBED_CODES } from '../../shared/codes.ts'
 import { JobEvent } from '../../shared/event.ts'
-import { Job } from '../../shared/job.ts'
+import { JOB, Job } from '../../shared/job.ts'
+import { BACKOFF, LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
 import { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { TRANSITIONS } from '../../shared/status.ts'
+import { referenceRows, usualText } from '../helpers/reference.ts'
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const schemas: Record<string, z.ZodType> = {
@@ -49,6 +51,29 @@ test('README.md and docs/protocol.md say the same of each variable', () => {
   expect(there).toBe(here)
 })
 
+test('README.md names exactly the options that there are', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const options = /Submissions may carry `options` \(([^)]*)\)/.exec(readme)?.[1] ?? ''
+  expect(options.match(/(?<=`)\w+(?=`)/g)).toEqual(Object.keys(SubmitOptions.shape))
+})
+
+/** The rows below a table's head. */
+function tableIn(text: string, head: string): string[] {
+  const from = text.indexOf(`\n${head}\n`)
+  return from < 0
+    ? []
+    : (text
+        .slice(from + 1)
+        .split('\n\n')[0]
+        ?.split('\n')
+        .slice(2) ?? [])
+}
+
+function setBy(from: string | undefined): string {
+  if (from === 'label') return 'submission'
+  return from === 'policy' ? 'submission or type' : String(from)
+}
+
 describe('docs/protocol.md', () => {
   test.each(examples())('$schema $text fits its schema', ({ schema, text }) => {
     expect(Object.keys(schemas)).toContain(schema)
@@ -64,6 +89,22 @@ describe('docs/protocol.md', () => {
       .filter(({ schema }) => schema === 'JobEvent')
       .map(({ text }) => JSON.parse(text).kind)
     expect(kinds.sort()).toEqual(['chunk', 'log', 'progress', 'status'])
+  })
+
+  test('lists exactly the fields of a job as their table has them', () => {
+    const rows = referenceRows(JOB, 'schema', ({ from, isLarge }) => [setBy(from), isLarge ? 'no' : 'yes'])
+    expect(tableIn(page, '| field | values | set by | in lists | what |')).toEqual(rows)
+  })
+
+  test('lists exactly the options as their tables have them', () => {
+    const cells: Parameters<typeof referenceRows>[2] = ({ usual }, name) => [usualText(usual, name)]
+    const rows = [
+      ...referenceRows(TIMES, 'option', cells),
+      ...referenceRows(POLICY, 'option', cells),
+      ...referenceRows(BACKOFF, 'option', cells, 'backoff.'),
+      ...referenceRows(LABELS, 'option', cells),
+    ]
+    expect(tableIn(page, '| option | values | left out | what |')).toEqual(rows)
   })
 
   test('names every code', () => {

@@ -20,7 +20,12 @@ describe('render', () => {
     const emitted: RunEvent[] = []
     const { signal } = new AbortController()
     const emit = (event: RunEvent) => emitted.push(event)
-    const context = createContext({ jobId: 'j', type: 'render', attempt: 1, signal, draining: signal, emit })
+    const context = createContext({
+      told: { jobId: 'j', type: 'render', attempt: 1 },
+      signal,
+      draining: signal,
+      emit,
+    })
     return { result: await paint({ prompt, width, height }, context), emitted }
   }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { JobEvent, StatusChange } from '../../shared/event.ts'
+import type { JobEvent } from '../../shared/event.ts'
 import { fold } from '../../shared/fold.ts'
-import { Job } from '../../shared/job.ts'
+import { Job, type StatusChange } from '../../shared/job.ts'
 
 const AT = '2026-11-23T15:49:00.000Z'
 

@@ -326,7 +326,12 @@ describe('the context', () => {
     const emitted: RunEvent[] = []
     const { signal } = new AbortController()
     const emit = (event: RunEvent) => emitted.push(event)
-    const context = createContext({ jobId: 'j', type: 't', attempt: 1, signal, draining: signal, emit })
+    const context = createContext({
+      told: { jobId: 'j', type: 't', attempt: 1 },
+      signal,
+      draining: signal,
+      emit,
+    })
     return { emitted, ...context }
   }
 

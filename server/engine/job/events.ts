@@ -1,5 +1,6 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
-import type { JobEvent, StatusChange } from '../../../shared/event.ts'
+import type { JobEvent } from '../../../shared/event.ts'
+import type { StatusChange } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Json } from '../engine.ts'
 import type { NewerWords } from './newer-words.ts'

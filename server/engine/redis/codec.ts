@@ -1,7 +1,7 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
-import type { JobEvent, Progress, StatusChange } from '../../../shared/event.ts'
-import type { Job } from '../../../shared/job.ts'
+import type { JobEvent } from '../../../shared/event.ts'
+import type { Job, Progress, StatusChange } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import {

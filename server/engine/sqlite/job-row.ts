@@ -1,7 +1,6 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import { formatCursor } from '../../../shared/cursor.ts'
-import type { Progress } from '../../../shared/event.ts'
-import type { Job } from '../../../shared/job.ts'
+import type { Job, Progress } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
 import { decodePolicy } from '../job/policy.ts'

@@ -1,5 +1,5 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
-import type { StatusChange } from '../../../shared/event.ts'
+import type { StatusChange } from '../../../shared/job.ts'
 import type { NewerWords } from '../job/newer-words.ts'
 import { iso } from './time-text.ts'
 
