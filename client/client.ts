@@ -16,19 +16,19 @@ import {
   textUpTo,
   YES_OR_NO,
 } from './arguments.ts'
-import { Connection, type ConnectionState } from './connection.ts'
+import type { ConnectionState } from './connection.ts'
 import { JobcastError, mayPass } from './errors.ts'
 import { type Call, Http, jobPath } from './http.ts'
-import { checkListQuery, type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
+import { checkListQuery, type ListQuery, type ListWatch } from './list-watch.ts'
 import { reconnectDelayMs } from './retry.ts'
-import { type JobCarrier, openCarrier } from './sharing/share.ts'
 import type { Readable } from './store.ts'
+import { onAbort } from './time.ts'
 import { Tokens } from './tokens.ts'
 import { LADDER } from './transports/ladder.ts'
 import type { TransportName } from './transports/link.ts'
 import type { SocketConstructor } from './transports/socket.ts'
-import { type JobWatch, Watch, type WatchOptions } from './watch.ts'
-import { WatchedJob } from './watched-job.ts'
+import type { JobWatch, WatchOptions } from './watch.ts'
+import { Watches } from './watches.ts'
 
 export interface ClientOptions {
   /** Where the server is, such as `https://jobs.example.com`, or a path on the page's; default: the page's origin. */
@@ -157,67 +157,25 @@ export function createClient(options: ClientOptions = {}): JobcastClient {
   return new Client(options)
 }
 
-/** The first, except while it is idle. */
-function busierOf(
-  first: Readable<ConnectionState>,
-  second: Readable<ConnectionState>,
-): Readable<ConnectionState> {
-  return {
-    getSnapshot() {
-      const state = first.getSnapshot()
-      return state.phase === 'idle' ? second.getSnapshot() : state
-    },
-    subscribe(listener) {
-      const unsubscribe = [first.subscribe(listener), second.subscribe(listener)]
-      return () => {
-        for (const leave of unsubscribe) leave()
-      }
-    },
-  }
-}
-
 class Client implements JobcastClient {
-  readonly #options: ClientOptions
+  readonly #credential: string | undefined
   readonly #http: Http
-  /** Carries lists; and all else, where no other tabs share. Idle until it is needed. */
-  readonly #own: Connection
-  readonly #connection: JobCarrier
-  readonly connection: Readable<ConnectionState>
-  readonly #subscriptions = new Map<string, WatchedJob>()
   readonly #tokens: Tokens
-  readonly #lists = new Set<WatchedList>()
-  #listNumber = 0
-  #closed = false
+  readonly #watches: Watches
 
   constructor(options: ClientOptions) {
-    this.#options = options
+    const { credential, fetch, renewToken } = options
     // An empty one is what a setting that is missing in a build leaves.
     const baseUrl = options.baseUrl ? new URL(options.baseUrl, globalThis.location?.href).href : undefined
-    this.#http = new Http({ baseUrl, fetch: options.fetch })
-    this.#tokens = new Tokens({
-      http: this.#http,
-      credential: options.credential,
-      renewToken: options.renewToken,
-      changed: (jobId) => {
-        const subscription = this.#subscriptions.get(jobId)
-        if (subscription !== undefined) this.#connection.credentialChanged(subscription)
-      },
-    })
-    const { credential, transports = LADDER } = options
-    const http = this.#http
-    const connect = () =>
-      new Connection({ http, transports, WebSocket: options.WebSocket ?? globalThis.WebSocket })
-    this.#own = connect()
-    this.#connection = openCarrier({
-      share: options.share,
-      isCustom: options.fetch !== undefined || options.WebSocket !== undefined,
-      connect: () => this.#own,
-      openShared: async () => {
-        const { openTab } = await import('./sharing/tab.ts')
-        return openTab({ http, credential, transports, connect })
-      },
-    })
-    this.connection = busierOf(this.#connection.state, this.#own.state)
+    this.#credential = credential
+    this.#http = new Http({ baseUrl, fetch })
+    const changed = (jobId: string) => this.#watches.credentialChanged(jobId)
+    this.#tokens = new Tokens({ http: this.#http, credential, renewToken, changed })
+    this.#watches = new Watches(this.#http, this.#tokens, options)
+  }
+
+  get connection(): Readable<ConnectionState> {
+    return this.#watches.connection
   }
 
   now(): number {
@@ -243,7 +201,7 @@ class Client implements JobcastClient {
   async get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
     checkJobId('get', jobId)
     checkOptions('get', call, SIGNALLED)
-    return this.#http.json(jobPath(jobId), { ...call, credential: this.#credential(jobId) })
+    return this.#http.json(jobPath(jobId), { ...call, credential: this.#credentialFor(jobId) })
   }
 
   async list(query: JobsQuery = {}, call: { readonly signal?: AbortSignal } = {}): Promise<ListAnswer> {
@@ -259,101 +217,52 @@ class Client implements JobcastClient {
   }
 
   async cancel(jobId: string): Promise<Job> {
-    checkJobId('cancel', jobId)
-    return this.#http.json(jobPath(jobId, '/cancel'), { method: 'POST', credential: this.#credential(jobId) })
+    return this.#command('cancel', jobId, 'POST', '/cancel')
   }
 
   async retry(jobId: string): Promise<Job> {
-    checkJobId('retry', jobId)
-    return this.#http.json(jobPath(jobId, '/retry'), { method: 'POST', credential: this.#credential(jobId) })
+    return this.#command('retry', jobId, 'POST', '/retry')
   }
 
   async remove(jobId: string): Promise<void> {
-    checkJobId('remove', jobId)
-    await this.#http.json(jobPath(jobId), { method: 'DELETE', credential: this.#credential(jobId) })
+    await this.#command('remove', jobId, 'DELETE')
   }
 
   async pause(type: string): Promise<void> {
-    check('pause: the type', type, TYPE)
-    await this.#call(`/api/types/${encodeURIComponent(type)}/pause`, { method: 'POST' })
+    await this.#switch('pause', type)
   }
 
   async resume(type: string): Promise<void> {
-    check('resume: the type', type, TYPE)
-    await this.#call(`/api/types/${encodeURIComponent(type)}/resume`, { method: 'POST' })
+    await this.#switch('resume', type)
   }
 
   watch(jobId: string, options: WatchOptions = {}): JobWatch {
     checkJobId('watch', jobId)
     checkOptions('watch', options, WATCH_OPTIONS)
-    this.#expectUsable()
-    if (options.token !== undefined) this.#tokens.keep(jobId, options.token, 'given')
-    const history = options.history === true || options.after !== undefined
-    const standing = this.#subscriptions.get(jobId)
-    if (standing !== undefined) {
-      const watch = new Watch(standing, options)
-      if (history && standing.wantHistory()) this.#connection.carry(standing)
-      return watch
-    }
-    const subscription = new WatchedJob({
-      jobId,
-      history,
-      credential: () => this.#tokens.get(jobId) ?? this.#options.credential,
-      renew: () => this.#tokens.renew(jobId),
-      released: (released) => {
-        if (this.#subscriptions.get(jobId) !== released) return
-        this.#subscriptions.delete(jobId)
-        this.#tokens.unwatched(jobId)
-        this.#connection.drop(released)
-      },
-    })
-    this.#subscriptions.set(jobId, subscription)
-    this.#tokens.watched(jobId)
-    const watch = new Watch(subscription, options)
-    this.#connection.carry(subscription)
-    return watch
+    return this.#watches.watch(jobId, options)
   }
 
   watchList(query: ListQuery = {}): ListWatch {
     checkListQuery(query)
-    this.#expectUsable()
-    this.#listNumber += 1
-    const list = new WatchedList({
-      name: `list-${this.#listNumber}`,
-      query,
-      credential: this.#options.credential,
-      released: (released) => {
-        this.#lists.delete(released)
-        this.#own.dropList(released)
-      },
-    })
-    // Of no jobs there is nothing to be told.
-    if (list.filter.jobIds?.length === 0) {
-      list.listed([], [])
-      return list
-    }
-    this.#lists.add(list)
-    this.#own.carryList(list)
-    return list
+    return this.#watches.watchList(query)
   }
 
   close(): void {
-    this.#closed = true
-    for (const list of this.#lists) list.refused(closed())
-    this.#lists.clear()
-    for (const subscription of [...this.#subscriptions.values()]) subscription.refused(closed())
-    this.#connection.close()
-    this.#own.close()
+    this.#watches.close()
   }
 
-  /** Throws once the client is closed, and where nobody said which server. */
-  #expectUsable(): void {
-    if (this.#closed) throw closed()
-    this.#http.url('')
+  async #command<T>(name: string, jobId: string, method: 'POST' | 'DELETE', rest?: string): Promise<T> {
+    checkJobId(name, jobId)
+    return this.#http.json(jobPath(jobId, rest), { method, credential: this.#credentialFor(jobId) })
+  }
+
+  async #switch(name: 'pause' | 'resume', type: string): Promise<void> {
+    check(`${name}: the type`, type, TYPE)
+    await this.#call(`/api/types/${encodeURIComponent(type)}/${name}`, { method: 'POST' })
   }
 
   #call<T>(path: string, call: Call): Promise<T> {
-    return this.#http.json(path, { ...call, credential: this.#options.credential })
+    return this.#http.json(path, { ...call, credential: this.#credential })
   }
 
   /** Sends a submission; with an idempotency key again, where the server is away or its answer was lost. */
@@ -380,8 +289,8 @@ class Client implements JobcastClient {
     }
   }
 
-  #credential(jobId: string): string | undefined {
-    return this.#options.credential ?? this.#tokens.get(jobId)
+  #credentialFor(jobId: string): string | undefined {
+    return this.#credential ?? this.#tokens.get(jobId)
   }
 
   #remember(answer: SubmitAnswer): void {
@@ -401,22 +310,16 @@ interface SubmitCallArguments {
   readonly signal: AbortSignal | undefined
 }
 
-function closed(): JobcastError {
-  return new JobcastError('closed', 'the client was closed')
-}
-
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const end = () => {
+    const timer = setTimeout(() => {
+      unlink()
+      resolve()
+    }, ms)
+    const unlink = onAbort(signal, () => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      if (signal?.aborted)
-        reject(new JobcastError('aborted', 'the call was aborted', { cause: signal.reason }))
-      else resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal?.addEventListener('abort', end)
-    if (signal?.aborted) end()
+      reject(new JobcastError('aborted', 'the call was aborted', { cause: signal?.reason }))
+    })
   })
 }
 

@@ -1,11 +1,12 @@
 import type { Replay } from '../shared/protocol.ts'
+import { Assignments } from './assignments.ts'
 import { JobcastError } from './errors.ts'
 import type { Http } from './http.ts'
 import { type PageEvent, PageLife } from './page-life.ts'
 import { STEADY_MS } from './retry.ts'
 import { Store } from './store.ts'
 import type { Timer } from './time.ts'
-import { openLink, SessionMemory } from './transports/ladder.ts'
+import { openLink, TransportMemory } from './transports/ladder.ts'
 import type { Failure, Link, LinkOwner, ListRoute, Route, TransportName } from './transports/link.ts'
 import type { SocketConstructor } from './transports/socket.ts'
 
@@ -26,15 +27,25 @@ export interface ConnectionOptions {
   readonly random?: () => number
 }
 
+/** `link` is at work; `probe` is tried beside it; `old` is being relieved by it. */
 type State =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'paused' }
-  | { readonly kind: 'seeking'; readonly link: Link }
-  | { readonly kind: 'settled'; readonly link: Link }
+  | (Without<'link' | 'probe' | 'old'> & { readonly kind: 'idle' | 'paused' | 'closed' })
+  | (Without<'probe' | 'old'> & { readonly kind: 'seeking' | 'settled'; readonly link: Link })
   /** `timer` runs while the probe works and has to show that it holds. */
-  | { readonly kind: 'probing'; readonly link: Link; readonly probe: Link; timer?: Timer }
-  | { readonly kind: 'moving'; readonly link: Link; readonly old: Link; readonly staying: Set<Route> }
-  | { readonly kind: 'closed' }
+  | (Without<'old'> & {
+      readonly kind: 'probing'
+      readonly link: Link
+      readonly probe: Link
+      timer?: Timer
+    })
+  | (Without<'probe'> & {
+      readonly kind: 'moving'
+      readonly link: Link
+      readonly old: Link
+      readonly staying: Set<Route>
+    })
+
+type Without<Name extends string> = { readonly [name in Name]?: undefined }
 
 /** How often a better transport is tried. */
 const PROBE_MS = 5 * 60_000
@@ -45,7 +56,7 @@ const LINGER_MS = 1000
  * The client's way to the server: which transport carries the watched jobs, and when that changes.
  *
  * `idle`: nothing is watched and nothing open. With the first route a link is opened, on the transport that worked
- * last in this session, at first on the top of the ladder: `seeking`, until it works or fails (three quick failures
+ * last in this tab, at first on the top of the ladder: `seeking`, until it works or fails (three quick failures
  * in a row, or one silence), which leads one rung down. When the last rung fails as well it is the server that is away,
  * not the transport: back to the top. A link that works makes it `settled`; it mends its own interruptions. Below the
  * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online or the machine wakes,
@@ -64,16 +75,15 @@ export class Connection implements LinkOwner {
   /** What may be used here, best first. */
   readonly #ladder: TransportName[]
   readonly #routes = new Set<Route>()
+  readonly #assignments: Assignments
   readonly #lists = new Set<ListRoute>()
-  readonly #placed = new Map<Route, Link>()
   #state: State = { kind: 'idle' }
-  #spare: Link | null = null
   /** What has worked here. */
   readonly #proven = new Set<TransportName>()
   /** What opened here and was cut soon, again and again, and has not held since. */
   readonly #fragile = new Set<TransportName>()
   readonly #life = new PageLife((event) => this.#happened(event))
-  #memory: SessionMemory | null = null
+  #memory: TransportMemory | null = null
   #probeTimer: ReturnType<typeof setTimeout> | undefined
   #lingerTimer: ReturnType<typeof setTimeout> | undefined
   /**
@@ -87,6 +97,8 @@ export class Connection implements LinkOwner {
     this.#ladder = options.transports.filter(
       (transport) => transport !== 'websocket' || options.WebSocket !== undefined,
     )
+    const canPoll = () => this.#ladder.includes('polling')
+    this.#assignments = new Assignments(this.#routes, canPoll, () => this.#open('polling'))
   }
 
   /** Carries the route; one that is carried already, afresh. */
@@ -99,21 +111,20 @@ export class Connection implements LinkOwner {
       this.#wake()
       return
     }
-    const carrier = this.#placed.get(route)
-    if (carrier === undefined) this.#place()
-    else carrier.carry(route)
-    const { probe } = this.#links()
-    if (probe !== null && this.#seated(probe).has(route)) probe.carry(route)
+    const assigned = this.#assignments.linkOf(route)
+    if (assigned === undefined) this.#assign()
+    else assigned.carry(route)
+    const { probe } = this.#state
+    if (probe !== undefined && this.#assignments.fitting(probe).has(route)) probe.carry(route)
   }
 
   drop(route: Route): void {
     if (!this.#routes.delete(route)) return
-    const { link, probe, old } = this.#links()
-    for (const carrier of [link, probe, old, this.#spare]) carrier?.drop(route)
-    this.#placed.delete(route)
-    if (this.#spare !== null) this.#place()
+    const { link, probe, old } = this.#state
+    for (const one of [link, probe, old]) one?.drop(route)
+    this.#assignments.drop(route, link)
     if (this.#state.kind === 'moving') this.#arrived(route)
-    if (probe !== null) this.#occupy(probe)
+    if (probe !== undefined) this.#occupy(probe)
     this.#lingerIfUnused()
   }
 
@@ -122,17 +133,17 @@ export class Connection implements LinkOwner {
     clearTimeout(this.#lingerTimer)
     this.#lists.add(list)
     if (this.#state.kind === 'idle') this.#wake()
-    this.#placeLists()
+    this.#carryLists()
   }
 
   dropList(list: ListRoute): void {
     if (!this.#lists.delete(list)) return
-    this.#links().link?.lists?.drop(list)
+    this.#state.link?.lists?.drop(list)
     this.#lingerIfUnused()
   }
 
   credentialChanged(route: Route): void {
-    this.#placed.get(route)?.credentialChanged(route)
+    this.#assignments.linkOf(route)?.credentialChanged(route)
   }
 
   close(): void {
@@ -143,7 +154,7 @@ export class Connection implements LinkOwner {
 
   worked(link: Link): void {
     const state = this.#state
-    if (link === this.#spare || !('link' in state)) return
+    if (state.link === undefined || (link !== state.link && link !== state.probe)) return
     this.#proven.add(link.transport)
     if (state.kind === 'probing' && link === state.probe) {
       if (!this.#fragile.has(link.transport)) this.#move(state.link, link)
@@ -155,15 +166,16 @@ export class Connection implements LinkOwner {
       this.#scheduleProbe(link)
     }
     // A server may allow fewer subscriptions than was thought.
-    this.#place()
+    this.#assign()
   }
 
   failed(link: Link, failure: Failure): void {
     const state = this.#state
-    if (link === this.#spare || !('link' in state)) return
-    const next = this.#below(link.transport)
+    if (state.link === undefined) return
+    const rung = this.#ladder.indexOf(link.transport)
+    const next = this.#ladder[rung + 1]
     const { barred } = failure
-    if (barred?.forGood) this.#forget(link.transport)
+    if (barred?.forGood) this.#ladder.splice(rung, 1)
     if (state.kind === 'probing' && link === state.probe) {
       link.close()
       this.#become({ kind: 'settled', link: state.link })
@@ -187,19 +199,19 @@ export class Connection implements LinkOwner {
   }
 
   changed(link: Link): void {
-    if (link === this.#links().link) this.#publish()
+    if (link === this.#state.link) this.#publish()
   }
 
   interrupted(link: Link, route: Route): void {
     const state = this.#state
     // Another link carries it on: the one that a probe was to replace, or that has not been relieved yet.
-    if (this.#placed.get(route) !== link) return
+    if (this.#assignments.linkOf(route) !== link) return
     if (state.kind === 'moving' && link === state.link && state.staying.has(route)) return
     route.interrupted()
   }
 
   restored(link: Link, route: Route): void {
-    if (this.#placed.get(route) === link) route.restored()
+    if (this.#assignments.linkOf(route) === link) route.restored()
   }
 
   replayed(link: Link, route: Route, replay: Replay): void {
@@ -212,22 +224,22 @@ export class Connection implements LinkOwner {
       return
     }
     // The first to arrive of what a probe brings is as good, but it is not what carries the route.
-    const carrier = state.kind === 'probing' && link === state.probe ? state.link : link
-    route.replayed(replay, carrier.transport)
+    const carrying = state.kind === 'probing' && link === state.probe ? state.link : link
+    route.replayed(replay, carrying.transport)
   }
 
   /** The one place that changes the state. */
   #become(state: State): void {
     if ('timer' in this.#state) clearTimeout(this.#state.timer)
     this.#state = state
-    this.#placeLists()
+    this.#carryLists()
     this.#publish()
   }
 
   /** The link at work carries the lists, where it can. */
-  #placeLists(): void {
-    const { link } = this.#links()
-    if (link === null) return
+  #carryLists(): void {
+    const { link } = this.#state
+    if (link === undefined) return
     for (const list of this.#lists) {
       list.carried(link.lists !== undefined)
       if (link.lists?.carries(list) === false) link.lists.carry(list)
@@ -241,24 +253,15 @@ export class Connection implements LinkOwner {
   }
 
   #publish(): void {
-    const { link } = this.#links()
+    const { link } = this.#state
     const shown = this.state.getSnapshot()
     const transport = link?.transport ?? null
     const phase = link?.phase ?? 'idle'
     if (shown.transport !== transport || shown.phase !== phase) this.state.set({ transport, phase })
   }
 
-  #links(): { link: Link | null; probe: Link | null; old: Link | null } {
-    const state = this.#state
-    return {
-      link: 'link' in state ? state.link : null,
-      probe: 'probe' in state ? state.probe : null,
-      old: 'old' in state ? state.old : null,
-    }
-  }
-
   #wake(): void {
-    this.#memory ??= new SessionMemory(this.#options.http.url(''))
+    this.#memory ??= new TransportMemory(this.#options.http.url(''))
     const remembered = this.#ladder.find((transport) => transport === this.#memory?.transport)
     const transport = remembered ?? this.#ladder[0]
     if (transport === undefined) {
@@ -267,20 +270,18 @@ export class Connection implements LinkOwner {
     }
     this.#life.start()
     this.#become({ kind: 'seeking', link: this.#open(transport) })
-    this.#place()
+    this.#assign()
   }
 
   /** Closes everything. */
   #rest(kind: 'idle' | 'paused' | 'closed'): void {
-    const { link, probe, old } = this.#links()
-    const spare = this.#spare
-    this.#spare = null
-    this.#placed.clear()
+    const former = this.#state
+    this.#assignments.clear()
     clearTimeout(this.#probeTimer)
     clearTimeout(this.#lingerTimer)
     if (kind !== 'paused') this.#life.stop()
     this.#become({ kind })
-    for (const carrier of [link, probe, old, spare]) carrier?.close()
+    closeLinks(former)
   }
 
   #giveUp(
@@ -296,55 +297,22 @@ export class Connection implements LinkOwner {
   }
 
   #open(transport: TransportName, from: { n: number; delayMs: number } = { n: 0, delayMs: 0 }): Link {
-    const { http, WebSocket, random = Math.random } = this.#options
     const last = transport === this.#ladder.at(-1)
-    return openLink(transport, { http, WebSocket, random, owner: this, last, ...from })
+    return openLink(transport, { random: Math.random, ...this.#options, owner: this, last, ...from })
   }
 
   #descend(transport: TransportName, from: { n: number; delayMs: number }): void {
-    const { link, probe, old } = this.#links()
+    const former = this.#state
     clearTimeout(this.#probeTimer)
-    for (const route of this.#routes) if (this.#placed.get(route) !== this.#spare) this.#placed.delete(route)
+    this.#assignments.release()
     this.#become({ kind: 'seeking', link: this.#open(transport, from) })
-    for (const carrier of [link, probe, old]) carrier?.close()
-    this.#place()
+    closeLinks(former)
+    this.#assign()
   }
 
-  #forget(transport: TransportName): void {
-    this.#ladder.splice(this.#ladder.indexOf(transport), 1)
-  }
-
-  #below(transport: TransportName): TransportName | undefined {
-    return this.#ladder[this.#ladder.indexOf(transport) + 1]
-  }
-
-  /** Gives every route its link: the first ones as far as there is room, the others the spare. */
-  #place(): void {
-    const { link } = this.#links()
-    if (link === null) return
-    const seated = this.#seated(link)
-    for (const route of this.#routes) {
-      const carrier = seated.has(route) ? link : this.#spareLink()
-      const former = this.#placed.get(route)
-      if (former === carrier) continue
-      former?.drop(route)
-      this.#placed.set(route, carrier)
-      if (!carrier.carries(route)) carrier.carry(route)
-    }
-    if (this.#spare === null || [...this.#placed.values()].includes(this.#spare)) return
-    this.#spare.close()
-    this.#spare = null
-  }
-
-  /** The routes that a link has room for: the first ones. All, where nothing could carry the others. */
-  #seated(link: Link): ReadonlySet<Route> {
-    if (this.#routes.size <= link.capacity || !this.#ladder.includes('polling')) return this.#routes
-    return new Set([...this.#routes].slice(0, link.capacity))
-  }
-
-  #spareLink(): Link {
-    this.#spare ??= this.#open('polling')
-    return this.#spare
+  #assign(): void {
+    const { link } = this.#state
+    if (link !== undefined) this.#assignments.assign(link)
   }
 
   #happened(event: PageEvent): void {
@@ -358,8 +326,8 @@ export class Connection implements LinkOwner {
       else this.#rest('idle')
       return
     }
-    this.#links().link?.revive()
-    this.#spare?.revive()
+    this.#state.link?.revive()
+    this.#assignments.revive()
     if (event !== 'shown') this.#probeAnew()
   }
 
@@ -387,7 +355,7 @@ export class Connection implements LinkOwner {
 
   #probeIn(delayMs: number): void {
     clearTimeout(this.#probeTimer)
-    this.#memory?.note(this.#links().link?.transport ?? null, Date.now() + delayMs)
+    this.#memory?.note(this.#state.link?.transport ?? null, Date.now() + delayMs)
     this.#probeTimer = setTimeout(() => this.#probe(this.#ladder[0]), delayMs)
   }
 
@@ -399,14 +367,14 @@ export class Connection implements LinkOwner {
     const probe = this.#open(transport)
     this.#become({ kind: 'probing', link: state.link, probe })
     if (this.#fragile.has(transport)) this.#occupy(probe)
-    else for (const route of this.#seated(probe)) probe.carry(route)
+    else this.#assignments.fill(probe)
   }
 
   /** A probe without a route would show nothing. */
   #occupy(probe: Link): void {
-    const seated = [...this.#seated(probe)]
-    const [first] = seated
-    if (first !== undefined && !seated.some((route) => probe.carries(route))) probe.carry(first)
+    const fitting = [...this.#assignments.fitting(probe)]
+    const [first] = fitting
+    if (first !== undefined && !fitting.some((route) => probe.carries(route))) probe.carry(first)
   }
 
   /** The probe of a transport that had not held has held. */
@@ -414,20 +382,14 @@ export class Connection implements LinkOwner {
     const state = this.#state
     if (state.kind !== 'probing' || state.probe !== probe) return
     this.#fragile.delete(probe.transport)
-    for (const route of this.#seated(probe)) probe.carry(route)
+    this.#assignments.fill(probe)
     this.#move(state.link, probe)
   }
 
   #move(old: Link, link: Link): void {
-    const seated = this.#seated(link)
-    const staying = new Set<Route>()
-    for (const route of this.#routes) {
-      if (this.#placed.get(route) !== old || !seated.has(route)) continue
-      this.#placed.set(route, link)
-      staying.add(route)
-    }
+    const staying = this.#assignments.relieve(old, link)
     this.#become({ kind: 'moving', link, old, staying })
-    this.#place()
+    this.#assign()
     if (this.#ladder[0] === link.transport) this.#memory?.note(link.transport, null)
     else this.#probeIn(PROBE_MS)
     if (staying.size === 0) this.#moved(link, old)
@@ -445,4 +407,8 @@ export class Connection implements LinkOwner {
     old.close()
     if (this.#outage) this.#scheduleProbe(link)
   }
+}
+
+function closeLinks({ link, probe, old }: State): void {
+  for (const one of [link, probe, old]) one?.close()
 }

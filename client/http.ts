@@ -1,6 +1,6 @@
 import type { Problem } from '../shared/api.ts'
 import { JobcastError } from './errors.ts'
-import { moment, ServerClock, startTimeout } from './time.ts'
+import { moment, onAbort, ServerClock, startTimeout } from './time.ts'
 
 export interface HttpOptions {
   /** Without a slash at the end; undefined: the page's own origin. */
@@ -45,9 +45,7 @@ export class Http {
   async json<T>(path: string, call: Call = {}): Promise<T> {
     const body = call.body === undefined ? undefined : toJson(call.body)
     const deadline = new AbortController()
-    const abort = () => deadline.abort(call.signal?.reason)
-    call.signal?.addEventListener('abort', abort)
-    if (call.signal?.aborted) abort()
+    const unlink = onAbort(call.signal, () => deadline.abort(call.signal?.reason))
     const timer = startTimeout(call.timeoutMs ?? CALL_TIMEOUT_MS, (slept) =>
       deadline.abort(new JobcastError(slept ? 'network' : 'timeout', 'the server did not answer in time')),
     )
@@ -59,7 +57,7 @@ export class Http {
       throw describe(error, deadline.signal)
     } finally {
       clearTimeout(timer)
-      call.signal?.removeEventListener('abort', abort)
+      unlink()
     }
   }
 

@@ -2,7 +2,7 @@ import type { JobSummary } from '../shared/job.ts'
 import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from '../shared/limits.ts'
 import { checkOptions, listOf, oneOrList, type Rule, textUpTo, wholeNumber } from './arguments.ts'
 import type { JobcastError } from './errors.ts'
-import { type Readable, Store, type Unsubscribe } from './store.ts'
+import { type Readable, Store } from './store.ts'
 import type { ListFilter, ListRoute } from './transports/link.ts'
 
 /** The newest jobs of any of the types with all of the tags; or those of `jobIds`, which excludes the others. */
@@ -56,20 +56,20 @@ export function checkListQuery(query: ListQuery): void {
 
 const EMPTY: ListState = { phase: 'connecting', jobs: [], missing: [], error: null }
 
-export class WatchedList implements ListWatch, ListRoute {
+export class WatchedList extends Store<ListState> implements ListWatch, ListRoute {
   readonly name: string
   readonly filter: ListFilter
   readonly credential: string | undefined
-  readonly #released: (list: WatchedList) => void
+  readonly #released: () => void
   readonly #order: ReadonlyMap<string, number> | null
-  readonly #state = new Store<ListState>(EMPTY)
 
   constructor(options: {
     readonly name: string
     readonly query: ListQuery
     readonly credential: string | undefined
-    readonly released: (list: WatchedList) => void
+    readonly released: () => void
   }) {
+    super(EMPTY)
     this.name = options.name
     this.filter = filterOf(options.query)
     this.credential = options.credential
@@ -78,47 +78,45 @@ export class WatchedList implements ListWatch, ListRoute {
     this.#order = jobIds === undefined ? null : new Map(jobIds.map((jobId, index) => [jobId, index]))
   }
 
-  readonly subscribe = (listener: () => void): Unsubscribe => this.#state.subscribe(listener)
-  readonly getSnapshot = (): ListState => this.#state.getSnapshot()
-
   close(): void {
-    this.#released(this)
+    this.#released()
   }
 
   listed(jobs: readonly JobSummary[], missing: readonly string[]): void {
-    this.#state.set({ phase: 'live', jobs: this.#sorted(jobs), missing, error: null })
+    this.set({ phase: 'live', jobs: this.#sorted(jobs), missing, error: null })
   }
 
   changed(jobs: readonly JobSummary[], gone: readonly string[]): void {
     const state = this.getSnapshot()
     const replaced = new Set([...gone, ...jobs.map(({ jobId }) => jobId)])
     const kept = state.jobs.filter(({ jobId }) => !replaced.has(jobId))
-    this.#state.set({ ...state, jobs: this.#sorted([...kept, ...jobs]) })
+    this.set({ ...state, jobs: this.#sorted([...kept, ...jobs]) })
   }
 
   refused(error: JobcastError): void {
-    this.#released(this)
-    this.#state.set({ ...this.getSnapshot(), phase: 'refused', error })
+    this.#released()
+    this.set({ ...this.getSnapshot(), phase: 'refused', error })
   }
 
   interrupted(): void {
     const state = this.getSnapshot()
     if (state.phase === 'live' || state.phase === 'connecting') {
-      this.#state.set({ ...state, phase: 'reconnecting' })
+      this.set({ ...state, phase: 'reconnecting' })
     }
   }
 
   carried(isSupported: boolean): void {
     const state = this.getSnapshot()
     if (state.phase === 'refused') return
-    if (!isSupported) this.#state.set({ ...state, phase: 'unsupported' })
-    else if (state.phase === 'unsupported') this.#state.set({ ...state, phase: 'reconnecting' })
+    if (!isSupported) this.set({ ...state, phase: 'unsupported' })
+    else if (state.phase === 'unsupported') this.set({ ...state, phase: 'reconnecting' })
   }
 
   #sorted(jobs: readonly JobSummary[]): JobSummary[] {
     const order = this.#order
-    if (order === null) return [...jobs].sort(newestFirst)
-    return [...jobs].sort((one, other) => (order.get(one.jobId) ?? 0) - (order.get(other.jobId) ?? 0))
+    const asAsked = (one: JobSummary, other: JobSummary) =>
+      (order?.get(one.jobId) ?? 0) - (order?.get(other.jobId) ?? 0)
+    return [...jobs].sort(order === null ? newestFirst : asAsked)
   }
 }
 

@@ -24,18 +24,18 @@ export class PageLife {
     this.stop()
     this.#tickedAt = Date.now()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
-    for (const type of ['online', 'pagehide', 'pageshow'])
-      globalThis.addEventListener?.(type, this.#onWindowEvent)
-    for (const type of ['visibilitychange', 'freeze', 'resume'])
-      globalThis.document?.addEventListener(type, this.#onDocumentEvent)
+    this.#listen('addEventListener')
   }
 
   stop(): void {
     clearInterval(this.#timer)
-    for (const type of ['online', 'pagehide', 'pageshow'])
-      globalThis.removeEventListener?.(type, this.#onWindowEvent)
+    this.#listen('removeEventListener')
+  }
+
+  #listen(change: 'addEventListener' | 'removeEventListener'): void {
+    for (const type of ['online', 'pagehide', 'pageshow']) globalThis[change]?.(type, this.#onWindowEvent)
     for (const type of ['visibilitychange', 'freeze', 'resume'])
-      globalThis.document?.removeEventListener(type, this.#onDocumentEvent)
+      globalThis.document?.[change](type, this.#onDocumentEvent)
   }
 
   #tick(): void {

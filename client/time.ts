@@ -43,6 +43,13 @@ export function msSince({ monotonic, wall }: Moment): number {
   return Math.max(performance.now() - monotonic, Date.now() - wall)
 }
 
+/** Calls when the signal fires, at once where it has; what it returns calls that off. */
+export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
+  signal?.addEventListener('abort', call)
+  if (signal?.aborted) call()
+  return () => signal?.removeEventListener('abort', call)
+}
+
 export type Timer = ReturnType<typeof setTimeout>
 
 /** Timers of a page that is looked at are late by this much only where everything stood still. */

@@ -53,14 +53,13 @@ export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent
   close(): void
 }
 
-/** One user's share of a subscription: what it delivers, and when it is over. */
-export class Watch implements JobWatch, Observer {
+/** One user's share of a watched job: what of it is delivered, and when it is over. */
+export class Watch extends Store<WatchState> implements JobWatch, Observer {
   readonly jobId: string
   readonly #finished: Promise<Job>
-  readonly #subscription: WatchedJob
+  readonly #job: WatchedJob
   readonly #onEvent: ((event: WatchEvent) => void) | undefined
   readonly #iterators = new Set<EventQueue>()
-  readonly #state: Store<WatchState>
   readonly #leave: Unsubscribe
   /** Events after this cursor are this watch's; undefined: those after the first snapshot. */
   #from: string | undefined
@@ -69,9 +68,10 @@ export class Watch implements JobWatch, Observer {
   #isAwaited = false
   #settle: { resolve(job: Job): void; reject(error: JobcastError): void } | null = null
 
-  constructor(subscription: WatchedJob, options: WatchOptions) {
-    this.jobId = subscription.jobId
-    this.#subscription = subscription
+  constructor(job: WatchedJob, options: WatchOptions) {
+    super(job.state)
+    this.jobId = job.jobId
+    this.#job = job
     this.#onEvent = options.onEvent
     this.#finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
@@ -79,14 +79,13 @@ export class Watch implements JobWatch, Observer {
     // Whoever does not look at it must not be ended by an unhandled rejection.
     this.#finished.catch(() => {})
     const past = options.after ?? (options.history === true ? '' : undefined)
-    this.#from = past ?? subscription.cursor ?? undefined
+    this.#from = past ?? job.cursor ?? undefined
     this.#delivered = this.#from
-    this.#state = new Store(subscription.state.getSnapshot())
-    this.#leave = subscription.observe(this)
+    this.#leave = job.observe(this)
     this.changed()
-    if (past !== undefined && subscription.cursor !== null) {
-      const { cursor } = subscription
-      const { events } = subscription.state.getSnapshot()
+    if (past !== undefined && job.cursor !== null) {
+      const { cursor } = job
+      const { events } = job.state
       queueMicrotask(() => this.delivered(events, cursor))
     }
   }
@@ -95,9 +94,6 @@ export class Watch implements JobWatch, Observer {
     this.#isAwaited = true
     return this.#finished
   }
-
-  readonly subscribe = (listener: () => void): Unsubscribe => this.#state.subscribe(listener)
-  readonly getSnapshot = (): WatchState => this.#state.getSnapshot()
 
   close(): void {
     if (this.#settle === null) return
@@ -112,29 +108,28 @@ export class Watch implements JobWatch, Observer {
     const { events, phase, error } = this.getSnapshot()
     // What was delivered already, and nothing that is about to be.
     if (this.#delivered !== this.#from) for (const event of events) queue.push(event)
-    if (phase === 'refused' && error !== null) queue.fail(error)
-    else if (this.#settle === null) queue.end()
+    if (this.#settle === null || phase === 'refused') queue.finish(phase === 'refused' ? error : null)
     else this.#iterators.add(queue)
     return queue
   }
 
   /** Nobody would notice any more what it still tells. */
   #closeUnheard(): void {
-    const isHeard = this.#iterators.size > 0 || this.#state.active || this.#onEvent !== undefined
+    const isHeard = this.#iterators.size > 0 || this.active || this.#onEvent !== undefined
     if (!isHeard && !this.#isAwaited) this.close()
   }
 
-  /** From the subscription: its state is another one. */
+  /** From the job: its state is another one. */
   changed(): void {
-    const state = this.#subscription.state.getSnapshot()
+    const state = this.#job.state
     if (state.job !== null) this.#from ??= state.job.cursor
     const events = this.#own(state)
-    this.#state.set({ ...state, events, missed: events === state.events ? state.missed : missedIn(events) })
+    this.set({ ...state, events, missed: events === state.events ? state.missed : missedIn(events) })
     if (state.phase === 'ended' && state.job !== null) this.#end(state.job)
     if (state.phase === 'refused' && state.error !== null) this.#end(state.error)
   }
 
-  /** From the subscription: events, and the cursor after them. */
+  /** From the job: events, and the cursor after them. */
   delivered(events: readonly WatchEvent[], cursor: string): void {
     const fresh = after(this.#delivered ?? cursor, events, cursor)
     this.#delivered = cursor
@@ -147,7 +142,7 @@ export class Watch implements JobWatch, Observer {
 
   /** Another watch of the job may have asked for more of its past than this one. */
   #own({ events, job }: WatchState): readonly WatchEvent[] {
-    if (this.#from === undefined || job === null || !this.#subscription.wantsPast) return events
+    if (this.#from === undefined || job === null || !this.#job.wantsPast) return events
     return after(this.#from, events, job.cursor)
   }
 
@@ -157,10 +152,8 @@ export class Watch implements JobWatch, Observer {
     this.#settle = null
     if (how instanceof JobcastError) settle.reject(how)
     else settle.resolve(how)
-    for (const queue of [...this.#iterators]) {
-      if (how instanceof JobcastError && how.code !== 'closed') queue.fail(how)
-      else queue.end()
-    }
+    const error = how instanceof JobcastError && how.code !== 'closed' ? how : null
+    for (const queue of [...this.#iterators]) queue.finish(error)
     this.#leave()
   }
 }
@@ -186,14 +179,6 @@ class EventQueue implements AsyncIterator<WatchEvent> {
     } else this.#events.push(event)
   }
 
-  end(): void {
-    this.#finish(null)
-  }
-
-  fail(error: Error): void {
-    this.#finish(error)
-  }
-
   next(): Promise<IteratorResult<WatchEvent>> {
     const event = this.#events.shift()
     if (event !== undefined) return Promise.resolve({ done: false, value: event })
@@ -205,12 +190,13 @@ class EventQueue implements AsyncIterator<WatchEvent> {
 
   return(): Promise<IteratorResult<WatchEvent>> {
     this.#events.length = 0
-    this.end()
+    this.finish(null)
     this.#abandoned()
     return Promise.resolve({ done: true, value: undefined })
   }
 
-  #finish(error: Error | null): void {
+  /** Nothing more comes; with an error, which the next `next` rejects with. */
+  finish(error: Error | null): void {
     if (this.#over !== null) return
     this.#left()
     const [first, ...others] = this.#waiting.splice(0)

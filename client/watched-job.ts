@@ -1,28 +1,20 @@
-import { parseCursor } from '../shared/cursor.ts'
+import { isSameHistory, laterCursor, parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
 import { fold } from '../shared/fold.ts'
 import type { QueuePlace } from '../shared/job.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
-import {
-  appended,
-  isBehind,
-  isSameHistory,
-  later,
-  marked,
-  missed,
-  missedIn,
-  type WatchEvent,
-} from './history.ts'
-import { Store, type Unsubscribe } from './store.ts'
-import type { Route, TransportName } from './transports/link.ts'
+import { appended, marked, missed, missedIn, type WatchEvent } from './history.ts'
+import type { Unsubscribe } from './store.ts'
+import { isBehind, type Route, type TransportName } from './transports/link.ts'
 import type { WatchState } from './watch.ts'
 
-/** A watch, as the subscription that it shares sees it. */
+/** A watch, as the job that it shares with others sees it. */
 export interface Observer {
+  /** The job's state is another one. */
   changed(): void
-  /** Events in order, and the cursor after them. */
+  /** Events came, in order; the cursor is that after them. */
   delivered(events: readonly WatchEvent[], cursor: string): void
 }
 
@@ -34,11 +26,22 @@ export interface WatchedJobOptions {
   readonly credential: () => string | undefined
   readonly renew: () => Promise<boolean>
   /** Nobody observes any more, or it is over. */
-  readonly released: (subscription: WatchedJob) => void
+  readonly released: () => void
+}
+
+/** Of a job of which nothing is known yet. */
+export const NOTHING_KNOWN: WatchState = {
+  phase: 'connecting',
+  job: null,
+  queue: null,
+  events: [],
+  missed: null,
+  transport: null,
+  error: null,
 }
 
 /**
- * What the client knows of one job, shared by all its watches: the job as folded so far, its position, its events.
+ * What the client knows of one job, shared by all its watches: the job as folded so far, its cursor, its events.
  * It does not know what carries it; a link tells it what arrived, in the words of the protocol.
  *
  * `state.phase` is its mode: `connecting` until the first snapshot, then `live` and `reconnecting` in turns, until it
@@ -46,17 +49,9 @@ export interface WatchedJobOptions {
  */
 export class WatchedJob implements Route {
   readonly jobId: string
-  readonly state = new Store<WatchState>({
-    phase: 'connecting',
-    job: null,
-    queue: null,
-    events: [],
-    missed: null,
-    transport: null,
-    error: null,
-  })
   readonly #options: WatchedJobOptions
   readonly #observers = new Set<Observer>()
+  #state = NOTHING_KNOWN
   #history: boolean
   /** Start over with a snapshot, so as to get the history that was not asked for at first. */
   #afresh = false
@@ -69,12 +64,16 @@ export class WatchedJob implements Route {
     this.#history = options.history
   }
 
+  get state(): WatchState {
+    return this.#state
+  }
+
   get cursor(): string | null {
-    return this.#afresh ? null : (this.state.getSnapshot().job?.cursor ?? null)
+    return this.#afresh ? null : (this.#state.job?.cursor ?? null)
   }
 
   get queue(): QueuePlace | null {
-    return this.state.getSnapshot().queue
+    return this.#state.queue
   }
 
   /** A watch wants what was before it. */
@@ -92,7 +91,7 @@ export class WatchedJob implements Route {
   }
 
   get over(): boolean {
-    const { phase } = this.state.getSnapshot()
+    const { phase } = this.#state
     return phase === 'ended' || phase === 'refused'
   }
 
@@ -100,9 +99,9 @@ export class WatchedJob implements Route {
     this.#observers.add(observer)
     return () => {
       if (!this.#observers.delete(observer) || this.#observers.size > 0) return
-      // Whoever closes one watch and opens the next in one go (React does) keeps the subscription.
+      // Whoever closes one watch and opens the next in one go (React does) keeps the job.
       queueMicrotask(() => {
-        if (this.#observers.size === 0 && !this.over) this.#options.released(this)
+        if (this.#observers.size === 0 && !this.over) this.#options.released()
       })
     }
   }
@@ -111,20 +110,20 @@ export class WatchedJob implements Route {
   wantHistory(): boolean {
     if (this.#history) return false
     this.#history = true
-    this.#afresh = this.state.getSnapshot().job !== null
+    this.#afresh = this.#state.job !== null
     return true
   }
 
   replayed(replay: Replay, transport: TransportName): void {
     if (this.over) return
     this.#renewed = false
-    const { job, events } = this.state.getSnapshot()
+    const { job, events } = this.#state
     const afresh = this.#afresh
     if (replay.mode === 'resume') {
       if (job === null) return
       const fresh = replay.events.filter((event) => event.seq > parseCursor(job.cursor).seq)
       const folded = fresh.reduce(fold, job)
-      const cursor = later(folded.cursor, replay.cursor)
+      const cursor = laterCursor(folded.cursor, replay.cursor)
       this.#become({ phase: 'live', job: { ...folded, cursor }, events: appended(events, fresh), transport })
       this.#deliver(fresh, cursor)
       return
@@ -145,14 +144,14 @@ export class WatchedJob implements Route {
   /** What a snapshot that begins anew tells of before, as far as that is wanted. */
   #past(snapshot: Snapshot): readonly WatchEvent[] {
     const { events = [], trimmed = 0 } = snapshot
-    const { job } = this.state.getSnapshot()
+    const { job } = this.#state
     if (job === null || goesOn(snapshot, job.cursor)) return this.#history ? marked(events, 1, trimmed) : []
     if (this.#history) return [missed('epoch', 1, trimmed), ...events]
     return [missed('epoch', 1, parseCursor(snapshot.cursor).seq)]
   }
 
   event(event: JobEvent, prev: number | null): boolean {
-    const { job, events } = this.state.getSnapshot()
+    const { job, events } = this.#state
     if (this.over || job === null) return true
     const { seq } = parseCursor(job.cursor)
     if (event.seq <= seq) return true
@@ -167,37 +166,36 @@ export class WatchedJob implements Route {
     const known = this.queue
     // An older server says nothing of what holds a job.
     const held = queue?.held ?? null
-    if (
-      this.over ||
-      (known?.place === queue?.place && known?.startsAt === queue?.startsAt && known?.held === held)
-    )
-      return
+    const isKnown =
+      known?.place === queue?.place && known?.startsAt === queue?.startsAt && known?.held === held
+    if (this.over || isKnown) return
     this.#become({ queue: queue && { ...queue, held } })
   }
 
   ended(cursor: string): boolean {
-    const { job } = this.state.getSnapshot()
+    const { job } = this.#state
     if (this.over) return true
-    if (job === null || !isTerminal(job.status) || later(job.cursor, cursor) !== job.cursor) return false
+    if (job === null || !isTerminal(job.status) || laterCursor(job.cursor, cursor) !== job.cursor)
+      return false
     this.#become({ phase: 'ended' })
-    this.#options.released(this)
+    this.#options.released()
     return true
   }
 
   refused(error: JobcastError): void {
     if (this.over) return
     this.#become({ phase: 'refused', error })
-    this.#options.released(this)
+    this.#options.released()
   }
 
   interrupted(): void {
     if (this.over) return
-    const { job } = this.state.getSnapshot()
+    const { job } = this.#state
     this.#become({ phase: job === null ? 'connecting' : 'reconnecting' })
   }
 
   restored(): void {
-    if (this.state.getSnapshot().phase === 'reconnecting') this.#become({ phase: 'live' })
+    if (this.#state.phase === 'reconnecting') this.#become({ phase: 'live' })
   }
 
   async renew(): Promise<boolean> {
@@ -209,10 +207,11 @@ export class WatchedJob implements Route {
 
   /** The one place that changes the state. */
   #become(change: Partial<WatchState>): void {
-    const state = { ...this.state.getSnapshot(), ...change }
+    const state = { ...this.#state, ...change }
     if (change.events !== undefined) state.missed = missedIn(change.events)
     // A place is of use in a line only, and whoever comes back to the line gets another one.
-    this.state.set(state.job?.status === 'queued' ? state : { ...state, queue: null })
+    if (state.job?.status !== 'queued') state.queue = null
+    this.#state = state
     for (const observer of [...this.#observers]) observer.changed()
   }
 

@@ -29,3 +29,13 @@ export function parseCursor(text: string): Cursor {
 export function advanceCursor(cursor: string, seq: number): string {
   return cursor.slice(0, cursor.lastIndexOf('.') + 1) + String(seq)
 }
+
+export function isSameHistory(one: string, other: string): boolean {
+  return parseCursor(one).epoch === parseCursor(other).epoch
+}
+
+/** The later one of two cursors of a job; the second where they are of different histories. */
+export function laterCursor(one: string, other: string): string {
+  const [a, b] = [parseCursor(one), parseCursor(other)]
+  return a.epoch === b.epoch && a.seq >= b.seq ? one : other
+}

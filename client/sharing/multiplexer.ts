@@ -1,12 +1,11 @@
-import { advanceCursor, parseCursor } from '../../shared/cursor.ts'
+import { advanceCursor, isSameHistory, laterCursor, parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { QueuePlace } from '../../shared/job.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import type { Connection, ConnectionState } from '../connection.ts'
 import type { JobcastError, JobcastErrorCode } from '../errors.ts'
-import { isBehind, isSameHistory, later } from '../history.ts'
 import type { Readable, Unsubscribe } from '../store.ts'
-import type { Route, TransportName } from '../transports/link.ts'
+import { isBehind, type Route, type TransportName } from '../transports/link.ts'
 import type { Answer, JobAnswer, JobRequest, Request } from './channel.ts'
 
 /** Carries what tabs watch over one connection, every job once. */
@@ -230,7 +229,7 @@ export class SharedRoute implements Route {
   }
 
   ended(cursor: string): boolean {
-    if (this.#cursor === null || later(this.#cursor, cursor) !== this.#cursor) return false
+    if (this.#cursor === null || laterCursor(this.#cursor, cursor) !== this.#cursor) return false
     this.#tellAll({ op: 'ended', cursor })
     this.#end()
     return true
@@ -285,7 +284,7 @@ export class SharedRoute implements Route {
   /** The flow goes on for one more. */
   #admit(seat: Seat, transport: TransportName): void {
     const { cursor } = seat
-    const inStep = cursor !== null && this.#cursor !== null && later(cursor, this.#cursor) === cursor
+    const inStep = cursor !== null && this.#cursor !== null && laterCursor(cursor, this.#cursor) === cursor
     if (inStep && seat.credential === this.credential) {
       seat.tell({ op: 'replayed', replay: { mode: 'resume', cursor, events: [] }, transport })
     } else seat.tell({ op: 'joined', transport })
@@ -323,7 +322,7 @@ function newsOf(replay: Replay, cursor: string): Replay {
   if (!isSameHistory(replay.cursor, cursor)) return replay
   const { seq } = parseCursor(cursor)
   const events = replay.events.filter((event) => event.seq > seq)
-  return { mode: 'resume', cursor: later(cursor, replay.cursor), events }
+  return { mode: 'resume', cursor: laterCursor(cursor, replay.cursor), events }
 }
 
 function refusal({ code, message, status, errors, retryAfterMs }: JobcastError): JobAnswer {

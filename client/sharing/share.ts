@@ -1,6 +1,7 @@
 import type { Connection, ConnectionState } from '../connection.ts'
+import type { Http } from '../http.ts'
 import { type Readable, Store } from '../store.ts'
-import type { Route } from '../transports/link.ts'
+import type { Route, TransportName } from '../transports/link.ts'
 
 /** What brings the watched jobs to this client: a connection of its own, or what it shares with other tabs. */
 export interface JobCarrier {
@@ -12,19 +13,17 @@ export interface JobCarrier {
   close(): void
 }
 
-export interface CarrierOptions {
-  /** False: a connection of its own. Undefined: shared where a page can. */
-  readonly share: boolean | undefined
-  /** The page brought its own `fetch` or `WebSocket`, of which it is not known what other tabs have. */
-  readonly isCustom: boolean
+/** What the tabs that share a connection have in common, and how to make one. */
+export interface SharedOptions {
+  readonly http: Http
+  readonly credential: string | undefined
+  readonly transports: readonly TransportName[]
   readonly connect: () => Connection
-  /** Loaded only by those who share. */
-  readonly openShared: () => Promise<JobCarrier>
 }
 
-export function openCarrier({ share, isCustom, connect, openShared }: CarrierOptions): JobCarrier {
-  const wanted = share ?? (typeof document !== 'undefined' && !isCustom)
-  return wanted && canShare() ? new LateCarrier(openShared, connect) : connect()
+/** What is shared with other tabs; `own` where there can be none. */
+export function carrierOf(own: Connection, options: SharedOptions): JobCarrier {
+  return canShare() ? new LateCarrier(own, options) : own
 }
 
 /** Whether there are tabs, or workers of a page, and what they need to speak with each other. Never in Node. */
@@ -38,60 +37,82 @@ function canShare(): boolean {
   )
 }
 
-/** Keeps the routes until the real carrier is there, which is asked for with the first of them. */
-class LateCarrier implements JobCarrier {
-  readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
-  readonly #open: () => Promise<JobCarrier>
-  readonly #otherwise: () => JobCarrier
-  readonly #routes = new Set<Route>()
-  #carrier: JobCarrier | 'none' | 'opening' | 'closed' = 'none'
+const CONNECTING: ConnectionState = { transport: null, phase: 'connecting' }
 
-  constructor(open: () => Promise<JobCarrier>, otherwise: () => JobCarrier) {
-    this.#open = open
-    this.#otherwise = otherwise
+type State =
+  | { readonly kind: 'none' | 'opening' | 'closed'; readonly carrier?: undefined }
+  | { readonly kind: 'open'; readonly carrier: JobCarrier }
+
+/**
+ * Loads the code for sharing, which only those need who share, with the first route (`opening`), and keeps the routes
+ * until it is there. While no job is watched it shows the state of the client's own connection, which carries the lists.
+ */
+class LateCarrier implements JobCarrier {
+  readonly state: Store<ConnectionState>
+  readonly #own: Connection
+  readonly #options: SharedOptions
+  readonly #routes = new Set<Route>()
+  #state: State = { kind: 'none' }
+
+  constructor(own: Connection, options: SharedOptions) {
+    this.#own = own
+    this.#options = options
+    this.state = new Store(own.state.getSnapshot())
+    own.state.subscribe(this.#show)
   }
 
   carry(route: Route): void {
-    if (typeof this.#carrier === 'object') {
-      this.#carrier.carry(route)
-      return
-    }
-    if (this.#carrier === 'closed') return
-    this.#routes.add(route)
-    if (this.#carrier === 'opening') return
-    this.#carrier = 'opening'
-    this.state.set({ transport: null, phase: 'connecting' })
+    const { kind, carrier } = this.#state
+    if (carrier !== undefined) carrier.carry(route)
+    else if (kind !== 'closed') this.#routes.add(route)
+    if (kind !== 'none') return
+    this.#become({ kind: 'opening' })
     // Code that cannot be loaded, such as after a new version took the old one's place: then without it.
     this.#open().then(
-      (carrier) => this.#opened(carrier),
-      () => this.#opened(this.#otherwise()),
+      (opened) => this.#opened(opened),
+      () => this.#opened(this.#own),
     )
   }
 
   drop(route: Route): void {
     this.#routes.delete(route)
-    if (typeof this.#carrier === 'object') this.#carrier.drop(route)
+    this.#state.carrier?.drop(route)
   }
 
   credentialChanged(route: Route): void {
-    if (typeof this.#carrier === 'object') this.#carrier.credentialChanged(route)
+    this.#state.carrier?.credentialChanged(route)
   }
 
   close(): void {
-    if (typeof this.#carrier === 'object') this.#carrier.close()
-    this.#carrier = 'closed'
+    this.#state.carrier?.close()
+    this.#become({ kind: 'closed' })
+  }
+
+  async #open(): Promise<JobCarrier> {
+    const { openTab } = await import('./tab.ts')
+    return openTab(this.#options)
   }
 
   #opened(carrier: JobCarrier): void {
-    if (this.#carrier === 'closed') {
+    if (this.#state.kind === 'closed') {
       carrier.close()
       return
     }
-    this.#carrier = carrier
-    const show = () => this.state.set(carrier.state.getSnapshot())
-    carrier.state.subscribe(show)
-    show()
+    carrier.state.subscribe(this.#show)
+    this.#become({ kind: 'open', carrier })
     for (const route of this.#routes) carrier.carry(route)
     this.#routes.clear()
+  }
+
+  /** The one place that changes the state. */
+  #become(state: State): void {
+    this.#state = state
+    this.#show()
+  }
+
+  readonly #show = (): void => {
+    const { kind, carrier } = this.#state
+    const state = kind === 'opening' ? CONNECTING : carrier?.state.getSnapshot()
+    this.state.set(state === undefined || state.phase === 'idle' ? this.#own.state.getSnapshot() : state)
   }
 }

@@ -1,7 +1,6 @@
-import { parseCursor } from '../../shared/cursor.ts'
+import { isSameHistory, parseCursor } from '../../shared/cursor.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
-import { isSameHistory } from '../history.ts'
 import type { Http } from '../http.ts'
 import { reconnectDelayMs } from '../retry.ts'
 import type { Timer } from '../time.ts'

@@ -3,29 +3,17 @@ import type { Http } from '../http.ts'
 import { type PageEvent, PageLife } from '../page-life.ts'
 import { Store } from '../store.ts'
 import { startTimeout, type Timer } from '../time.ts'
-import type { Route, TransportName } from '../transports/link.ts'
+import type { Route } from '../transports/link.ts'
 import { type Answer, type Notice, type OpenChannel, type Request, TabChannel } from './channel.ts'
 import { Multiplexer } from './multiplexer.ts'
-import type { JobCarrier } from './share.ts'
+import type { JobCarrier, SharedOptions } from './share.ts'
 import { TabRoutes } from './tab-routes.ts'
-
-export interface OpenTabOptions {
-  readonly http: Http
-  readonly credential: string | undefined
-  readonly transports: readonly TransportName[]
-  readonly connect: () => Connection
-}
 
 /** Tabs understand each other only where they run the same version of the messages. */
 const VERSION = 1
 
 /** Takes part among the tabs of this origin that have the same server, credential and transports, and no others. */
-export async function openTab({
-  http,
-  credential,
-  transports,
-  connect,
-}: OpenTabOptions): Promise<JobCarrier> {
+export async function openTab({ http, credential, transports, connect }: SharedOptions): Promise<JobCarrier> {
   // A hash, since names of locks and channels are there for every script of the origin to see.
   const text = new TextEncoder().encode(JSON.stringify([http.url(''), credential ?? null, transports]))
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', text))

@@ -6,8 +6,10 @@ import type { JobcastClient } from '../client.ts'
 import { JobcastError } from '../errors.ts'
 import { toJson } from '../http.ts'
 import { Store, type Unsubscribe } from '../store.ts'
+import { onAbort } from '../time.ts'
 import type { TransportName } from '../transports/link.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
+import { NOTHING_KNOWN } from '../watched-job.ts'
 
 export interface JobState<Result = unknown> {
   /** `idle` no job, or one of which nothing is known yet; `submitting` until the server has stored it. */
@@ -78,16 +80,6 @@ type Mode =
       readonly error: JobcastError | null
     }
 
-const UNWATCHED: WatchState = {
-  phase: 'connecting',
-  job: null,
-  queue: null,
-  events: [],
-  missed: null,
-  transport: null,
-  error: null,
-}
-
 const NOTHING: JobState = {
   status: 'idle',
   result: null,
@@ -142,9 +134,7 @@ export class JobStore extends Store<JobState> {
     const type = start.type ?? this.#options.type
     if (type === undefined) throw new JobcastError('invalid_request', 'startJob needs a type')
     const { abort } = submitting
-    const stop = () => abort.abort(start.signal?.reason)
-    start.signal?.addEventListener('abort', stop)
-    if (start.signal?.aborted) stop()
+    const unlink = onAbort(start.signal, () => abort.abort(start.signal?.reason))
     this.#become(submitting)
     try {
       const { signal: _signal, ...rest } = start
@@ -155,7 +145,7 @@ export class JobStore extends Store<JobState> {
       if (this.#mode === submitting) this.#become({ kind: 'idle', error: asError(error) })
       throw error
     } finally {
-      start.signal?.removeEventListener('abort', stop)
+      unlink()
     }
   }
 
@@ -208,7 +198,7 @@ export class JobStore extends Store<JobState> {
     const shown: WatchState | null =
       seed === null
         ? null
-        : { ...UNWATCHED, job: seed, events: before?.events ?? [], missed: before?.missed ?? null }
+        : { ...NOTHING_KNOWN, job: seed, events: before?.events ?? [], missed: before?.missed ?? null }
     const mode: Mode & { kind: 'job' } = { kind: 'job', jobId, status, watch: null, shown, error: null }
     this.#become(mode)
     if (this.active) this.#watch(mode)

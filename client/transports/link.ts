@@ -1,3 +1,4 @@
+import { laterCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { JobSummary, QueuePlace } from '../../shared/job.ts'
 import type { ClientFrame, Replay } from '../../shared/protocol.ts'
@@ -41,6 +42,12 @@ export interface Route {
   renew(): Promise<boolean>
 }
 
+/** A snapshot of this same history that is older than the cursor: from a link that lags behind another. */
+export function isBehind(replay: Replay & { mode: 'snapshot' }, cursor: string): boolean {
+  if (replay.reason === 'ahead' || replay.reason === 'epoch') return false
+  return laterCursor(cursor, replay.cursor) === cursor && cursor !== replay.cursor
+}
+
 /** Which jobs a list has, as the frame says it. */
 export type ListFilter = Pick<Extract<ClientFrame, { op: 'watch' }>, 'type' | 'tag' | 'jobIds' | 'limit'>
 
@@ -73,11 +80,11 @@ export interface ListCarrier {
 /** How an attempt to carry failed. */
 export interface Failure {
   /** It opened and said nothing, or never opened within its time. */
-  readonly silent: boolean
+  readonly silent?: boolean
   /** Three quick failures in a row. */
-  readonly repeated: boolean
+  readonly repeated?: boolean
   /** All three opened, and were cut soon: it is not the server that is away. */
-  readonly brief: boolean
+  readonly brief?: boolean
   /** The server said to stay away; `forGood`, or until the transport's turn comes again. */
   readonly barred: { readonly error: JobcastError; readonly forGood: boolean } | null
   /** Failures in a row, and the pause that follows, in ms. */

@@ -1,6 +1,7 @@
 import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { reconnectDelayMs } from '../retry.ts'
+import type { Timer } from '../time.ts'
 import type { ListCarrier, ListRoute } from './link.ts'
 
 type Frame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
@@ -8,7 +9,7 @@ type Frame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'erro
 /** `asked`: the answer to `watch` is awaited. */
 interface Carriage {
   readonly list: ListRoute
-  phase: 'pending' | 'asked' | 'live' | { readonly resting: ReturnType<typeof setTimeout> }
+  phase: 'pending' | 'asked' | 'live' | { readonly resting: Timer }
   /** Refusals in a row. */
   repeats: number
 }
@@ -130,6 +131,7 @@ export class SocketLists implements ListCarrier {
   }
 }
 
-function rouse({ phase }: Carriage): void {
+/** Ends the pause before something is asked for again. */
+export function rouse({ phase }: { readonly phase: string | { readonly resting: Timer } }): void {
   if (typeof phase === 'object') clearTimeout(phase.resting)
 }

@@ -6,7 +6,7 @@ import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
 import { startTimeout, type Timer } from '../time.ts'
 import type { Link, LinkOptions, Route } from './link.ts'
-import { SocketLists } from './socket-lists.ts'
+import { rouse, SocketLists } from './socket-lists.ts'
 
 /** What is used of a WebSocket; the browser's own and the one of `ws` both have it. */
 export interface SocketLike {
@@ -120,7 +120,7 @@ export class SocketLink implements Link {
   drop(route: Route, tell = true): void {
     const carriage = this.#carriages.get(route.jobId)
     if (carriage === undefined || carriage.route !== route) return
-    this.#rouse(carriage)
+    rouse(carriage)
     this.#carriages.delete(route.jobId)
     if (tell) this.#send({ op: 'unsubscribe', jobId: route.jobId })
   }
@@ -148,7 +148,7 @@ export class SocketLink implements Link {
     const state = this.#state
     if (state.kind === 'closed') return
     this.#become({ kind: 'closed' })
-    for (const carriage of this.#carriages.values()) this.#rouse(carriage)
+    for (const carriage of this.#carriages.values()) rouse(carriage)
     this.#carriages.clear()
     this.lists.close()
     if (state.kind !== 'waiting') discard(state.socket)
@@ -197,14 +197,7 @@ export class SocketLink implements Link {
     const { delayMs } = this.#attempts.over()
     this.#interrupt()
     this.#become({ kind: 'closed' })
-    this.#options.owner.failed(this, {
-      silent: false,
-      repeated: false,
-      brief: false,
-      barred,
-      n: this.#attempts.n,
-      delayMs,
-    })
+    this.#options.owner.failed(this, { barred, n: this.#attempts.n, delayMs })
   }
 
   #lost({ counts, silent = false }: { counts: boolean; silent?: boolean }): void {
@@ -222,7 +215,7 @@ export class SocketLink implements Link {
 
   #interrupt(): void {
     for (const carriage of this.#carriages.values()) {
-      this.#rouse(carriage)
+      rouse(carriage)
       carriage.phase = 'pending'
       this.#options.owner.interrupted(this, carriage.route)
     }
@@ -319,7 +312,7 @@ export class SocketLink implements Link {
   #tell(carriage: Carriage, frame: JobFrame): void {
     const { route } = carriage
     if (frame.op === 'subscribed') {
-      this.#rouse(carriage)
+      rouse(carriage)
       carriage.phase = 'live'
       this.#options.owner.replayed(this, route, frame)
     } else if (frame.op === 'event' && carriage.phase === 'live') {
@@ -353,7 +346,7 @@ export class SocketLink implements Link {
 
   #ask(carriage: Carriage): void {
     const { jobId, cursor, credential, history } = carriage.route
-    this.#rouse(carriage)
+    rouse(carriage)
     carriage.phase = 'asked'
     this.#answeredAt = performance.now()
     this.#send({
@@ -367,7 +360,7 @@ export class SocketLink implements Link {
 
   /** Subscribes again with the cursor: at once, and ever later where that does not help. */
   #askAgain(carriage: Carriage): void {
-    this.#rouse(carriage)
+    rouse(carriage)
     carriage.repeats += 1
     if (carriage.repeats === 1) {
       this.#ask(carriage)
@@ -380,7 +373,7 @@ export class SocketLink implements Link {
 
   #renew(carriage: Carriage, error: JobcastError): void {
     if (carriage.phase === 'renewing') return
-    this.#rouse(carriage)
+    rouse(carriage)
     carriage.phase = 'renewing'
     const stillRenewing = () =>
       carriage.phase === 'renewing' && this.#carriages.get(carriage.route.jobId) === carriage
@@ -397,13 +390,9 @@ export class SocketLink implements Link {
   }
 
   #refuse(carriage: Carriage, error: JobcastError): void {
-    this.#rouse(carriage)
+    rouse(carriage)
     this.#carriages.delete(carriage.route.jobId)
     carriage.route.refused(error)
-  }
-
-  #rouse({ phase }: Carriage): void {
-    if (typeof phase === 'object') clearTimeout(phase.resting)
   }
 
   #send(frame: ClientFrame): void {

@@ -6,7 +6,7 @@ import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../shared/limits.ts'
 import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
-import { startTimeout } from '../time.ts'
+import { onAbort, startTimeout } from '../time.ts'
 import type { RoundContext, RoundEnd } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
@@ -29,8 +29,7 @@ export async function sse({
 }: RoundContext): Promise<RoundEnd> {
   const { jobId, cursor, credential, history } = route
   const stop = new AbortController()
-  const abort = () => stop.abort()
-  signal.addEventListener('abort', abort)
+  const unlink = onAbort(signal, () => stop.abort())
   const silent = (slept: boolean) =>
     stop.abort(new JobcastError(slept ? 'network' : 'timeout', 'the stream is silent'))
   const held = (slept: boolean) => {
@@ -135,7 +134,7 @@ export async function sse({
     return { ...broken(floorMs), counts: floorMs === 0 }
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
+    unlink()
     stop.abort()
   }
 }

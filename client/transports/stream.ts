@@ -162,32 +162,31 @@ export class StreamLink implements Link {
           else owner.interrupted(this, route)
         },
       }
-      const outcome = await round(context).catch((error: unknown) => this.#explain(error, route))
+      const end = await round(context).catch((error: unknown) => this.#explain(error, route))
       stream.current = null
       if (signal.aborted) return
-      if (outcome.kind === 'done') return this.drop(route)
+      if (end.kind === 'done') return this.drop(route)
       if (current.signal.aborted) continue
-      if (outcome.kind === 'next') {
+      if (end.kind === 'next') {
         first = false
-        await pause(outcome.afterMs, stream)
+        await pause(end.afterMs, stream)
         continue
       }
-      const isUnfit = outcome.kind === 'unfit'
-      const { delayMs, repeated, brief, since } = attempts.over(isUnfit ? {} : outcome)
-      stream.awayUntil = performance.now() + (isUnfit ? 0 : outcome.floorMs)
+      const isUnfit = end.kind === 'unfit'
+      const { delayMs, repeated, brief, since } = attempts.over(isUnfit ? {} : end)
+      stream.awayUntil = performance.now() + (isUnfit ? 0 : end.floorMs)
       this.#shift(stream, 'waiting')
       owner.interrupted(this, route)
-      if (isUnfit) {
-        // It would work again at once, and be useless again: not before its turn comes.
-        const barred = { error: new JobcastError('barred', outcome.message), forGood: false }
-        owner.failed(this, { silent: false, repeated: false, brief: false, barred, n: attempts.n, delayMs })
-        await pause(delayMs, stream)
-        continue
-      }
-      // What works for other jobs is not the transport's fault. One that was opened meanwhile may be cut soon as well.
-      const alone = !this.#someOpenSince(Number.POSITIVE_INFINITY)
-      const unheld = !this.#someOpenSince(since)
-      const failure = { silent: alone && outcome.silent, repeated: unheld && repeated, brief, barred: null }
+      const failure = isUnfit
+        ? // It would work again at once, and be useless again: not before its turn comes.
+          { barred: { error: new JobcastError('barred', end.message), forGood: false } }
+        : {
+            // What works for other jobs is not the transport's fault. One that was opened meanwhile may be cut soon as well.
+            silent: end.silent && !this.#someOpenSince(Number.POSITIVE_INFINITY),
+            repeated: repeated && !this.#someOpenSince(since),
+            brief,
+            barred: null,
+          }
       owner.failed(this, { ...failure, n: attempts.n, delayMs })
       await pause(delayMs, stream)
     }

@@ -139,18 +139,18 @@ export function scriptedBrowser() {
           options: { history?: boolean; token?: string; renew?: () => Promise<boolean> } = {},
         ) {
           const state = { token: options.token }
-          const subscription = new WatchedJob({
+          const watched = new WatchedJob({
             jobId,
             history: options.history === true,
             credential: () => state.token,
             renew: options.renew ?? (() => Promise.resolve(false)),
-            released: (released) => tab.drop(released),
+            released: () => tab.drop(watched),
           })
           const seen: number[] = []
           /** All but progress, which may be merged. */
           const lasting: number[] = []
           const events: WatchEvent[] = []
-          const watch = new Watch(subscription, {
+          const watch = new Watch(watched, {
             history: options.history === true,
             onEvent: (event) => {
               const { kind, seq } = event
@@ -159,8 +159,8 @@ export function scriptedBrowser() {
               if (kind !== 'progress') lasting.push(seq)
             },
           })
-          tab.carry(subscription)
-          return { watch, events, seen, lasting, subscription, state }
+          tab.carry(watched)
+          return { watch, events, seen, lasting, watched, state }
         },
         /** Its locks are freed and it says nothing more. */
         crash() {

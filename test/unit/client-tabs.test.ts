@@ -333,7 +333,7 @@ describe('credentials', () => {
       token: 'new',
     })
     followed.state.token = 'newer'
-    follower.tab.credentialChanged(followed.subscription)
+    follower.tab.credentialChanged(followed.watched)
     await pass(0)
     expect(last(socket.sent)).toEqual({ op: 'token', jobId: 'j2', token: 'newer' })
   })
@@ -472,8 +472,8 @@ describe('a tab that follows', () => {
     socket.says(logged(3))
     await pass(0)
     // As if a message had been lost between the tabs.
-    followed.subscription.event(aLog(4), 3)
-    followed.subscription.event(aLog(5), 4)
+    followed.watched.event(aLog(4), 3)
+    followed.watched.event(aLog(5), 4)
     socket.says({ op: 'event', jobId: 'j1', prev: 3, ...aLog(7) })
     await pass(0)
     expect(last(follower.requests).url.search).toBe('?after=e1.5&wait=0&history=1&place=0')

@@ -10,30 +10,30 @@ import { aCompletion, aJob, aLog, aProgress } from '../helpers/scripted-network.
 function setUp(options: WatchOptions = {}) {
   const history = options.history === true || options.after !== undefined
   const released: WatchedJob[] = []
-  const subscription = new WatchedJob({
+  const watched = new WatchedJob({
     jobId: 'j1',
     history,
     credential: () => undefined,
     renew: () => Promise.resolve(true),
-    released: (one) => released.push(one),
+    released: () => released.push(watched),
   })
   const seen: number[] = []
-  const watch = new Watch(subscription, {
+  const watch = new Watch(watched, {
     ...options,
     onEvent: (event) => {
       seen.push(event.seq)
       options.onEvent?.(event)
     },
   })
-  return { subscription, watch, seen, released }
+  return { watched, watch, seen, released }
 }
 
 /** Without `onEvent`. */
 function setUpUnheard() {
-  const { subscription, watch: first, released } = setUp()
-  const watch = new Watch(subscription, {})
+  const { watched, watch: first, released } = setUp()
+  const watch = new Watch(watched, {})
   first.close()
-  return { subscription, watch, released }
+  return { watched, watch, released }
 }
 
 const snapshot = (
@@ -45,15 +45,15 @@ const snapshot = (
 
 const seqs = (events: readonly WatchEvent[]) => events.map(({ seq }) => seq)
 
-describe('a subscription', () => {
+describe('a watched job', () => {
   it('folds events after a snapshot, each once and in order', () => {
-    const { subscription, watch, seen } = setUp()
+    const { watched, watch, seen } = setUp()
     expect(watch.getSnapshot().phase).toBe('connecting')
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    expect(subscription.event(aLog(3), 2)).toBe(true)
-    expect(subscription.event(aLog(3), 2)).toBe(true)
-    expect(subscription.event(aLog(1), 0)).toBe(true)
-    expect(subscription.event(aProgress(4, 40), 3)).toBe(true)
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    expect(watched.event(aLog(3), 2)).toBe(true)
+    expect(watched.event(aLog(3), 2)).toBe(true)
+    expect(watched.event(aLog(1), 0)).toBe(true)
+    expect(watched.event(aProgress(4, 40), 3)).toBe(true)
     const { phase, job, events, transport } = watch.getSnapshot()
     expect({ phase, transport, cursor: job?.cursor, progress: job?.progress }).toEqual({
       phase: 'live',
@@ -66,120 +66,117 @@ describe('a subscription', () => {
   })
 
   it('refuses an event after a gap, and takes merged progress', () => {
-    const { subscription, seen } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    expect(subscription.event(aLog(4), 3)).toBe(false)
-    expect(subscription.cursor).toBe('e1.2')
-    expect(subscription.event(aProgress(5), 2)).toBe(true)
-    expect(subscription.event(aLog(6), 5)).toBe(true)
+    const { watched, seen } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    expect(watched.event(aLog(4), 3)).toBe(false)
+    expect(watched.cursor).toBe('e1.2')
+    expect(watched.event(aProgress(5), 2)).toBe(true)
+    expect(watched.event(aLog(6), 5)).toBe(true)
     expect(seen).toEqual([5, 6])
   })
 
   it('applies of a resume only what is new, and takes its position', () => {
-    const { subscription, seen } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'sse')
-    subscription.event(aLog(3), null)
-    subscription.replayed({ mode: 'resume', cursor: 'e1.7', events: [aLog(3), aLog(5)] }, 'websocket')
+    const { watched, seen } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'sse')
+    watched.event(aLog(3), null)
+    watched.replayed({ mode: 'resume', cursor: 'e1.7', events: [aLog(3), aLog(5)] }, 'websocket')
     expect(seen).toEqual([3, 5])
-    expect(subscription.cursor).toBe('e1.7')
-    expect(subscription.event(aLog(8), 7)).toBe(true)
+    expect(watched.cursor).toBe('e1.7')
+    expect(watched.event(aLog(8), 7)).toBe(true)
   })
 
   it('ignores a snapshot of the same history that lags behind, and follows one of another', () => {
-    const { subscription, watch, seen } = setUp({ history: true })
-    subscription.replayed(snapshot(aJob(), 'new', [aLog(1), aLog(2)]), 'websocket')
-    subscription.event(aLog(3), 2)
-    subscription.replayed(snapshot(aJob(), 'trimmed', [aLog(1), aLog(2)]), 'sse')
-    expect(subscription.cursor).toBe('e1.3')
+    const { watched, watch, seen } = setUp({ history: true })
+    watched.replayed(snapshot(aJob(), 'new', [aLog(1), aLog(2)]), 'websocket')
+    watched.event(aLog(3), 2)
+    watched.replayed(snapshot(aJob(), 'trimmed', [aLog(1), aLog(2)]), 'sse')
+    expect(watched.cursor).toBe('e1.3')
     expect(watch.getSnapshot().transport).toBe('sse')
-    subscription.replayed(
-      snapshot(aJob({ cursor: 'e2.1', status: 'queued' }), 'epoch', [aLog(1)]),
-      'websocket',
-    )
+    watched.replayed(snapshot(aJob({ cursor: 'e2.1', status: 'queued' }), 'epoch', [aLog(1)]), 'websocket')
     expect(watch.getSnapshot().job?.status).toBe('queued')
     expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 0), aLog(1)])
     expect(seen).toEqual([1, 2, 3, 0, 1])
   })
 
   it('goes back where the store says that the cursor is ahead of its history', () => {
-    const { subscription } = setUp()
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new'), 'websocket')
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.4' }), 'ahead'), 'websocket')
-    expect(subscription.cursor).toBe('e1.4')
+    const { watched } = setUp()
+    watched.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new'), 'websocket')
+    watched.replayed(snapshot(aJob({ cursor: 'e1.4' }), 'ahead'), 'websocket')
+    expect(watched.cursor).toBe('e1.4')
   })
 
   it('forgets the events of a lost history', () => {
-    const { subscription, watch } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    subscription.event(aLog(3), 2)
-    subscription.replayed(snapshot(aJob({ cursor: 'e2.5' }), 'epoch'), 'websocket')
+    const { watched, watch } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    watched.event(aLog(3), 2)
+    watched.replayed(snapshot(aJob({ cursor: 'e2.5' }), 'epoch'), 'websocket')
     expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 5)])
   })
 
   it('keeps one object until something changes', () => {
-    const { subscription, watch } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
+    const { watched, watch } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
     const state = watch.getSnapshot()
-    subscription.event(aLog(1), 0)
+    watched.event(aLog(1), 0)
     expect(watch.getSnapshot()).toBe(state)
-    subscription.event(aLog(3), 2)
+    watched.event(aLog(3), 2)
     expect(watch.getSnapshot()).not.toBe(state)
   })
 
   it('merges progress between other events and bounds the list', () => {
-    const { subscription, watch } = setUp()
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.0' }), 'new'), 'websocket')
-    for (let seq = 1; seq <= 3; seq++) subscription.event(aProgress(seq), seq - 1)
-    subscription.event(aLog(4), 3)
-    subscription.event(aProgress(5), 4)
+    const { watched, watch } = setUp()
+    watched.replayed(snapshot(aJob({ cursor: 'e1.0' }), 'new'), 'websocket')
+    for (let seq = 1; seq <= 3; seq++) watched.event(aProgress(seq), seq - 1)
+    watched.event(aLog(4), 3)
+    watched.event(aProgress(5), 4)
     expect(seqs(watch.getSnapshot().events)).toEqual([3, 4, 5])
     const many = Array.from({ length: 3000 }, (_, index) => aLog(6 + index))
-    subscription.replayed({ mode: 'resume', cursor: 'e1.3005', events: many }, 'websocket')
+    watched.replayed({ mode: 'resume', cursor: 'e1.3005', events: many }, 'websocket')
     const { events, missed: hole } = watch.getSnapshot()
     expect(events.slice(0, 2)).toEqual([missed('trimmed', 4, 1005), aLog(1006)])
     expect(events).toHaveLength(2001)
     expect(events.at(-1)?.seq).toBe(3005)
     expect(hole).toEqual({ from: 4, to: 1005, reason: 'trimmed' })
-    subscription.event(aLog(3006), 3005)
+    watched.event(aLog(3006), 3005)
     expect(watch.getSnapshot().events.slice(0, 2)).toEqual([missed('trimmed', 4, 1006), aLog(1007)])
     expect(watch.getSnapshot().events).toHaveLength(2001)
   })
 
   it('keeps the changes of status where a flood of logs goes over the bound', () => {
-    const { subscription, watch } = setUp({ history: true })
+    const { watched, watch } = setUp({ history: true })
     const claim = { ...aCompletion(2), data: { status: 'processing' } } as const
-    subscription.replayed(snapshot(aJob(), 'new', [claim]), 'websocket')
-    for (let seq = 3; seq < 2103; seq++) subscription.event(aLog(seq), seq - 1)
+    watched.replayed(snapshot(aJob(), 'new', [claim]), 'websocket')
+    for (let seq = 3; seq < 2103; seq++) watched.event(aLog(seq), seq - 1)
     expect(watch.getSnapshot().events.slice(0, 3)).toEqual([claim, missed('trimmed', 3, 103), aLog(104)])
   })
 
   it('ends with the terminal job, and not before its terminal event', async () => {
-    const { subscription, watch, released } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    expect(subscription.ended('e1.3')).toBe(false)
-    subscription.event(aCompletion(3), 2)
-    expect(subscription.ended('e1.3')).toBe(true)
+    const { watched, watch, released } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    expect(watched.ended('e1.3')).toBe(false)
+    watched.event(aCompletion(3), 2)
+    expect(watched.ended('e1.3')).toBe(true)
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed', result: { steps: 3 } })
     expect(watch.getSnapshot().phase).toBe('ended')
-    expect(released).toEqual([subscription])
-    subscription.interrupted()
-    subscription.event(aLog(4), 3)
+    expect(released).toEqual([watched])
+    watched.interrupted()
+    watched.event(aLog(4), 3)
     expect(watch.getSnapshot()).toMatchObject({ phase: 'ended', job: { cursor: 'e1.3' } })
   })
 
   it('rejects what will never finish', async () => {
-    const { subscription, watch } = setUp()
-    subscription.refused(new JobcastError('not_found', 'no such job'))
+    const { watched, watch } = setUp()
+    watched.refused(new JobcastError('not_found', 'no such job'))
     await expect(watch.finished).rejects.toMatchObject({ code: 'not_found' })
     expect(watch.getSnapshot()).toMatchObject({ phase: 'refused', error: { code: 'not_found' } })
   })
 
   it('asks for a new credential once between two successes', async () => {
-    const { subscription } = setUp()
-    expect(await subscription.renew()).toBe(true)
-    expect(await subscription.renew()).toBe(false)
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    expect(await subscription.renew()).toBe(true)
+    const { watched } = setUp()
+    expect(await watched.renew()).toBe(true)
+    expect(await watched.renew()).toBe(false)
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    expect(await watched.renew()).toBe(true)
   })
 })
 
@@ -190,14 +187,14 @@ describe('what is missing', () => {
   it.each([{ history: true }, { history: false }])(
     'is told in its place where a watch comes back too late (%o)',
     (options) => {
-      const { subscription, watch, seen } = setUp(options)
-      subscription.replayed(snapshot(aJob(), 'new', options.history ? lines(1, 2) : undefined), 'websocket')
-      subscription.event(aLog(3), 2)
-      expect(subscription.history).toBe(true)
+      const { watched, watch, seen } = setUp(options)
+      watched.replayed(snapshot(aJob(), 'new', options.history ? lines(1, 2) : undefined), 'websocket')
+      watched.event(aLog(3), 2)
+      expect(watched.history).toBe(true)
       const start = { ...aCompletion(2), data: { status: 'processing' } } as const
       const retried = { ...aCompletion(5), data: { attempt: 2 } } as const
       const kept = [start, retried, ...lines(11, 14)]
-      subscription.replayed(snapshot(aJob({ cursor: 'e1.14' }), 'trimmed', kept, 10), 'websocket')
+      watched.replayed(snapshot(aJob({ cursor: 'e1.14' }), 'trimmed', kept, 10), 'websocket')
       expect(watch.getSnapshot().events).toEqual([
         ...(options.history ? lines(1, 2) : []),
         aLog(3),
@@ -207,18 +204,18 @@ describe('what is missing', () => {
       ])
       expect(watch.getSnapshot().missed).toEqual({ from: 4, to: 10, reason: 'trimmed' })
       expect(seen).toEqual([...(options.history ? [1, 2] : []), 3, 5, 10, 11, 12, 13, 14])
-      subscription.event(aLog(15), 14)
+      watched.event(aLog(15), 14)
       expect(seen.at(-1)).toBe(15)
     },
   )
 
   it('is told of a history whose beginning is not kept, and of none that is whole but for merged progress', () => {
-    const { subscription, watch } = setUp({ history: true })
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), aLog(8), aLog(9)], 6), 'sse')
+    const { watched, watch } = setUp({ history: true })
+    watched.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), aLog(8), aLog(9)], 6), 'sse')
     expect(watch.getSnapshot().events).toEqual([aLog(1), missed('trimmed', 2, 6), aLog(8), aLog(9)])
 
     const whole = setUp({ history: true })
-    whole.subscription.replayed(
+    whole.watched.replayed(
       snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), aProgress(8), aLog(9)], 0),
       'sse',
     )
@@ -227,41 +224,41 @@ describe('what is missing', () => {
   })
 
   it('is nothing to a watch that wants nothing from before', () => {
-    const { subscription, watch, seen } = setUp()
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.900' }), 'new', undefined, 500), 'websocket')
+    const { watched, watch, seen } = setUp()
+    watched.replayed(snapshot(aJob({ cursor: 'e1.900' }), 'new', undefined, 500), 'websocket')
     expect(watch.getSnapshot()).toMatchObject({ events: [], missed: null })
     expect(seen).toEqual([])
   })
 
   it('begins after the cursor of a watch', () => {
-    const { subscription, watch, seen } = setUp({ after: 'e1.4' })
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), ...lines(7, 9)], 6), 'sse')
+    const { watched, watch, seen } = setUp({ after: 'e1.4' })
+    watched.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', [aLog(1), ...lines(7, 9)], 6), 'sse')
     expect(watch.getSnapshot().events).toEqual([missed('trimmed', 5, 6), ...lines(7, 9)])
     expect(seen).toEqual([6, 7, 8, 9])
   })
 
   it('may be anything before a change of epoch', () => {
-    const { subscription, watch } = setUp({ history: true })
-    subscription.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
-    subscription.replayed(snapshot(aJob({ cursor: 'e2.9' }), 'epoch', [aLog(1), ...lines(7, 9)], 6), 'sse')
+    const { watched, watch } = setUp({ history: true })
+    watched.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
+    watched.replayed(snapshot(aJob({ cursor: 'e2.9' }), 'epoch', [aLog(1), ...lines(7, 9)], 6), 'sse')
     expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 6), aLog(1), ...lines(7, 9)])
 
     const stranger = setUp({ after: 'e0.4' })
-    stranger.subscription.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
-    stranger.subscription.event(aLog(3), 2)
+    stranger.watched.replayed(snapshot(aJob(), 'new', lines(1, 2), 0), 'websocket')
+    stranger.watched.event(aLog(3), 2)
     expect(stranger.watch.getSnapshot().events).toEqual([missed('epoch', 1, 0), ...lines(1, 3)])
     expect(stranger.seen).toEqual([0, 1, 2, 3])
   })
 
   it('is one of the events of an iteration', async () => {
-    const { subscription, watch } = setUp({ history: true })
+    const { watched, watch } = setUp({ history: true })
     const taken: WatchEvent[] = []
     const taking = (async () => {
       for await (const event of watch) taken.push(event)
     })()
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', lines(7, 9), 6), 'sse')
-    subscription.event(aCompletion(10), 9)
-    subscription.ended('e1.10')
+    watched.replayed(snapshot(aJob({ cursor: 'e1.9' }), 'new', lines(7, 9), 6), 'sse')
+    watched.event(aCompletion(10), 9)
+    watched.ended('e1.10')
     await taking
     expect(taken).toEqual([missed('trimmed', 1, 6), ...lines(7, 9), aCompletion(10)])
   })
@@ -269,42 +266,42 @@ describe('what is missing', () => {
 
 describe('a watch', () => {
   it('delivers what came after a cursor, of the history', () => {
-    const { subscription, watch, seen } = setUp({ after: 'e1.1' })
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.3' }), 'new', [aLog(1), aLog(2), aLog(3)]), 'websocket')
-    subscription.event(aLog(4), 3)
+    const { watched, watch, seen } = setUp({ after: 'e1.1' })
+    watched.replayed(snapshot(aJob({ cursor: 'e1.3' }), 'new', [aLog(1), aLog(2), aLog(3)]), 'websocket')
+    watched.event(aLog(4), 3)
     expect(seen).toEqual([2, 3, 4])
     expect(seqs(watch.getSnapshot().events)).toEqual([2, 3, 4])
   })
 
   it('is not given the past that another watch of the job asked for', async () => {
-    const { subscription, watch, seen } = setUp()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    subscription.event(aLog(3), 2)
+    const { watched, watch, seen } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    watched.event(aLog(3), 2)
     const past: number[] = []
-    const other = new Watch(subscription, { history: true, onEvent: ({ seq }) => past.push(seq) })
-    expect(subscription.wantHistory()).toBe(true)
-    expect(subscription.cursor).toBeNull()
-    subscription.replayed(snapshot(aJob({ cursor: 'e1.4' }), 'new', [1, 2, 3, 4].map(aLog)), 'websocket')
-    subscription.event(aLog(5), 4)
+    const other = new Watch(watched, { history: true, onEvent: ({ seq }) => past.push(seq) })
+    expect(watched.wantHistory()).toBe(true)
+    expect(watched.cursor).toBeNull()
+    watched.replayed(snapshot(aJob({ cursor: 'e1.4' }), 'new', [1, 2, 3, 4].map(aLog)), 'websocket')
+    watched.event(aLog(5), 4)
     expect(seen).toEqual([3, 4, 5])
     expect(seqs(watch.getSnapshot().events)).toEqual([3, 4, 5])
     expect(past).toEqual([1, 2, 3, 4, 5])
     expect(seqs(other.getSnapshot().events)).toEqual([1, 2, 3, 4, 5])
     const late: number[] = []
-    new Watch(subscription, { history: true, onEvent: ({ seq }) => late.push(seq) })
+    new Watch(watched, { history: true, onEvent: ({ seq }) => late.push(seq) })
     await Promise.resolve()
     expect(late).toEqual([1, 2, 3, 4, 5])
   })
 
   it('is iterated from the past it asked for to the end', async () => {
-    const { subscription, watch } = setUp({ history: true })
+    const { watched, watch } = setUp({ history: true })
     const taken: number[] = []
     const taking = (async () => {
       for await (const { seq } of watch) taken.push(seq)
     })()
-    subscription.replayed(snapshot(aJob(), 'new', [aLog(1), aLog(2)]), 'websocket')
-    subscription.event(aCompletion(3), 2)
-    subscription.ended('e1.3')
+    watched.replayed(snapshot(aJob(), 'new', [aLog(1), aLog(2)]), 'websocket')
+    watched.event(aCompletion(3), 2)
+    watched.ended('e1.3')
     await taking
     expect(taken).toEqual([1, 2, 3])
     const again: number[] = []
@@ -313,28 +310,28 @@ describe('a watch', () => {
   })
 
   it('merges the progress that an iteration has not come to yet', async () => {
-    const { subscription, watch } = setUp()
+    const { watched, watch } = setUp()
     const slow = watch[Symbol.asyncIterator]()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
     const first = slow.next()
     const events = [aProgress(3), aProgress(4), aProgress(5), aLog(6), aProgress(7), aProgress(8)]
-    for (const event of events) subscription.event(event, event.seq - 1)
-    subscription.event(aCompletion(9), 8)
-    subscription.ended('e1.9')
+    for (const event of events) watched.event(event, event.seq - 1)
+    watched.event(aCompletion(9), 8)
+    watched.ended('e1.9')
     const taken = [(await first).value]
     for (let next = await slow.next(); next.done !== true; next = await slow.next()) taken.push(next.value)
     expect(taken).toEqual([aProgress(3), aProgress(5), aLog(6), aProgress(8), aCompletion(9)])
   })
 
   it('is closed by an iteration that is left early, and with it the connection', async () => {
-    const { subscription, watch, released } = setUpUnheard()
+    const { watched, watch, released } = setUpUnheard()
     const leaving = (async () => {
       for await (const _ of watch) break
     })()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    subscription.event(aLog(3), 2)
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    watched.event(aLog(3), 2)
     await leaving
-    expect(released).toEqual([subscription])
+    expect(released).toEqual([watched])
     await expect(watch.finished).rejects.toMatchObject({ code: 'closed' })
   })
 
@@ -343,17 +340,17 @@ describe('a watch', () => {
     ['another iteration', (watch) => watch[Symbol.asyncIterator]().next()],
     ['whoever waits for its end', (watch) => watch.finished],
   ])('goes on where %s listens as well', async (_, listen) => {
-    const { subscription, watch, released } = setUpUnheard()
+    const { watched, watch, released } = setUpUnheard()
     void listen(watch)
     const leaving = (async () => {
       for await (const _event of watch) break
     })()
-    subscription.replayed(snapshot(aJob(), 'new'), 'websocket')
-    subscription.event(aLog(3), 2)
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    watched.event(aLog(3), 2)
     await leaving
     expect(released).toEqual([])
-    subscription.event(aCompletion(4), 3)
-    subscription.ended('e1.4')
+    watched.event(aCompletion(4), 3)
+    watched.ended('e1.4')
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed' })
   })
 
@@ -362,7 +359,7 @@ describe('a watch', () => {
     const failing = (async () => {
       for await (const _ of refused.watch);
     })()
-    refused.subscription.refused(new JobcastError('removed', 'gone'))
+    refused.watched.refused(new JobcastError('removed', 'gone'))
     await expect(failing).rejects.toMatchObject({ code: 'removed' })
 
     const closed = setUp()
@@ -374,14 +371,14 @@ describe('a watch', () => {
     await expect(closed.watch.finished).rejects.toMatchObject({ code: 'closed' })
   })
 
-  it('lets go of the subscription with its last watch, but not between two in one go', async () => {
-    const { subscription, watch, released } = setUp()
+  it('lets go of the job with its last watch, but not between two in one go', async () => {
+    const { watched, watch, released } = setUp()
     watch.close()
-    const next = new Watch(subscription, {})
+    const next = new Watch(watched, {})
     await Promise.resolve()
     expect(released).toEqual([])
     next.close()
     await Promise.resolve()
-    expect(released).toEqual([subscription])
+    expect(released).toEqual([watched])
   })
 })
