@@ -192,7 +192,8 @@ function run(command, args, cwd) {
 function tell({ fault, is, by, ms }) {
   const took = ms === undefined ? '' : ` (${Math.round(ms / 1000)} s)`
   console.log(`${is.padEnd(8)} ${fault.area}: ${fault.what}${took}`)
-  if (is === 'stale') console.log(`         ${fault.file} does not have this once, or a test is gone: ${fault.find}`)
+  if (is === 'stale')
+    console.log(`         ${fault.file} does not have this once, or a test is gone: ${fault.find}`)
   if (by !== undefined) console.log(`         by: ${by.split('\n')[0]}`)
   if (is === 'survived') console.log(`         ${fault.survives ?? 'no reason is given'}`)
   if (is === 'caught' && fault.survives !== undefined)

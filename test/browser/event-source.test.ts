@@ -57,10 +57,10 @@ test('a bare EventSource comes back from a dead store, a draining server and a k
     })
   const news = async (what: string) => {
     const before = (await told()).seen.length
-    await until(async () => (await told()).seen.length > before + 1, { timeoutMs: 15_000, what })
+    await until(async () => (await told()).seen.length > before + 1, { what })
   }
   // Each round of a dead store is an answer of its own.
-  await until(async () => (await told()).opened >= 2, { timeoutMs: 15_000, what: 'it to come back twice' })
+  await until(async () => (await told()).opened >= 2, { what: 'it to come back twice' })
   expect((await told()).isClosed).toBe(false)
   await redis.restart()
   await news('events of the store that is back')
@@ -75,7 +75,7 @@ test('a bare EventSource comes back from a dead store, a draining server and a k
 
   await until(async () => (await told()).seen.includes('end'), { timeoutMs: 40_000, what: 'its end' })
   // It reconnects once more, and is told by 204 to stay away.
-  await until(async () => (await told()).isClosed, { timeoutMs: 15_000, what: 'it to be closed for good' })
+  await until(async () => (await told()).isClosed, { what: 'it to be closed for good' })
   const { seen } = await told()
   expect(seen.filter((one) => one === 'end' || one === 'snapshot')).toEqual(['snapshot', 'end'])
   const steps = seen.filter((one) => one.startsWith('step ')).map((one) => Number(one.slice(5)))

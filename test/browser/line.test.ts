@@ -7,7 +7,6 @@ import { HELD_JOBS, queueUp, runOne } from '../helpers/line.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const TEST_MS = 60_000
 /** What the jobs of the line are expected to take. */
 const RUN_MS = 3000
 
@@ -62,9 +61,7 @@ async function violations(page: Page): Promise<string[]> {
   })
 }
 
-test('a queued job shows its place and its start, on its page and in the list', {
-  timeout: TEST_MS,
-}, async () => {
+test('a queued job shows its place and its start, on its page and in the list', async () => {
   await runOne(server.url, RUN_MS)
   const line = await queueUp(server.url, 4)
   onTestFinished(() => line.close())

@@ -54,7 +54,7 @@ test('a WebSocket that is blocked: SSE, remembered when the page is reloaded, an
   const page = await openSdkPage(context, proxy.url, sdk)
   await watchInPage(page, jobId)
   const transport = async () => (await look(page)).transport
-  await until(async () => (await transport()) === 'sse', { timeoutMs: 10_000, what: 'SSE' })
+  await until(async () => (await transport()) === 'sse', { what: 'SSE' })
   await expectWhole(page)
 
   const { socket } = proxy.seen

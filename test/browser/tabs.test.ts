@@ -85,7 +85,6 @@ test('a tab that leads and is stuck is done without until it is back', async () 
   await session.send('Debugger.enable')
   await session.send('Debugger.pause')
   await until(async () => (await connections()).socket === 2, {
-    timeoutMs: 20_000,
     what: 'another connection',
   })
   await expectWhole(second)

@@ -66,14 +66,13 @@ export interface Kit {
 
 export type EngineTest = (name: string, body: (kit: Kit) => Promise<void>) => void
 
-const CASE_TIMEOUT_MS = 20_000
 /** Of a lease that is not meant to run out in a test. */
 export const LONG_LEASE_MS = 60_000
 
 /** `test`, with an engine of its own for each case. */
 export function engineTest(open: Open, coverage: Coverage): EngineTest {
   return (name, body) =>
-    test(name, { timeout: CASE_TIMEOUT_MS }, async () => {
+    test(name, async () => {
       const store = await open()
       try {
         const kit = createKit(store, coverage)

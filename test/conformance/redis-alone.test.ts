@@ -185,10 +185,10 @@ describe('the redis engine, of its own', () => {
     for (const call of calls) {
       const started = performance.now()
       await expect(call()).rejects.toBeInstanceOf(Unavailable)
-      expect(performance.now() - started).toBeLessThan(2500)
+      expect(performance.now() - started).toBeLessThan(8000)
     }
     await server.restart()
-    await until(() => raw.check().then(() => true), { timeoutMs: 15_000, what: 'the engine to recover' })
+    await until(() => raw.check().then(() => true), { what: 'the engine to recover' })
     await until(() => resets > 0, { what: 'the reset' })
     expect(raw.feed.epoch).not.toBe(before)
     const again = present((await raw.submit({ jobs: [newJob()] })).jobs[0], 'receipt').jobId
@@ -197,7 +197,7 @@ describe('the redis engine, of its own', () => {
     ])
     expect(read).toMatchObject({ mode: 'snapshot', reason: 'epoch', epoch: raw.feed.epoch })
     expect(await raw.get(jobId)).toBeNull()
-  }, 40_000)
+  })
 
   test('refuses a store that may evict jobs', async () => {
     const server = await ownServer(['--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru'])
@@ -214,7 +214,7 @@ describe('the redis engine, of its own', () => {
     const started = performance.now()
     const refusal = await engine.start().catch((error: unknown) => error)
     expect(refusal).toBeInstanceOf(Unavailable)
-    expect(performance.now() - started).toBeLessThan(8000)
+    expect(performance.now() - started).toBeLessThan(30_000)
     expect(String(refusal)).not.toMatch(/\n|s3cret-word/)
   })
 })

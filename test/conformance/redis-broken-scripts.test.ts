@@ -79,7 +79,7 @@ async function broken(script: Script, writes: number, call: () => Promise<unknow
 }
 
 describe.each(Object.entries(REDIS_SCENES))('a script that breaks: %s', (_what, [name, scene]) => {
-  test('behind whichever of its commands, everything heals by itself', { timeout: 60_000 }, async () => {
+  test('behind whichever of its commands, everything heals by itself', async () => {
     for (let writes = 0; ; writes++) {
       const store = await openRedis(redis.url)
       try {
@@ -149,7 +149,7 @@ async function healed(kit: Kit, before: readonly string[], name: Name, where: st
       const jobs = await listAll(raw)
       return jobs.every(({ status }) => isTerminal(status)) && (await problems(kit)).length === 0
     },
-    { what: where, timeoutMs: 3000 },
+    { what: where },
   ).catch(async (error: unknown) => {
     throw new Error(`${String(error)}; ${JSON.stringify(await problems(kit))}; ${await picture(kit)}`)
   })

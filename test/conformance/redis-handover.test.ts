@@ -101,7 +101,7 @@ async function callsOf(command: string): Promise<number> {
 }
 
 async function handedTo(waiter: Waiter): Promise<Claim[]> {
-  await until(() => waiter.claims !== null, { intervalMs: 1, timeoutMs: 2000, what: 'the wait to end' })
+  await until(() => waiter.claims !== null, { intervalMs: 1, what: 'the wait to end' })
   return present(waiter.claims, 'answer')
 }
 

@@ -37,7 +37,7 @@ function faultsIn(file: string): Faults {
 const WRITING = Object.entries(SCENES).filter(([, [verb]]) => verb !== 'extend')
 
 describe.each(WRITING)('a transaction that fails: %s', (_what, [, scene]) => {
-  test('behind whichever of its writes, all is as if it had not been', { timeout: 60_000 }, async () => {
+  test('behind whichever of its writes, all is as if it had not been', async () => {
     const store = await openSqlite()
     onTestFinished(() => store.close())
     const kit = createKit(store, new Set())

@@ -5,6 +5,7 @@ import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import type { Node } from './harness/node.ts'
 import { amountOf } from './harness/repetitions.ts'
+import { within } from './harness/within.ts'
 
 const ON_REDIS = { on: ['redis'] } as const
 const SUBSCRIBERS = amountOf(1000, 200)
@@ -91,7 +92,7 @@ function mix(amounts: Partial<Record<Transport, number>>): Transport[] {
 
 async function untilCarried(subscribers: readonly Subscriber[]): Promise<void> {
   await until(() => subscribers.every(({ job }) => job !== null), {
-    timeoutMs: 30_000,
+    timeoutMs: within(30_000),
     what: 'every subscriber to have the job',
   })
 }
@@ -104,7 +105,7 @@ async function untilResumed(subscribers: readonly Subscriber[], { url }: Node): 
     if (others.length === 0) return true
     throw new Error(`${others.length} have not: ${JSON.stringify(others[0]?.legs.slice(-3))}`)
   }
-  await until(left, { timeoutMs: 25_000, what: 'all to go on at the other gateway' })
+  await until(left, { timeoutMs: within(25_000), what: 'all to go on at the other gateway' })
 }
 
 /** How many of these times lie within some stretch of so many ms. */

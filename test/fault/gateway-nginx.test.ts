@@ -5,6 +5,7 @@ import { TRANSPORTS, type Transport } from '../helpers/subscriber/wires.ts'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import type { Lab } from './harness/lab.ts'
+import { within } from './harness/within.ts'
 
 const ON_REDIS = { on: ['redis'], soak: 50 } as const
 const LONG = { type: 'steps', payload: { steps: 100, stepMs: 80 } }
@@ -32,13 +33,13 @@ async function behindNginx(
     )
     const all = [...subscribers, ...clients]
     await until(() => all.every(({ job }) => job?.status === 'processing'), {
-      timeoutMs: 15_000,
+      timeoutMs: within(15_000),
       what: 'all to watch',
     })
     await act(nginx, (transport) => subscribers.filter(({ leg }) => leg?.transport === transport))
     await lab.untilEnded(jobId)
     lab.over()
-    await until(() => all.every(({ isOver }) => isOver), { timeoutMs: 15_000, what: 'every end' })
+    await until(() => all.every(({ isOver }) => isOver), { timeoutMs: within(15_000), what: 'every end' })
     // As soon as over a WebSocket: nginx, whose buffering is on, was asked not to buffer.
     const [socketDelay, streamDelay] = (['websocket', 'sse'] as const).map((transport) =>
       delayOf(
@@ -46,7 +47,7 @@ async function behindNginx(
         0.5,
       ),
     )
-    expect(streamDelay).toBeLessThan((socketDelay ?? 0) + 1000)
+    expect(streamDelay).toBeLessThan((socketDelay ?? 0) + within(1000))
   } finally {
     await nginx.stop()
   }
@@ -74,7 +75,7 @@ describe('nginx before two gateways', () => {
     behindNginx(lab, async (nginx, of) => {
       const [{ jobId } = { jobId: '' }] = of('sse')
       const client = lab.watchWithClient(jobId, { baseUrl: nginx.narrowUrl })
-      await until(() => client.carrier === 'sse', { timeoutMs: 10_000, what: 'SSE' })
+      await until(() => client.carrier === 'sse', { timeoutMs: within(10_000), what: 'SSE' })
     }),
   )
 })

@@ -7,6 +7,7 @@ import { until } from '../helpers/until.ts'
 import type { ClientWatch } from './harness/client-watch.ts'
 import { faultTest } from './harness/fault-test.ts'
 import type { Lab } from './harness/lab.ts'
+import { within } from './harness/within.ts'
 
 const ON_REDIS = { on: ['redis'], soak: 50 } as const
 /** Goes on until it is cancelled. */
@@ -49,7 +50,7 @@ async function tryProxy(
     await act(proxy, watch)
     await lab.post(`/api/jobs/${jobId}/cancel`)
     lab.over()
-    await until(() => watch.isOver, { timeoutMs: 15_000, what: 'the client to know the end' })
+    await until(() => watch.isOver, { timeoutMs: within(15_000), what: 'the client to know the end' })
   } finally {
     await proxy.close()
   }
@@ -57,7 +58,7 @@ async function tryProxy(
 
 /** Waits until a transport carries it: in time, however many steps down that takes. */
 async function untilCarriedBy(watch: ClientWatch, transport: TransportName, steps = 1): Promise<void> {
-  await until(() => watch.carrier === transport, { timeoutMs: steps * NEXT_MS, what: transport })
+  await until(() => watch.carrier === transport, { timeoutMs: within(steps * NEXT_MS), what: transport })
 }
 
 /** The proxy treats WebSockets well again: the client goes back to them. */
@@ -126,7 +127,10 @@ describe('a proxy between client and gateways', () => {
       await pause(13_000)
       await lab.post(`/api/jobs/${jobId}/cancel`)
       lab.over()
-      await until(() => watches.every(({ isOver }) => isOver), { timeoutMs: 15_000, what: 'every end' })
+      await until(() => watches.every(({ isOver }) => isOver), {
+        timeoutMs: within(15_000),
+        what: 'every end',
+      })
       expect(proxy.seen.socket).toBeGreaterThan(1)
       // One that held for so long was a good one: no reason to go down.
       expect(watches.map(({ carriers }) => carriers.map(({ transport }) => transport))).toEqual([

@@ -6,6 +6,7 @@ import { faultTest } from './harness/fault-test.ts'
 import { every } from './harness/faults.ts'
 import { metricsOf } from './harness/footprint.ts'
 import { amountOf } from './harness/repetitions.ts'
+import { within } from './harness/within.ts'
 
 const ON_REDIS = { on: ['redis'] } as const
 const FAST = amountOf(1000, 300)
@@ -33,7 +34,7 @@ describe('readers that do not read', () => {
         const fast = watchMany(FAST, api.url)
         const elsewhere = watchMany(100, other.url)
         await until(() => [...fast, ...elsewhere].every(({ job }) => job !== null), {
-          timeoutMs: 30_000,
+          timeoutMs: within(30_000),
           what: 'all to watch',
         })
 
@@ -48,7 +49,7 @@ describe('readers that do not read', () => {
         for (let count = 0; count < 28; count++) late.push(behind(count % 2 ? 'websocket' : 'sse', stuck))
         // All of it is on its way to each of them: none comes late to what is poured out.
         await until(() => late.every(({ job }) => job !== null), {
-          timeoutMs: 30_000,
+          timeoutMs: within(30_000),
           what: 'the late ones to watch',
         })
         slow.bytesPerSecond = 1024
@@ -61,7 +62,7 @@ describe('readers that do not read', () => {
         })
         await lab.untilEnded(large)
         await until(async () => (await closedAsSlow(lab.api)) >= 20, {
-          timeoutMs: 30_000,
+          timeoutMs: within(30_000),
           intervalMs: 200,
           what: 'verdicts',
         })
@@ -73,9 +74,12 @@ describe('readers that do not read', () => {
         expect((most - before) / MIB).toBeLessThan(200)
         expect(fast.filter(({ legs }) => legs.some(({ code }) => code === 4001))).toEqual([])
         // Half of them as soon as where nobody is slow, and none as late as if it had waited for a slow one.
-        expect(delayOf(fast, 0.5)).toBeLessThan(delayOf(elsewhere, 0.5) + 1000)
-        expect(delayOf(fast, 0.99)).toBeLessThan(STALL_MS - 1000)
-        await until(() => late.every(({ isOver }) => isOver), { timeoutMs: 20_000, what: 'the late ones' })
+        expect(delayOf(fast, 0.5)).toBeLessThan(delayOf(elsewhere, 0.5) + within(1000))
+        expect(delayOf(fast, 0.99)).toBeLessThan(delayOf(elsewhere, 0.99) + STALL_MS - 1000)
+        await until(() => late.every(({ isOver }) => isOver), {
+          timeoutMs: within(20_000),
+          what: 'the late ones',
+        })
       } finally {
         await slow.close()
         await stuck.close()
@@ -95,7 +99,7 @@ describe('readers that do not read', () => {
       )
       const present = lab.watch(jobId, { transport: () => 'websocket', addresses: () => [lab.api.url] })
       await until(() => [...gone, present].every(({ job }) => job !== null), {
-        timeoutMs: 15_000,
+        timeoutMs: within(15_000),
         what: 'all to watch',
       })
       const silentSince = performance.now()
@@ -104,13 +108,13 @@ describe('readers that do not read', () => {
         async () =>
           (await metricsOf(lab.api))('jobcast_gateway_closed_total{transport="socket",code="4000"}') === 50,
         {
-          timeoutMs: 3 * HEARTBEAT_MS,
+          timeoutMs: within(2 * HEARTBEAT_MS),
           intervalMs: 200,
           what: 'them to be given up',
         },
       )
       // The heartbeats are looked at once a second.
-      expect(performance.now() - silentSince).toBeLessThan(1.5 * HEARTBEAT_MS + 5000)
+      expect(performance.now() - silentSince).toBeLessThan(1.5 * HEARTBEAT_MS + within(5000))
       lab.over()
       isHealed = true
       await line.close()

@@ -3,6 +3,7 @@ import { describe, expect } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, untilMore } from './harness/faults.ts'
+import { within } from './harness/within.ts'
 
 const ON_REDIS = { on: ['redis'], redis: { proxied: true } } as const
 /** What 8 MiB over 5 MB/s may take on a busy machine: the server waits for as long as bytes come. */
@@ -17,7 +18,10 @@ describe('a network between Jobcast and Redis', () => {
     lab.redis.proxy.swallow('subscribers')
     lab.over()
     const seen = watched.sightings.length
-    await until(() => watched.sightings.length > seen, { timeoutMs: 15_000, what: 'it to be noticed' })
+    await until(() => watched.sightings.length > seen, {
+      timeoutMs: within(15_000),
+      what: 'it to be noticed',
+    })
   })
 
   faultTest('every connection is half-open', { ...ON_REDIS, soak: 50 }, async (lab) => {
@@ -66,10 +70,12 @@ describe('a network between Jobcast and Redis', () => {
     lab.load({ everyMs: 50 })
     await untilMore(lab, 'accepted')
     // The submission, the claim and two readings take 1.7 s each.
-    const jobId = (await lab.ledger.submit(lab.api, large, CARRIED_MS)) ?? ''
+    const jobId = (await lab.ledger.submit(lab.api, large, within(CARRIED_MS))) ?? ''
     await lab.untilBegun(jobId)
     for (let n = 0; n < 2; n++) {
-      const { status, body, ms } = await lab.get(`/api/jobs/${jobId}`, lab.api, { longestMs: CARRIED_MS })
+      const { status, body, ms } = await lab.get(`/api/jobs/${jobId}`, lab.api, {
+        longestMs: within(CARRIED_MS),
+      })
       expect(status).toBe(200)
       expect((body as { payload: { text: string } }).payload.text).toBe(text)
       expect(ms).toBeGreaterThan(1500)

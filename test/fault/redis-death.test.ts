@@ -11,6 +11,7 @@ import { expectQuickRefusals, expectUnready, untilMore } from './harness/faults.
 import { call } from './harness/http.ts'
 import type { Lab } from './harness/lab.ts'
 import type { Node } from './harness/node.ts'
+import { within } from './harness/within.ts'
 
 const LONG = { type: 'steps', payload: { steps: 60, stepMs: 50 } }
 const aof = (fsync: string) => ['--appendonly', 'yes', '--appendfsync', fsync]
@@ -48,7 +49,7 @@ describe('a Redis that dies', () => {
       await untilMore(lab, 'accepted', 20)
       expectQuickRefusals(lab)
       await until(() => watched.reasons.includes('epoch'), {
-        timeoutMs: 15_000,
+        timeoutMs: within(15_000),
         what: 'a snapshot with its reason',
       })
     },
@@ -66,7 +67,7 @@ describe('a Redis that dies', () => {
       await lab.redis.server.restart()
       lab.over()
       await until(async () => (await lab.post('/api/types/steps/resume')).status < 300, {
-        timeoutMs: 15_000,
+        timeoutMs: within(15_000),
         what: 'the type to be resumed',
       })
       // What is claimed for the first time after the outage has a whole lease.
@@ -101,7 +102,7 @@ describe('a Redis that dies', () => {
       await untilMore(lab, 'accepted', 20)
       const isGone = () => watched.sightings.at(-1)?.saw === 'gone'
       await until(() => watched.reasons.includes('epoch') || isGone(), {
-        timeoutMs: 15_000,
+        timeoutMs: within(15_000),
         what: 'a snapshot with its reason, or not_found',
       })
       const lost = await lab.untilLossIsKnown()
@@ -133,7 +134,10 @@ describe('a Redis that dies', () => {
       await lab.redis.server.restart()
       lab.over()
       await untilMore(lab, 'accepted', 20)
-      await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+      await until(() => watched.sightings.at(-1)?.saw === 'gone', {
+        timeoutMs: within(15_000),
+        what: 'not_found',
+      })
     },
   )
 
@@ -148,14 +152,17 @@ describe('a Redis that dies', () => {
     await lab.redis.operator.flushall()
     lab.over()
     await untilMore(lab, 'accepted', 20)
-    await until(() => watched.sightings.at(-1)?.saw === 'gone', { timeoutMs: 15_000, what: 'not_found' })
+    await until(() => watched.sightings.at(-1)?.saw === 'gone', {
+      timeoutMs: within(15_000),
+      what: 'not_found',
+    })
     await until(async () => (await epochOf(lab, await lab.submit({ type: 'steps' }))) !== before, {
-      timeoutMs: 15_000,
+      timeoutMs: within(15_000),
       what: 'another epoch',
     })
     // Whoever starts now learns the types from the store again.
     const late = await lab.startApi(KNOWS_NO_TYPES)
-    await until(() => isAccepted(lab, late), { timeoutMs: 15_000, what: 'the types' })
+    await until(() => isAccepted(lab, late), { timeoutMs: within(15_000), what: 'the types' })
     const end = async () => (await lab.runs(running)).find(({ what }) => what !== 'begun')
     expect(await until(end, { what: 'the signal of a run without a job' })).toMatchObject({ what: 'stopped' })
   })

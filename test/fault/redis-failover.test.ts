@@ -3,6 +3,7 @@ import { until } from '../helpers/until.ts'
 import { faultTest } from './harness/fault-test.ts'
 import { expectQuickRefusals, untilMore } from './harness/faults.ts'
 import { openSentinelStore } from './harness/store.ts'
+import { within } from './harness/within.ts'
 
 /** Outlasts any failover; cancelled when that is over. */
 const LONG = { type: 'steps', payload: { steps: 1200, stepMs: 50 } }
@@ -30,7 +31,7 @@ describe('a Redis with a replica, under sentinels', () => {
     await master.kill()
     await untilMore(lab, 'refusals')
     await until(async () => (await lab.sentinels.master()) !== master, {
-      timeoutMs: 15_000,
+      timeoutMs: within(15_000),
       what: 'another master',
     })
     await master.restart()
@@ -38,7 +39,7 @@ describe('a Redis with a replica, under sentinels', () => {
     await untilMore(lab, 'accepted', 40)
     expectQuickRefusals(lab)
     await until(() => watched.reasons.includes('epoch'), {
-      timeoutMs: 15_000,
+      timeoutMs: within(15_000),
       what: 'a snapshot with its reason',
     })
     expect((await lab.post(`/api/jobs/${long}/cancel`)).status).toBe(202)
@@ -58,7 +59,7 @@ describe('a Redis with a replica, under sentinels', () => {
     lab.over()
     await untilMore(lab, 'accepted', 40)
     await until(() => watched.reasons.includes('epoch'), {
-      timeoutMs: 15_000,
+      timeoutMs: within(15_000),
       what: 'a snapshot with its reason',
     })
     expect((await lab.post(`/api/jobs/${long}/cancel`)).status).toBe(202)

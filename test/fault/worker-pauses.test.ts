@@ -3,6 +3,7 @@ import { describe, expect } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { LEASE_MS } from './harness/deployment.ts'
 import { faultTest } from './harness/fault-test.ts'
+import { within } from './harness/within.ts'
 
 const BOTH = ['redis', 'sqlite'] as const
 const CLOCK = new URL('./harness/clock.mjs', import.meta.url).href
@@ -54,7 +55,7 @@ describe('a worker that stands still', () => {
     else expect(job.stalls).toBeLessThanOrEqual(1)
     expect(job).toMatchObject({ status: 'completed', attempt: 1 })
     await until(async () => (await returned()) === 1 + job.stalls, {
-      timeoutMs: 10_000,
+      timeoutMs: within(10_000),
       what: 'every run to return',
     })
   })

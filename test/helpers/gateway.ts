@@ -34,6 +34,7 @@ export interface GatewayOptions {
 }
 
 export const QUICK_SWEEP_MS = 20
+export const SECRET = 'a secret of the tests'
 
 /** A gateway on a real engine, served on a free port with the whole HTTP side. Nothing runs jobs: tests claim by hand. */
 export interface Gateway {
@@ -87,7 +88,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const seen = record(events)
   const hub = new Hub({ feed, events, sweepMs: QUICK_SWEEP_MS, ...options.hub })
   const keys = options.keys ?? []
-  const auth = new Auth({ keys, secret: 'a secret of the tests', tokenTtlMs: options.tokenTtlMs ?? 60_000 })
+  const auth = new Auth({ keys, secret: SECRET, tokenTtlMs: options.tokenTtlMs ?? 60_000 })
   const origins = createOriginPolicy({
     allowedOrigins: options.allowedOrigins ?? [],
     keysRequired: auth.enabled,

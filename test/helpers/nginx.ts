@@ -67,7 +67,6 @@ async function launch(
     },
   }
   await until(async () => failure !== null || child.exitCode !== null || (await answers(nginx.narrowUrl)), {
-    timeoutMs: 15_000,
     what: 'nginx to answer',
   })
   if (failure !== null) throw failure

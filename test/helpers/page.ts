@@ -8,9 +8,9 @@ import { openBrowser } from './browser.ts'
 import { dataFolder, type ServerProcess, startServer } from './server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const STEP_MS = 15_000
+const STEP_MS = 40_000
 export const DONE_MS = 60_000
-const TEST_MS = 120_000
+const TEST_MS = 240_000
 
 interface Visit extends BrowserContextOptions {
   readonly url?: string

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 
-const START_DEADLINE_MS = 15_000
-const STOP_DEADLINE_MS = 5_000
+const START_DEADLINE_MS = 60_000
+const STOP_DEADLINE_MS = 30_000
 const PORT_ATTEMPTS = 5
 const CONFIG_FILE = 'redis.conf'
 

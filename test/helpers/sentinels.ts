@@ -45,7 +45,6 @@ export async function startSentinels(args: readonly string[] = []): Promise<Sent
     return String(quorum).startsWith('OK 3') && replicas.includes('"master-link-status","ok"')
   }
   await until(async () => (await Promise.all(operators.map(knowsAll))).every(Boolean), {
-    timeoutMs: 20_000,
     what: 'sentinels that know each other and the replica',
   })
 
@@ -68,7 +67,7 @@ export async function startSentinels(args: readonly string[] = []): Promise<Sent
     async failOver() {
       const before = await masterOf(ask)
       await ask.call('sentinel', ['failover', MASTER])
-      await until(async () => (await masterOf(ask)) !== before, { timeoutMs: 15_000, what: 'another master' })
+      await until(async () => (await masterOf(ask)) !== before, { what: 'another master' })
     },
     async stop() {
       for (const operator of operators) operator.disconnect()

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
-const READY_MS = 20_000
+const READY_MS = 60_000
 
 export interface ServerProcess {
   /** `http://127.0.0.1:PORT`; empty for a worker without a port. */

@@ -5,7 +5,7 @@ const LONGEST_INTERVAL_MS = 100
 const INTERVAL_SHARE = 1 / 20
 
 export interface UntilOptions {
-  /** How long the condition may take to come true, in ms. */
+  /** How long the condition may take to come true, in ms; left out: far longer than on any machine that is not stuck. */
   readonly timeoutMs?: number
   /** Between two looks at the condition, in ms, until it has been waited for long. */
   readonly intervalMs?: number
@@ -19,7 +19,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 15_000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
+  { timeoutMs = 40_000, intervalMs = 10, what = 'a condition' }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const began = performance.now()
   let last = 'it was not looked at'

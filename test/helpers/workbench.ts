@@ -124,7 +124,7 @@ export async function openWorkbench(
           const found = await job(jobId)
           return isTerminal(found.status) ? found : null
         },
-        { what: 'the job to end', timeoutMs: 15_000 },
+        { what: 'the job to end' },
       ),
     async history(jobId) {
       const [read] = await engine.feed.read([{ jobId, after: null, history: true, withJob: true }])

@@ -65,7 +65,7 @@ describe('with a server', () => {
       const listed = batch.getSnapshot().jobs
       return listed.length === 20 && listed.every(({ status }) => status === 'completed')
     }
-    await until(isDone, { timeoutMs: 15_000, what: 'the batch to complete' })
+    await until(isDone, { what: 'the batch to complete' })
     expect(batch.getSnapshot().jobs.map(({ jobId }) => jobId)).toEqual(jobIds)
     await until(() => tagged.getSnapshot().jobs.every(({ status }) => status === 'completed'))
     const listed = await client.list({ tag: 'told' })
@@ -114,16 +114,16 @@ describe('with a server', () => {
     })
     const seen = [...watchers, ...tabs]
     const sawSome = ({ events }: { events: readonly WatchEvent[] }) => stepsOf(events).length > 10
-    await until(() => seen.every(sawSome), { timeoutMs: 10_000, what: 'everybody to see chunks' })
+    await until(() => seen.every(sawSome), { what: 'everybody to see chunks' })
     proxy.treatAll('refuse')
     proxy.cut()
     const last = Math.max(...seen.map(({ events }) => stepsOf(events).at(-1)?.step ?? 0))
     const stepNow = async () => ((await direct.get(jobId)).progress?.percent ?? 0) * 100
-    await until(async () => (await stepNow()) > last + 1100, { timeoutMs: 20_000, what: 'the job to go on' })
+    await until(async () => (await stepNow()) > last + 1100, { what: 'the job to go on' })
     proxy.treatAll('pass')
     const isTold = ({ events }: { events: readonly WatchEvent[] }) =>
       events.some(({ kind }) => kind === 'missed')
-    await until(() => seen.every(isTold), { timeoutMs: 20_000, what: 'everybody to be told' })
+    await until(() => seen.every(isTold), { what: 'everybody to be told' })
     await direct.cancel(jobId)
     await Promise.all(seen.map(({ watch }) => watch.finished))
     const read = await history(direct, jobId)
@@ -155,7 +155,7 @@ describe('with a server', () => {
     }
     expect(read.filter(({ kind }) => kind === 'missed')).toMatchObject([{ from: 3, reason: 'trimmed' }])
     expect(stepsOf(read)[0]?.step).toBe(lastStep - 999)
-  }, 60_000)
+  })
 
   test.each(TRANSPORTS)('%s: a job that is not there, and one that has ended', async (transport) => {
     const client = openClient({ baseUrl: server.url, transports: [transport] })
@@ -234,7 +234,6 @@ describe('with a server', () => {
 // Together, each with servers of its own: they mostly wait.
 test.concurrent.for(TRANSPORTS)(
   '%s: a server killed and started again in the middle of a watch',
-  { timeout: 60_000 },
   async (transport, context) => {
     const data = await dataFolder()
     context.onTestFinished(() => data.remove())
@@ -256,9 +255,7 @@ test.concurrent.for(TRANSPORTS)(
   },
 )
 
-test.concurrent('where keys are needed: tokens from submit, from the user, and none', {
-  timeout: 60_000,
-}, async (context) => {
+test.concurrent('where keys are needed: tokens from submit, from the user, and none', async (context) => {
   const data = await dataFolder()
   context.onTestFinished(() => data.remove())
   const server = await startServer({

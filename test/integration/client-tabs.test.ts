@@ -64,7 +64,7 @@ test('tabs that come, go, crash, hang and are cut off at random all see everythi
   const chaos = setInterval(step, 100)
   onTestFinished(() => clearInterval(chaos))
   const completed = async () => (await client.get(jobId)).status === 'completed'
-  await until(completed, { timeoutMs: 30_000, intervalMs: 200, what: 'the job to complete' })
+  await until(completed, { intervalMs: 200, what: 'the job to complete' })
   clearInterval(chaos)
   for (const { page } of tabs) page.unstick()
   await Promise.all(tabs.map(({ watched }) => watched.watch.finished))
@@ -79,4 +79,4 @@ test('tabs that come, go, crash, hang and are cut off at random all see everythi
   for (const { watched } of left) {
     expect(watched.lasting, story.join()).toEqual(retained.slice(0, watched.lasting.length))
   }
-}, 60_000)
+})

@@ -39,7 +39,6 @@ async function warningsOf({ url }: ServerProcess): Promise<readonly string[]> {
 
 test.concurrent.each(stores)(
   'a deploy without a type that has jobs is seen on %s, and they run once it is back',
-  { timeout: 60_000 },
   async (engine, open) => {
     const store = await open()
     const deploy = async (env: Record<string, string>) => {
@@ -63,7 +62,6 @@ test.concurrent.each(stores)(
     )
     await until(() => without.output.stderr.includes('no live worker runs their types'), {
       what: 'the log line',
-      timeoutMs: 20_000,
     })
     // Where another process may run it tomorrow it is taken, and nowhere else.
     const submitted = submit(without.url, DOUBLE)

@@ -1,12 +1,13 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { ApiKey } from '../../server/auth/auth.ts'
+import { type ApiKey, Auth } from '../../server/auth/auth.ts'
 import {
   type Gateway,
   type GatewayOptions,
   openGateway,
   QUICK_SWEEP_MS,
   refusal,
+  SECRET,
 } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
@@ -295,7 +296,7 @@ describe('limits of a connection', () => {
   })
 
   test('heartbeats: a ping frame always, a JSON ping when nothing else was sent', async () => {
-    await open({ sockets: { times: { ...TIMES, heartbeatMs: 200 } } })
+    await open({ sockets: { times: { ...TIMES, heartbeatMs: 1000 } } })
     const run = await gateway.run()
     const quiet = await gateway.connect(`?job=${run.jobId}`).opened()
     const busy = await gateway.connect().opened()
@@ -304,11 +305,11 @@ describe('limits of a connection', () => {
     await until(() => quiet.pings >= 3 && busy.pings >= 3)
     clearInterval(chatter)
     expect(busy.all('ping')).toEqual([])
-    expect(quiet.frames[0]).toMatchObject({ op: 'hello', heartbeatMs: 200 })
+    expect(quiet.frames[0]).toMatchObject({ op: 'hello', heartbeatMs: 1000 })
   })
 
   test('a silent peer is closed with 4000; any frame of its keeps it', async () => {
-    await open({ sockets: { times: { ...TIMES, heartbeatMs: 200 } } })
+    await open({ sockets: { times: { ...TIMES, heartbeatMs: 1000 } } })
     const silent = await gateway.connect('', { autoPong: false }).opened()
     const speaking = await gateway.connect('', { autoPong: false }).opened()
     const pongs = setInterval(() => speaking.send({ op: 'pong' }), 50)
@@ -353,7 +354,7 @@ describe('slow readers', () => {
     expect(slow.all('event').length).toBeLessThan(sent)
     await until(() => gateway.hub.info().sockets === 1)
     expect(gateway.hub.info().subscriptions).toBe(1)
-  }, 30_000)
+  })
 
   test('one that takes no byte for the stall time is closed, though little waits', async () => {
     await open({ sockets: { times: { ...TIMES, stallMs: 300 } } })
@@ -409,12 +410,12 @@ describe('authorization', () => {
   })
 
   test('a token watches its own job; missing, forged and expired ones are unauthorized, another job is not found', async () => {
-    await open({ keys: KEYS, tokenTtlMs: 1000 })
+    await open({ keys: KEYS })
     const [own, other] = [await gateway.run(), await gateway.run()]
-    const { auth } = gateway
-    const expired = (await auth.issue({ kind: 'key', name: 'writer', role: 'submit' }, own.jobId)) ?? ''
-    await until(async () => !(await auth.identify(expired)).ok)
-    const token = (await auth.issue({ kind: 'key', name: 'writer', role: 'submit' }, own.jobId)) ?? ''
+    const writer = { kind: 'key', name: 'writer', role: 'submit' } as const
+    const past = new Auth({ keys: KEYS, secret: SECRET, tokenTtlMs: -1000 })
+    const expired = (await past.issue(writer, own.jobId)) ?? ''
+    const token = (await gateway.auth.issue(writer, own.jobId)) ?? ''
     const client = await gateway.connect().opened()
     const errors = [
       [own.jobId, undefined, 'unauthorized'],
@@ -437,7 +438,7 @@ describe('authorization', () => {
   })
 
   test('a subscription ends with its token, and goes on with a new one', async () => {
-    await open({ keys: KEYS, tokenTtlMs: 2000 })
+    await open({ keys: KEYS, tokenTtlMs: 4000 })
     const [first, second] = [await gateway.run(), await gateway.run()]
     const { auth } = gateway
     const writer = { kind: 'key', name: 'writer', role: 'submit' } as const

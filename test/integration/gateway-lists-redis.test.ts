@@ -48,12 +48,11 @@ async function lists(client: TestSocket, jobIds: readonly string[]): Promise<voi
   const now = () => client.listed().map(({ jobId }) => jobId)
   await until(() => JSON.stringify(now()) === JSON.stringify(jobIds), {
     what: 'the list to have these jobs',
-    timeoutMs: 15_000,
   })
 }
 
 async function statusOf(client: TestSocket, status: string): Promise<void> {
-  await until(() => client.listed()[0]?.status === status, { what: status, timeoutMs: 15_000 })
+  await until(() => client.listed()[0]?.status === status, { what: status })
 }
 
 test('what one gateway stores is in the lists of the other', async () => {
@@ -106,11 +105,11 @@ test('killed subscriber connections lose nothing for long', async () => {
     await redisCommand('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await here.engine.cancel(jobId)
   }
-  await until(() => client.listed().every(({ status }) => status === 'cancelled'), { timeoutMs: 15_000 })
+  await until(() => client.listed().every(({ status }) => status === 'cancelled'))
   expect(client.all('list')).toHaveLength(1)
 })
 
-test('a wiped store leaves an empty list, which then has what is new', { timeout: 30_000 }, async () => {
+test('a wiped store leaves an empty list, which then has what is new', async () => {
   const [here, there] = pair()
   await here.submit()
   const client = await there.connect().opened()
@@ -121,17 +120,17 @@ test('a wiped store leaves an empty list, which then has what is new', { timeout
   await lists(client, [jobId])
 })
 
-test('a restart of the store is a new list with the reason', { timeout: 60_000 }, async () => {
+test('a restart of the store is a new list with the reason', async () => {
   const [here, there] = pair()
   const jobId = await here.submit()
   const client = await there.connect().opened()
   const before = await client.watch()
   await redis.kill()
   await redis.restart()
-  const after = await until(() => client.all('list')[1], { timeoutMs: 15_000, what: 'another list' })
+  const after = await until(() => client.all('list')[1], { what: 'another list' })
   expect(after).toMatchObject({ reason: 'epoch', jobs: [{ jobId, status: 'queued' }] })
   expect(after.jobs[0]?.cursor).not.toBe(before.jobs[0]?.cursor)
-  const newer = await until(() => here.submit(), { timeoutMs: 15_000 })
+  const newer = await until(() => here.submit())
   await lists(client, [newer, jobId])
 })
 

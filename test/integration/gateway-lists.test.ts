@@ -388,7 +388,7 @@ describe('what may go wrong', () => {
       })
     }
     slow.socket.resume()
-    await until(() => slow.listed().every((job) => job.error?.startsWith('5')), { timeoutMs: 30_000 })
+    await until(() => slow.listed().every((job) => job.error?.startsWith('5')))
     expect(slow.all('changes').length).toBeLessThan(fast.all('changes').length)
   })
 })

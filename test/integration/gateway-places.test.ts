@@ -139,7 +139,7 @@ describe('over WebSocket', () => {
     expect(places(client, jobId)).toEqual([2])
   })
 
-  test('what holds a job is told, and that nothing does any more', { timeout: 30_000 }, async () => {
+  test('what holds a job is told, and that nothing does any more', async () => {
     paces = [{ type: 'work', meanMs: 10_000, slots: 1, free: 0, busyMs: [] }]
     types = ['another']
     const [, jobId = ''] = await submitted(2)

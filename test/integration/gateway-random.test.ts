@@ -122,9 +122,7 @@ test.each([
   },
 )
 
-test('subscribe and unsubscribe in any order: every one is answered, the last one decides, nothing is left', {
-  timeout: 120_000,
-}, async () => {
+test('subscribe and unsubscribe in any order: every one is answered, the last one decides, nothing is left', async () => {
   const gateway = await open()
   const runs = [await gateway.run(), await gateway.run()]
   const operation = fc.record({

@@ -44,13 +44,13 @@ test('subscriber connections that are killed again and again lose nothing', asyn
   )
 })
 
-test('a restart of the store is a snapshot with the reason, and goes on', { timeout: 60_000 }, async () => {
+test('a restart of the store is a snapshot with the reason, and goes on', async () => {
   const run = await gateway.run()
   const client = await gateway.connect(`?job=${run.jobId}`).opened()
   const first = await client.next('subscribed')
   await redis.kill()
   await redis.restart()
-  const second = await until(() => client.all('subscribed')[1], { timeoutMs: 15_000, what: 'a snapshot' })
+  const second = await until(() => client.all('subscribed')[1], { what: 'a snapshot' })
   expect(second).toMatchObject({ mode: 'snapshot', reason: 'epoch' })
   expect(second.cursor).not.toBe(first.cursor)
   await run.report(line('after the restart'))

@@ -110,7 +110,7 @@ describe.each(ROUTES)('POST %s', (route) => {
     async (type) => {
       const began = performance.now()
       const { response, at } = await submit(route, type)
-      expect(performance.now() - began).toBeLessThan(4000)
+      expect(performance.now() - began).toBeLessThan(20_000)
       expect(response.status).toBe(503)
       expect(response.headers.get('retry-after')).toBe('1')
       const problem = await problemIn(response)
@@ -131,7 +131,7 @@ test('a batch waits for all of its schemas together, and tells of a type once', 
   const began = performance.now()
   const jobs = Array.from({ length: 20 }, () => ({ type: 'silent', payload: 1 }))
   const response = await app.post('/api/jobs/batch', { jobs })
-  expect(performance.now() - began).toBeLessThan(4000)
+  expect(performance.now() - began).toBeLessThan(20_000)
   expect((await problemIn(response)).errors).toHaveLength(20)
   expect(logged).toHaveLength(1)
 })

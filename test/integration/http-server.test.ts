@@ -41,7 +41,7 @@ describe('requests that are none', () => {
   })
 
   // Together, since each takes as long as the server is patient.
-  test('what dribbles in at a byte a second is 408', { timeout: 40_000 }, async () => {
+  test('what dribbles in at a byte a second is 408', async () => {
     const dribbles = ['GET /healthz HTTP/1.1\r\nX: ', `${POST}Content-Length: 1000\r\n\r\n`]
     for (const answer of await Promise.all(dribbles.map((start) => dribble(app.port, start)))) {
       expect(answer).toMatch(/^HTTP\/1\.1 408 /)

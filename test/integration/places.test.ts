@@ -10,7 +10,6 @@ import { dataFolder, type ServerProcess, startServer } from '../helpers/server.t
 import { until } from '../helpers/until.ts'
 
 const RUN_MS = 2000
-const TEST_MS = 60_000
 const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
 
 function openClient(url: string, transport?: TransportName): JobcastClient {
@@ -47,7 +46,6 @@ function record(client: JobcastClient, jobId: string): string[] {
 function allSee(seen: readonly string[][], text: string): Promise<boolean> {
   return until(() => seen.every((one) => one.at(-1) === text), {
     what: `all to see ${text}`,
-    timeoutMs: 20_000,
   })
 }
 
@@ -86,9 +84,7 @@ describe('one server, one job at a time', () => {
     await data.remove()
   })
 
-  test('the place falls over each transport, and is gone once the job runs', {
-    timeout: TEST_MS,
-  }, async () => {
+  test('the place falls over each transport, and is gone once the job runs', async () => {
     const line = await openLine(server.url, 4)
     const last = line.jobIds.at(-1) ?? ''
     await watchItFall(
@@ -97,7 +93,7 @@ describe('one server, one job at a time', () => {
     )
   })
 
-  test('the estimate comes from how long earlier jobs took', { timeout: TEST_MS }, async () => {
+  test('the estimate comes from how long earlier jobs took', async () => {
     const line = await openLine(server.url, 4)
     const watch = openClient(server.url).watch(line.jobIds.at(-1) ?? '')
     const startsAt = await until(() => watch.getSnapshot().queue?.startsAt, { what: 'an estimate' })
@@ -110,7 +106,7 @@ describe('one server, one job at a time', () => {
     await watch.finished
   })
 
-  test('for whoever asks plainly', { timeout: TEST_MS }, async () => {
+  test('for whoever asks plainly', async () => {
     const line = await openLine(server.url, 3)
     const url = `${server.url}/api/jobs/${line.jobIds[2]}`
     const ask = async (query: string) => PollAnswer.parse(await (await fetch(url + query)).json())
@@ -143,7 +139,7 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
     return server
   }
 
-  test('both tell the same places, with a time once a worker has run one', { timeout: TEST_MS }, async () => {
+  test('both tell the same places, with a time once a worker has run one', async () => {
     const [first, second] = await Promise.all([
       open('api', 'both'),
       open('api', 'both'),
@@ -158,7 +154,7 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
     )
   })
 
-  test('without a worker there is a place, no time, and the reason', { timeout: TEST_MS }, async () => {
+  test('without a worker there is a place, no time, and the reason', async () => {
     const gateway = await open('api', 'without')
     const { jobIds } = await openLine(gateway.url, 2)
     const last = jobIds[1] ?? ''
@@ -171,7 +167,6 @@ describe('two gateways on one Redis, and a worker elsewhere', () => {
     await open('worker', 'without')
     await until(() => queues().every((queue) => queue === null || queue.held === null), {
       what: 'all to hear that one does',
-      timeoutMs: 20_000,
     })
   })
 })

@@ -141,7 +141,7 @@ test('and what has just come, when it drains', async () => {
 
 test('the lease of a handed job counts from the last look at its wait, and enough of it is left', async () => {
   const left: number[] = []
-  const leaseMs = 900
+  const leaseMs = 3000
   await benchWith((engine) => ({
     async claim(request) {
       const claims = await engine.claim(request)
@@ -151,14 +151,14 @@ test('the lease of a handed job counts from the last look at its wait, and enoug
     },
   }))
   bench.maintain()
-  await bench.work([defineJob({ type: 'work', run: () => pause(1500) })], { leaseMs })
+  await bench.work([defineJob({ type: 'work', run: () => pause(4500) })], { leaseMs })
   await idle()
   const looks = await callsOf('exists')
   await until(async () => (await callsOf('exists')) > looks + 3, { what: 'some looks' })
   const jobIds: string[] = []
   for (let n = 0; n < 4; n++) {
     jobIds.push(await bench.submit('work'))
-    await pause(130)
+    await pause(430)
   }
   for (const jobId of jobIds)
     expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', stalls: 0 })
@@ -170,17 +170,17 @@ test('the lease of a handed job counts from the last look at its wait, and enoug
 
 test('what is claimed after a wait that took too long has a whole lease', async () => {
   const waiting = gate()
-  const leaseMs = 900
+  const leaseMs = 3000
   await benchWith((engine) => ({
     async claim(request) {
       if (request.waitMs === undefined) return engine.claim(request)
       waiting.open()
-      await pause(1000)
+      await pause(3300)
       return engine.claim({ ...request, waitMs: 1 })
     },
   }))
   bench.maintain()
-  await bench.work([defineJob({ type: 'work', run: () => pause(700) })], { leaseMs })
+  await bench.work([defineJob({ type: 'work', run: () => pause(2300) })], { leaseMs })
   await waiting.opened
   const jobId = await bench.submit('work')
   expect(await bench.ended(jobId)).toMatchObject({ status: 'completed', stalls: 0 })

@@ -62,7 +62,7 @@ function describeHangs(name: string, open: () => OpenEngine): void {
       const worker = await bench.work([hang.definition, quick])
       const jobIds = await Promise.all([1, 2, 3, 4].map(() => bench.submit('hang', {}, HASTY)))
       // Each has timed out, come back, and been put off more than once.
-      await until(() => count('run.put_off') >= 12, { what: 'jobs to be put off', timeoutMs: 10_000 })
+      await until(() => count('run.put_off') >= 12, { what: 'jobs to be put off' })
       expect(hang.started).toHaveLength(4)
       expect(worker.info().running).toBe(4)
       expect(worker.hung()).toEqual({ slots: 10, all: false, types: [{ type: 'hang', runs: 4, limit: 10 }] })

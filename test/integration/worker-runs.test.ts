@@ -230,7 +230,7 @@ function describeRuns(name: string, open: () => OpenEngine): void {
         error: null,
         errorCode: 'cancelled',
       })
-      expect(performance.now() - began).toBeLessThan(900)
+      expect(performance.now() - began).toBeLessThan(4500)
     })
 
     test('a cancelled handler that returns completes its job; one that goes on is cancelled after the grace', async () => {

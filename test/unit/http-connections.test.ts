@@ -166,7 +166,7 @@ describe('readers that do not read', () => {
       const data: unknown = most > 0 ? socket.read(most) : socket.read(0)
       if (Buffer.isBuffer(data)) bytes += data.length
     }, 5)
-    await until(() => bytes > large.length, { timeoutMs: 10_000 })
+    await until(() => bytes > large.length)
     clearInterval(sips)
     expect(waiting.destroyed).toBe(false)
     waiting.destroy()

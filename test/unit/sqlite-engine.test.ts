@@ -118,7 +118,7 @@ describe('the folder', () => {
         for (const { jobs: [job] } of answers) say(job.jobId)
       }`,
     )
-    await until(() => owner.lines.length > 500, { what: '500 submissions', timeoutMs: 15_000 })
+    await until(() => owner.lines.length > 500, { what: '500 submissions' })
     await owner.kill()
     const engine = await open(folder)
     const found = await Promise.all(owner.lines.map((jobId) => engine.get(jobId)))
@@ -770,7 +770,7 @@ async function otherProcess(folder: string, script: string) {
           if (errors !== '') throw new Error(errors)
           return lines.find((line) => line.startsWith(start))
         },
-        { what: `the other process to say ${start}`, timeoutMs: 15_000 },
+        { what: `the other process to say ${start}` },
       ),
   }
 }

@@ -178,7 +178,6 @@ export function cancelCases(it: EngineTest): void {
       await kit.engine.cancel(second)
       await until(() => mine.length > 0 && others.length > 0, {
         what: 'both workers to be told',
-        timeoutMs: 2000,
       })
       expect([mine.map(leaseOf), others.map(leaseOf)]).toEqual([[leaseOf(run)], [leaseOf(theirs)]])
 
@@ -199,7 +198,7 @@ export function cancelCases(it: EngineTest): void {
       await kit.settle(await kit.claimOne({ workerId: 'w' }), { kind: 'released' })
       const run = await kit.claimOne({ workerId: 'w' })
       await kit.engine.cancel(jobId)
-      await until(() => told.length > 0, { what: 'the worker to be told', timeoutMs: 2000 })
+      await until(() => told.length > 0, { what: 'the worker to be told' })
       expect(told.map(leaseOf)).toEqual([leaseOf(run)])
     })
   })

@@ -106,11 +106,11 @@ export function leaseCases(it: EngineTest): void {
 
     it('can be prolonged, counted from then on, without an event', async (kit) => {
       const jobId = await kit.submit()
-      const run = await kit.claimOne({ leaseMs: 200 })
+      const run = await kit.claimOne({ leaseMs: 2000 })
       expect(await kit.engine.extend({ leases: [leaseOf(run)], leaseMs: LONG_LEASE_MS })).toEqual(['held'])
       expect(await kit.events(jobId)).toHaveLength(2)
       // Longer than the lease was at first: only its extension can have kept it.
-      await pause(250)
+      await pause(2100)
       expect(await kit.engine.rescue({ limit: 10 })).toEqual({ rescued: 0 })
       expect(await kit.report(run, { kind: 'chunk', data: 1 })).toBe('ok')
     })

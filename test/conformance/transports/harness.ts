@@ -75,7 +75,6 @@ export class Watch {
     const last = () => JSON.stringify(this.told.at(-1) ?? null).slice(0, 300)
     await until(() => this.#failure !== undefined || look(), {
       what: `${what} over ${this.#transport}, after ${last()}`,
-      timeoutMs: 30_000,
     })
     if (this.#failure !== undefined) throw this.#failure
     return look()

@@ -12,6 +12,7 @@ import type { Lab } from './lab.ts'
 import type { Node } from './node.ts'
 import { byJob, type RunNote } from './runs.ts'
 import type { Findings } from './trial.ts'
+import { within } from './within.ts'
 
 /** For what was let go of to be closed: watched jobs and channels linger for some seconds. */
 const BASELINE_MS = 20_000
@@ -50,7 +51,7 @@ export class Aftermath {
   async heal(overAt: number, healMs: number): Promise<void> {
     if (this.#healMs !== null) return
     const left = () => ({
-      timeoutMs: Math.max(0, healMs - (performance.now() - overAt)),
+      timeoutMs: Math.max(0, within(healMs) - (performance.now() - overAt)),
       intervalMs: LOOK_MS,
     })
     const probe = await until(() => this.#lab.ledger.submit(this.#lab.api, { type: 'steps' }), {
@@ -143,7 +144,7 @@ export class Aftermath {
           if (grown.length > 0) throw new Error(grown.join('; '))
           return true
         },
-        { timeoutMs: BASELINE_MS, intervalMs: BASELINE_LOOK_MS, what: 'everything to be as before' },
+        { timeoutMs: within(BASELINE_MS), intervalMs: BASELINE_LOOK_MS, what: 'everything to be as before' },
       )
     const { nodes, store } = this.#lab
     await untilNothing(async () => growth(footprint, await footprintOf(nodes, store)))

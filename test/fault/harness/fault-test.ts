@@ -5,6 +5,7 @@ import { Lab } from './lab.ts'
 import { repetitionsOf } from './repetitions.ts'
 import type { EngineName } from './store.ts'
 import { type Findings, noteTrial } from './trial.ts'
+import { within } from './within.ts'
 
 export interface FaultOptions extends DeploymentOptions, AftermathOptions {
   readonly on: readonly EngineName[]
@@ -35,7 +36,7 @@ export function faultTest(fault: string, options: FaultOptions, inject: (lab: La
       .skipIf(options.skip === true || repetitions === 0)
       .concurrent(
         `${fault} (${engine})`,
-        { timeout: TRIAL_MS * repetitions * Math.ceil(times / 10) },
+        { timeout: within(TRIAL_MS) * repetitions * Math.ceil(times / 10) },
         async () => {
           const failures: unknown[] = []
           let deployment: Deployment | null = null

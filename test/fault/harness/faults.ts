@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { until } from '../../helpers/until.ts'
 import type { Lab } from './lab.ts'
+import { within } from './within.ts'
 
 /** Does something again and again, until it is stopped. */
 export function every(ms: number, act: () => Promise<unknown>): { stop(): Promise<void> } {
@@ -29,12 +30,12 @@ export async function untilMore(lab: Lab, what: 'accepted' | 'refusals', count =
     const last = JSON.stringify([ledger.refusals.at(-1), ledger.breaches.at(-1)])
     throw new Error(`${ledger.accepted.length} accepted, ${ledger.refusals.length} refused: ${last}`)
   }
-  await until(isEnough, { timeoutMs: 15_000, what: `${count} more ${what}` })
+  await until(isEnough, { timeoutMs: within(15_000), what: `${count} more ${what}` })
 }
 
 /** Every call that needs the store is to be refused within two seconds while it is away. */
 export function expectQuickRefusals(lab: Lab): void {
-  expect(Math.max(0, ...lab.ledger.refusals.map(({ ms }) => ms))).toBeLessThan(2000)
+  expect(Math.max(0, ...lab.ledger.refusals.map(({ ms }) => ms))).toBeLessThan(within(2000))
 }
 
 /** `/readyz` says why the process is not ready, at the latest when it has tried again; it lives all the same. */

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { within } from './within.ts'
 
 export interface Answer {
   readonly status: number
@@ -37,7 +38,7 @@ export function manyCalls(): Agent {
 export function call(
   address: string,
   method: string,
-  { body, headers = {}, agent = false, longestMs = LONGEST_MS }: CallOptions = {},
+  { body, headers = {}, agent = false, longestMs = within(LONGEST_MS) }: CallOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const started = performance.now()

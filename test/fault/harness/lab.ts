@@ -15,6 +15,7 @@ import type { Node } from './node.ts'
 import type { RunNote } from './runs.ts'
 import type { EngineName, RedisStore, SentinelStore, Store } from './store.ts'
 import type { Findings } from './trial.ts'
+import { within } from './within.ts'
 
 /** I5: within a lease and five seconds, or fifteen, whichever is longer. */
 const HEAL_MS = Math.max(LEASE_MS + 5000, 15_000)
@@ -89,7 +90,7 @@ export class Lab {
   /** Submits a job, again where it is refused for a moment, and watches it. */
   async submit(submission: Submission): Promise<string> {
     const jobId = await until(() => this.ledger.submit(this.api, submission), {
-      timeoutMs: HEAL_MS,
+      timeoutMs: within(HEAL_MS),
       intervalMs: 500,
       what: 'a submission to be accepted',
     })
@@ -181,7 +182,11 @@ export class Lab {
       if (statuses.includes(job.status)) return job
       throw new Error(`it is ${job.status}`)
     }
-    return until(look, { timeoutMs: HEAL_MS + 5000, intervalMs: 60, what: `${jobId} to be ${statuses}` })
+    return until(look, {
+      timeoutMs: within(HEAL_MS + 5000),
+      intervalMs: 60,
+      what: `${jobId} to be ${statuses}`,
+    })
   }
 
   untilEnded(jobId: string): Promise<Job> {
@@ -196,7 +201,7 @@ export class Lab {
 
   untilBegun(jobId: string): Promise<RunNote> {
     return until(async () => (await this.runs(jobId)).find(({ what }) => what === 'begun'), {
-      timeoutMs: HEAL_MS,
+      timeoutMs: within(HEAL_MS),
       intervalMs: 30,
       what: `a run of ${jobId}`,
     })

@@ -71,7 +71,7 @@ export function accessCases(it: TransportTest): void {
         expect(again.events.map(({ seq }) => seq)).toEqual([4])
         await until(() => kit.gateway.hub.info().subscriptions <= 1)
       },
-      { ...WITH_KEYS, tokenTtlMs: 3000 },
+      { ...WITH_KEYS, tokenTtlMs: 5000 },
     )
   })
 }

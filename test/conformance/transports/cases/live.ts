@@ -89,7 +89,7 @@ export function liveCases(it: TransportTest): void {
         if (report > 6000) throw new Error(`only ${subscriber.legs.length} connections in ${report} reports`)
       }
       await run.settle({ kind: 'completed', result: null })
-      await until(() => subscriber.isOver, { what: 'the end', timeoutMs: 30_000 })
+      await until(() => subscriber.isOver, { what: 'the end' })
       expect(subscriber.failure).toBeNull()
       expect(breachesOfOrder(subscriber.sightings, await kit.history(run.jobId))).toEqual([])
       expect(subscriber.job).toEqual(await kit.job(run.jobId))
