@@ -397,21 +397,6 @@ export type ReadResult = Position &
     | { readonly mode: 'resume'; readonly job: Job | null; readonly events: JobEvent[] }
   )
 
-/**
- * Whether the events after a cursor can be replayed: null if so, else why a snapshot must stand in.
- * `trimmed` is the highest seq that is no longer retained (merged progress apart), 0 if none.
- */
-export function judgeCursor(
-  after: Cursor | null,
-  now: { epoch: string; seq: number; trimmed: number },
-): SnapshotReason | null {
-  if (after === null) return 'new'
-  if (after.epoch !== now.epoch) return 'epoch'
-  if (after.seq > now.seq) return 'ahead'
-  if (after.seq < now.trimmed) return 'trimmed'
-  return null
-}
-
 /** Delay before the attempt after `attempt`, in ms: exponential doubles from `delayMs` up to `maxMs`. */
 export function backoffDelay(attempt: number, policy: Backoff, random: () => number): number {
   const grown = policy.kind === 'fixed' ? policy.delayMs : policy.delayMs * 2 ** (attempt - 1)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { backoffDelay, judgeCursor } from '../../server/engine/engine.ts'
+import { backoffDelay } from '../../server/engine/engine.ts'
+import { judgeCursor } from '../../server/engine/job/stored-job.ts'
 import type { Backoff } from '../../shared/options.ts'
 
 const DAY_MS = 86_400_000

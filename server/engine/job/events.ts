@@ -149,7 +149,10 @@ export type StatusEvent<Word extends EventWord = EventWord> = {
   [One in Word]: { readonly word: One } & Pick<Details, (typeof TABLE)[One]['carries'][number]>
 }[Word]
 
-type Loose = { readonly word: EventWord } & Partial<Details>
+/** What it says, whichever it is. */
+export function detailsOf(event: { readonly word: EventWord } & Partial<Details>): Partial<Details> {
+  return event
+}
 
 const TIMES: ReadonlySet<keyof Details> = new Set(['scheduledFor', 'expiresAt'])
 
@@ -177,7 +180,7 @@ export function stallError(stalls: number): string {
 /** The data of a status event as everyone sees it. `result` is asked where the event brings one. */
 export function changeOf(event: StatusEvent, at: number, result: () => Json): StatusChange {
   const { to, sets, stamps, carries, withResult } = EVENTS[event.word]
-  const details: Loose = event
+  const details = detailsOf(event)
   const change: Record<string, unknown> = to === null ? { ...sets } : { status: to, ...sets }
   for (const field of stamps) change[field] = iso(at)
   for (const field of carries) {

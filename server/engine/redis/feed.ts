@@ -12,9 +12,9 @@ import type {
   Submitted,
   Unsubscribe,
 } from '../engine.ts'
-import { judgeCursor } from '../engine.ts'
 import { isJobId } from '../job/ids.ts'
 import type { NewerWords } from '../job/newer-words.ts'
+import { judgeCursor } from '../job/stored-job.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
 import { decodeMessage, JobRow, knownStatus } from './codec.ts'

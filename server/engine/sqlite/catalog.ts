@@ -3,7 +3,7 @@ import type { JobStatus } from '../../../shared/status.ts'
 import type { TypeRegistration, TypeState } from '../engine.ts'
 import { completePolicy } from '../job/policy.ts'
 import type { Database, Statement } from './database.ts'
-import { STATUS_CODES, statusOf } from './statuses.ts'
+import { STATUS_CODES, statusOf } from './job-row.ts'
 
 interface Entry {
   /** What the file calls the type. */
@@ -54,7 +54,7 @@ export class Catalog {
   }
 
   /** The type of a number in the file. */
-  typeOf(kind: number): string {
+  readonly typeOf = (kind: number): string => {
     const type = this.#types[kind]
     if (type === undefined) throw new Error(`the file holds an unknown type: ${kind}`)
     return type

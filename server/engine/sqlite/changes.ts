@@ -1,22 +1,20 @@
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal } from '../../../shared/status.ts'
 import type { Change } from '../engine.ts'
-import { type JobRow, jobOf } from './job-row.ts'
+import { jobOf } from '../job/stored-job.ts'
+import { cancelled, retried } from '../job/transitions.ts'
+import type { JobRow } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
-import { cancelled, cancelRequested, retried } from './transitions.ts'
 
 export function cancel(tx: Transaction, jobId: string): Change<'not_found' | 'already_finished'> {
   const row = tx.find(jobId)
   if (row === null) return { ok: false, reason: 'not_found' }
-  if (isTerminal(row.status)) return { ok: false, reason: 'already_finished' }
-  if (row.status !== 'processing') {
-    tx.transition(row, cancelled(row, tx.now))
-  } else if (!row.cancelRequested) {
-    tx.transition(row, cancelRequested())
-    if (row.run !== null) {
-      const { lease, worker } = row.run
-      tx.effects.cancels.push({ worker, lease: { jobId, lease } })
-    }
+  const event = cancelled(row, tx.now)
+  if (event === 'already_finished') return { ok: false, reason: event }
+  if (event !== null) tx.transition(row, event)
+  if (event?.word === 'cancelling' && row.run !== null) {
+    const { lease, worker } = row.run
+    tx.effects.cancels.push({ worker, lease: { jobId, lease } })
   }
   return { ok: true, job: jobAfter(tx, row) }
 }
@@ -24,8 +22,9 @@ export function cancel(tx: Transaction, jobId: string): Change<'not_found' | 'al
 export function retry(tx: Transaction, jobId: string): Change<'not_found' | 'not_retryable'> {
   const row = tx.find(jobId)
   if (row === null) return { ok: false, reason: 'not_found' }
-  if (row.status !== 'failed' && row.status !== 'cancelled') return { ok: false, reason: 'not_retryable' }
-  tx.transition(row, retried(tx.store.nextPlace()))
+  const event = retried(row)
+  if (event === 'not_retryable') return { ok: false, reason: event }
+  tx.transition(row, event)
   return { ok: true, job: jobAfter(tx, row) }
 }
 

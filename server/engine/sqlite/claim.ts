@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimRequest, ExtendVerdict, LeaseRef } from '../engine.ts'
-import { decodePolicy } from '../job/policy.ts'
-import { type JobRow, type Run, tagsOf } from './job-row.ts'
+import type { JobRow, Run } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
-import { claimed } from './transitions.ts'
 
 /**
  * Gives out runs. Remembers the claims of the last lease's time: a process that is gone has no worker left to
@@ -28,10 +26,10 @@ export class Claims {
     const leasedUntil = leasedAt + leaseMs
     for (const [index, row] of rows.entries()) {
       const lease = `${token}.${index}`
-      tx.claim(row, claimed(row, { lease, worker, leasedUntil, reported: 0 }, tx.now))
+      tx.claim(row, { lease, worker, leasedUntil, reported: 0 })
     }
     this.#lastType = rows.at(-1)?.type ?? ''
-    this.#recent.set(claimId, { token, jobs: rows.map(({ id }) => id), leasedAt, until: leasedUntil })
+    this.#recent.set(claimId, { token, jobs: rows.map(({ jobId }) => jobId), leasedAt, until: leasedUntil })
     tx.undo(() => this.#recent.delete(claimId))
     return rows.map((row) => claimOf(tx, row, leasedAt))
   }
@@ -105,14 +103,14 @@ function again(
 
 function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
   return {
-    jobId: row.id,
+    jobId: row.jobId,
     lease: row.run?.lease ?? '',
     type: row.type,
     payload: JSON.parse(tx.store.payload(row)),
     attempt: row.attempt,
     stalls: row.stalls,
-    policy: decodePolicy(row.policy),
-    tags: tagsOf(row),
+    policy: row.policy,
+    tags: [...row.tags],
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
     leasedAt,
   }

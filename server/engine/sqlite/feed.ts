@@ -1,10 +1,10 @@
 import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_EVENTS } from '../../../shared/limits.ts'
-import { judgeCursor, type Position, type ReadRequest, type ReadResult } from '../engine.ts'
-import { type JobRow, jobOf } from './job-row.ts'
-import { knownChangeOf, parseChange, recentEvents } from './status-event.ts'
+import type { Position, ReadRequest, ReadResult } from '../engine.ts'
+import { iso } from '../job/events.ts'
+import { eventsInOrder, jobOf, judgeCursor } from '../job/stored-job.ts'
+import { changeIn, eventsIn, type JobRow } from './job-row.ts'
 import type { Store } from './store.ts'
-import { iso } from './time-text.ts'
 
 /** The job and its events, as the file has them now; null where it is unknown or expired. */
 export function read(store: Store, request: ReadRequest, now: number): ReadResult | null {
@@ -41,39 +41,28 @@ interface Retained {
 
 /** The retained events after a seq, in order. */
 function retained(store: Store, row: JobRow, after: number): Retained {
-  if (after >= row.seq) return { events: [], lastUnknown: 0 }
-  const { events: changes, lastUnknown } = statuses(store, row, after)
-  const events = [...changes, ...outputs(store, row, after)]
-  const { progress, progressSeq, progressAt } = row
-  if (progress !== null && progressSeq !== null && progressAt !== null && progressSeq > after) {
-    events.push({ seq: progressSeq, at: iso(progressAt), kind: 'progress', data: progress })
-  }
-  return { events: events.sort((a, b) => a.seq - b.seq), lastUnknown }
+  if (after >= row.seq) return NOTHING
+  const { events, lastUnknown } = changes(store, row, after)
+  // The first event of a job that was queued at once has no row.
+  const isFirstLeftOut = events[0]?.seq !== 1 && events.length < RETAINED_EVENTS
+  const kept = [...events, ...outputs(store, row, after)]
+  return { events: eventsInOrder(row, after, kept, isFirstLeftOut), lastUnknown }
 }
 
-function statuses(store: Store, row: JobRow, after: number): Retained {
-  const found = store.all('SELECT seq, at, data FROM history WHERE n = ? AND seq > ? ORDER BY seq', [
-    row.n,
-    after,
-  ])
-  const older = found.map(([seq, time, text]) => {
-    const at = iso(time as number)
-    return { seq: seq as number, at, data: parseChange(text as string, at, store.newer) }
-  })
-  const recent = recentEvents(row.history).flatMap(({ seq, at, event }) =>
-    seq > after ? { seq, at: iso(at), data: knownChangeOf(event, iso(at), store.newer) } : [],
-  )
+function changes(store: Store, row: JobRow, after: number): Retained {
+  const sql = 'SELECT seq, at, data FROM history WHERE n = ? AND seq > ? ORDER BY seq'
+  const older = store.all(sql, [row.n, after]).map(([seq, at, text]) => ({
+    ...{ seq: seq as number, at: at as number, kept: JSON.parse(text as string) },
+  }))
+  const recent = eventsIn(row.history).filter(({ seq }) => seq > after)
+  // A result is stored once, beside the job: no job completes twice.
+  const result = () => JSON.parse(store.result(row) ?? 'null')
+  const events: JobEvent[] = []
   let lastUnknown = 0
-  const events = [...older, ...recent].flatMap(({ seq, at, data }): JobEvent[] => {
+  for (const { seq, at, kept } of [...older, ...recent]) {
+    const data = changeIn(kept, at, result, store.newer)
     if (data === null) lastUnknown = Math.max(lastUnknown, seq)
-    if (data === null) return []
-    // A result is stored once, beside the job: no job completes twice.
-    if (data.status === 'completed') data.result = JSON.parse(store.result(row) ?? 'null')
-    return [{ seq, at, kind: 'status', data }]
-  })
-  // The first event of a job that was queued at once has no row: the job's says as much.
-  if (after === 0 && events[0]?.seq !== 1 && events.length < RETAINED_EVENTS) {
-    events.unshift({ seq: 1, at: iso(row.createdAt), kind: 'status', data: { status: 'queued' } })
+    else events.push({ seq, at: iso(at), kind: 'status', data })
   }
   return { events, lastUnknown }
 }

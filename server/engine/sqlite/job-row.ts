@@ -1,73 +1,46 @@
-import type { JobErrorCode } from '../../../shared/codes.ts'
-import { formatCursor } from '../../../shared/cursor.ts'
-import type { Job, Progress } from '../../../shared/job.ts'
+import type { StatusChange } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
+import type { Json } from '../engine.ts'
+import {
+  changeOf,
+  type Details,
+  detailsOf,
+  EVENTS,
+  eventOf,
+  isEventWord,
+  type StatusEvent,
+} from '../job/events.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
-import { decodePolicy } from '../job/policy.ts'
+import { advance, type StoredJob } from '../job/stored-job.ts'
 import type { Row, Value } from './database.ts'
-import { STATUS_CODES, statusOf } from './statuses.ts'
-import { iso, isoOrNull } from './time-text.ts'
+import { decodePolicy, encodePolicy } from '../job/policy.ts'
 
 /** A job as its rows in `jobs` and `states` have it, decoded, and what is known of its run; times in ms since the epoch. */
-export interface JobRow extends Submitted, State, Rarities {
-  /** Null unless processing, and in a row that comes from the file. */
-  run: Run | null
-}
-
-/** What never changes: a row in `jobs`. */
-export interface Submitted {
+export interface JobRow extends StoredJob {
   /** Order of submission. */
   readonly n: number
-  readonly id: string
-  readonly type: string
   /** The number of its type. */
   readonly kind: number
-  /** As `encodePolicy` writes it; see `decodePolicy`. */
-  readonly policy: string
-  readonly createdAt: number
-  /** JSON of the tags; null: it has none. */
-  readonly tags: string | null
   /** JSON of the payload where it is small; null: it is in `payloads`. */
   readonly payload: string | null
-}
-
-/** What changes: a row in `states`, which is written when anything but a claim has happened to the job. */
-interface State {
-  status: JobStatus
-  seq: number
-  /** Recent status events, as `history.ts` writes them. */
+  /** Recent status events, as `takeEvent` writes them. */
   history: string
-  attempt: number
-  /** In the line of its type. */
-  place: number
+  /** In the line of its type and priority the lowest comes first; the file calls it `place`. */
+  order: number
   /** Neither scheduled, retried nor stalled so far. */
   fresh: boolean
-  scheduledFor: number | null
-  startedAt: number | null
-  completedAt: number | null
-  expiresAt: number | null
   /** JSON of the result where it is small; null: there is none, or it is in `results`. */
   result: string | null
   /** The run that was settled last, and what the verdict was. */
   settledLease: string | null
   settledAs: JobStatus | null
-}
-
-/** What most jobs have no need of; kept as one JSON. */
-interface Rarities {
   /** The highest seq that is no longer retained (merged progress apart). */
   trimmed: number
   /** Log lines and chunks that are retained, and the bytes of their data. */
   outputs: number
   outputBytes: number
-  stalls: number
-  cancelRequested: boolean
-  progress: Progress | null
-  /** Of the event that set the progress. */
-  progressSeq: number | null
-  progressAt: number | null
-  error: string | null
-  errorCode: JobErrorCode | null
+  /** Null unless processing, and in a row that comes from the file. */
+  run: Run | null
 }
 
 /**
@@ -84,60 +57,90 @@ export interface Run {
   readonly reported: number
 }
 
-/** What a step may change. */
-export type Fields = Partial<State & Rarities>
+/** What a job is submitted with, and never changes. */
+export type Submitted = Pick<
+  JobRow,
+  'n' | 'jobId' | 'type' | 'kind' | 'policy' | 'createdAt' | 'tags' | 'payload'
+>
 
-/** The columns of a job in both tables, in the order in which `decodeRow` reads them. */
-export const ROW = `
-  jobs.n, id, jobs.kind, policy, created_at, tags, payload,
-  status, seq, history, attempt, place, fresh, scheduled_for, started_at, completed_at, expires_at, result,
-  settled_lease, settled_as, more`
+/** Characters of JSON up to which a payload or result is kept in the job's row: every change writes the row anew. */
+export const SMALL_BODY = 256
 
-/** Reads a row that was selected by `ROW`; the tables are strict, so each value has its column's type. */
-export function decodeRow(row: Row, typeOf: (kind: number) => string, newer: NewerWords): JobRow {
-  const kind = row[2] as number
-  const job = untouchedRow({
-    n: row[0] as number,
-    id: row[1] as string,
-    kind,
-    type: typeOf(kind),
-    policy: row[3] as string,
-    createdAt: row[4] as number,
-    tags: row[5] as string | null,
-    payload: row[6] as string | null,
-  })
-  if (row[7] === null) return job
-  job.status = statusOf(row[7] as number) ?? unknownStatus(row[7] as number, newer)
-  job.seq = row[8] as number
-  job.history = row[9] as string
-  job.attempt = row[10] as number
-  job.place = (row[11] as number | null) ?? job.n
-  job.fresh = row[12] === 1
-  job.scheduledFor = row[13] as number | null
-  job.startedAt = row[14] as number | null
-  job.completedAt = row[15] as number | null
-  job.expiresAt = row[16] as number | null
-  job.result = row[17] as string | null
-  job.settledLease = row[18] as string | null
-  job.settledAs = row[19] === null ? null : (statusOf(row[19] as number) ?? null)
-  if (row[20] !== null) {
-    Object.assign(job, JSON.parse(row[20] as string) as Partial<Rarities>)
-    if (job.errorCode !== null) job.errorCode = newer.errorCode(job.errorCode)
+/** A job that was queued at once, and to which nothing has happened since. */
+export function untouchedRow(own: Submitted): JobRow {
+  return {
+    // Field by field: a spread takes several times as long, and this is made for every job, twice.
+    n: own.n,
+    jobId: own.jobId,
+    type: own.type,
+    kind: own.kind,
+    policy: own.policy,
+    createdAt: own.createdAt,
+    tags: own.tags,
+    payload: own.payload,
+    status: 'queued',
+    seq: 1,
+    history: '',
+    attempt: 1,
+    order: own.n,
+    fresh: true,
+    scheduledFor: null,
+    startedAt: null,
+    completedAt: null,
+    expiresAt: null,
+    result: null,
+    settledLease: null,
+    settledAs: null,
+    trimmed: 0,
+    outputs: 0,
+    outputBytes: 0,
+    stalls: 0,
+    cancelRequested: false,
+    progress: null,
+    error: null,
+    errorCode: null,
+    run: null,
   }
-  return job
 }
 
-function unknownStatus(code: number, newer: NewerWords): JobStatus {
-  newer.note('status', String(code))
-  return UNKNOWN_STATUS
+/** Statuses as the file has them: each is its index here, and stays it. */
+const STATUSES = ['scheduled', 'queued', 'processing', 'completed', 'failed', 'cancelled'] as const
+
+export const STATUS_CODES = Object.fromEntries(STATUSES.map((status, code) => [status, code])) as Record<
+  JobStatus,
+  number
+>
+
+/** Undefined where a newer version has put it there. */
+export function statusOf(code: number): JobStatus | undefined {
+  return STATUSES[code]
 }
 
 /** The columns of `jobs`, and what they hold of a job. */
 export const SUBMITTED_COLUMNS = ['n', 'id', 'kind', 'policy', 'created_at', 'tags', 'payload'] as const
 
-export function encodeSubmitted(job: Submitted): Value[] {
-  return [job.n, job.id, job.kind, job.policy, job.createdAt, job.tags, job.payload]
+export function encodeSubmitted({ n, jobId, kind, policy, createdAt, tags, payload }: Submitted): Value[] {
+  const tagsText = tags.length === 0 ? null : JSON.stringify(tags)
+  return [n, jobId, kind, encodePolicy(policy), createdAt, tagsText, payload]
 }
+
+/** Reads the columns of `jobs`. The tables are strict, so each value has its column's type. */
+export function decodeSubmitted(row: Row, typeOf: (kind: number) => string): JobRow {
+  const kind = row[2] as number
+  const tags = row[5] as string | null
+  return untouchedRow({
+    n: row[0] as number,
+    jobId: row[1] as string,
+    kind,
+    type: typeOf(kind),
+    policy: decodePolicy(row[3] as string),
+    createdAt: row[4] as number,
+    tags: tags === null ? NO_TAGS : JSON.parse(tags),
+    payload: row[6] as string | null,
+  })
+}
+
+const NO_TAGS: readonly string[] = []
 
 /** The columns of `states`, and what they hold of a job. */
 export const STATE_COLUMNS = [
@@ -154,7 +157,7 @@ export function encodeState(job: JobRow): Value[] {
     job.seq,
     job.history,
     job.attempt,
-    isInLine && job.place !== job.n ? job.place : null,
+    isInLine && job.order !== job.n ? job.order : null,
     job.fresh ? 1 : 0,
     job.scheduledFor,
     job.startedAt,
@@ -163,102 +166,141 @@ export function encodeState(job: JobRow): Value[] {
     job.result,
     job.settledLease,
     job.settledAs === null ? null : STATUS_CODES[job.settledAs],
-    encodeRarities(job),
+    encodeMore(job),
   ]
 }
 
-function encodeRarities(job: JobRow): string | null {
-  const { trimmed, outputs, outputBytes, stalls, cancelRequested } = job
-  const { progress, progressSeq, progressAt, error, errorCode } = job
+/** The columns of a job in both tables, in the order in which `decodeRow` reads them. */
+export const ROW = `
+  jobs.n, id, jobs.kind, policy, created_at, tags, payload,
+  status, seq, history, attempt, place, fresh, scheduled_for, started_at, completed_at, expires_at, result,
+  settled_lease, settled_as, more`
+
+/** Reads a row that was selected by `ROW`; the tables are strict, so each value has its column's type. */
+export function decodeRow(row: Row, typeOf: (kind: number) => string, newer: NewerWords): JobRow {
+  const job = decodeSubmitted(row, typeOf)
+  if (row[7] === null) return job
+  job.status = statusOf(row[7] as number) ?? unknownStatus(row[7] as number, newer)
+  job.seq = row[8] as number
+  job.history = row[9] as string
+  job.attempt = row[10] as number
+  job.order = (row[11] as number | null) ?? job.n
+  job.fresh = row[12] === 1
+  job.scheduledFor = row[13] as number | null
+  job.startedAt = row[14] as number | null
+  job.completedAt = row[15] as number | null
+  job.expiresAt = row[16] as number | null
+  job.result = row[17] as string | null
+  job.settledLease = row[18] as string | null
+  job.settledAs = row[19] === null ? null : (statusOf(row[19] as number) ?? null)
+  if (row[20] !== null) decodeMore(job, JSON.parse(row[20] as string), newer)
+  return job
+}
+
+function unknownStatus(code: number, newer: NewerWords): JobStatus {
+  newer.note('status', String(code))
+  return UNKNOWN_STATUS
+}
+
+/** What most jobs have no need of, as one JSON: these, and the latest progress. */
+const RARE = ['trimmed', 'outputs', 'outputBytes', 'stalls', 'cancelRequested', 'error', 'errorCode'] as const
+
+type More = Partial<Pick<JobRow, (typeof RARE)[number]>> & {
+  readonly progress?: NonNullable<JobRow['progress']>['data'] | null
+  readonly progressSeq?: number | null
+  readonly progressAt?: number | null
+}
+
+function encodeMore(job: JobRow): string | null {
+  const { trimmed, outputs, outputBytes, stalls, cancelRequested, progress, error, errorCode } = job
   const isPlain =
     trimmed === 0 &&
     outputs === 0 &&
     stalls === 0 &&
     !cancelRequested &&
-    progressSeq === null &&
+    progress === null &&
     error === null &&
     errorCode === null
   if (isPlain) return null
-  const rarities: Rarities = {
+  const more: More = {
     ...{ trimmed, outputs, outputBytes, stalls, cancelRequested },
-    ...{ progress, progressSeq, progressAt, error, errorCode },
+    ...{
+      progress: progress?.data ?? null,
+      progressSeq: progress?.seq ?? null,
+      progressAt: progress?.at ?? null,
+    },
+    ...{ error, errorCode },
   }
-  return JSON.stringify(rarities)
+  return JSON.stringify(more)
 }
 
-/** A job that was queued at once, and to which nothing has happened since. */
-export function untouchedRow(own: Submitted): JobRow {
-  return {
-    // Field by field: a spread takes several times as long, and this is made for every job, twice.
-    n: own.n,
-    id: own.id,
-    type: own.type,
-    kind: own.kind,
-    policy: own.policy,
-    createdAt: own.createdAt,
-    tags: own.tags,
-    payload: own.payload,
-    status: 'queued',
-    seq: 1,
-    history: '',
-    attempt: 1,
-    place: own.n,
-    fresh: true,
-    scheduledFor: null,
-    startedAt: null,
-    completedAt: null,
-    expiresAt: null,
-    result: null,
-    settledLease: null,
-    settledAs: null,
-    trimmed: 0,
-    outputs: 0,
-    outputBytes: 0,
-    stalls: 0,
-    cancelRequested: false,
-    progress: null,
-    progressSeq: null,
-    progressAt: null,
-    error: null,
-    errorCode: null,
-    run: null,
+function decodeMore(job: JobRow, more: More, newer: NewerWords): void {
+  job.trimmed = more.trimmed ?? 0
+  job.outputs = more.outputs ?? 0
+  job.outputBytes = more.outputBytes ?? 0
+  job.stalls = more.stalls ?? 0
+  job.cancelRequested = more.cancelRequested ?? false
+  job.error = more.error ?? null
+  job.errorCode = more.errorCode == null ? null : newer.errorCode(more.errorCode)
+  const { progress, progressSeq, progressAt } = more
+  if (progress != null) job.progress = { seq: progressSeq ?? 0, at: progressAt ?? 0, data: progress }
+}
+
+/** A status event as the file has it: its word, and behind it what the table of events says that it carries. */
+export type EventCells = readonly [word: string, ...details: readonly Json[]]
+
+/** `history` is the same as JSON without its brackets: of each event seq, time and cells. */
+type HistoryCells = readonly [seq: number, at: number, ...event: EventCells]
+
+/** The histories that were made last: jobs that are claimed and settled together have the same, and a text that is the same is quickly compared. */
+let last = { before: '', text: '', after: '' }
+
+/** Changes the job by an event, which it keeps. */
+export function takeEvent(job: JobRow, event: StatusEvent, at: number): void {
+  advance(job, event, at)
+  if (EVENTS[event.word].breaksWait === true) job.fresh = false
+  // What a first event mostly says, the job says as well (`eventsInOrder`).
+  if (job.seq === 1 && job.status === 'queued') return
+  job.history = withEvent(job.history, job.seq, at, event)
+}
+
+function withEvent(history: string, seq: number, at: number, event: StatusEvent): string {
+  const text = eventText(seq, at, event)
+  if (history !== last.before || text !== last.text) {
+    last = { before: history, text, after: history === '' ? text : `${history},${text}` }
   }
+  return last.after
 }
 
-/** Characters of JSON up to which a payload or result is kept in the job's row: every change writes the row anew. */
-export const SMALL_BODY = 256
-
-/** The job as everyone sees it. `payload` and `result` are their JSON; no result is null. */
-export function jobOf(row: JobRow, bodies: { payload: string; result: string | null }, epoch: string): Job {
-  const policy = decodePolicy(row.policy)
-  return {
-    jobId: row.id,
-    type: row.type,
-    status: row.status,
-    payload: JSON.parse(bodies.payload),
-    progress: row.progress,
-    result: bodies.result === null ? null : JSON.parse(bodies.result),
-    error: row.error,
-    errorCode: row.errorCode,
-    attempt: row.attempt,
-    maxAttempts: policy.maxAttempts,
-    stalls: row.stalls,
-    priority: policy.priority,
-    tags: tagsOf(row),
-    createdAt: iso(row.createdAt),
-    scheduledFor: isoOrNull(row.scheduledFor),
-    startedAt: isoOrNull(row.startedAt),
-    completedAt: isoOrNull(row.completedAt),
-    expiresAt: isoOrNull(row.expiresAt),
-    cancelRequested: row.cancelRequested,
-    cursor: formatCursor(epoch, row.seq),
-  }
+function eventText(seq: number, at: number, event: StatusEvent): string {
+  const start = `[${seq},${at},"${event.word}"`
+  const { carries } = EVENTS[event.word]
+  if (carries.length === 0) return `${start}]`
+  const details = detailsOf(event)
+  return `${start},${carries.map((name) => JSON.stringify(details[name])).join()}]`
 }
 
-export function tagsOf({ tags }: Pick<JobRow, 'tags'>): string[] {
-  return tags === null ? [] : JSON.parse(tags)
+/** The events of a history: of each its seq, its time, and what `changeIn` reads. */
+export function eventsIn(history: string): { seq: number; at: number; kept: EventCells }[] {
+  const events: HistoryCells[] = JSON.parse(`[${history}]`)
+  return events.map(([seq, at, ...kept]) => ({ seq, at, kept }))
 }
 
-export function isExpired(row: JobRow, now: number): boolean {
-  return row.expiresAt !== null && row.expiresAt <= now
+/** What everyone is told of an event; null where its word is of a newer version. Files of the first version keep just that. */
+export function changeIn(
+  kept: EventCells | StatusChange,
+  at: number,
+  result: () => Json,
+  newer: NewerWords,
+): StatusChange | null {
+  if (!isCells(kept)) return kept.status === 'completed' ? { ...kept, result: result() } : kept
+  const [word, ...cells] = kept
+  const carries = isEventWord(word) ? EVENTS[word].carries : []
+  const details: Partial<Details> = Object.fromEntries(carries.map((name, index) => [name, cells[index]]))
+  const event = eventOf(word, details, newer)
+  return event === null ? null : changeOf(event, at, result)
+}
+
+function isCells(kept: EventCells | StatusChange): kept is EventCells {
+  return Array.isArray(kept)
 }

@@ -1,10 +1,10 @@
 import { JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
-import { BadPage } from '../errors.ts'
+import { decodePage, encodePage } from '../job/pages.ts'
+import { type Bodies, isExpired, jobOf } from '../job/stored-job.ts'
 import type { Value } from './database.ts'
-import { isExpired, type JobRow, jobOf, tagsOf } from './job-row.ts'
-import { STATUS_CODES } from './statuses.ts'
-import type { Bodies, Store } from './store.ts'
+import { type JobRow, STATUS_CODES } from './job-row.ts'
+import type { Store } from './store.ts'
 import { tagKey } from './transaction.ts'
 
 /** Jobs that one page looks at, for what no index answers. */
@@ -48,9 +48,7 @@ function newestPage(store: Store): string | null {
 function matches(row: JobRow, { types, statuses, tags }: ListQuery): boolean {
   if (types.length > 0 && !types.includes(row.type)) return false
   if (statuses.length > 0 && !statuses.includes(row.status)) return false
-  if (tags.length === 0) return true
-  const own = tagsOf(row)
-  return tags.every((tag) => own.includes(tag))
+  return tags.every((tag) => row.tags.includes(tag))
 }
 
 /** The numbers of the jobs that may match, newest first, from the narrowest index there is. */
@@ -149,12 +147,12 @@ function* newestOf(streams: readonly Iterator<number>[]): Generator<number> {
 
 /** Names the store as well: a page of another store is none that this list returned. */
 function formatPage(n: number, epoch: string): string {
-  return Buffer.from(`${epoch}.${n}`).toString('base64url')
+  return encodePage(`${epoch}.${n}`)
 }
 
 function parsePage(page: string, epoch: string): number {
-  const text = Buffer.from(page, 'base64url').toString()
-  const n = Number(text.slice(epoch.length + 1))
-  if (Number.isSafeInteger(n) && formatPage(n, epoch) === page) return n
-  throw new BadPage('this page is none that a list returned')
+  return decodePage(page, (words) => {
+    const n = Number(words.slice(epoch.length + 1))
+    return Number.isSafeInteger(n) && words === `${epoch}.${n}` ? n : null
+  })
 }

@@ -48,8 +48,8 @@ export class PendingWrites {
   }
 
   /** A job is in line from now on. `isUntouched`: it has no states. */
-  enqueue({ n, place, kind, policy }: JobRow, isUntouched: boolean): void {
-    this.#queue.add([place, kind, decodePolicy(policy).priority, isUntouched ? null : n])
+  enqueue({ n, order, kind, policy }: JobRow, isUntouched: boolean): void {
+    this.#queue.add([order, kind, policy.priority, isUntouched ? null : n])
   }
 
   startRun({ n }: JobRow, at: number): void {

@@ -1,5 +1,5 @@
-import { decodePolicy } from '../job/policy.ts'
-import { type JobRow, untouchedRow } from './job-row.ts'
+import type { Value } from './database.ts'
+import { decodeSubmitted, type JobRow } from './job-row.ts'
 import type { Store } from './store.ts'
 
 /** How many jobs of a type are to be claimed. */
@@ -9,7 +9,7 @@ export interface Turn {
 }
 
 const NEXT = `
-  SELECT queue.n AS moved, jobs.n, queue.kind, id, policy, created_at, tags, payload
+  SELECT queue.n AS moved, jobs.n, id, jobs.kind, policy, created_at, tags, payload
   FROM queue CROSS JOIN jobs ON jobs.n = coalesce(queue.n, place)
   WHERE queue.kind = ? ORDER BY priority DESC, place LIMIT ?`
 /** Types that one statement looks at; a call into the binding costs more than finding a job. */
@@ -26,7 +26,7 @@ export function takeNext(store: Store, turns: readonly Turn[]): JobRow[] {
     const following = rows[index + 1]
     // What stands before it in the same line was taken as well.
     if (following === undefined || !areInOneLine(row, following)) {
-      store.run(LEAVE_UP_TO, [row.kind, priorityOf(row), row.place])
+      store.run(LEAVE_UP_TO, [row.kind, row.policy.priority, row.order])
     }
   }
   return rows
@@ -34,7 +34,7 @@ export function takeNext(store: Store, turns: readonly Turn[]): JobRow[] {
 
 /** Takes a job off its line. */
 export function leaveLine(store: Store, row: JobRow): void {
-  store.run(LEAVE, [row.kind, priorityOf(row), row.place])
+  store.run(LEAVE, [row.kind, row.policy.priority, row.order])
 }
 
 function nextJobs(store: Store, turns: readonly Turn[]): JobRow[] {
@@ -63,26 +63,18 @@ function statement(types: number): string {
   if (known !== undefined) return known
   const jobs = Array(types).fill(`SELECT * FROM (${NEXT})`).join(' UNION ALL ')
   const sql = `
-    SELECT json_group_array(json_array(moved, n, kind, id, policy, created_at, tags, payload)) FROM (${jobs})`
+    SELECT json_group_array(json_array(moved, n, id, kind, policy, created_at, tags, payload)) FROM (${jobs})`
   statements.set(types, sql)
   return sql
 }
 
 function jobOf(store: Store, next: Next): JobRow | null {
-  const [moved, n, kind, id, policy, createdAt, tags, payload] = next
-  if (moved !== null) return store.jobByNumber(moved)
-  return untouchedRow({ n, id, kind, type: store.catalog.typeOf(kind), policy, createdAt, tags, payload })
+  const [moved, ...submitted] = next
+  return moved === null ? decodeSubmitted(submitted, store.catalog.typeOf) : store.jobByNumber(moved)
 }
 
 function areInOneLine(one: JobRow, other: JobRow): boolean {
-  return one.kind === other.kind && (one.policy === other.policy || priorityOf(one) === priorityOf(other))
+  return one.kind === other.kind && one.policy.priority === other.policy.priority
 }
 
-function priorityOf({ policy }: JobRow): number {
-  return decodePolicy(policy).priority
-}
-
-type Next = [
-  ...[moved: number | null, n: number, kind: number, id: string, policy: string, createdAt: number],
-  ...[tags: string | null, payload: string | null],
-]
+type Next = [moved: number | null, ...submitted: Value[]]

@@ -1,7 +1,8 @@
 import type { Report, Settlement, SettleVerdict } from '../engine.ts'
+import { EVENTS } from '../job/events.ts'
+import { settled } from '../job/transitions.ts'
 import { heldRun } from './claim.ts'
 import type { Transaction } from './transaction.ts'
-import { settled } from './transitions.ts'
 
 /** Appends what runs report. */
 export function report(tx: Transaction, reports: readonly Report[]): ('ok' | 'stale')[] {
@@ -22,7 +23,10 @@ export function settle(tx: Transaction, settlements: readonly Settlement[]): Set
       return row.settledLease === lease && row.settledAs !== null ? row.settledAs : 'stale'
     }
     tx.append(row, row.run, events)
-    tx.transition(row, settled(row, outcome, tx.now))
+    const event = settled(row, outcome, tx.now)
+    row.settledLease = lease
+    row.settledAs = EVENTS[event.word].to
+    tx.transition(row, event, outcome.kind === 'completed' ? outcome.result : null)
     return row.status
   })
 }

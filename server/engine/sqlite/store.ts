@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job/ids.ts'
 import { NewerWords } from '../job/newer-words.ts'
+import { type Bodies, isExpired } from '../job/stored-job.ts'
+import { CLAIMED } from '../job/transitions.ts'
 import { Catalog } from './catalog.ts'
 import {
   type Database,
@@ -14,19 +16,12 @@ import {
   type Value,
 } from './database.ts'
 import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
-import { decodeRow, isExpired, type JobRow, ROW } from './job-row.ts'
+import { decodeRow, type JobRow, ROW, takeEvent } from './job-row.ts'
 import { checkOwner, migrate } from './migrations.ts'
 import { PendingWrites } from './pending-writes.ts'
-import { claimed, take } from './transitions.ts'
 
-/** How many places are reserved at a time, so that not every submission writes which one was the last. */
-const RESERVED_PLACES = 10_000
-
-/** A job's payload and result, as JSON; no result is null. */
-export interface Bodies {
-  readonly payload: string
-  readonly result: string | null
-}
+/** How many numbers are reserved at a time, so that not every submission writes which one was the last. */
+const RESERVED_NUMBERS = 10_000
 
 /** The open file: the statements that several verbs use, and what is kept in memory beside it. */
 export class Store {
@@ -44,9 +39,9 @@ export class Store {
   readonly #statements = new Map<string, Statement>()
   readonly #release: ReleaseFolder
   readonly #inode: bigint | null
-  #lastPlace: number
-  /** Places up to this one are known to the file as taken. */
-  #reservedPlace: number
+  #lastNumber: number
+  /** Numbers up to this one are known to the file as taken. */
+  #reservedNumber: number
 
   /** Opens the folder's file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
   constructor(folder: string, newer = new NewerWords()) {
@@ -69,8 +64,8 @@ export class Store {
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['epoch', newEpoch()])
       this.#write('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', ['last_place', '0'])
       this.epoch = this.#meta('epoch')
-      this.#reservedPlace = Number(this.#meta('last_place'))
-      this.#lastPlace = this.#reservedPlace
+      this.#reservedNumber = Number(this.#meta('last_place'))
+      this.#lastNumber = this.#reservedNumber
       this.catalog = new Catalog(database)
       this.pending = new PendingWrites(database)
       this.#readRuns()
@@ -144,22 +139,22 @@ export class Store {
     return this.#statement(sql).all(parameters)
   }
 
-  /** A number that is greater than all before it: a job's order of submission, its place in line. */
-  nextPlace(): number {
-    return ++this.#lastPlace
+  /** A number that is greater than all before it: a job's order of submission, its order in line. */
+  nextNumber(): number {
+    return ++this.#lastNumber
   }
 
-  /** Keeps for the next start that the places given out are taken; returns how to take that back. */
-  savePlaces(): () => void {
-    const before = this.#reservedPlace
-    if (this.#lastPlace > before) {
-      const reserved = this.#lastPlace + RESERVED_PLACES
+  /** Keeps for the next start that the numbers given out are taken; returns how to take that back. */
+  saveNumbers(): () => void {
+    const before = this.#reservedNumber
+    if (this.#lastNumber > before) {
+      const reserved = this.#lastNumber + RESERVED_NUMBERS
       this.run('UPDATE meta SET value = ? WHERE name = ?', [String(reserved), 'last_place'])
       // Only now: where the write fails, the next transaction has to make it.
-      this.#reservedPlace = reserved
+      this.#reservedNumber = reserved
     }
     return () => {
-      this.#reservedPlace = before
+      this.#reservedNumber = before
     }
   }
 
@@ -177,12 +172,12 @@ export class Store {
     const found = this.get(`SELECT ${ROW} FROM jobs LEFT JOIN states USING (n) WHERE jobs.n = ?`, [n])
     if (found === undefined) return null
     const row = this.decode(found)
-    return this.running.get(row.id) ?? row
+    return this.running.get(row.jobId) ?? row
   }
 
   /** A row that was selected by `ROW`. What it says of a job that runs may be out of date: see `running`. */
   decode(row: Row): JobRow {
-    return decodeRow(row, (kind) => this.catalog.typeOf(kind), this.newer)
+    return decodeRow(row, this.catalog.typeOf, this.newer)
   }
 
   bodies(row: JobRow): Bodies {
@@ -206,11 +201,8 @@ export class Store {
     for (const columns of runs.all([])) {
       const row = this.decode(columns)
       // Nothing was written of the job since it was claimed.
-      if (row.status !== 'processing') {
-        const at = columns.at(-1) as number
-        take(row, claimed(row, null, at), at)
-      }
-      this.running.set(row.id, row)
+      if (row.status !== 'processing') takeEvent(row, CLAIMED, columns.at(-1) as number)
+      this.running.set(row.jobId, row)
     }
   }
 

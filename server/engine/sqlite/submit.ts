@@ -3,10 +3,9 @@ import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job/ids.ts'
-import { encodePolicy } from '../job/policy.ts'
+import { submitted } from '../job/transitions.ts'
 import { type JobRow, SMALL_BODY, untouchedRow } from './job-row.ts'
 import type { Transaction } from './transaction.ts'
-import { submitted } from './transitions.ts'
 
 /**
  * Stores the jobs, or brings back the first answer to the same key. Throws `IdempotencyMismatch` before any
@@ -40,26 +39,25 @@ function store(tx: Transaction, jobs: readonly NewJob[]): SubmittedJob[] {
   return jobs.map((job) => {
     const payload = JSON.stringify(job.payload)
     const row = newRow(tx, job, payload)
-    const runAt = 'runAt' in job.when ? job.when.runAt : tx.now + job.when.delayMs
-    tx.create(row, submitted(runAt > tx.now ? runAt : null))
+    tx.create(row, submitted(job.when, tx.now))
     if (row.payload === null) tx.store.pending.payloads.add([row.n, payload])
-    const { id: jobId, type, status } = row
+    const { jobId, type, status } = row
     return { jobId, type, status, createdAt: tx.at, cursor: formatCursor(tx.store.epoch, row.seq) }
   })
 }
 
 function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
   const row = untouchedRow({
-    n: tx.store.nextPlace(),
-    id: newJobId(tx.now),
+    n: tx.store.nextNumber(),
+    jobId: newJobId(tx.now),
     type: job.type,
     kind: tx.store.catalog.add(job.type, tx.undo),
-    policy: encodePolicy(job.policy),
-    tags: job.tags.length === 0 ? null : JSON.stringify(job.tags),
+    policy: job.policy,
+    tags: job.tags,
     payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,
   })
-  // No event yet: the first step makes it.
+  // No event yet: the first one is taken next.
   row.seq = 0
   return row
 }

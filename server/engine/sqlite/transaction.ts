@@ -2,13 +2,13 @@ import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, LeaseRef, RunEvent } from '../engine.ts'
+import { changeOf, EVENTS, iso, type StatusEvent } from '../job/events.ts'
+import { isExpired } from '../job/stored-job.ts'
+import { CLAIMED } from '../job/transitions.ts'
 import type { Value } from './database.ts'
-import { isExpired, type JobRow, type Run, SMALL_BODY, tagsOf } from './job-row.ts'
+import { eventsIn, type JobRow, type Run, SMALL_BODY, takeEvent } from './job-row.ts'
 import { leaveLine, type Turn, takeNext } from './queue.ts'
-import { changeOf, recentEvents } from './status-event.ts'
 import type { Store } from './store.ts'
-import { iso } from './time-text.ts'
-import { type Transition, take } from './transitions.ts'
 
 /** What others are told once a transaction is durable, in order. */
 export interface Effects {
@@ -54,7 +54,7 @@ export class Transaction {
   }
 
   commit(): void {
-    this.undo(this.store.savePlaces())
+    this.undo(this.store.saveNumbers())
     this.store.commit()
     for (const [jobId, row] of this.#jobs) {
       if (row?.status === 'processing') this.store.running.set(jobId, row)
@@ -87,63 +87,63 @@ export class Transaction {
     this.store.flush()
     return this.store.all(sql, parameters).map((columns) => {
       const row = this.store.decode(columns)
-      return this.#jobs.get(row.id) ?? this.#own(row)
+      return this.#jobs.get(row.jobId) ?? this.#own(row)
     })
   }
 
   /** Takes the next jobs of types off their lines, to be claimed; those of one type come in line. */
   takeNext(turns: readonly Turn[]): JobRow[] {
     this.store.flush()
-    return takeNext(this.store, turns).map((row) => this.#jobs.get(row.id) ?? this.#own(row))
+    return takeNext(this.store, turns).map((row) => this.#jobs.get(row.jobId) ?? this.#own(row))
   }
 
   /** Jobs whose runs are past their lease. */
   lapsed(): { row: JobRow; run: Run }[] {
     const isLapsed = (row: JobRow | null) => row?.run != null && row.run.leasedUntil <= this.monotonicNow
-    return [...this.store.running.values()].filter(isLapsed).flatMap(({ id }) => {
-      const row = this.find(id)
+    return [...this.store.running.values()].filter(isLapsed).flatMap(({ jobId }) => {
+      const row = this.find(jobId)
       return row?.run != null && isLapsed(row) ? [{ row, run: row.run }] : []
     })
   }
 
-  /** Stores a job that is new, with the first step of its life. */
-  create(row: JobRow, step: Transition): void {
+  /** Stores a job that is new, with the first event of its life. */
+  create(row: JobRow, event: StatusEvent): void {
     const { pending } = this.store
-    take(row, step, this.now)
+    takeEvent(row, event, this.now)
     pending.submit(row)
     for (const tag of tagKeys(row)) pending.tags.add([row.n, tag])
     this.effects.submitted.types.add(row.type)
-    for (const tag of tagsOf(row)) this.effects.submitted.tags.add(tag)
+    for (const tag of row.tags) this.effects.submitted.tags.add(tag)
     if (row.status === 'queued') pending.enqueue(row, true)
     else pending.change(row)
     this.#noteScheduled(row)
     this.#count(row.type, null, row.status)
   }
 
-  /** Takes one step: changes the row, gives the event its seq, keeps it, and publishes it in due time. */
-  transition(row: JobRow, step: Transition): void {
+  /** Takes one step, which ends the run if there is one: changes the row, keeps the event, and publishes it in due time. */
+  transition(row: JobRow, event: StatusEvent, result: Json = null): void {
     const from = row.status
-    take(row, step, this.now)
-    if (step.result !== undefined && step.result !== null) this.#keepResult(row, step.result)
+    if (EVENTS[event.word].toEndOfLine === true) row.order = this.store.nextNumber()
+    takeEvent(row, event, this.now)
+    if (row.status !== 'processing') row.run = null
+    if (result !== null) this.#keepResult(row, result)
     this.#limitHistory(row)
     this.#move(row, from)
     this.#noteScheduled(row)
-    this.#publish(row, () => {
-      const change = changeOf(step.event, this.at)
-      return { kind: 'status', data: step.result === undefined ? change : { ...change, result: step.result } }
-    })
+    this.#publish(row, () => ({ kind: 'status', data: changeOf(event, this.now, () => result) }))
     this.#count(row.type, from, row.status)
   }
 
   /** Starts the run of a job that was taken off its line. Writes nothing but that: the rest is written with what follows. */
-  claim(row: JobRow, step: Transition): void {
-    take(row, step, this.now)
+  claim(row: JobRow, run: Run): void {
+    takeEvent(row, CLAIMED, this.now)
+    row.run = run
     this.store.pending.startRun(row, this.now)
     if (row.seq > RETAINED_EVENTS) {
       this.#limitHistory(row)
       this.store.pending.change(row)
     }
-    this.#publish(row, () => ({ kind: 'status', data: changeOf(step.event, this.at) }))
+    this.#publish(row, () => ({ kind: 'status', data: changeOf(CLAIMED, this.now, () => null) }))
     this.#count(row.type, 'queued', row.status)
   }
 
@@ -157,9 +157,9 @@ export class Transaction {
       row.seq++
       if (event.kind === 'progress') {
         const { percent, note } = event.data
-        const progress = { percent, note: note ?? null }
-        Object.assign(row, { progress, progressSeq: row.seq, progressAt: this.now })
-        this.#publish(row, () => ({ kind: 'progress', data: progress }))
+        const data = { percent, note: note ?? null }
+        row.progress = { seq: row.seq, at: this.now, data }
+        this.#publish(row, () => ({ kind: 'progress', data }))
       } else {
         const { kind } = event
         const data = JSON.stringify(event.data)
@@ -178,7 +178,7 @@ export class Transaction {
   /** Removes a job with everything that belongs to it. */
   forget(row: JobRow, reason: 'removed' | 'expired'): void {
     this.store.flush()
-    this.#jobs.set(row.id, null)
+    this.#jobs.set(row.jobId, null)
     const tables = ['jobs', 'states', 'history']
     // Of the others the row says whether they hold anything of the job.
     if (row.payload === null) tables.push('payloads')
@@ -187,7 +187,7 @@ export class Transaction {
     for (const table of tables) this.store.run(`DELETE FROM ${table} WHERE n = ?`, [row.n])
     for (const tag of tagKeys(row)) this.store.run('DELETE FROM tags WHERE tag = ? AND n = ?', [tag, row.n])
     this.#count(row.type, row.status, null)
-    this.effects.messages.push({ jobId: row.id, message: { kind: 'gone', reason } })
+    this.effects.messages.push({ jobId: row.jobId, message: { kind: 'gone', reason } })
   }
 
   /** Says that jobs of this type may be claimed now. */
@@ -196,7 +196,7 @@ export class Transaction {
   }
 
   #own(row: JobRow): JobRow {
-    this.#jobs.set(row.id, row)
+    this.#jobs.set(row.jobId, row)
     return row
   }
 
@@ -227,9 +227,9 @@ export class Transaction {
 
   /** Tells a copy: whoever reported may go on changing what it holds. */
   #publish(row: JobRow, event: () => Unplaced<JobEvent>): void {
-    if (!this.#isWatched(row.id)) return
+    if (!this.#isWatched(row.jobId)) return
     const placed: JobEvent = JSON.parse(JSON.stringify({ seq: row.seq, at: this.at, ...event() }))
-    this.effects.messages.push({ jobId: row.id, message: { kind: 'event', event: placed } })
+    this.effects.messages.push({ jobId: row.jobId, message: { kind: 'event', event: placed } })
   }
 
   #count(type: string, from: JobStatus | null, to: JobStatus | null): void {
@@ -245,8 +245,8 @@ export class Transaction {
   /** Moves what the row has of its history to a table, where it grows long, and drops what is too old. */
   #limitHistory(row: JobRow): void {
     if (row.history.length <= RECENT_CHARACTERS && row.seq <= RETAINED_EVENTS) return
-    for (const { seq, at, event } of recentEvents(row.history)) {
-      this.store.pending.history.add([seq, row.n, at, JSON.stringify(event)])
+    for (const { seq, at, kept } of eventsIn(row.history)) {
+      this.store.pending.history.add([seq, row.n, at, JSON.stringify(kept)])
     }
     row.history = ''
     if (row.seq > RETAINED_EVENTS) this.#trimHistory(row)
@@ -297,7 +297,7 @@ export function tagKey(tag: string): string {
 }
 
 function tagKeys(row: JobRow): Set<string> {
-  return new Set(tagsOf(row).map(tagKey))
+  return new Set(row.tags.map(tagKey))
 }
 
 /** An event that has no place in its job's history yet. */

@@ -1,9 +1,8 @@
 import { MAX_CALL_JOBS, type Upcoming } from '../engine.ts'
-import { ROW } from './job-row.ts'
-import { STATUS_CODES } from './statuses.ts'
+import { PROMOTED, rescued } from '../job/transitions.ts'
+import { ROW, STATUS_CODES } from './job-row.ts'
 import type { Store } from './store.ts'
 import type { Transaction } from './transaction.ts'
-import { promoted, rescued } from './transitions.ts'
 
 const DUE = `
   SELECT ${ROW} FROM states INDEXED BY states_due CROSS JOIN jobs ON jobs.n = states.n
@@ -26,7 +25,7 @@ const STEP_MS = 20
 /** Moves scheduled jobs whose time has come to the end of their queues. */
 export function promote(tx: Transaction, limit: number): { promoted: number; nextInMs: number | null } {
   const due = tx.select(DUE, [tx.now, limit])
-  for (const row of due) tx.transition(row, promoted(tx.store.nextPlace()))
+  for (const row of due) tx.transition(row, PROMOTED)
   tx.store.flush()
   return { promoted: due.length, nextInMs: msUntil(tx.store, NEXT_DUE, tx.now) }
 }
@@ -64,8 +63,8 @@ export function rescue(tx: Transaction, limit: number): { rescued: number } {
 /** Takes back runs of a process that is gone; says how many. */
 export function takeBack(tx: Transaction, limit: number): number {
   const left = [...tx.store.running.values()].filter(({ run }) => run === null).slice(0, limit)
-  for (const { id } of left) {
-    const row = tx.find(id)
+  for (const { jobId } of left) {
+    const row = tx.find(jobId)
     if (row !== null) tx.transition(row, rescued(row, tx.now))
   }
   return left.length
