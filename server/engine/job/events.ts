@@ -160,16 +160,18 @@ export function isEventWord(word: string): word is EventWord {
   return Object.hasOwn(EVENTS, word)
 }
 
+/** Details as they are read. */
+export type ReadDetails = { -readonly [Name in keyof Details]?: Details[Name] }
+
 /** An event of a store's own words. Null where the word is of a newer version, which is noted. */
-export function eventOf(word: string, details: Partial<Details>, newer: NewerWords): StatusEvent | null {
+export function eventOf(word: string, details: ReadDetails, newer: NewerWords): StatusEvent | null {
   if (!isEventWord(word)) {
     newer.note('event', word)
     return null
   }
-  const { errorCode } = details
-  const known = errorCode === undefined ? details : { ...details, errorCode: newer.errorCode(errorCode) }
+  if (details.errorCode !== undefined) details.errorCode = newer.errorCode(details.errorCode)
   // Stores write of each word what the table says.
-  return { ...known, word } as StatusEvent
+  return { word, ...details } as StatusEvent
 }
 
 /** Of a job whose runs stalled too often. */
@@ -181,7 +183,8 @@ export function stallError(stalls: number): string {
 export function changeOf(event: StatusEvent, at: number, result: () => Json): StatusChange {
   const { to, sets, stamps, carries, withResult } = EVENTS[event.word]
   const details = detailsOf(event)
-  const change: Record<string, unknown> = to === null ? { ...sets } : { status: to, ...sets }
+  const change: Record<string, unknown> = { ...sets }
+  if (to !== null) change.status = to
   for (const field of stamps) change[field] = iso(at)
   for (const field of carries) {
     const detail = details[field]
@@ -191,20 +194,21 @@ export function changeOf(event: StatusEvent, at: number, result: () => Json): St
   return change
 }
 
-/** Seconds that times fell into lately, as text up to their fraction: formatting a date is what costs. */
-const knownSeconds = new Map<number, string>()
-const MOST_KNOWN_SECONDS = 64
+/** Seconds that times fell into lately, and their texts up to the fraction: formatting a date is what costs. */
+const SECONDS_KNOWN = 64
+const seconds: number[] = Array(SECONDS_KNOWN).fill(Number.NaN)
+const texts: string[] = Array(SECONDS_KNOWN).fill('')
+const FRACTIONS = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`)
 
 /** A time as everyone sees it. */
 export function iso(ms: number): string {
   const second = Math.floor(ms / 1000)
-  let text = knownSeconds.get(second)
-  if (text === undefined) {
-    if (knownSeconds.size >= MOST_KNOWN_SECONDS) knownSeconds.clear()
-    text = new Date(second * 1000).toISOString().slice(0, -4)
-    knownSeconds.set(second, text)
+  const slot = second & (SECONDS_KNOWN - 1)
+  if (seconds[slot] !== second) {
+    texts[slot] = new Date(second * 1000).toISOString().slice(0, -4)
+    seconds[slot] = second
   }
-  return `${text}${String(ms - second * 1000).padStart(3, '0')}Z`
+  return `${texts[slot]}${FRACTIONS[ms - second * 1000]}`
 }
 
 export function isoOrNull(ms: number | null): string | null {

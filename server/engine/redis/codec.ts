@@ -12,6 +12,7 @@ import {
   isEventWord,
   iso,
   isoOrNull,
+  type ReadDetails,
   stallError,
   TextEvent,
 } from '../job/events.ts'
@@ -308,7 +309,7 @@ function decodeChange(
   result: () => Json,
   newer: NewerWords,
 ): StatusChange | null {
-  const details: { -readonly [Name in keyof Details]?: Details[Name] } = {}
+  const details: ReadDetails = {}
   let own = result
   let left = text
   for (const part of isEventWord(word) ? PARTS[word] : []) {

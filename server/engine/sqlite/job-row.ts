@@ -1,15 +1,7 @@
 import type { StatusChange } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Json } from '../engine.ts'
-import {
-  changeOf,
-  type Details,
-  detailsOf,
-  EVENTS,
-  eventOf,
-  isEventWord,
-  type StatusEvent,
-} from '../job/events.ts'
+import { changeOf, detailsOf, EVENTS, eventOf, isEventWord, type StatusEvent } from '../job/events.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
 import { advance, type StoredJob } from '../job/stored-job.ts'
 import type { Row, Value } from './database.ts'
@@ -294,9 +286,11 @@ export function changeIn(
   newer: NewerWords,
 ): StatusChange | null {
   if (!isCells(kept)) return kept.status === 'completed' ? { ...kept, result: result() } : kept
-  const [word, ...cells] = kept
-  const carries = isEventWord(word) ? EVENTS[word].carries : []
-  const details: Partial<Details> = Object.fromEntries(carries.map((name, index) => [name, cells[index]]))
+  const [word] = kept
+  const details: Record<string, Json | undefined> = {}
+  if (isEventWord(word)) {
+    for (const [index, name] of EVENTS[word].carries.entries()) details[name] = kept[index + 1]
+  }
   const event = eventOf(word, details, newer)
   return event === null ? null : changeOf(event, at, result)
 }
