@@ -3,9 +3,9 @@ import type { JobStatus } from '../../../shared/status.ts'
 import type { Json } from '../engine.ts'
 import { changeOf, detailsOf, EVENTS, eventOf, isEventWord, type StatusEvent } from '../job/events.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
+import { decodePolicy, encodePolicy } from '../job/policy.ts'
 import { advance, type StoredJob } from '../job/stored-job.ts'
 import type { Row, Value } from './database.ts'
-import { decodePolicy, encodePolicy } from '../job/policy.ts'
 
 /** A job as its rows in `jobs` and `states` have it, decoded, and what is known of its run; times in ms since the epoch. */
 export interface JobRow extends StoredJob {

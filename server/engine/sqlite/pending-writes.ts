@@ -1,4 +1,3 @@
-import { decodePolicy } from '../job/policy.ts'
 import { type Bulk, bulkDelete, bulkInsert } from './bulk.ts'
 import type { Database } from './database.ts'
 import { encodeState, encodeSubmitted, type JobRow, STATE_COLUMNS, SUBMITTED_COLUMNS } from './job-row.ts'
