@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, ROLES } from './auth/auth.ts'
-import { isLoopback } from './auth/loopback.ts'
-import { normalOrigin } from './auth/origin.ts'
+import { isLoopback, normalOrigin } from './auth/origin.ts'
 import { parseRedisAddress } from './engine/redis/address.ts'
+
+/** Version of the package; a test holds it to package.json. */
+export const VERSION = '0.1.0'
 
 /** Everything that can be set from outside. Times in ms, sizes in bytes. */
 export interface Config {

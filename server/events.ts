@@ -66,6 +66,8 @@ export interface ServerEvents {
   'http.answered': [{ method: string; route: string; status: number; ms: number }]
   /** A type's payload schema failed, or did not answer in time: the submission was refused. */
   'schema.failed': [{ type: string; error: unknown }]
+  /** It ends, after what is under way. */
+  'process.draining': [{ signal: string }]
   /** Something failed that no caller can be told about. */
   failure: [{ where: string; error: unknown }]
 }

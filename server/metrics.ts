@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { JOB_STATUSES } from '../shared/status.ts'
+import { VERSION } from './config.ts'
 import type { Engine } from './engine/engine.ts'
 import { Unavailable } from './engine/errors.ts'
 import type { Events } from './events.ts'
-import { workersByType } from './unserved.ts'
-import { VERSION } from './version.ts'
+import { workersByType } from './maintenance/type-keeper.ts'
 
 /** The measurements of this process, for Prometheus. */
 export interface Metrics {

@@ -35,8 +35,7 @@ async function main(): Promise<void> {
     )
   }
   const events = createEvents()
-  const log = await createLog(config.logLevel)
-  logEvents(events, log)
+  logEvents(events, await createLog(config.logLevel))
   const broken = new Promise<void>((resolve) => catchUncaught(events, resolve))
 
   const server = createServer({ config, definitions, events })
@@ -44,7 +43,7 @@ async function main(): Promise<void> {
   await server.start()
   process.off('SIGTERM', leave).off('SIGINT', leave)
   const stopping = stopOnSignal(server, {
-    signal: (signal) => log.info({ signal }, 'draining'),
+    signal: (signal) => void events.emit('process.draining', { signal }),
     broken: (stop) => void broken.then(stop),
     stuck: (stop) => stopWhenStuck(events, config.hungExitMs, stop),
   })

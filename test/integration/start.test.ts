@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
-import { VERSION } from '../../server/version.ts'
+import { VERSION } from '../../server/config.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { dataFolder, runServer, startServer } from '../helpers/server.ts'
 

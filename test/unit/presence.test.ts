@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Engine } from '../../server/engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
-import { PresenceBoard } from '../../server/presence.ts'
+import { PresenceBoard } from '../../server/maintenance/presence.ts'
 
 async function failuresOf(error: Error): Promise<unknown[]> {
   const events = createEvents()

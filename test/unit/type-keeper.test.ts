@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Presence, TypeRegistration, TypeState } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createEvents } from '../../server/events.ts'
-import { TypeKeeper } from '../../server/type-keeper.ts'
+import { TypeKeeper } from '../../server/maintenance/type-keeper.ts'
 import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 
 const registration = (type: string): TypeRegistration => ({

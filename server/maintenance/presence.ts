@@ -1,6 +1,6 @@
-import type { Engine, Presence } from './engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
-import type { Events } from './events.ts'
+import type { Engine, Presence } from '../engine/engine.ts'
+import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import type { Events } from '../events.ts'
 
 /** Between two looks at what there is to say, in ms. */
 const LOOK_MS = 2000

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { loggedError } from '../../server/logged-error.ts'
+import { loggedError } from '../../server/log.ts'
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -13,7 +13,7 @@ test('of an error the log has its name, message, code and frames, and nothing th
   const error = Object.assign(new TypeError('no'), { code: 'E_NO', command: { args: ['secret'] }, secret: 1 })
   const { stack, ...rest } = loggedError(error)
   expect(rest).toEqual({ type: 'TypeError', message: 'no', code: 'E_NO' })
-  expect(stack).toMatch(/^TypeError: no \(E_NO\)\n {4}at .*logged-error\.test\.ts/)
+  expect(stack).toMatch(/^TypeError: no \(E_NO\)\n {4}at .*log\.test\.ts/)
 })
 
 test.each([
