@@ -2,6 +2,7 @@ import { type Cursor, formatCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import { isTerminal, type JobStatus } from '../../shared/status.ts'
 import type { FeedMessage, Position, ReadRequest, ReadResult, Unsubscribe } from '../engine/engine.ts'
+import { statusOf } from '../engine/job/events.ts'
 import { isJobId } from '../engine/job/ids.ts'
 import { encodeLive } from './encoded-event.ts'
 import type { OnStanding, Standing } from './queue-places.ts'
@@ -206,7 +207,7 @@ export class Session implements Watcher {
 
   #deliver(event: JobEvent, at: Mark): void {
     at.seq = event.seq
-    const status = event.kind === 'status' ? event.data.status : undefined
+    const status = statusOf(event)
     // Before the reader is told: what was asked about its place is of no use any more.
     if (status !== undefined && status !== 'queued') this.#leaveLine()
     this.#sink.event(event)

@@ -215,23 +215,25 @@ export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }
 
-type ReportedKind = 'progress' | 'log' | 'chunk'
-type DataOf<Kind extends ReportedKind> = Extract<JobEvent, { kind: Kind }>['data']
+type DataOf<Kind extends JobEvent['kind']> = Extract<JobEvent, { kind: Kind }>['data']
 
 /**
- * What a run reports, its data still the JSON that it is stored as. Nearly always it passes a gateway as text: it is
- * parsed for whoever asks, anew each time.
+ * An event whose data is still the JSON that it is stored as. Nearly always it passes a gateway as text: it is parsed for
+ * whoever asks, anew each time.
  */
-export class TextEvent<Kind extends ReportedKind = ReportedKind> {
+export class TextEvent<Kind extends JobEvent['kind'] = JobEvent['kind']> {
   readonly seq: number
   readonly at: string
   readonly kind: Kind
+  /** What the job becomes by it; undefined where it stays what it is. */
+  readonly status: JobStatus | undefined
   readonly #data: string
 
-  constructor(seq: number, at: string, kind: Kind, data: string) {
+  constructor(seq: number, at: string, kind: Kind, data: string, status?: JobStatus) {
     this.seq = seq
     this.at = at
     this.kind = kind
+    this.status = status
     this.#data = data
   }
 
@@ -248,4 +250,22 @@ export class TextEvent<Kind extends ReportedKind = ReportedKind> {
   toText(): string {
     return `{"seq":${this.seq},"at":"${this.at}","kind":"${this.kind}","data":${this.#data}}`
   }
+}
+
+/** A completion whose result is at hand as JSON, which may be large: so it is passed on as it is. */
+export function completionOf(
+  seq: number,
+  event: StatusEvent<'completed'>,
+  at: number,
+  result: string,
+): TextEvent<'status'> {
+  const { result: _none, ...change } = changeOf(event, at, () => null)
+  const data = `${JSON.stringify(change).slice(0, -1)},"result":${result}}`
+  return new TextEvent(seq, iso(at), 'status', data, change.status)
+}
+
+/** The status that a job takes by an event; undefined where it keeps its own. */
+export function statusOf(event: JobEvent): JobStatus | undefined {
+  if (event instanceof TextEvent) return event.status
+  return event.kind === 'status' ? event.data.status : undefined
 }

@@ -6,6 +6,7 @@ import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import {
   changeOf,
+  completionOf,
   type Details,
   type EventWord,
   eventOf,
@@ -257,6 +258,12 @@ export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
       return { kind: 'event', event: new TextEvent(seq, iso(at), kind, details) }
     case 'chunk':
       return { kind: 'event', event: new TextEvent(seq, iso(at), kind, details) }
+    case 'completed': {
+      const [, afterLease] = cut(details)
+      const [expiresAt, result] = cut(afterLease)
+      const completed = { word: kind, expiresAt: Number(expiresAt) } as const
+      return { kind: 'event', event: completionOf(seq, completed, at, result === '' ? 'null' : result) }
+    }
     default: {
       const event = decodeStored(seq, stored, () => null, newer)
       return event === null ? { kind: 'advance', seq, bytes: 0 } : { kind: 'event', event }

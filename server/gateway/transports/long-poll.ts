@@ -5,6 +5,7 @@ import type { Job } from '../../../shared/job.ts'
 import { isTerminal } from '../../../shared/status.ts'
 import type { FeedMessage, Position, ReadResult } from '../../engine/engine.ts'
 import { Unavailable } from '../../engine/errors.ts'
+import { statusOf } from '../../engine/job/events.ts'
 import { isJobId } from '../../engine/job/ids.ts'
 import type { Hub } from '../hub.ts'
 import { isNews, type Standing, toQueuePlace } from '../queue-places.ts'
@@ -197,8 +198,8 @@ function seqOf(message: FeedMessage): number {
 
 function mayBeTerminal(message: FeedMessage): boolean {
   if (message.kind !== 'event') return true
-  const { event } = message
-  return event.kind === 'status' && event.data.status !== undefined && isTerminal(event.data.status)
+  const status = statusOf(message.event)
+  return status !== undefined && isTerminal(status)
 }
 
 /** Whether there is nothing to tell yet. */
