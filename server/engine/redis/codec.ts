@@ -1,5 +1,4 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
-import { formatCursor } from '../../../shared/cursor.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import type { Job, Progress, StatusChange } from '../../../shared/job.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
@@ -12,12 +11,12 @@ import {
   eventOf,
   isEventWord,
   iso,
-  isoOrNull,
   type ReadDetails,
   stallError,
   TextEvent,
 } from '../job/events.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
+import { eventsInOrder, jobOf, type StoredJob } from '../job/stored-job.ts'
 import { decodeKind } from './kind.ts'
 import { list, text } from './reply.ts'
 
@@ -91,8 +90,8 @@ export function encodeRunEvent(event: RunEvent): [kind: string, data: string] {
   return [event.kind, note === null ? `${percent}` : `${percent} ${JSON.stringify(note)}`]
 }
 
-/** A job as a script describes it (lua/lib/read.lua, lua/read.lua). */
-export class JobRow {
+/** A job's hash and what belongs to it, as a script describes them (lua/lib/read.lua, lua/read.lua). */
+export class JobHash {
   readonly #fields = new Map<string, string>()
   readonly #payload: string
   readonly #result: string
@@ -140,50 +139,49 @@ export class JobRow {
   }
 
   job(jobId: string, epoch: string): Job {
+    const payload = this.#fields.get('payload') ?? this.#payload
+    const result = this.status === 'completed' ? this.#resultText() : null
+    return jobOf(this.#stored(jobId), { payload, result }, epoch)
+  }
+
+  #stored(jobId: string): StoredJob {
     const { type, policy } = decodeKind(this.#get('kind'))
     const { created, tags } = decodeBorn(this.#get('born'))
-    const expires = isTerminal(this.status) ? this.#detail : undefined
+    const { seq, status } = this
+    const expiresAt = isTerminal(status) ? Number(this.#detail) : null
     return {
-      jobId,
-      type,
-      status: this.status,
-      payload: JSON.parse(this.#fields.get('payload') ?? this.#payload),
-      progress: this.#progress()?.data ?? null,
-      result: this.status === 'completed' ? this.#resultValue() : null,
-      ...this.#failure(),
+      ...{ jobId, type, policy, tags, createdAt: Number(created), seq, status },
       attempt: this.#number('attempt', 1),
-      maxAttempts: policy.maxAttempts,
       stalls: this.#number('stalls', 0),
-      priority: policy.priority,
-      tags,
-      createdAt: iso(Number(created)),
-      scheduledFor: this.status === 'scheduled' ? iso(Number(this.#detail)) : null,
-      startedAt: isoOrNull(this.#started()),
-      completedAt: expires === undefined ? null : iso(Number(expires) - policy.retainMs),
-      expiresAt: expires === undefined ? null : iso(Number(expires)),
-      cancelRequested: this.#cancelling || this.status === 'cancelled' || this.#fields.has('cancel'),
-      cursor: formatCursor(epoch, this.seq),
+      cancelRequested: this.#cancelling || status === 'cancelled' || this.#fields.has('cancel'),
+      progress: this.#progress(),
+      ...this.#failure(),
+      scheduledFor: status === 'scheduled' ? Number(this.#detail) : null,
+      startedAt: this.#started(),
+      completedAt: expiresAt === null ? null : expiresAt - policy.retainMs,
+      expiresAt,
     }
   }
 
   /** The retained events after a seq, in order. */
   events(after: number): JobEvent[] {
-    const events: JobEvent[] = []
-    if (after < 1 && !this.#fields.has('1')) events.push(queuedEvent(decodeBorn(this.#get('born')).created))
+    const kept: JobEvent[] = []
+    const result = () => JSON.parse(this.#resultText() ?? 'null')
     for (const [field, stored] of this.#fields) {
       const seq = Number(field)
       if (!Number.isInteger(seq) || seq <= after || stored === '') continue
-      const event = decodeStored(seq, stored, () => this.#resultValue(), this.#newer)
-      if (event !== null) events.push(event)
+      const event = decodeStored(seq, stored, result, this.#newer)
+      if (event !== null) kept.push(event)
     }
     for (const line of this.#lines) {
       const [seq, stored] = splitSeq(text(line))
       const event = seq > after ? decodeStored(seq, stored, () => null, this.#newer) : null
-      if (event !== null) events.push(event)
+      if (event !== null) kept.push(event)
     }
-    const progress = this.#progress()
-    if (progress !== null && progress.seq > after) events.push(progress)
-    return events.sort((one, other) => one.seq - other.seq)
+    const [created] = cut(this.#get('born'))
+    const job = { createdAt: Number(created), progress: this.#progress() }
+    // Where it was forgotten there is an empty one.
+    return eventsInOrder(job, after, kept, !this.#fields.has('1'))
   }
 
   /** When the last run was claimed, unless the job was retried by hand since: its events know. */
@@ -202,20 +200,20 @@ export class JobRow {
     return started
   }
 
-  #progress(): Extract<JobEvent, { kind: 'progress' }> | null {
+  #progress(): StoredJob['progress'] {
     const stored = this.#fields.get('progress')
     if (stored === undefined) return null
     const [seq, rest] = splitSeq(stored)
     const [at, data] = cut(rest)
-    return { seq, at: iso(Number(at)), kind: 'progress', data: decodeProgress(data) }
+    return { seq, at: Number(at), data: decodeProgress(data) }
   }
 
-  #resultValue(): Json {
-    const stored = this.#fields.get('result') ?? this.#result
-    return stored === '' ? null : JSON.parse(stored)
+  /** Null where there is none. */
+  #resultText(): string | null {
+    return (this.#fields.get('result') ?? this.#result) || null
   }
 
-  #failure(): Pick<Job, 'error' | 'errorCode'> {
+  #failure(): Pick<StoredJob, 'error' | 'errorCode'> {
     if (this.status === 'cancelled') return { error: null, errorCode: 'cancelled' }
     if (this.status === 'completed') return { error: null, errorCode: null }
     const stored = this.#fields.get('failure')
@@ -269,10 +267,6 @@ export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
       return event === null ? { kind: 'advance', seq, bytes: 0 } : { kind: 'event', event }
     }
   }
-}
-
-function queuedEvent(created: string): JobEvent {
-  return { seq: 1, at: iso(Number(created)), kind: 'status', data: { status: 'queued' } }
 }
 
 /**

@@ -29,7 +29,7 @@ import { parseRedisAddress } from './address.ts'
 import { Bulk } from './bulk.ts'
 import { Channels } from './channels.ts'
 import { Claims } from './claims.ts'
-import { JobRow } from './codec.ts'
+import { JobHash } from './codec.ts'
 import { Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { RedisFeed } from './feed.ts'
@@ -302,7 +302,7 @@ class RedisEngine implements Engine {
     const partition = this.#keys.partitionOf(jobId)
     const { reply, epoch } = await this.#commands.change(script, partition, [jobId], [jobId])
     const [tag, row] = list(reply)
-    if (tag === 'ok') return { ok: true, job: new JobRow(row, this.#newer).job(jobId, epoch) }
+    if (tag === 'ok') return { ok: true, job: new JobHash(row, this.#newer).job(jobId, epoch) }
     return { ok: false, reason: word(tag, ['not_found', refusal]) }
   }
 

@@ -17,7 +17,7 @@ import type { NewerWords } from '../job/newer-words.ts'
 import { judgeCursor } from '../job/stored-job.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
-import { decodeMessage, JobRow, knownStatus } from './codec.ts'
+import { decodeMessage, JobHash, knownStatus } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { jobChannel, type Keyspace } from './keys.ts'
@@ -31,7 +31,7 @@ const MOST_READS = 200
 const MOST_POSITIONS = 500
 
 interface Read {
-  readonly row: JobRow
+  readonly row: JobHash
   readonly epoch: string
 }
 
@@ -160,7 +160,7 @@ export class RedisFeed implements Feed {
       ...this.#encode([request]),
     ])
     const [row] = list(reply)
-    return row === 'missing' ? 'missing' : { row: new JobRow(row, this.#newer), epoch }
+    return row === 'missing' ? 'missing' : { row: new JobHash(row, this.#newer), epoch }
   }
 
   async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Answered | 'large')[]> {
@@ -172,7 +172,7 @@ export class RedisFeed implements Feed {
       for (const row of list(reply)) {
         if (row === 'later') break
         results.push(
-          row === 'missing' || row === 'large' ? row : { row: new JobRow(row, this.#newer), epoch },
+          row === 'missing' || row === 'large' ? row : { row: new JobHash(row, this.#newer), epoch },
         )
       }
       // What did not fit into one reply is a question of its own.

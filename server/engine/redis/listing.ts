@@ -1,15 +1,15 @@
 import type { Job } from '../../../shared/job.ts'
 import type { JobPage, ListQuery } from '../engine.ts'
-import { BadPage } from '../errors.ts'
 import type { NewerWords } from '../job/newer-words.ts'
-import { JobRow } from './codec.ts'
+import { decodePage, encodePage } from '../job/pages.ts'
+import { JobHash } from './codec.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace } from './keys.ts'
 import { list, text } from './reply.ts'
 import { SCRIPTS } from './scripts.ts'
 
 const MOST_JOBS = 200
-/** A page is named by order and id of the last job looked at, in base64url, and the newest job by its own. */
+/** A page is named by order and id of the last job looked at, and the newest job by its own. */
 const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 /** Newest first, by order of submission. Throws `BadPage`. */
@@ -39,7 +39,7 @@ export async function listJobs(
   const jobs: Job[] = []
   for (const entry of list(rows)) {
     const [jobId, row] = list(entry)
-    const job = new JobRow(row, newer).job(text(jobId), epoch)
+    const job = new JobHash(row, newer).job(text(jobId), epoch)
     // The script looks for tags in their text, where `,` may be found between two others.
     if (!tags.every((tag) => job.tags.includes(tag))) continue
     jobs.push(withBodies ? job : { ...job, payload: null, result: null })
@@ -48,19 +48,13 @@ export async function listJobs(
 }
 
 function pageOf(job: unknown): string | null {
-  return job === '' ? null : formatPage(text(job))
+  return job === '' ? null : encodePage(`before ${text(job)}`)
 }
 
-function formatPage(job: string): string {
-  return Buffer.from(`before ${job}`).toString('base64url')
-}
-
-function boundary(page: string | null): [order: string, jobId: string] {
-  return page === null ? ['', ''] : parsePage(page)
-}
-
-function parsePage(page: string): [order: string, jobId: string] {
-  const [, order = '', jobId = ''] = PAGE.exec(Buffer.from(page, 'base64url').toString()) ?? []
-  if (formatPage(`${order} ${jobId}`) !== page) throw new BadPage('this page was never handed out')
-  return [order, jobId]
+function boundary(page: string | null): readonly [order: string, jobId: string] {
+  if (page === null) return ['', '']
+  return decodePage(page, (words) => {
+    const [, order, jobId] = PAGE.exec(words) ?? []
+    return order === undefined || jobId === undefined ? null : ([order, jobId] as const)
+  })
 }
