@@ -2,17 +2,15 @@ import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
 import { type App, dispatch } from './dispatch.ts'
-import { type HealthDeps, healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
 import { openApiRoute } from './openapi.ts'
-import { overviewRoutes } from './overview.ts'
+import { operationRoutes, type ProbeDeps, probeRoutes } from './operation.ts'
 import { loadPage } from './page.ts'
 import type { Route } from './route.ts'
 import { type SubmitDeps, submitRoutes } from './submit.ts'
-import { typeRoutes } from './types.ts'
 import { watchRoutes } from './watch.ts'
 
-export interface AppDeps extends SubmitDeps, HealthDeps {
+export interface AppDeps extends SubmitDeps, ProbeDeps {
   readonly origins: OriginPolicy
   /** Folder of the built web page; null where it is not built. */
   readonly pageFolder: string | null
@@ -39,17 +37,16 @@ export function allRoutes(deps: AppDeps): Route[] {
     ...submitRoutes(deps),
     ...jobRoutes(deps),
     ...watchRoutes(deps),
-    ...typeRoutes(deps),
-    ...overviewRoutes(deps),
-    ...healthRoutes(deps),
+    ...operationRoutes(deps),
+    ...probeRoutes(deps),
   ]
   return [...routes, openApiRoute(routes, deps.version)]
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
-export function createHealthApp(deps: HealthDeps & { readonly auth: Auth; readonly events: Events }): App {
+export function createHealthApp(deps: ProbeDeps & { readonly auth: Auth; readonly events: Events }): App {
   return dispatch({
-    routes: healthRoutes(deps),
+    routes: probeRoutes(deps),
     auth: deps.auth,
     origins: null,
     events: deps.events,

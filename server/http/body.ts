@@ -1,40 +1,17 @@
-import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import { CLOSE_BRACE, CLOSE_BRACKET, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-bytes.ts'
-import { type LossyNumber, lossyNumbers } from './lossy-numbers.ts'
+import { parseJson } from './json-body.ts'
 import { Disconnected, ProblemError } from './problem.ts'
 import type { HttpContext } from './route.ts'
-
-/** A JSON body, and how large it was on its way here. */
-export interface JsonBody {
-  readonly value: unknown
-  readonly bytes: number
-  /** Numbers that are not in `value` as they were sent. */
-  readonly lossy: readonly LossyNumber[]
-}
 
 /** A body may take this long, in ms, whatever its speed; from then on it must have kept the least speed. */
 const GRACE_MS = 10_000
 const LEAST_BYTES_PER_MS = 1
-const PACE_CHECK_MS = 2000
-
-/**
- * Nesting at which a body is not even parsed: a million brackets cost 50 times their size in memory. What is
- * less deep than this is held to the protocol's limit by whoever knows which part of the body is the payload.
- */
-const HOPELESS_DEPTH = 10_000
+const SPEED_CHECK_MS = 2000
 
 /** Reads a JSON body of at most `limit` bytes. Throws `ProblemError` (415, 413, 408) and `Disconnected`. */
 export async function readBody(context: HttpContext, limit: number): Promise<Buffer> {
   checkMediaType(context.env.incoming)
   return readBytes(context, limit)
-}
-
-/** Throws `invalid_json`, and `invalid_payload` for what is nested too deeply to be parsed. */
-export function parseBody(bytes: Buffer): JsonBody {
-  if (bytes.length === 0) throw new ProblemError('invalid_json', 'the body is empty')
-  const { value, text } = parse(bytes)
-  return { value, bytes: bytes.length, lossy: lossyNumbers(text, bytes) }
 }
 
 /** Of calls that need no body: none, or an empty object; anything else would be ignored, so it is refused. */
@@ -45,7 +22,7 @@ export async function readNoBody(context: HttpContext): Promise<void> {
   const bytes = await readBytes(context, 1024)
   if (bytes.length === 0) return
   checkMediaType(context.env.incoming)
-  const { value } = parse(bytes)
+  const { value } = parseJson(bytes)
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const fields = Object.keys(value)
     if (fields.length === 0) return
@@ -80,38 +57,6 @@ function checkMediaType({ headers }: IncomingMessage): void {
 function isJsonInUtf8(type: string): boolean {
   const charset = CHARSET.exec(type)?.[1]?.toLowerCase() ?? 'utf-8'
   return JSON_TYPE.test(type) && (charset === 'utf-8' || charset === 'utf8')
-}
-
-function parse(bytes: Buffer): { readonly value: unknown; readonly text: string } {
-  if (!isUtf8(bytes)) throw new ProblemError('invalid_json', 'the body is not UTF-8')
-  if (bytes.length > HOPELESS_DEPTH && nestsDeeper(bytes, HOPELESS_DEPTH)) {
-    throw new ProblemError('invalid_payload', 'the body is nested too deeply', {
-      errors: [{ path: 'payload', message: 'is nested too deeply' }],
-    })
-  }
-  try {
-    const text = bytes.toString('utf8')
-    return { value: JSON.parse(text), text }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : ''
-    throw new ProblemError('invalid_json', `the body is not JSON: ${reason.slice(0, 200)}`)
-  }
-}
-
-/** Counts brackets outside of strings; JSON or not does not matter here. */
-function nestsDeeper(text: Buffer, limit: number): boolean {
-  let depth = 0
-  for (let at = 0; at < text.length; at++) {
-    const byte = text[at]
-    if (byte === QUOTE) {
-      at = endOfString(text, at + 1)
-    } else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
-      if (++depth > limit) return true
-    } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) {
-      depth--
-    }
-  }
-  return false
 }
 
 async function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {
@@ -149,11 +94,11 @@ function readAsItComes(incoming: IncomingMessage, limit: number): Promise<Buffer
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size))
     }
     const onGone = () => fail(new Disconnected('the caller went away'))
-    const checkPace = () => {
+    const checkSpeed = () => {
       if (size < (performance.now() - started) * LEAST_BYTES_PER_MS) return fail(tooSlow())
-      timer = setTimeout(checkPace, PACE_CHECK_MS)
+      timer = setTimeout(checkSpeed, SPEED_CHECK_MS)
     }
-    let timer = setTimeout(checkPace, GRACE_MS)
+    let timer = setTimeout(checkSpeed, GRACE_MS)
     const release = () => {
       clearTimeout(timer)
       incoming.off('data', onData)
@@ -180,4 +125,59 @@ function tooLarge(limit: number): ProblemError {
 
 function tooSlow(): ProblemError {
   return new ProblemError('request_timeout', 'the body came too slowly', { headers: { connection: 'close' } })
+}
+
+interface Waiting {
+  readonly bytes: number
+  readonly admit: () => void
+}
+
+/** This many may be under way, however large they are: one is prepared while the store is at work on another. */
+const ALWAYS = 2
+
+/**
+ * Lets bodies in one after another, at most about `mostBytes` of them at once. What waits, waits as the bytes that came,
+ * outside of the heap: thousands of parsed jobs that wait for the store cost more in garbage collection than all that
+ * is done with them, and large bodies that were all parsed at once would fill the memory.
+ */
+export class Intake {
+  readonly #mostBytes: number
+  readonly #queue: Waiting[] = []
+  #bytes = 0
+  #underWay = 0
+
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes
+  }
+
+  /** Does the work on a body of this size once it is its turn; settles as the work does. */
+  async through<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
+    if (this.#queue.length === 0 && this.#hasRoom()) this.#enter(bytes)
+    else await new Promise<void>((admit) => this.#queue.push({ bytes, admit }))
+    try {
+      return await work()
+    } finally {
+      this.#leave(bytes)
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#underWay < ALWAYS || this.#bytes < this.#mostBytes
+  }
+
+  #enter(bytes: number): void {
+    this.#underWay += 1
+    this.#bytes += bytes
+  }
+
+  #leave(bytes: number): void {
+    this.#underWay -= 1
+    this.#bytes -= bytes
+    while (this.#hasRoom()) {
+      const next = this.#queue.shift()
+      if (next === undefined) return
+      this.#enter(next.bytes)
+      next.admit()
+    }
+  }
 }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { getMimeType } from 'hono/utils/mime'
-import { matchesEtag } from './etag.ts'
+import { matchesEtag } from './headers.ts'
 import type { HttpContext } from './route.ts'
 
 interface PageFile {

@@ -5,7 +5,7 @@ import { fillPolicy, type RunPolicy, SubmitOptions, YEAR_MS } from '../../shared
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
-import type { LossyNumber } from './lossy-numbers.ts'
+import type { LossyNumber } from './json-body.ts'
 import { explain, type FieldError, ProblemError, RETRY } from './problem.ts'
 
 /** A submission held to the protocol: a job to store, or why not, with paths relative to the submission. */

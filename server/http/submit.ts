@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { BatchAnswer, BatchBody, ClassicSubmitBody, SubmitAnswer, SubmitBody } from '../../shared/api.ts'
 import type { ProblemCode } from '../../shared/codes.ts'
@@ -11,10 +12,9 @@ import type { Hub } from '../gateway/hub.ts'
 import { awaitTerminal } from '../gateway/transports/long-poll.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import type { SchemaFailed, TypeRegistry } from '../jobs/registry.ts'
-import { type JsonBody, parseBody, readBody } from './body.ts'
-import { idempotencyKey, idempotencyOf } from './idempotency.ts'
-import { Intake } from './intake.ts'
-import { preferredWait } from './prefer.ts'
+import { Intake, readBody } from './body.ts'
+import { idempotencyKey, preferredWait } from './headers.ts'
+import { type JsonBody, parseBody } from './json-body.ts'
 import { Disconnected, explain, type FieldError, outcomeUnknown, ProblemError } from './problem.ts'
 import { type Call, type HttpContext, header, json, type Route, route, textAnswer } from './route.ts'
 import {
@@ -25,7 +25,6 @@ import {
   type SubmissionRules,
   toErrors,
 } from './submission.ts'
-import { answerText, batchAnswer } from './submit-answer.ts'
 
 export interface SubmitDeps {
   readonly engine: Engine
@@ -336,4 +335,78 @@ function appliedWait(seconds: number): Record<string, string> {
 
 function asText(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header.join(', ') : header
+}
+
+/** What the store needs to know an equal submission of the same caller again; `body` as it was sent. */
+function idempotencyOf(
+  key: string,
+  caller: Caller,
+  body: unknown,
+): NonNullable<SubmitRequest['idempotency']> {
+  return {
+    scope: caller.kind === 'key' ? caller.name : '',
+    key,
+    bodyHash: createHash('sha256').update(canonical(body)).digest('base64url'),
+  }
+}
+
+/** JSON with the keys of every object in order, so that equal values have equal texts. Recursive: for checked input. */
+export function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join(',')}}`
+}
+
+/** The JSON of a `SubmitAnswer`. */
+export function answerText(job: SubmittedJob, token: string | null): string {
+  return answerAround(job, token).join(job.jobId)
+}
+
+/**
+ * The JSON of a `BatchAnswer`; `tokens` are those of the jobs, in order, or null without authorization. As bytes, since a
+ * long text would be copied twice on its way out; ASCII, like all that it consists of.
+ */
+export function batchAnswer(
+  jobs: readonly SubmittedJob[],
+  tokens: readonly (string | null)[] | null,
+): Buffer<ArrayBuffer> {
+  let last: SubmittedJob | undefined
+  let around: string[] = []
+  const answers = jobs.map((job, index) => {
+    if (tokens !== null || last === undefined || !areAlike(job, last)) {
+      around = answerAround(job, tokens?.[index] ?? null)
+    }
+    last = job
+    return around.join(job.jobId)
+  })
+  return Buffer.from(`{"jobs":[${answers.join(',')}]}`, 'latin1')
+}
+
+/**
+ * What stands around the id in an answer, which has it five times. Answers are put together so, rather than by
+ * `JSON.stringify`, because a batch has up to a thousand of them, which mostly differ in nothing but their ids. Ids are
+ * hexadecimal and a token is base64url with dots, so neither needs escaping.
+ */
+function answerAround({ status, type, createdAt, cursor }: SubmittedJob, token: string | null): string[] {
+  const facts = JSON.stringify({ status, type, createdAt, cursor }).slice(1, -1)
+  const secret = token === null ? '' : `"token":"${token}",`
+  return [
+    '{"jobId":"',
+    `",${facts},${secret}"links":{"self":"/api/jobs/`,
+    '","events":"/api/jobs/',
+    '/events","cancel":"/api/jobs/',
+    '/cancel","socket":"/ws?job=',
+    '"}}',
+  ]
+}
+
+/** Whether their answers differ in nothing but the id, tokens apart. */
+function areAlike(one: SubmittedJob, other: SubmittedJob): boolean {
+  return (
+    one.status === other.status &&
+    one.type === other.type &&
+    one.createdAt === other.createdAt &&
+    one.cursor === other.cursor
+  )
 }

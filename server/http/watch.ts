@@ -1,4 +1,3 @@
-import { parseAccept } from 'hono/utils/accept'
 import { z } from 'zod'
 import { PollAnswer } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
@@ -10,6 +9,7 @@ import type { Hub } from '../gateway/hub.ts'
 import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import { longPoll } from '../gateway/transports/long-poll.ts'
 import { openStream, retryField } from '../gateway/transports/sse.ts'
+import { asksForStream, prefersJson } from './headers.ts'
 import { Disconnected, notFound, ProblemError } from './problem.ts'
 import { type Call, type HttpContext, header, onJob, type Route, route, textAnswer } from './route.ts'
 
@@ -178,21 +178,4 @@ function comeBack({ env: { incoming }, req }: HttpContext, { code, message }: Pr
 
 function expiryOf(caller: Caller): number | null {
   return caller.kind === 'token' ? caller.expiresAt : null
-}
-
-/** By its name, as all do who read one as it is meant, and come back for the rest. */
-function asksForStream(accept: string | undefined): boolean {
-  return qualities(accept)('text/event-stream') > 0 && !prefersJson(accept)
-}
-
-/** A stream goes to whoever takes both as gladly, and to whoever names neither. */
-function prefersJson(accept: string | undefined): boolean {
-  const quality = qualities(accept)
-  return quality('application/json') > quality('text/event-stream')
-}
-
-/** How gladly a media type is taken, by its name: 0 to 1. */
-function qualities(accept = ''): (type: string) => number {
-  const accepted = parseAccept(accept.toLowerCase())
-  return (type) => accepted.find((one) => one.type === type)?.q ?? 0
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { cutStalled, MAX_PIPELINED, oneByOne } from '../../server/http/connections.ts'
+import { cutStalled, MAX_PIPELINED, oneByOne } from '../../server/http/server.ts'
 import { until } from '../helpers/until.ts'
 
 const MIB = 1024 * 1024

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Intake } from '../../server/http/intake.ts'
+import { Intake } from '../../server/http/body.ts'
 
 /** Works that are under way until they are told to end. */
 class Works {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type LossyNumber, lossyNumbers } from '../../server/http/lossy-numbers.ts'
+import { type LossyNumber, lossyNumbers } from '../../server/http/json-body.ts'
 
 function lossy(text: string): readonly LossyNumber[] {
   JSON.parse(text)

@@ -1,10 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { matchesEtag } from '../../server/http/etag.ts'
-import { canonical, idempotencyKey } from '../../server/http/idempotency.ts'
+import { idempotencyKey, matchesEtag, preferredWait } from '../../server/http/headers.ts'
 import { ListQuery } from '../../server/http/jobs.ts'
-import { preferredWait } from '../../server/http/prefer.ts'
 import { ProblemError } from '../../server/http/problem.ts'
+import { canonical } from '../../server/http/submit.ts'
 import { PollQuery } from '../../server/http/watch.ts'
 import { type ReadQuery, readQuery, SocketQuery } from '../../shared/query.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SubmittedJob } from '../../server/engine/engine.ts'
 import { newJobId } from '../../server/engine/job/ids.ts'
-import { answerText, batchAnswer } from '../../server/http/submit-answer.ts'
+import { answerText, batchAnswer } from '../../server/http/submit.ts'
 import { BatchAnswer, SubmitAnswer } from '../../shared/api.ts'
 
 const job: SubmittedJob = {

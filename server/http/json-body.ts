@@ -1,4 +1,58 @@
-import { CLOSE_BRACE, CLOSE_BRACKET, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-bytes.ts'
+import { isUtf8 } from 'node:buffer'
+import { ProblemError } from './problem.ts'
+
+/** A JSON body, and how large it was on its way here. */
+export interface JsonBody {
+  readonly value: unknown
+  readonly bytes: number
+  /** Numbers that are not in `value` as they were sent. */
+  readonly lossy: readonly LossyNumber[]
+}
+
+/**
+ * Nesting at which a body is not even parsed: a million brackets cost 50 times their size in memory. What is
+ * less deep than this is held to the protocol's limit by whoever knows which part of the body is the payload.
+ */
+const HOPELESS_DEPTH = 10_000
+
+/** Throws `invalid_json`, and `invalid_payload` for what is nested too deeply to be parsed. */
+export function parseBody(bytes: Buffer): JsonBody {
+  if (bytes.length === 0) throw new ProblemError('invalid_json', 'the body is empty')
+  const { value, text } = parseJson(bytes)
+  return { value, bytes: bytes.length, lossy: lossyNumbers(text, bytes) }
+}
+
+export function parseJson(bytes: Buffer): { readonly value: unknown; readonly text: string } {
+  if (!isUtf8(bytes)) throw new ProblemError('invalid_json', 'the body is not UTF-8')
+  if (bytes.length > HOPELESS_DEPTH && nestsDeeper(bytes, HOPELESS_DEPTH)) {
+    throw new ProblemError('invalid_payload', 'the body is nested too deeply', {
+      errors: [{ path: 'payload', message: 'is nested too deeply' }],
+    })
+  }
+  try {
+    const text = bytes.toString('utf8')
+    return { value: JSON.parse(text), text }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : ''
+    throw new ProblemError('invalid_json', `the body is not JSON: ${reason.slice(0, 200)}`)
+  }
+}
+
+/** Counts brackets outside of strings; JSON or not does not matter here. */
+function nestsDeeper(text: Buffer, limit: number): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const byte = text[at]
+    if (byte === QUOTE) {
+      at = endOfString(text, at + 1)
+    } else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
+      if (++depth > limit) return true
+    } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) {
+      depth--
+    }
+  }
+  return false
+}
 
 /** A number of a JSON text that JavaScript, and so whoever reads the job, would see as another one. */
 export interface LossyNumber {
@@ -130,3 +184,20 @@ function decimal(written: string): { readonly digits: string; readonly power: nu
 }
 
 const NUMBER = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** Where the quote stands that ends a string; `from` is behind the one that begins it. */
+function endOfString(text: Buffer, from: number): number {
+  for (let quote = text.indexOf(QUOTE, from); quote !== -1; quote = text.indexOf(QUOTE, quote + 1)) {
+    let backslashes = 0
+    while (quote - 1 - backslashes >= from && text[quote - 1 - backslashes] === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return quote
+  }
+  return text.length
+}
