@@ -85,7 +85,7 @@ export function fillPolicy(said: SaidPolicy, usual: RunPolicy): RunPolicy {
 
 /**
  * What a submission says of a job that everyone sees and nothing changes: kept with the job as it is, part of it on every
- * way, and known to whoever claims it. One without an `option` is none that may be said: the server itself sets it.
+ * way, and known to whoever claims it.
  */
 export const LABELS = table({
   tags: {
@@ -96,6 +96,14 @@ export const LABELS = table({
     about: 'words by which lists find it',
   },
 })
+
+export type Labels = Readonly<ValuesOf<typeof LABELS>>
+
+export const NO_LABELS: Labels = usualOf(LABELS)
+
+export function fillLabels(said: { readonly [Name in keyof Labels]?: Labels[Name] | undefined }): Labels {
+  return fill(said, NO_LABELS)
+}
 
 /** When a job is to be run. */
 export const TIMES = table({

@@ -3,7 +3,7 @@ import type { JobErrorCode } from '../../shared/codes.ts'
 import type { Cursor } from '../../shared/cursor.ts'
 import type { JobEvent, LogLine } from '../../shared/event.ts'
 import type { Job, Progress } from '../../shared/job.ts'
-import type { Backoff, RunPolicy } from '../../shared/options.ts'
+import type { Backoff, Labels, RunPolicy } from '../../shared/options.ts'
 import type { SnapshotReason } from '../../shared/protocol.ts'
 import type { JobStatus } from '../../shared/status.ts'
 
@@ -115,12 +115,11 @@ export interface Engine {
 export type Unsubscribe = () => void
 export type Json = Job['payload']
 
-/** A job to store: checked by the caller, nothing left open. */
-export interface NewJob {
+/** A job to store: checked by the caller. A label that is left out says nothing. */
+export interface NewJob extends Partial<Labels> {
   readonly type: string
   readonly payload: Json
   readonly policy: RunPolicy
-  readonly tags: readonly string[]
   /** From now, or at a time (ms since the epoch); 0 or a time past: at once. */
   readonly when: { readonly delayMs: number } | { readonly runAt: number }
 }
@@ -193,13 +192,12 @@ export interface LeaseRef {
   readonly lease: string
 }
 
-export interface Claim extends LeaseRef {
+export interface Claim extends LeaseRef, Labels {
   readonly type: string
   readonly payload: Json
   readonly attempt: number
   readonly stalls: number
   readonly policy: RunPolicy
-  readonly tags: readonly string[]
   /** From submission to this claim, ms; null where it was scheduled, retried or stalled before. */
   readonly waitMs: number | null
   /**

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
-import { fillPolicy, type RunPolicy, SubmitOptions, YEAR_MS } from '../../shared/options.ts'
+import { fillLabels, fillPolicy, type RunPolicy, SubmitOptions, YEAR_MS } from '../../shared/options.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
@@ -184,15 +184,14 @@ function checkRunAt({ runAt }: SubmitOptions): FieldError | null {
   return time - Date.now() > YEAR_MS ? { path: 'options.runAt', message: 'is more than a year ahead' } : null
 }
 
-const NO_TAGS: readonly string[] = []
 const AT_ONCE = { delayMs: 0 } as const
 
 /** What the submission says, else what the type says, which has the defaults in it already. */
 function toJob(type: string, payload: Json, options: SubmitOptions | undefined, usual: RunPolicy): NewJob {
-  if (options === undefined) return { type, payload, policy: usual, tags: NO_TAGS, when: AT_ONCE }
+  if (options === undefined) return { type, payload, policy: usual, when: AT_ONCE }
   const { runAt, delayMs = 0 } = options
   return {
-    ...{ type, payload, policy: fillPolicy(options, usual), tags: options.tags ?? NO_TAGS },
+    ...{ type, payload, policy: fillPolicy(options, usual), ...fillLabels(options) },
     when: typeof runAt === 'string' ? { runAt: Date.parse(runAt) } : { delayMs },
   }
 }

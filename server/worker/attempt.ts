@@ -1,6 +1,6 @@
 import { JOB } from '../../shared/job.ts'
 import { POLICY } from '../../shared/options.ts'
-import { namesOf, pick, withMark, withoutMark } from '../../shared/table.ts'
+import { namesOf, pick, withMark } from '../../shared/table.ts'
 import type { Claim, Json, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition, ToldOfJob } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
@@ -56,7 +56,7 @@ type State =
   | { readonly is: 'decided' }
 
 const TOLD = { inContext: true } as const
-const FIELDS = namesOf(withoutMark(withMark(JOB, TOLD), { from: 'label' }))
+const FIELDS = namesOf(withMark(JOB, TOLD))
 const OPTIONS = namesOf(withMark(POLICY, TOLD))
 
 /** What a handler is told of its job, as the tables of fields and options say. */

@@ -24,12 +24,8 @@ export interface OpenStore {
 export type Open = () => Promise<OpenStore>
 
 /** What a case may leave out of a job. */
-export interface JobShape {
-  readonly type?: string
-  readonly payload?: NewJob['payload']
+export interface JobShape extends Partial<Omit<NewJob, 'policy'>> {
   readonly policy?: Partial<RunPolicy>
-  readonly tags?: readonly string[]
-  readonly when?: NewJob['when']
 }
 
 export interface ClaimShape {
@@ -87,13 +83,8 @@ export function engineTest(open: Open, coverage: Coverage): EngineTest {
 export const DEFAULT_POLICY: RunPolicy = DEFAULT_OPTIONS
 
 export function newJob(shape: JobShape = {}): NewJob {
-  return {
-    type: shape.type ?? 'work',
-    payload: shape.payload ?? null,
-    policy: { ...DEFAULT_POLICY, ...shape.policy },
-    tags: shape.tags ?? [],
-    when: shape.when ?? { delayMs: 0 },
-  }
+  const usual = { type: 'work', payload: null, when: { delayMs: 0 } }
+  return { ...usual, ...shape, policy: { ...DEFAULT_POLICY, ...shape.policy } }
 }
 
 export function claimRequest(shape: ClaimShape = {}) {

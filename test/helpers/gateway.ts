@@ -48,12 +48,7 @@ export interface Gateway {
   readonly sockets: { drain(): void; stop(): Promise<void> }
   /** What was emitted so far under a name. */
   seen<Name extends keyof ServerEvents>(name: Name): ServerEvents[Name][0][]
-  submit(options?: {
-    type?: string
-    payload?: Json
-    retainMs?: number
-    tags?: readonly string[]
-  }): Promise<string>
+  submit(options?: { type?: string; payload?: Json; retainMs?: number; tags?: string[] }): Promise<string>
   /** Claims the job's run; it must be the only one queued of its type. */
   claim(type?: string): Promise<Run>
   /** Submits a job of a type of its own and claims it. */
@@ -138,7 +133,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     type?: string
     payload?: Json
     retainMs?: number
-    tags?: readonly string[]
+    tags?: string[]
   } = {}) {
     const policy = { ...DEFAULT_OPTIONS, retainMs }
     const receipt = await engine.submit({

@@ -1,4 +1,5 @@
 import type { Job } from '../../shared/job.ts'
+import { NO_LABELS } from '../../shared/options.ts'
 import type { ServerFrame } from '../../shared/protocol.ts'
 
 /** A WebSocket without a network: the test plays the server. */
@@ -139,7 +140,7 @@ export function aJob(changes: Partial<Job> = {}): Job {
     maxAttempts: 3,
     stalls: 0,
     priority: 0,
-    tags: [],
+    ...NO_LABELS,
     createdAt: '2026-11-23T15:49:00.000Z',
     scheduledFor: null,
     startedAt: '2026-11-23T15:49:00.012Z',

@@ -109,7 +109,6 @@ export async function openWorkbench(
         type,
         payload,
         policy: { ...DEFAULT_OPTIONS, ...policy },
-        tags: [],
         when: { delayMs: 0 },
       }
       const { jobs } = await engine.submit({ jobs: [newJob] })

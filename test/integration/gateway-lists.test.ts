@@ -126,7 +126,6 @@ describe('a list', () => {
             timeoutMs: 1000,
             retainMs: 100,
           },
-          tags: [],
           when: { delayMs: 0 },
         },
       ],

@@ -66,7 +66,6 @@ const job: NewJob = {
   type: 'work',
   payload: { n: 1 },
   policy: DEFAULT_OPTIONS,
-  tags: [],
   when: { delayMs: 0 },
 }
 

@@ -30,7 +30,7 @@ async function setUp(of: Of): Promise<{ sentinels: Sentinels; engine: Engine; ep
   return { sentinels, engine, epochs }
 }
 
-const job: NewJob = { type: 'work', payload: {}, policy: DEFAULT_OPTIONS, tags: [], when: { delayMs: 0 } }
+const job: NewJob = { type: 'work', payload: {}, policy: DEFAULT_OPTIONS, when: { delayMs: 0 } }
 
 /** Submits until it is accepted; whatever is refused meanwhile must be refused for no other reason than the outage. */
 const accepted = (engine: Engine) =>

@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => bench.close())
 
 async function submitLater(delayMs: number, count = 1): Promise<string[]> {
-  const job = { type: 'work', payload: {}, policy: DEFAULT_OPTIONS, tags: [], when: { delayMs } }
+  const job = { type: 'work', payload: {}, policy: DEFAULT_OPTIONS, when: { delayMs } }
   const { jobs } = await bench.engine.submit({ jobs: Array.from({ length: count }, () => job) })
   return jobs.map(({ jobId }) => jobId)
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { completePolicy, decodePolicy, encodeNamed, encodePolicy } from '../../server/engine/job/policy.ts'
+import { decodeNamed, encodeNamed } from '../../server/engine/job/named.ts'
+import { completePolicy, decodePolicy, encodePolicy } from '../../server/engine/job/policy.ts'
 import { decodeKind, encodeKind } from '../../server/engine/redis/kind.ts'
 import { DEFAULT_OPTIONS, POLICY, type RunPolicy } from '../../shared/options.ts'
 
@@ -81,9 +82,13 @@ describe.each(FORMS)('a policy as $form', ({ encode, decode, usual, unusual, lon
 
 test('options that came later stand by their names where they are not as usual, without a space', () => {
   const usual = { ...DEFAULT_OPTIONS, mood: 'none', startWithinMs: null }
-  expect(encodeNamed(usual, usual)).toBe('')
-  expect(encodeNamed({ ...usual, priority: 4, mood: 'a b' }, usual)).toBe('{"mood":"a\\u0020b"}')
-  expect(encodeNamed({ ...usual, startWithinMs: 5 }, usual)).toBe('{"startWithinMs":5}')
+  const placed = new Set(Object.keys(DEFAULT_OPTIONS))
+  expect(encodeNamed(usual, usual, placed)).toBe('')
+  expect(encodeNamed(DEFAULT_OPTIONS, usual, placed)).toBe('')
+  const mood = encodeNamed({ ...usual, priority: 4, mood: 'a b' }, usual, placed)
+  expect(mood).toBe('{"mood":"a\\u0020b"}')
+  expect(decodeNamed(`${mood} later`)).toEqual({ mood: 'a b' })
+  expect(encodeNamed({ ...usual, startWithinMs: 5 }, usual, placed)).toBe('{"startWithinMs":5}')
 })
 
 test('what a version without some option has kept is filled with what is usual', () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { JobEvent } from '../../shared/event.ts'
 import { fold } from '../../shared/fold.ts'
 import { Job, type StatusChange } from '../../shared/job.ts'
+import { NO_LABELS } from '../../shared/options.ts'
 
 const AT = '2026-11-23T15:49:00.000Z'
 
@@ -19,7 +20,7 @@ const JOB: Job = {
   maxAttempts: 3,
   stalls: 0,
   priority: 0,
-  tags: ['t'],
+  ...NO_LABELS,
   createdAt: AT,
   scheduledFor: null,
   startedAt: null,

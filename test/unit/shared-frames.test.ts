@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CLOSE, mayReconnect, PROBLEMS } from '../../shared/codes.ts'
 import { JobEvent } from '../../shared/event.ts'
+import { NO_LABELS } from '../../shared/options.ts'
 import { ClientFrame, Replay, ServerFrame } from '../../shared/protocol.ts'
 
 const AT = '2026-11-23T15:49:00.000Z'
@@ -73,7 +74,7 @@ describe('frames of the server', () => {
     maxAttempts: 3,
     stalls: 0,
     priority: 0,
-    tags: [],
+    ...NO_LABELS,
     createdAt: AT,
     scheduledFor: null,
     startedAt: null,

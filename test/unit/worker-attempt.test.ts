@@ -5,7 +5,7 @@ import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
 import { type Executor, inProcess } from '../../server/worker/executor.ts'
 import { currentScope } from '../../server/worker/scope.ts'
-import { DEFAULT_OPTIONS } from '../../shared/options.ts'
+import { DEFAULT_OPTIONS, NO_LABELS } from '../../shared/options.ts'
 
 const TIMEOUT_MS = 15
 
@@ -36,7 +36,7 @@ async function attempt(
     attempt: 1,
     stalls: 0,
     policy,
-    tags: [],
+    ...NO_LABELS,
     waitMs: 0,
     leasedAt: 0,
   }

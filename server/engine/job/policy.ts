@@ -1,5 +1,6 @@
 import { type Backoff, DEFAULT_OPTIONS, type RunPolicy } from '../../../shared/options.ts'
 import { fill } from '../../../shared/table.ts'
+import { encodeNamed } from './named.ts'
 
 /**
  * How stores keep a policy, since every job has one. The first options have places of their own; all that came after them
@@ -13,18 +14,9 @@ const PLACED: ReadonlySet<string> = new Set<keyof RunPolicy>([
   ...(['priority', 'maxAttempts', 'maxStalls', 'timeoutMs', 'retainMs', 'backoff'] as const),
 ])
 
-type Values = Readonly<Record<string, unknown>>
-
-/**
- * JSON, without a space, of the options that have no place of their own and are not as usual; empty where there are none.
- * What is usual stays so: it is what was meant where nothing is kept.
- */
-export function encodeNamed(policy: Values, usual: Values = DEFAULT_OPTIONS): string {
-  const said: [name: string, value: unknown][] = []
-  for (const name in usual) {
-    if (!PLACED.has(name) && policy[name] !== usual[name]) said.push([name, policy[name]])
-  }
-  return said.length === 0 ? '' : JSON.stringify(Object.fromEntries(said)).replaceAll(' ', '\\u0020')
+/** The options that have no place of their own, as `encodeNamed` writes them. */
+export function encodeUnplaced(policy: RunPolicy): string {
+  return encodeNamed(policy, DEFAULT_OPTIONS, PLACED)
 }
 
 /** What was kept of a policy, by this version or another, with nothing left open. */
@@ -40,7 +32,7 @@ export function encodePolicy(policy: RunPolicy): string {
   if (known !== undefined) return known
   const { priority, maxAttempts, maxStalls, timeoutMs, retainMs, backoff } = policy
   const { kind, delayMs, maxMs, jitter } = backoff
-  const named = encodeNamed(policy)
+  const named = encodeUnplaced(policy)
   const placed = [priority, maxAttempts, maxStalls, timeoutMs, retainMs, `"${kind}"`, delayMs, maxMs, jitter]
   const text = `[${placed.join()}${named === '' ? '' : `,${named}`}]`
   texts.set(policy, text)

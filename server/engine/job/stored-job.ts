@@ -2,7 +2,7 @@ import type { JobErrorCode } from '../../../shared/codes.ts'
 import { type Cursor, formatCursor } from '../../../shared/cursor.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import type { Job, Progress } from '../../../shared/job.ts'
-import type { RunPolicy } from '../../../shared/options.ts'
+import type { Labels, RunPolicy } from '../../../shared/options.ts'
 import type { SnapshotReason } from '../../../shared/protocol.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import { detailsOf, EVENTS, iso, isoOrNull, type StatusEvent } from './events.ts'
@@ -12,7 +12,7 @@ export type StoredJob = {
   readonly jobId: string
   readonly type: string
   readonly policy: RunPolicy
-  readonly tags: readonly string[]
+  readonly labels: Labels
   readonly createdAt: number
   /** Of its last event; 0 before the first. */
   seq: number
@@ -65,7 +65,7 @@ export function jobOf(job: StoredJob, bodies: Bodies, epoch: string): Job {
     maxAttempts: policy.maxAttempts,
     stalls: job.stalls,
     priority: policy.priority,
-    tags: [...job.tags],
+    ...job.labels,
     createdAt: iso(job.createdAt),
     scheduledFor: isoOrNull(job.scheduledFor),
     startedAt: isoOrNull(job.startedAt),

@@ -1,6 +1,7 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import type { Job, Progress, StatusChange } from '../../../shared/job.ts'
+import type { Labels } from '../../../shared/options.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import {
@@ -15,6 +16,7 @@ import {
   stallError,
   TextEvent,
 } from '../job/events.ts'
+import { decodeLabels } from '../job/labels.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
 import { eventsInOrder, jobOf, type StoredJob } from '../job/stored-job.ts'
 import { decodeKind } from './kind.ts'
@@ -29,7 +31,7 @@ import { list, text } from './reply.ts'
  * |---|---|
  * | `state` | `<seq> <status> <detail>`: all that every change changes. Detail is the lease of a run, when a scheduled job is due or when a terminal one is forgotten. A run that is to be cancelled has the status `cancelling` |
  * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (kind.ts) |
- * | `born` | `<created> <place in line> <tags>` |
+ * | `born` | `<created> <place in line> <labels>` (labels.ts) |
  *
  * and where they say something `payload` and `result` (up to 64 bytes, else keys of their own), `attempt`, `stalls`,
  * `cancel` (of a job that completed all the same), `progress` (its latest event), `failure` (`[error, code]`, or
@@ -57,26 +59,11 @@ import { list, text } from './reply.ts'
  * `NewerWords`.
  */
 
-/** To stand behind something else. */
-export function encodeTags(tags: readonly string[]): string {
-  return tags.length === 0 ? '' : ` ${JSON.stringify(tags)}`
-}
-
-/** Of `<created> <place> <tags>`. */
-export function decodeBorn(stored: string): { created: string; tags: string[] } {
+/** Of `<created> <place> <labels>`. */
+export function decodeBorn(stored: string): { created: string; labels: Labels } {
   const place = stored.indexOf(' ')
-  const tags = stored.indexOf(' ', place + 1)
-  return { created: stored.slice(0, place), tags: tags < 0 ? [] : parseTags(stored.slice(tags + 1)) }
-}
-
-/** A newer version may have put something behind them. */
-function parseTags(stored: string): string[] {
-  try {
-    return JSON.parse(stored)
-  } catch {
-    const end = stored.lastIndexOf('"]')
-    return end < 0 ? [] : JSON.parse(stored.slice(0, end + 2))
-  }
+  const labels = stored.indexOf(' ', place + 1)
+  return { created: stored.slice(0, place), labels: decodeLabels(labels < 0 ? '' : stored.slice(labels + 1)) }
 }
 
 export function encodeFailure(error: string, errorCode: JobErrorCode): string {
@@ -146,11 +133,11 @@ export class JobHash {
 
   #stored(jobId: string): StoredJob {
     const { type, policy } = decodeKind(this.#get('kind'))
-    const { created, tags } = decodeBorn(this.#get('born'))
+    const { created, labels } = decodeBorn(this.#get('born'))
     const { seq, status } = this
     const expiresAt = isTerminal(status) ? Number(this.#detail) : null
     return {
-      ...{ jobId, type, policy, tags, createdAt: Number(created), seq, status },
+      ...{ jobId, type, policy, labels, createdAt: Number(created), seq, status },
       attempt: this.#number('attempt', 1),
       stalls: this.#number('stalls', 0),
       cancelRequested: this.#cancelling || status === 'cancelled' || this.#fields.has('cancel'),

@@ -1,5 +1,6 @@
 import type { RunPolicy } from '../../../shared/options.ts'
-import { completePolicy, encodeNamed, remembered } from '../job/policy.ts'
+import { decodeNamed } from '../job/named.ts'
+import { completePolicy, encodeUnplaced, remembered } from '../job/policy.ts'
 
 /** What many jobs have in common. */
 interface Kind {
@@ -21,7 +22,7 @@ export function encodeKind(type: string, policy: RunPolicy): string {
   if (known?.type === type) return known.text
   const { priority, maxStalls, retainMs } = policy
   const runs = encodeRuns(policy)
-  const named = encodeNamed(policy)
+  const named = encodeUnplaced(policy)
   const text = `${type} ${priority} ${maxStalls} ${retainMs}${runs === USUAL_RUNS ? '' : ` ${runs}`}${named && ` ${named}`}`
   kindTexts.set(policy, { type, text })
   return text
@@ -38,7 +39,7 @@ export const decodeKind = remembered((stored): Kind => {
   const runs = RUNS.exec(rest)?.[0]
   const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = (runs ?? USUAL_RUNS).split(' ')
   const policy = completePolicy({
-    ...parseNamed(rest.slice(runs?.length ?? 0).trimStart()),
+    ...decodeNamed(rest.slice(runs?.length ?? 0).trimStart()),
     priority: Number(priority),
     maxAttempts: Number(maxAttempts),
     maxStalls: Number(maxStalls),
@@ -53,9 +54,3 @@ export const decodeKind = remembered((stored): Kind => {
   })
   return { type, policy }
 })
-
-/** A newer version may put something else behind, or in its place. */
-function parseNamed(stored: string): Partial<RunPolicy> {
-  const [json = ''] = stored.split(' ')
-  return json.startsWith('{') ? JSON.parse(json) : {}
-}

@@ -397,10 +397,11 @@ function decodeLines(
     const { type, policy } = decodeKind(cells[at + 1] ?? '')
     const payload = cells[at + 2] || nextPayload()
     if (payload === '') large.add(jobId)
-    const { created, tags } = decodeBorn(cells[at + 3] ?? '')
+    const { created, labels } = decodeBorn(cells[at + 3] ?? '')
     const past = cells[at + 4] ?? ''
     const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
     claims.push({
+      ...labels,
       jobId,
       // In the store the jobs of a claim share one text, `<worker>/<token>`, that is made once for all, and a job's state
       // names it. What stands behind keeps the runs of a claim apart.
@@ -410,7 +411,6 @@ function decodeLines(
       policy,
       attempt: attempt ?? 1,
       stalls: stalls ?? 0,
-      tags,
       waitMs: past === '' ? claimedAt - Number(created) : null,
       leasedAt,
     })

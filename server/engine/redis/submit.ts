@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
 import { formatCursor } from '../../../shared/cursor.ts'
 import { IDEMPOTENCY_TTL_MS, MAX_BATCH } from '../../../shared/limits.ts'
+import { NO_LABELS } from '../../../shared/options.ts'
 import { JOB_STATUSES } from '../../../shared/status.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { MAX_CALL_JOBS } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { iso } from '../job/events.ts'
 import { newJobId } from '../job/ids.ts'
+import { encodeLabels } from '../job/labels.ts'
 import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
 import { LARGE } from './bulk.ts'
-import { encodeTags } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
@@ -23,7 +24,7 @@ interface EncodedJob {
   readonly type: string
   readonly kind: string
   readonly tags: readonly string[]
-  /** When it is to run, and its tags. */
+  /** When it is to run, and its labels. */
   readonly extras: string
   /** JSON. */
   readonly payload: string
@@ -140,10 +141,12 @@ export class Submitter {
 
 function encode(jobs: readonly NewJob[]): Submission {
   let characters = 0
-  const encoded = jobs.map(({ type, payload, policy, tags, when }): EncodedJob => {
+  const encoded = jobs.map((job): EncodedJob => {
+    const { type, payload, policy, tags = NO_LABELS.tags, when } = job
     const json = JSON.stringify(payload)
     characters += json.length
-    const extras = encodeWhen(when) + encodeTags(tags)
+    const labels = encodeLabels(job)
+    const extras = encodeWhen(when) + (labels && ` ${labels}`)
     return { type, kind: encodeKind(type, policy), tags, extras, payload: json }
   })
   return { jobs: encoded, ids: [], characters }

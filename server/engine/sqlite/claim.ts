@@ -103,6 +103,7 @@ function again(
 
 function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
   return {
+    ...row.labels,
     jobId: row.jobId,
     lease: row.run?.lease ?? '',
     type: row.type,
@@ -110,7 +111,6 @@ function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
     attempt: row.attempt,
     stalls: row.stalls,
     policy: row.policy,
-    tags: [...row.tags],
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
     leasedAt,
   }

@@ -2,6 +2,7 @@ import type { StatusChange } from '../../../shared/job.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { Json } from '../engine.ts'
 import { changeOf, detailsOf, EVENTS, eventOf, isEventWord, type StatusEvent } from '../job/events.ts'
+import { decodeLabels, encodeLabels } from '../job/labels.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
 import { decodePolicy, encodePolicy } from '../job/policy.ts'
 import { advance, type StoredJob } from '../job/stored-job.ts'
@@ -52,7 +53,7 @@ export interface Run {
 /** What a job is submitted with, and never changes. */
 export type Submitted = Pick<
   JobRow,
-  'n' | 'jobId' | 'type' | 'kind' | 'policy' | 'createdAt' | 'tags' | 'payload'
+  'n' | 'jobId' | 'type' | 'kind' | 'policy' | 'createdAt' | 'labels' | 'payload'
 >
 
 /** Characters of JSON up to which a payload or result is kept in the job's row: every change writes the row anew. */
@@ -68,7 +69,7 @@ export function untouchedRow(own: Submitted): JobRow {
     kind: own.kind,
     policy: own.policy,
     createdAt: own.createdAt,
-    tags: own.tags,
+    labels: own.labels,
     payload: own.payload,
     status: 'queued',
     seq: 1,
@@ -111,15 +112,13 @@ export function statusOf(code: number): JobStatus | undefined {
 /** The columns of `jobs`, and what they hold of a job. */
 export const SUBMITTED_COLUMNS = ['n', 'id', 'kind', 'policy', 'created_at', 'tags', 'payload'] as const
 
-export function encodeSubmitted({ n, jobId, kind, policy, createdAt, tags, payload }: Submitted): Value[] {
-  const tagsText = tags.length === 0 ? null : JSON.stringify(tags)
-  return [n, jobId, kind, encodePolicy(policy), createdAt, tagsText, payload]
+export function encodeSubmitted({ n, jobId, kind, policy, createdAt, labels, payload }: Submitted): Value[] {
+  return [n, jobId, kind, encodePolicy(policy), createdAt, encodeLabels(labels) || null, payload]
 }
 
 /** Reads the columns of `jobs`. The tables are strict, so each value has its column's type. */
 export function decodeSubmitted(row: Row, typeOf: (kind: number) => string): JobRow {
   const kind = row[2] as number
-  const tags = row[5] as string | null
   return untouchedRow({
     n: row[0] as number,
     jobId: row[1] as string,
@@ -127,12 +126,10 @@ export function decodeSubmitted(row: Row, typeOf: (kind: number) => string): Job
     type: typeOf(kind),
     policy: decodePolicy(row[3] as string),
     createdAt: row[4] as number,
-    tags: tags === null ? NO_TAGS : JSON.parse(tags),
+    labels: decodeLabels((row[5] as string | null) ?? ''),
     payload: row[6] as string | null,
   })
 }
-
-const NO_TAGS: readonly string[] = []
 
 /** The columns of `states`, and what they hold of a job. */
 export const STATE_COLUMNS = [

@@ -48,7 +48,7 @@ function newestPage(store: Store): string | null {
 function matches(row: JobRow, { types, statuses, tags }: ListQuery): boolean {
   if (types.length > 0 && !types.includes(row.type)) return false
   if (statuses.length > 0 && !statuses.includes(row.status)) return false
-  return tags.every((tag) => row.tags.includes(tag))
+  return tags.every((tag) => row.labels.tags.includes(tag))
 }
 
 /** The numbers of the jobs that may match, newest first, from the narrowest index there is. */

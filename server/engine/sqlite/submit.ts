@@ -1,5 +1,6 @@
 import { formatCursor } from '../../../shared/cursor.ts'
 import { IDEMPOTENCY_TTL_MS } from '../../../shared/limits.ts'
+import { fillLabels } from '../../../shared/options.ts'
 import type { NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
 import { newJobId } from '../job/ids.ts'
@@ -53,7 +54,7 @@ function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
     type: job.type,
     kind: tx.store.catalog.add(job.type, tx.undo),
     policy: job.policy,
-    tags: job.tags,
+    labels: fillLabels(job),
     payload: payload.length <= SMALL_BODY ? payload : null,
     createdAt: tx.now,
   })

@@ -113,7 +113,7 @@ export class Transaction {
     pending.submit(row)
     for (const tag of tagKeys(row)) pending.tags.add([row.n, tag])
     this.effects.submitted.types.add(row.type)
-    for (const tag of row.tags) this.effects.submitted.tags.add(tag)
+    for (const tag of row.labels.tags) this.effects.submitted.tags.add(tag)
     if (row.status === 'queued') pending.enqueue(row, true)
     else pending.change(row)
     this.#noteScheduled(row)
@@ -297,7 +297,7 @@ export function tagKey(tag: string): string {
 }
 
 function tagKeys(row: JobRow): Set<string> {
-  return new Set(row.tags.map(tagKey))
+  return new Set(row.labels.tags.map(tagKey))
 }
 
 /** An event that has no place in its job's history yet. */

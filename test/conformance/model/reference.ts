@@ -1,4 +1,5 @@
 import type { Json } from '../../../server/engine/engine.ts'
+import { NO_LABELS } from '../../../shared/options.ts'
 import { isTerminal, type JobStatus } from '../../../shared/status.ts'
 import type { Command, ModelEvent, ModelOutcome, TypeName } from './commands.ts'
 
@@ -193,7 +194,7 @@ export class Reference {
         maxAttempts: 3,
         stalls: 0,
         priority: shape.priority,
-        tags: [],
+        ...NO_LABELS,
         createdAt: SOME_TIME,
         scheduledFor,
         startedAt: null,
