@@ -252,15 +252,15 @@ export class TextEvent<Kind extends JobEvent['kind'] = JobEvent['kind']> {
   }
 }
 
-/** A completion whose result is at hand as JSON, which may be large: so it is passed on as it is. */
-export function completionOf(
-  seq: number,
-  event: StatusEvent<'completed'>,
-  at: number,
-  result: string,
-): TextEvent<'status'> {
-  const { result: _none, ...change } = changeOf(event, at, () => null)
-  const data = `${JSON.stringify(change).slice(0, -1)},"result":${result}}`
+/**
+ * A status event as everyone sees it. The result, where it brings one, is at hand as JSON and may be large: so it is passed on
+ * as it is.
+ */
+export function statusEvent(seq: number, event: StatusEvent, at: number, result: string): JobEvent {
+  const change = changeOf(event, at, () => null)
+  if (EVENTS[event.word].withResult !== true) return { seq, at: iso(at), kind: 'status', data: change }
+  const { result: _none, ...others } = change
+  const data = `${JSON.stringify(others).slice(0, -1)},"result":${result}}`
   return new TextEvent(seq, iso(at), 'status', data, change.status)
 }
 

@@ -6,7 +6,6 @@ import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import {
   changeOf,
-  completionOf,
   type Details,
   type EventWord,
   eventOf,
@@ -14,6 +13,7 @@ import {
   iso,
   type ReadDetails,
   stallError,
+  statusEvent,
   TextEvent,
 } from '../job/events.ts'
 import { decodeLabels } from '../job/labels.ts'
@@ -247,7 +247,7 @@ export function decodeMessage(message: string, newer: NewerWords): FeedMessage {
       const [, afterLease] = cut(details)
       const [expiresAt, result] = cut(afterLease)
       const completed = { word: kind, expiresAt: Number(expiresAt) } as const
-      return { kind: 'event', event: completionOf(seq, completed, at, result === '' ? 'null' : result) }
+      return { kind: 'event', event: statusEvent(seq, completed, at, result || 'null') }
     }
     default: {
       const event = decodeStored(seq, stored, () => null, newer)

@@ -2,7 +2,7 @@ import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, LeaseRef, RunEvent } from '../engine.ts'
-import { changeOf, EVENTS, iso, type StatusEvent } from '../job/events.ts'
+import { EVENTS, iso, type StatusEvent, statusEvent, TextEvent } from '../job/events.ts'
 import { isExpired } from '../job/stored-job.ts'
 import { CLAIMED } from '../job/transitions.ts'
 import type { Value } from './database.ts'
@@ -126,11 +126,11 @@ export class Transaction {
     if (EVENTS[event.word].toEndOfLine === true) row.order = this.store.nextNumber()
     takeEvent(row, event, this.now)
     if (row.status !== 'processing') row.run = null
-    if (result !== null) this.#keepResult(row, result)
+    const json = result === null ? 'null' : this.#keepResult(row, result)
     this.#limitHistory(row)
     this.#move(row, from)
     this.#noteScheduled(row)
-    this.#publish(row, () => ({ kind: 'status', data: changeOf(event, this.now, () => result) }))
+    this.#publish(row, () => statusEvent(row.seq, event, this.now, json))
     this.#count(row.type, from, row.status)
   }
 
@@ -143,7 +143,7 @@ export class Transaction {
       this.#limitHistory(row)
       this.store.pending.change(row)
     }
-    this.#publish(row, () => ({ kind: 'status', data: changeOf(CLAIMED, this.now, () => null) }))
+    this.#publish(row, () => statusEvent(row.seq, CLAIMED, this.now, 'null'))
     this.#count(row.type, 'queued', row.status)
   }
 
@@ -159,7 +159,7 @@ export class Transaction {
         const { percent, note } = event.data
         const data = { percent, note: note ?? null }
         row.progress = { seq: row.seq, at: this.now, data }
-        this.#publish(row, () => ({ kind: 'progress', data }))
+        this.#publish(row, () => new TextEvent(row.seq, this.at, 'progress', JSON.stringify(data)))
       } else {
         const { kind } = event
         const data = JSON.stringify(event.data)
@@ -167,7 +167,11 @@ export class Transaction {
         this.store.pending.output.add([row.seq, row.n, this.now, kind, bytes, data])
         row.outputs++
         row.outputBytes += bytes
-        this.#publish(row, () => (kind === 'log' ? { kind, data: event.data } : { kind, data: event.data }))
+        this.#publish(row, () =>
+          kind === 'log'
+            ? new TextEvent(row.seq, this.at, kind, data)
+            : new TextEvent(row.seq, this.at, kind, data),
+        )
       }
     }
     row.run = { ...run, reported }
@@ -219,17 +223,17 @@ export class Transaction {
   }
 
   /** A result is stored once: history refers to it. */
-  #keepResult(row: JobRow, result: Json): void {
+  #keepResult(row: JobRow, result: Json): string {
     const json = JSON.stringify(result)
     if (json.length > SMALL_BODY) this.store.pending.results.add([row.n, json])
     else row.result = json
+    return json
   }
 
-  /** Tells a copy: whoever reported may go on changing what it holds. */
-  #publish(row: JobRow, event: () => Unplaced<JobEvent>): void {
+  /** What it tells may not change any more: whoever reported may go on changing what it holds. */
+  #publish(row: JobRow, event: () => JobEvent): void {
     if (!this.#isWatched(row.jobId)) return
-    const placed: JobEvent = JSON.parse(JSON.stringify({ seq: row.seq, at: this.at, ...event() }))
-    this.effects.messages.push({ jobId: row.jobId, message: { kind: 'event', event: placed } })
+    this.effects.messages.push({ jobId: row.jobId, message: { kind: 'event', event: event() } })
   }
 
   #count(type: string, from: JobStatus | null, to: JobStatus | null): void {
@@ -299,6 +303,3 @@ export function tagKey(tag: string): string {
 function tagKeys(row: JobRow): Set<string> {
   return new Set(row.labels.tags.map(tagKey))
 }
-
-/** An event that has no place in its job's history yet. */
-type Unplaced<Event> = Event extends JobEvent ? Omit<Event, 'seq' | 'at'> : never
