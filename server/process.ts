@@ -1,12 +1,12 @@
 import { ConfigError, readConfig } from './config.ts'
-import { OutcomeUnknown, Unavailable } from './engine/errors.ts'
+import { isOutage } from './engine/errors.ts'
 import { createEvents, type Events } from './events.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
 import { inSource } from './source-maps.ts'
 import { catchUncaught } from './uncaught.ts'
-import { currentScope } from './worker/scope.ts'
+import { currentScope } from './worker/execution.ts'
 import type { GiveBack } from './worker/worker.ts'
 
 /** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
@@ -103,8 +103,7 @@ function stopWhenStuck(events: Events, afterMs: number | null, stop: () => void)
 
 /** One line that says what to do. */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof Unavailable || error instanceof OutcomeUnknown)
-    return error.message
+  if (error instanceof ConfigError || isOutage(error)) return error.message
   const { code, port, message, stack } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE')
     return `port ${port} is in use: end what listens there, or set PORT to another one`

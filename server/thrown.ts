@@ -1,5 +1,4 @@
 import { inspect } from 'node:util'
-import { cutText } from './worker/text.ts'
 
 /** Longest `error` of a job, in bytes of UTF-8. */
 export const MAX_ERROR_BYTES = 8 * 1024
@@ -148,4 +147,13 @@ function read(thrown: unknown, key: string): unknown {
   } catch {
     return undefined
   }
+}
+
+const encoder = new TextEncoder()
+
+/** The text, or as many of its first characters as fit into `maxBytes` of UTF-8; never half a character. */
+export function cutText(text: string, maxBytes: number): string {
+  if (text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes) return text
+  const { read } = encoder.encodeInto(text, new Uint8Array(maxBytes))
+  return text.slice(0, read)
 }

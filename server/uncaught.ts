@@ -2,8 +2,8 @@ import { syncBuiltinESMExports } from 'node:module'
 import type { Events } from './events.ts'
 import { isOwn } from './source-maps.ts'
 import { readThrown } from './thrown.ts'
-import { isAbort } from './worker/aborted.ts'
-import { currentScope, outOfScope } from './worker/scope.ts'
+import { isAbort } from './worker/context.ts'
+import { currentScope, outOfScope } from './worker/execution.ts'
 
 /**
  * Takes what nobody caught in this process: exceptions out of timers, sockets and emitters, and rejections of forgotten

@@ -23,3 +23,8 @@ export class IdempotencyMismatch extends Error {
 export class BadPage extends Error {
   override readonly name = 'BadPage'
 }
+
+/** Whether a call failed for no other reason than that the store, or its answer, was away. */
+export function isOutage(error: unknown): error is Unavailable | OutcomeUnknown {
+  return error instanceof Unavailable || error instanceof OutcomeUnknown
+}

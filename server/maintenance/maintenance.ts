@@ -1,5 +1,5 @@
 import { type Engine, MAX_CALL_JOBS, type Scheduled, type Unsubscribe } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import { type Done, Duty, type DutyTimes } from './duty.ts'
 
@@ -74,7 +74,7 @@ export function createMaintenance({ engine, events, random = Math.random }: Main
   const duties = [promoting, rescuing, pruning]
 
   function note(where: string, error: unknown): void {
-    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return
+    if (isOutage(error)) return
     events.emit('failure', { where, error })
   }
 

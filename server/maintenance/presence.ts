@@ -1,5 +1,5 @@
 import type { Engine, Presence } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 
 /** Between two looks at what there is to say, in ms. */
@@ -53,8 +53,7 @@ export class PresenceBoard {
       await Promise.all(this.#describe().map((presence) => this.#announceOne(presence)))
     } catch (error) {
       // While the store is away nobody could read it either; what did not arrive is said again in two seconds.
-      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
-        this.#events.emit('failure', { where: 'presence', error })
+      if (!isOutage(error)) this.#events.emit('failure', { where: 'presence', error })
     }
   }
 

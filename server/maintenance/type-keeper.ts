@@ -1,6 +1,6 @@
 import { WorkerTypes } from '../../shared/pace.ts'
 import type { Engine, Presence, TypeRegistration, TypeState } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 
 /**
@@ -111,7 +111,7 @@ export class TypeKeeper {
 
   #note(error: unknown): void {
     // A store that is away forgets nothing meanwhile.
-    if (error instanceof Unavailable || error instanceof OutcomeUnknown) return
+    if (isOutage(error)) return
     this.#events.emit('failure', { where: 'registering types', error })
   }
 

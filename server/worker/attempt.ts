@@ -4,9 +4,8 @@ import { namesOf, pick, withMark } from '../../shared/table.ts'
 import type { Claim, Json, Outcome, RunEvent } from '../engine/engine.ts'
 import type { JobDefinition, ToldOfJob } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
-import { type AbortReason, isAbort, RunAborted, type StopReason } from './aborted.ts'
-import type { Execution, Executor } from './executor.ts'
-import { inScope, outOfScope, RunScope, type ScopeOwner } from './scope.ts'
+import { type AbortReason, isAbort, RunAborted, type StopReason } from './context.ts'
+import { type Execution, type Executor, inScope, outOfScope, RunScope, type ScopeOwner } from './execution.ts'
 import {
   type AttemptStep,
   afterFailure,
@@ -61,7 +60,7 @@ const OPTIONS = namesOf(withMark(POLICY, TOLD))
 
 /** What a handler is told of its job, as the tables of fields and options say. */
 function toldOf(claim: Claim): ToldOfJob {
-  return { ...pick(claim, FIELDS), ...pick(claim.policy, OPTIONS) }
+  return Object.assign(pick(claim, FIELDS), pick(claim.policy, OPTIONS))
 }
 
 const CANCELLED: Outcome = { kind: 'cancelled' }

@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Claim, type ClaimRequest, type Engine, MAX_CALL_JOBS } from '../engine/engine.ts'
-import { Unavailable } from '../engine/errors.ts'
+import { isOutage, Unavailable } from '../engine/errors.ts'
 import { StoreBackoff } from './backoff.ts'
 import type { Leased } from './lease.ts'
-import {
-  isOutage,
-  type PendingSettlement,
-  SettlementQueue,
-  type SettlementQueueOptions,
-} from './settlement-queue.ts'
+import { type PendingSettlement, SettlementQueue, type SettlementQueueOptions } from './settlement-queue.ts'
 import type { Room } from './slots.ts'
 
 /** Longest wait for work; three quarters of it at the least. */

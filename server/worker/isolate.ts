@@ -4,12 +4,12 @@ import { pathToFileURL } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { errorText, readThrown } from '../thrown.ts'
-import { RunAborted } from './aborted.ts'
 import { lostOnTheWay } from './cloneable.ts'
-import type { Execution, Executor } from './executor.ts'
+import { RunAborted } from './context.ts'
+import type { Execution, Executor } from './execution.ts'
+import type { AbortMessage, Ending, ThreadMessage, ThreadPayload, ThreadTask } from './isolate-thread.ts'
 import { type Failure, failureOf, RunFailed } from './steps.ts'
 import { threadModule } from './thread-module.ts'
-import type { AbortMessage, Ending, ThreadMessage, ThreadPayload, ThreadTask } from './thread-protocol.ts'
 
 /** How long a thread is kept ready for the next run, in ms. */
 const SPARE_MS = 10_000

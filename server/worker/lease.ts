@@ -1,5 +1,5 @@
 import { type Engine, type LeaseRef, MAX_CALL_JOBS } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage } from '../engine/errors.ts'
 
 /** Something that holds a lease. */
 export interface Leased extends LeaseRef {
@@ -80,7 +80,7 @@ export class LeaseKeeper {
       }
       return true
     } catch (error) {
-      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown)) this.#failure(error)
+      if (!isOutage(error)) this.#failure(error)
       return false
     }
   }

@@ -2,7 +2,7 @@ import type { Claim } from '../engine/engine.ts'
 import type { Thrown } from '../thrown.ts'
 import type { Attempt } from './attempt.ts'
 import type { Leased } from './lease.ts'
-import { type Reporting, RunReports } from './reporter.ts'
+import { type Reporting, RunReports } from './reports.ts'
 
 /** A claimed job in this process: what its lease, its reports and its attempt have in common. */
 export class Run implements Leased, Reporting {

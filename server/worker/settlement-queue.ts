@@ -1,5 +1,5 @@
 import { MAX_CALL_JOBS, type Settlement, type SettleVerdict } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage } from '../engine/errors.ts'
 import type { Leased } from './lease.ts'
 
 /** In one call to the store, bytes of results and events. */
@@ -16,11 +16,6 @@ export interface SettlementQueueOptions<Run> {
   /** The store's answer, exactly once; null where there is none to be had any more: the lease is surely over. */
   readonly settled: (settlement: PendingSettlement<Run>, verdict: SettleVerdict | null) => void
   readonly failure: (where: string, error: unknown) => void
-}
-
-/** Whether a call failed for no other reason than that the store, or its answer, was away. */
-export function isOutage(error: unknown): boolean {
-  return error instanceof Unavailable || error instanceof OutcomeUnknown
 }
 
 /** Outcomes that wait to be sent, in order, until the store has answered or their leases are over. */

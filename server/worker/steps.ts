@@ -3,9 +3,8 @@ import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/eng
 import { checkValue, type Issue } from '../jobs/check-value.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { UnrecoverableError } from '../jobs/errors.ts'
-import { errorText, isThrown, MAX_ERROR_BYTES, readThrown, type Thrown } from '../thrown.ts'
+import { cutText, errorText, isThrown, MAX_ERROR_BYTES, readThrown, type Thrown } from '../thrown.ts'
 import { checkJson } from './json.ts'
-import { cutText } from './text.ts'
 
 /** What is under way in an attempt: a schema is asked, the handler's place is made ready, the handler runs. */
 export type AttemptStep = 'payload' | 'start' | 'handler' | 'result'

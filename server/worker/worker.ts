@@ -11,20 +11,19 @@ import {
   type SettleVerdict,
   type Unsubscribe,
 } from '../engine/engine.ts'
-import { OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { isOutage, Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
 import { StoreBackoff } from './backoff.ts'
 import { Exchange, MAX_CALLS, WORTH_A_CALL } from './exchange.ts'
-import { type Executor, inProcess } from './executor.ts'
+import { type Executor, inProcess } from './execution.ts'
 import { HungRuns, type HungSlots } from './hung.ts'
 import { ThreadExecutors } from './isolate.ts'
 import { LeaseKeeper } from './lease.ts'
 import { Pace } from './pace.ts'
 import { Prefetch } from './prefetch.ts'
-import type { TakenEvents } from './report-buffer.ts'
-import { NOTHING, Reporter } from './reporter.ts'
+import { NOTHING, Reporter, type TakenEvents } from './reports.ts'
 import { Run } from './run.ts'
 import { type Room, Slots } from './slots.ts'
 import { Statistics } from './statistics.ts'
@@ -256,8 +255,7 @@ class JobWorker implements Worker {
       for (let at = 0; at < leases.length; at += MAX_CALL_JOBS)
         await this.#options.engine.extend({ leases: leases.slice(at, at + MAX_CALL_JOBS), leaseMs: 1 })
     } catch (error) {
-      if (!(error instanceof Unavailable || error instanceof OutcomeUnknown))
-        this.#fail('letting go of leases', error)
+      if (!isOutage(error)) this.#fail('letting go of leases', error)
     }
   }
 

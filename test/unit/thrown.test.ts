@@ -100,7 +100,7 @@ describe('the stack of what was thrown', () => {
   })
 
   test('tells whose code it was, and leaves our own out where there is other', () => {
-    const own = `    at run (${new URL('../../server/worker/executor.ts', import.meta.url).href}:1:2)`
+    const own = `    at run (${new URL('../../server/worker/execution.ts', import.meta.url).href}:1:2)`
     const other = '    at handler (file:///srv/jobs.mjs:1:2)'
     const node = '    at emit (node:events:1:2)'
     expect([isOwn(`${node}\n${own}\n${other}`), isOwn(`${other}\n${own}`), isOwn(node)]).toEqual([

@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Claim, Outcome } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
-import { type Executor, inProcess } from '../../server/worker/executor.ts'
-import { currentScope } from '../../server/worker/scope.ts'
+import { currentScope, type Executor, inProcess } from '../../server/worker/execution.ts'
 import { DEFAULT_OPTIONS, NO_LABELS } from '../../shared/options.ts'
 
 const TIMEOUT_MS = 15
