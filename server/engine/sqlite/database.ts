@@ -1,4 +1,7 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import Libsql from 'libsql'
+import { Unavailable } from '../errors.ts'
 
 /** What goes into SQLite and comes out of it. */
 export type Value = string | number | null
@@ -35,7 +38,7 @@ export class DatabaseError extends Error {
   }
 }
 
-export const BUSY = 5
+const BUSY = 5
 const CORRUPT = 11
 const CANNOT_OPEN = 14
 const NOT_A_DATABASE = 26
@@ -55,26 +58,26 @@ const BUSY_TIMEOUT_MS = 250
 
 /** Opens a database file, creating it where there is none. Throws `DatabaseError`. */
 export function openDatabase(path: string, timeoutMs: number = BUSY_TIMEOUT_MS): Database {
-  const database = guarded(() => new Libsql(path, { timeout: timeoutMs }))
+  const database = inOurWords(() => new Libsql(path, { timeout: timeoutMs }))
   return {
     prepare(sql) {
-      const statement = guarded(() => {
+      const statement = inOurWords(() => {
         const prepared = database.prepare(sql)
         return prepared.reader ? prepared.raw() : prepared
       })
       return {
         run: (parameters) => {
-          guarded(() => statement.run(checked(parameters)))
+          inOurWords(() => statement.run(checked(parameters)))
         },
-        get: (parameters) => guarded(() => statement.get(checked(parameters)) as Row | undefined),
-        all: (parameters) => guarded(() => statement.all(checked(parameters)) as Row[]),
+        get: (parameters) => inOurWords(() => statement.get(checked(parameters)) as Row | undefined),
+        all: (parameters) => inOurWords(() => statement.all(checked(parameters)) as Row[]),
       }
     },
     exec: (sql) => {
-      guarded(() => database.exec(sql))
+      inOurWords(() => database.exec(sql))
     },
     close: () => {
-      guarded(() => database.close())
+      inOurWords(() => database.close())
     },
   }
 }
@@ -92,7 +95,7 @@ function checked(parameters: readonly Value[]): readonly Value[] {
   return parameters
 }
 
-function guarded<T>(call: () => T): T {
+function inOurWords<T>(call: () => T): T {
   try {
     return call()
   } catch (error) {
@@ -111,4 +114,60 @@ function converted(error: unknown): unknown {
   return opening === null
     ? error
     : new DatabaseError('unable to open database file', Number(opening[1]) & 0xff || CANNOT_OPEN)
+}
+
+/** Gives the folder back; tolerates being called twice. */
+export type ReleaseFolder = () => void
+
+/**
+ * Makes this process the only owner of the folder, creating it where there is none, until it is released or
+ * the process is gone, however it ends. Throws `Unavailable`.
+ *
+ * The lock is an exclusive transaction on a database of its own. Locks of POSIX go with the first close of
+ * the file by anyone in the process: nothing else may ever open this file.
+ */
+export function lockFolder(folder: string): ReleaseFolder {
+  try {
+    makeFolder(resolve(folder))
+    const database = openDatabase(join(folder, 'jobcast.lock'), 0)
+    try {
+      database.exec('BEGIN EXCLUSIVE')
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      // Closing alone would keep the lock for as long as the process lives.
+      database.exec('ROLLBACK')
+      database.close()
+    }
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === BUSY) {
+      throw new Unavailable(
+        `${folder} is in use by another Jobcast process: stop it, or set JOBCAST_DATA to another folder`,
+      )
+    }
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Unavailable(
+      `${folder} cannot be written to (${reason}): make it a writable folder, or set JOBCAST_DATA to another one`,
+    )
+  }
+}
+
+/**
+ * `mkdirSync` with `recursive` tries for ever where a file system refuses a folder whose parent is there (`/proc`):
+ * node 20 takes that for a missing parent.
+ */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process was quicker.
+    if (!existsSync(path)) throw error
+  }
 }

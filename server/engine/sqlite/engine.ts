@@ -33,22 +33,28 @@ import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job/ids.ts'
 import { NewerWords } from '../job/newer-words.ts'
 import { jobOf } from '../job/stored-job.ts'
-import { cancel, remove, retry } from './changes.ts'
 import { Claims, extend } from './claim.ts'
 import { DatabaseError } from './database.ts'
-import { position, read } from './feed.ts'
-import { Health } from './health.ts'
+import { places, position, read } from './feed.ts'
 import { list } from './list.ts'
-import { guarded, Listeners } from './listeners.ts'
-import { places } from './places.ts'
-import { Presences } from './presences.ts'
-import { report, settle } from './settle.ts'
+import { guarded, Listeners, Presences } from './listeners.ts'
 import { Store } from './store.ts'
-import { submit } from './submit.ts'
 import type { Effects } from './transaction.ts'
-import { promote, prune, rescue, takeBack, upcoming } from './upkeep.ts'
+import {
+  cancel,
+  promote,
+  prune,
+  remove,
+  report,
+  rescue,
+  retry,
+  settle,
+  submit,
+  takeBack,
+  upcoming,
+} from './verbs.ts'
 import { Waiters } from './waiters.ts'
-import { asUnavailable, type Verb, Writer } from './writer.ts'
+import { asUnavailable, Health, type Verb, Writer } from './writer.ts'
 
 export interface SqliteEngineOptions {
   /** Where the file is; made where there is none. One process at a time. */

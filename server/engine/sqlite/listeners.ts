@@ -1,4 +1,4 @@
-import type { Unsubscribe } from '../engine.ts'
+import type { Presence, Unsubscribe } from '../engine.ts'
 
 /** Listeners by a key: a job's id, a worker's. */
 export class Listeners<Message> {
@@ -33,5 +33,26 @@ export function guarded(call: () => void): void {
     call()
   } catch (error) {
     process.emitWarning(error instanceof Error ? error : String(error))
+  }
+}
+
+/** Who says to be alive; only this process can, so memory will do. Times in ms, on `performance.now()`. */
+export class Presences {
+  readonly #byId = new Map<string, { presence: Presence; until: number }>()
+
+  announce({ ttlMs, ...presence }: Presence & { ttlMs: number }): void {
+    this.#byId.set(presence.id, { presence, until: performance.now() + ttlMs })
+  }
+
+  withdraw(id: string): void {
+    this.#byId.delete(id)
+  }
+
+  all(): Presence[] {
+    const now = performance.now()
+    for (const [id, { until }] of this.#byId) {
+      if (until <= now) this.#byId.delete(id)
+    }
+    return [...this.#byId.values()].map(({ presence }) => presence)
   }
 }

@@ -10,12 +10,13 @@ import { Catalog } from './catalog.ts'
 import {
   type Database,
   isStorageFailure,
+  lockFolder,
   openDatabase,
+  type ReleaseFolder,
   type Row,
   type Statement,
   type Value,
 } from './database.ts'
-import { lockFolder, type ReleaseFolder } from './folder-lock.ts'
 import { decodeRow, type JobRow, ROW, takeEvent } from './job-row.ts'
 import { checkOwner, migrate } from './migrations.ts'
 import { PendingWrites } from './pending-writes.ts'
