@@ -7,14 +7,14 @@ export interface EncodedEvent {
   readonly json: string
   /** UTF-8 bytes of `json`. */
   readonly bytes: number
-  /** What goes out by a transport, where that is the same for all its readers; made by the first of them. */
+  /** What goes out by a transport, where that is the same for all its readers; the first of them makes it. */
   readonly chunks: { [one in Transport]?: Buffer }
 }
 
-/** Of an event that was read, which sessions that shared the read may ask for at any time. */
+/** Events that were read: sessions that shared the read may ask for them at any time. */
 const stored = new WeakMap<JobEvent, EncodedEvent>()
 /**
- * Of the event that came last: all who watch its job are given it at once, before the next one. A weak map of them all
+ * The live event that came last: all who watch its job are given it at once, before the next one. A weak map of them all
  * would be work for the collector with each of its rounds.
  */
 let latest: { readonly event: JobEvent; readonly encoded: EncodedEvent } | null = null

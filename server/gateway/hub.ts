@@ -23,7 +23,7 @@ import { Traffic } from './traffic.ts'
 export interface HubOptions {
   readonly feed: Feed
   readonly events: Events
-  /** Who lives, for estimates of when queued jobs start; left out: nobody knows. */
+  /** Tells who lives, for estimates of when queued jobs start; left out: nobody knows. */
   readonly presences?: () => Promise<readonly Presence[]>
   /** How often whoever watches a queued job is told its place. */
   readonly placesMs?: number
@@ -33,7 +33,7 @@ export interface HubOptions {
   readonly holdMs?: number
   /** The longest that an event stream goes on before its reader has to come back. */
   readonly streamLifeMs?: number
-  /** Between two sweeps, each a look at everything that is open. */
+  /** The time between two sweeps, each a look at everything that is open. */
   readonly sweepMs?: number
   readonly check?: Partial<CheckTimes>
   /** How much of what was made for readers may wait for them, in bytes; left out: a share of the heap. */
@@ -68,7 +68,7 @@ type State =
 export class Hub implements Source {
   readonly traffic: Traffic
   readonly places: QueuePlaces
-  /** Of all readers of the process. */
+  /** It bounds what waits for all readers of the process together. */
   readonly outputBudget: OutputBudget
   readonly #feed: Feed
   readonly #events: Events
@@ -170,7 +170,7 @@ export class Hub implements Source {
     for (const topic of [...this.#topics.values()]) this.#closeTopic(topic)
   }
 
-  /** What the overview tells of this gateway. */
+  /** Sums up what the overview tells of this gateway. */
   info() {
     return this.traffic.info()
   }
@@ -210,17 +210,17 @@ export class Hub implements Source {
     return this.places.watch(jobId, type, onStanding)
   }
 
-  /** As `Feed.list`. Rejects with `Unavailable`. */
+  /** Does the same as `Feed.list`. Rejects with `Unavailable`. */
   list(query: ListQuery): Promise<JobPage> {
     return this.#feed.list(query)
   }
 
-  /** As `Feed.onSubmitted`. Rejects with `Unavailable`. */
+  /** Does the same as `Feed.onSubmitted`. Rejects with `Unavailable`. */
   onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
     return this.#feed.onSubmitted(listener)
   }
 
-  /** As `Feed.onReset`. */
+  /** Does the same as `Feed.onReset`. */
   onReset(listener: () => void): Unsubscribe {
     return this.#feed.onReset(listener)
   }

@@ -54,7 +54,7 @@ interface FrameEntry extends Linked {
   readonly lane: Lane | null
   readonly chunk: Buffer
   readonly bytes: number
-  /** Where the lane stands after this frame; null: where it stood. */
+  /** The seq at which the lane stands after this frame; null: it stays where it stood. */
   readonly seq: number | null
 }
 
@@ -74,7 +74,7 @@ interface Turn {
  */
 export class Outbox {
   readonly #pipe: Pipe
-  /** Made when something first waits: most readers have nothing to take most of the time. */
+  /** It is made when something first waits: most readers have nothing to take most of the time. */
   #judge: SlowReaderJudge | null = null
   readonly #stallMs: number
   readonly #onSlow: () => void
@@ -87,7 +87,7 @@ export class Outbox {
   #turns: Turn[] = []
   #turnRunning = false
   readonly #budget: OutputBudget
-  /** What it keeps of the memory that all readers share. */
+  /** What this reader keeps of the memory that all readers share. */
   #charge: Charge | null = null
 
   constructor(options: {
@@ -164,14 +164,14 @@ export class Outbox {
     })
   }
 
-  /** To be called when the pipe takes more. Writes at the end of the tick, never within a call of the pipe. */
+  /** Has what waits written at the end of the tick, never within a call of the pipe; the transport calls it when the pipe takes more. */
   wake(): void {
     if (this.#state.is === 'closed' || this.#isFlushing) return
     this.#isFlushing = true
     writeAtTickEnd(this)
   }
 
-  /** To be called about every second: gives the verdict where the reader takes nothing. */
+  /** Gives the verdict where the reader takes nothing; every sweep calls it. */
   check(now: number): void {
     if (this.#state.is === 'closed') return
     const unsent = this.unsent()
@@ -210,7 +210,7 @@ export class Outbox {
     this.wake()
   }
 
-  /** Of what was read from the store for this reader alone. */
+  /** Counts what was read from the store for this reader alone. */
   #count(bytes: number): void {
     if (!this.#budget.fits(bytes)) {
       // It comes back with its cursor, when there may be room.
@@ -221,7 +221,7 @@ export class Outbox {
     this.#charge.add(bytes)
   }
 
-  /** Written, or not wanted any more. */
+  /** Forgets an entry that was written, or that is not wanted any more. */
   #remove(entry: Entry): void {
     if (entry.before === null) this.#first = entry.after
     else entry.before.after = entry.after
@@ -233,7 +233,7 @@ export class Outbox {
     if (entry.lane.waitingProgress === entry) entry.lane.waitingProgress = null
   }
 
-  /** At the end of the tick, after `wake`. */
+  /** Writes; the end of the tick after `wake` calls it. */
   tickEnd(): void {
     this.#isFlushing = false
     if (this.#state.is !== 'closed') this.#flush()

@@ -17,17 +17,17 @@ const PATIENCE = 4
 
 /** Whoever is to take what was made for it. */
 interface Taker {
-  /** Changes whenever it takes something. */
+  /** A number that changes whenever it takes something. */
   taken(): number
   /** Ends its connection. */
   cut(): void
 }
 
-/** What was made for one reader, and that it has not taken yet. */
+/** What was made for one reader that has not taken it yet. */
 export interface Charge {
-  /** More of it. */
+  /** Counts more of it. */
   add(bytes: number): void
-  /** It was taken, or nobody is left to take it. Tolerates being called twice. */
+  /** Hears that it was taken, or that nobody is left to take it. Tolerates being called twice. */
   release(): void
 }
 
@@ -56,7 +56,7 @@ export class OutputBudget {
   readonly #queue: Waiting[] = []
   #bytes = 0
   #reads = 0
-  /** Of the reads, those that are joined with no others. */
+  /** How many of the reads are joined with no others. */
   #alone = 0
   /** What a read is expected to bring: rises at once to what one has brought, and falls slowly. */
   #expectedBytes = 0
@@ -81,7 +81,7 @@ export class OutputBudget {
     return this.#through(work, false)
   }
 
-  /** The same of a read that goes to the store by itself, of which there may be fewer. */
+  /** Does the same for a read that goes to the store by itself, of which there may be fewer. */
   readAlone<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.#through(work, true)
   }

@@ -3,13 +3,13 @@ import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { Watcher } from './session.ts'
 
-/** Jobs of one question. */
+/** As many jobs are asked about in one question. */
 const MAX_BATCH = 500
 
 export interface CheckTimes {
-  /** Between two checks. */
+  /** The time between two checks. */
   readonly checkMs: number
-  /** After a check that could not be made, or a read that failed. */
+  /** The time until the next one where a check could not be made, or a read failed. */
   readonly retryMs: number
   /** How long a message may be on its way before it counts as missed. */
   readonly graceMs: number

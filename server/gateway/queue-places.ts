@@ -20,7 +20,7 @@ export type OnStanding = (standing: Standing) => boolean
 interface PlaceWatcher {
   readonly onStanding: OnStanding
   told: Standing | null
-  /** On `performance.now()`. */
+  /** When that was, on the clock of `performance.now()`. */
   toldAt: number
 }
 
@@ -36,7 +36,7 @@ interface Entry {
 const EVERY_MS = 1000
 /** Timers are not exact: a little less than a second is a second. */
 const SLACK = 0.9
-/** Of a second: what a job that was just watched has to wait for its first place. Most are claimed sooner, and cost nothing. */
+/** The part of a second that a job which was just watched has to wait for its first place. Most are claimed sooner, and cost nothing. */
 const PATIENCE = 0.1
 /** Further back than this place, steps of a hundredth are told, and not every one. */
 const EXACT_PLACES = 100
@@ -54,9 +54,9 @@ export class QueuePlaces {
   readonly #onFailure: (error: unknown) => void
   readonly #everyMs: number
   readonly #entries = new Map<string, Entry>()
-  /** Watched, and not asked about yet. */
+  /** Jobs that are watched, and not asked about yet. */
   #fresh = new Set<Entry>()
-  /** Looked at, to be asked about at the end of this tick. */
+  /** Jobs that are looked at, to be asked about at the end of this tick. */
   #looks: { readonly entries: Entry[]; readonly asked: Promise<void> } | null = null
   #isAsking = false
   #askedAt = Number.NEGATIVE_INFINITY
@@ -104,7 +104,7 @@ export class QueuePlaces {
     return entry.standing ?? null
   }
 
-  /** To be called every second, or more often. */
+  /** Asks where the watched jobs stand, if that was a second ago; every sweep calls it. */
   sweep(now: number): void {
     if (this.#entries.size === 0 || this.#isAsking) return
     if (now - this.#askedAt < this.#everyMs * SLACK) return

@@ -104,7 +104,7 @@ export class Session implements Watcher {
   readonly #sink: Sink
   readonly #request: SessionRequest
   #state: State = { is: 'new' }
-  /** While the job is queued. */
+  /** There is one while the job is queued. */
   #unwatchPlace: Unsubscribe | null = null
   #laggingBytes = 0
 
@@ -208,7 +208,7 @@ export class Session implements Watcher {
   #deliver(event: JobEvent, at: Mark): void {
     at.seq = event.seq
     const status = statusOf(event)
-    // Before the reader is told: what was asked about its place is of no use any more.
+    // The line is left before the reader is told: what was asked about its place is of no use any more.
     if (status !== undefined && status !== 'queued') this.#leaveLine()
     this.#sink.event(event)
     if (status === undefined) return

@@ -1,9 +1,9 @@
 import type { Feed, ReadRequest, ReadResult } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 
-/** Requests of one read. */
+/** As many requests make one read. */
 const MAX_BATCH = 100
-/** Reads under way at once; answers may be large, and what waits costs nothing. */
+/** As many reads are under way at once; answers may be large, and what waits costs nothing. */
 const MAX_IN_FLIGHT = 4
 
 interface Pending {

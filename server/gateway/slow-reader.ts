@@ -12,9 +12,9 @@ export const STALL_MS = 10_000
 
 /** How much a reader takes, as its pipe knows it. Sizes in bytes. */
 export interface Uptake {
-  /** Written, and not yet taken over by the other side. */
+  /** How much was written, and not yet taken over by the other side. */
   unsent(): number
-  /** Changes whenever the other side takes something. */
+  /** A number that changes whenever the other side takes something. */
   taken(): number
 }
 
@@ -43,36 +43,36 @@ export class SlowReaderJudge {
   #taken = 0
   #takenAt = performance.now()
 
-  /** `onSlow` is where `stop` has to be called. */
+  /** `onSlow` gets the verdict, and has to call `stop`. */
   constructor(options: { uptake: Uptake; stallMs: number; onSlow: () => void }) {
     this.#uptake = options.uptake
     this.#stallMs = options.stallMs
     this.#onSlow = options.onSlow
   }
 
-  /** So many more bytes of live events wait in memory; negative: so many fewer. */
+  /** Hears that so many more bytes of live events wait in memory; negative: so many fewer. */
   addLive(bytes: number): void {
     this.#liveBytes += bytes
   }
 
-  /** The same of the store. */
+  /** Hears the same of the store. */
   addLagging(bytes: number): void {
     this.#laggingBytes += bytes
   }
 
-  /** What waits in the store will not be read for this reader any more. */
+  /** Hears that what waits in the store will not be read for this reader any more. */
   forgetLagging(): void {
     this.#laggingBytes = 0
   }
 
-  /** To be called whenever the pipe was given all that it had room for, and at every change of what waits. */
+  /** Judges by what waits; called whenever the pipe was given all that it had room for. */
   judgeWaiting(): void {
     if (!this.#isTooMuch()) this.#endMoment()
     else if (this.#moment === null) this.#beginMoment()
     if (this.#liveBytes > MAX_BURST_BYTES) this.#onSlow()
   }
 
-  /** To be called about every second, with `performance.now()`, and all that is unsent: looks whether anything is taken. */
+  /** Judges by whether anything is taken; every sweep calls it, with `performance.now()` and all that is unsent. */
   judgeTaking(now: number, unsent: number): void {
     if (unsent === 0) {
       this.#takenAt = now

@@ -35,7 +35,7 @@ export class StartEstimates {
     return this.#served === null || this.#served.has(type)
   }
 
-  /** In how many ms the job at a place of its type is expected to start; null where nobody knows. */
+  /** Tells in how many ms the job at a place of its type is expected to start; null where nobody knows. */
   startsInMs(type: string, place: number): number | null {
     const slots = this.#slots.get(type)
     return slots === undefined ? null : startsInMs(slots, place, performance.now() - this.#readAt)
@@ -69,7 +69,7 @@ function paceOf({ info }: Presence): TypePace[] {
 export interface TypeSlots {
   /** What a slot takes for one job, on average. */
   readonly meanMs: number
-  /** Of each slot, when it is expected to be free, soonest first; at least one. */
+  /** The times until each slot is expected to be free, soonest first; there is at least one. */
   readonly freeInMs: readonly number[]
 }
 
@@ -92,7 +92,7 @@ export function slotsByType(paces: readonly TypePace[]): Map<string, TypeSlots> 
 }
 
 /**
- * In how many ms the job at a place starts, `sinceMs` after the slots were heard of: with the slot that becomes free as its
+ * Tells in how many ms the job at a place starts, `sinceMs` after the slots were heard of: with the slot that becomes free as its
  * turn comes, every slot serving one job a round. A run that takes longer than the mean is over at any moment.
  */
 export function startsInMs({ meanMs, freeInMs }: TypeSlots, place: number, sinceMs: number): number {
@@ -101,7 +101,7 @@ export function startsInMs({ meanMs, freeInMs }: TypeSlots, place: number, since
   return Math.max(0, first - sinceMs) + rounds * meanMs
 }
 
-/** Of all slots of a type; null where no worker knows how long it takes. */
+/** The mean of all slots of a type; null where no worker knows how long it takes. */
 function meanOf(paces: readonly TypePace[]): number | null {
   let sum = 0
   let slots = 0

@@ -3,12 +3,12 @@ import type { Events, Transport } from '../events.ts'
 const WINDOW_S = 60
 const TRANSPORTS = ['socket', 'sse', 'poll'] as const satisfies readonly Transport[]
 
-/** Who is connected and how much is sent: told to the process's events, and summed up for the overview. */
+/** Counts who is connected and how much is sent; tells it to the process's events, and sums it up for the overview. */
 export class Traffic {
   readonly #events: Events
   readonly #open: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
   #subscriptions = 0
-  /** Since the tick began. */
+  /** Events sent since the tick began. */
   readonly #sent: Record<Transport, number> = { socket: 0, sse: 0, poll: 0 }
   #isTelling = false
   /** Events sent in each second of the last minute; a slot belongs to the second that it names. */
@@ -39,7 +39,7 @@ export class Traffic {
     this.#events.emit('gateway.unsubscribed', { transport })
   }
 
-  /** Told on at the end of the tick, in one: one event of a job may go to thousands. */
+  /** Tells it on at the end of the tick, in one: one event of a job may go to thousands. */
   sent(transport: Transport, events: number): void {
     this.#sent[transport] += events
     if (this.#isTelling) return

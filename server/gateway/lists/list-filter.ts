@@ -44,12 +44,12 @@ export function mayMatch({ types, tags }: NewestFilter, submitted: Submitted): b
 
 interface NewestJobs {
   readonly jobs: JobSummary[]
-  /** Where to go on the next time: the `since` of what comes later. */
+  /** The `since` of the next look, which goes on where this one ended. */
   readonly newest: string | null
 }
 
 /**
- * The newest jobs that match, of those submitted since an earlier look, at most as many as the filter wants. A call of the
+ * Reads the newest jobs that match, of those submitted since an earlier look, at most as many as the filter wants. A call of the
  * store looks at many and returns a few where few match: it is asked again for so many ms, so that this may be fewer
  * than there are. Rejects with `Unavailable`.
  */

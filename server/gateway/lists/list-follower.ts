@@ -9,13 +9,13 @@ import { Throttle } from './throttle.ts'
 
 /** All in ms. */
 export interface ListTimes {
-  /** Between two looks for new jobs, and between two reports of changes. */
+  /** The time between two looks for new jobs, and between two reports of changes. */
   readonly everyMs: number
-  /** After a look at the newest jobs the next one, though nothing was heard of new ones. */
+  /** The time between two looks at the newest jobs where nothing was heard of new ones. */
   readonly healMs: number
 }
 
-/** Three times a second. */
+/** Lists are told three times a second. */
 const LIST_TIMES: ListTimes = { everyMs: 334, healMs: 10_000 }
 
 /** A whole list; `missing` has the ids for which there is no job, null where none were asked for. */
@@ -33,10 +33,10 @@ export interface ListChanges {
 
 /** Whoever shows the list to one client. */
 export interface ListReader {
-  /** What it had is worth nothing any more: the whole list is to be shown anew. */
+  /** Hears that what it had is worth nothing any more: the whole list is to be shown anew. */
   replaced(reason: SnapshotReason): void
   changed(changes: ListChanges): void
-  /** About once a second. */
+  /** Hears of every sweep. */
   sweep(): void
 }
 
@@ -76,7 +76,7 @@ export class ListFollower implements FollowedJobOwner {
   /** The history that the jobs belong to. */
   #epoch = ''
   #look: 'none' | 'newest' | 'all' = 'none'
-  /** Up to which job the newest were looked at. */
+  /** The job up to which the newest were looked at. */
   #since: string | null = null
   #lookedAt = 0
   #state: State = { is: 'new' }
@@ -166,7 +166,7 @@ export class ListFollower implements FollowedJobOwner {
     for (const reader of this.readers) reader.replaced('epoch')
   }
 
-  /** Before the first read, so that nothing falls in between. */
+  /** Comes before the first read, so that nothing falls in between. */
   async #listen(): Promise<void> {
     const filter = this.#filter
     this.#cleanups.push(this.#hub.onReset(() => this.#reset()))
@@ -179,7 +179,7 @@ export class ListFollower implements FollowedJobOwner {
     else this.#cleanups.push(off)
   }
 
-  /** Until what was read is of one history. */
+  /** Reads until what was read is of one history. */
   async #readAll(): Promise<void> {
     do {
       this.#epoch = this.#hub.epoch
@@ -293,7 +293,7 @@ export class ListFollower implements FollowedJobOwner {
     return job
   }
 
-  /** What cannot be started now is at the next sweep. */
+  /** Starts to follow a job, or does so at the next sweep where that fails. */
   #follow(job: FollowedJob): void {
     job.start().catch((error: unknown) => asUnavailable(this.#hub, error))
   }
@@ -318,11 +318,11 @@ export class ListFollower implements FollowedJobOwner {
 /** A reader's share of a follower. */
 export interface Membership {
   readonly follower: ListFollower
-  /** May be called twice. */
+  /** Tolerates being called twice. */
   readonly leave: Unsubscribe
 }
 
-/** Filter -> the one who follows it, for as long as there is a reader. */
+/** The followers of all lists that are watched, by filter; each is there for as long as it has a reader. */
 export class Lists {
   readonly #hub: Hub
   readonly #times: ListTimes
@@ -362,14 +362,14 @@ export class Lists {
   }
 }
 
-/** Who asked is told that the store is away, whatever it was; what it was is noted. */
+/** Makes any failure one of the store, for whoever asked; what it really was is noted. */
 function asUnavailable(hub: Hub, error: unknown): Unavailable {
   if (error instanceof Unavailable) return error
   hub.noteFailure('list', error)
   return new Unavailable('the store gave an answer that cannot be used')
 }
 
-/** By the time of submission; of the same time, by id. */
+/** Orders by the time of submission; of the same time, by id. */
 function newestFirst(one: JobSummary, other: JobSummary): number {
   if (one.createdAt !== other.createdAt) return one.createdAt < other.createdAt ? 1 : -1
   return one.jobId < other.jobId ? 1 : -1

@@ -43,7 +43,7 @@ export async function longPoll(hub: Hub, request: PollRequest): Promise<PollAnsw
   const read = () => hub.read({ jobId, after: cursor, history, withJob: true })
   if (waitMs <= 0 || hub.draining) return answerOf(hub, await read(), place)
   return heldPoll(hub, async () => {
-    // From a held poll nothing is kept: jobs may be large and polls many. So it reads again when it answers.
+    // A held poll keeps nothing of what it read: jobs may be large and polls many. So it reads again when it answers.
     const wakeup = new Wakeup(() => true)
     await hub.watch(jobId, wakeup)
     try {

@@ -43,13 +43,13 @@ export type StreamAnswer =
 
 /** When clients come back, in ms: spread, so that they do not come all at once. */
 const RECONNECT_MS = {
-  /** To a draining process: others take its place meanwhile. */
+  /** Clients of a draining process: others take its place meanwhile. */
   drain: { min: 500, max: 15_000 },
-  /** Where the store was away, or there was no room. */
+  /** Those who were refused because the store was away, or there was no room. */
   refused: { min: 1000, max: 5000 },
-  /** After a break that nobody foresaw. */
+  /** Those whose stream broke, which nobody foresaw. */
   broken: { min: 1000, max: 3000 },
-  /** After an end that only asks whether it is still there. */
+  /** Those whose stream was ended only to see whether they are still there. */
   planned: { min: 50, max: PLANNED_RETRY_MS - 50 },
 } as const
 
@@ -107,7 +107,7 @@ class EventStream implements Sink, Pipe, Encoder {
   #epoch = ''
   #written = 0
   #nextPingAt = performance.now() + FIRST_PING_MS
-  /** On the same clock. */
+  /** It is on the same clock. */
   readonly #endsAt: number
   /** What the reader was told last. */
   #isUnavailable = false
@@ -119,7 +119,7 @@ class EventStream implements Sink, Pipe, Encoder {
     const { jobId, history, places = false, signal } = request
     const after = request.after === null || request.after === '' ? null : parseCursor(request.after)
     this.#history = history
-    // Spread, so that those who came together do not come back together.
+    // Lives are spread, so that those who came together do not come back together.
     const lifeMs =
       request.comesBack === true ? hub.streamLifeMs * (0.75 + Math.random() / 4) : Number.POSITIVE_INFINITY
     this.#endsAt = performance.now() + lifeMs
@@ -280,7 +280,7 @@ class EventStream implements Sink, Pipe, Encoder {
     this.#end(code)
   }
 
-  /** In the words of the WebSocket, for whoever listens for them; the reconnect is answered 401. */
+  /** Says it in the words of the WebSocket, for whoever listens for them; the reconnect is answered 401. */
   #expire(): void {
     this.#send('unsubscribed', { code: 'token_expired', retry: true })
     this.#session.close()

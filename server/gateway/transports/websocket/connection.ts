@@ -17,7 +17,7 @@ import { Subscription, type SubscriptionOwner } from './subscription.ts'
 
 /** All in ms. */
 export interface SocketTimes {
-  /** Between ping frames; a peer silent for 1.5 times as long is gone. */
+  /** The time between ping frames; a peer silent for 1.5 times as long is gone. */
   readonly heartbeatMs: number
   /** A connection that watches nothing for this long is closed. */
   readonly idleMs: number
@@ -29,7 +29,7 @@ export interface SocketTimes {
 
 export interface ConnectionOptions {
   readonly ws: WebSocket
-  /** Under the WebSocket; it knows what was written and not yet taken. */
+  /** The socket under the WebSocket, which knows what was written and not yet taken. */
   readonly socket: Socket
   readonly hub: Hub
   readonly lists: Lists
@@ -85,7 +85,7 @@ export class Connection implements SubscriptionOwner {
   readonly #onClosed: (connection: Connection) => void
   readonly #pipe: SocketPipe
   readonly #outbox: Outbox
-  /** Made at its first frame: most connections only listen. */
+  /** It is made at the first frame: most connections only listen. */
   #budget: FrameBudget | null = null
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #watchedLists = new Map<string, ListSubscription>()
@@ -117,7 +117,7 @@ export class Connection implements SubscriptionOwner {
     this.#hub.traffic.opened('socket')
     this.#listen()
     options.socket.on('drain', () => this.#outbox.wake())
-    // At once: it goes out together with the answer to the upgrade.
+    // This is written at once, so that it goes out together with the answer to the upgrade.
     options.socket.write(options.hello)
   }
 
@@ -158,7 +158,7 @@ export class Connection implements SubscriptionOwner {
     this.#ws.close(code, reason)
   }
 
-  /** Without a word. */
+  /** Breaks the connection off without a word. */
   terminate(): void {
     this.#ws.terminate()
   }

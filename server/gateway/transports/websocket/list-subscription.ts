@@ -41,7 +41,7 @@ export class ListSubscription implements ListReader {
   readonly #lists: Lists
   readonly #hub: Hub
   readonly #outbox: Outbox
-  /** Nothing is watched and nothing is left to do. */
+  /** Hears that nothing is watched and nothing is left to do. */
   readonly #onIdle: () => void
   #state: State = { is: 'none' }
   #size = 0
@@ -86,7 +86,7 @@ export class ListSubscription implements ListReader {
     })
   }
 
-  /** With the connection; nothing is sent any more. */
+  /** Ends it with its connection; nothing is sent any more. */
   dispose(): void {
     this.#leave()
     this.#state = { is: 'disposed' }

@@ -22,7 +22,7 @@ let latestPlace: { readonly standing: Standing; readonly frame: Buffer } | null 
 let latestChanges: {
   readonly changes: ListChanges
   readonly json: string
-  /** By what clients call the list. */
+  /** The frame of each name that clients have for the list. */
   readonly frames: Map<string, Buffer>
 } | null = null
 

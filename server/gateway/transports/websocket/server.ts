@@ -94,7 +94,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
       ignoreUpgrade(server, request, socket, head)
       return
     }
-    // Until the WebSocket listens itself: a peer that resets now must not end the process.
+    // This listens until the WebSocket does itself: a peer that resets now must not end the process.
     const onError = () => socket.destroy()
     socket.on('error', onError)
     upgrade(request, socket, head)
@@ -111,7 +111,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     const judgement = await judgeUpgrade(request, rules)
     if (!judgement.ok) return answerRefusal(socket, judgement.refusal)
     if (!(socket instanceof Socket)) throw new TypeError('the upgraded connection is no socket')
-    // So that the answer and the first frame are one write.
+    // The socket is corked so that the answer and the first frame are one write.
     socket.cork()
     sockets.handleUpgrade(request, socket, head, (ws) => {
       open(ws, socket, judgement.opener, judgement.first)

@@ -14,7 +14,7 @@ let lastJoin: { readonly chunks: readonly Buffer[]; readonly joined: Buffer } | 
  */
 export class SocketPipe implements Pipe {
   readonly #socket: Socket
-  /** Of the last frame, on the clock of `performance.now()`. */
+  /** When the last frame was written, on the clock of `performance.now()`. */
   writtenAt = performance.now()
 
   constructor(socket: Socket) {
@@ -62,7 +62,7 @@ function bytesOf(chunks: readonly Buffer[]): number {
   return bytes
 }
 
-/** Of all that was written to a socket, what the system has taken; it takes more as the other side does. */
+/** How many bytes of all that was written to a socket the system has taken; it takes more as the other side does. */
 export function bytesTaken(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength - systemBacklog(socket)
 }

@@ -35,7 +35,7 @@ export interface SubscriptionOwner {
 }
 
 export interface SubscribeRequest {
-  /** As the client sent it; empty: none. */
+  /** The cursor as the client sent it; empty: none. */
   readonly after: string
   readonly history: boolean
   /** Judged when its turn comes. */
@@ -111,7 +111,7 @@ export class Subscription implements Sink, Encoder {
     })
   }
 
-  /** With the connection; nothing is sent any more. */
+  /** Ends it with its connection; nothing is sent any more. */
   dispose(): void {
     this.#leave()
     this.#state = { is: 'disposed' }
@@ -195,7 +195,7 @@ export class Subscription implements Sink, Encoder {
     this.#outbox.frame(unsubscribedFrame(this.#jobId, code))
   }
 
-  /** What still waits would be of no use to the client any more. */
+  /** Leaves, and takes back what still waits: it would be of no use to the client any more. */
   #abandon(): void {
     if (this.#state.is === 'watching') this.#outbox.drop(this.#state.lane)
     this.#leave()

@@ -28,7 +28,7 @@ export interface Refusal {
 export type Judgement =
   | {
       readonly ok: true
-      /** By `Authorization`; null where there was none. */
+      /** Whom `Authorization` names; null where there was none. */
       readonly opener: Caller | null
       readonly first: FirstSubscription | null
     }
@@ -144,7 +144,7 @@ async function identifyOpener(
   return identified.ok ? identified.caller : 'unauthorized'
 }
 
-/** Of `Connection`: what belongs to the wish for another protocol. */
+/** Options of `Connection` that belong to the wish for another protocol. */
 const WISHES = new Set(['upgrade', 'http2-settings'])
 
 export function asksForWebSocket(request: IncomingMessage): boolean {
@@ -164,7 +164,7 @@ export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: 
     const value = withoutWish(name.toLowerCase(), rawHeaders[at + 1] ?? '')
     if (value !== null) lines.push(`${name}: ${value}`)
   }
-  // As it came: Node reads headers as bytes of Latin-1.
+  // The bytes are as they came: Node reads headers as Latin-1.
   const text = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head])
   onceAnswered(socket, () => {
     socket.unshift(text)
@@ -194,7 +194,7 @@ export function answeringOn(
   return socket._httpMessage ?? null
 }
 
-/** Null for a header that is left out. */
+/** The value of a header without the wish; null where the header is left out. */
 function withoutWish(name: string, value: string): string | null {
   if (name === 'upgrade') return null
   if (name !== 'connection') return value
