@@ -87,6 +87,17 @@ describe('a job of a user interface', () => {
     expect(store.getSnapshot().jobId).toBe('j4')
   })
 
+  it('is none after a reset, though its submission was answered in the same moment', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const leave = store.subscribe(nothing)
+    const started = store.startJob({ steps: 3 })
+    network.request().json(submitted('j1'), 202)
+    store.reset()
+    await expect(started).resolves.toBe('j1')
+    expect(store.getSnapshot()).toMatchObject({ status: 'idle', jobId: null, phase: 'idle' })
+    leave()
+  })
+
   it('is none where its id, taken from an address, is one that no job can have', () => {
     const store = new JobStore(client, { jobId: 'x'.repeat(5000) })
     const leave = store.subscribe(nothing)
@@ -269,6 +280,7 @@ describe('a job of a user interface', () => {
 describe('a list of jobs', () => {
   const page = (jobs: ReturnType<typeof aJob>[], nextPage: string | null = null) =>
     network.request().json({ jobs, nextPage })
+  const done = (jobId: string) => aJob({ jobId, status: 'completed' })
   const ids = (store: JobsStore) => store.getSnapshot().jobs.map(({ jobId }) => jobId)
   const subscriptions = () => frames().filter(({ op }) => op === 'subscribe' || op === 'unsubscribe')
   /** A server from before there were lists greets, and does not know the first frame. */
@@ -456,7 +468,6 @@ describe('a list of jobs', () => {
   })
 
   it('loads further pages, and refreshes them with the first', async () => {
-    const done = (jobId: string) => aJob({ jobId, status: 'completed' })
     const store = new JobsStore(client, { limit: 2 }, 3000)
     const leave = store.subscribe(nothing)
     page([done('d'), done('c')], 'p2')
@@ -473,6 +484,31 @@ describe('a list of jobs', () => {
     await pass(0)
     expect(ids(store)).toEqual(['e', 'd', 'c', 'a'])
     expect(store.getSnapshot()).toMatchObject({ nextPage: 'p4', hasMore: true })
+    leave()
+  })
+
+  it('has each job once, whatever a page repeats of the one before', async () => {
+    const store = new JobsStore(client, { limit: 2 }, 3000)
+    const leave = store.subscribe(nothing)
+    page([done('d'), done('c')], 'p2')
+    await pass(0)
+    const more = store.loadMore()
+    page([done('c'), done('b')], 'p3')
+    await more
+    expect(ids(store)).toEqual(['d', 'c', 'b'])
+    leave()
+  })
+
+  it('shows no answer to a question that was asked again since', async () => {
+    const store = new JobsStore(client, { limit: 2 }, 3000)
+    const leave = store.subscribe(nothing)
+    page([done('old')])
+    void store.refresh()
+    await pass(0)
+    expect(store.getSnapshot()).toMatchObject({ jobs: [], loading: true })
+    page([done('new')])
+    await pass(0)
+    expect(ids(store)).toEqual(['new'])
     leave()
   })
 })

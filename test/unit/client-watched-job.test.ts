@@ -113,6 +113,16 @@ describe('a watched job', () => {
     expect(watch.getSnapshot().events).toEqual([missed('epoch', 1, 5)])
   })
 
+  it('does not end before its terminal event, whatever `end` says', () => {
+    const { watched, watch } = setUp()
+    watched.replayed(snapshot(aJob(), 'new'), 'websocket')
+    expect(watched.ended('e1.2')).toBe(false)
+    expect(watch.getSnapshot().phase).toBe('live')
+    watched.event(aCompletion(3), 2)
+    expect(watched.ended('e1.3')).toBe(true)
+    expect(watch.getSnapshot().phase).toBe('ended')
+  })
+
   it('keeps one object until something changes', () => {
     const { watched, watch } = setUp()
     watched.replayed(snapshot(aJob(), 'new'), 'websocket')
