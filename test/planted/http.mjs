@@ -80,7 +80,7 @@ export const faults = [
   },
   {
     what: "an idempotency key is everybody's",
-    file: 'server/http/idempotency.ts',
+    file: 'server/http/submit.ts',
     find: "scope: caller.kind === 'key' ? caller.name : ''",
     replace: "scope: ''",
     tests: ['test/integration/http-idempotency.test.ts'],
