@@ -33,7 +33,7 @@ import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job/ids.ts'
 import { NewerWords } from '../job/newer-words.ts'
 import { jobOf } from '../job/stored-job.ts'
-import { Claims, extend } from './claim.ts'
+import { Claims, Waiters } from './claim.ts'
 import { DatabaseError } from './database.ts'
 import { places, position, read } from './feed.ts'
 import { list } from './list.ts'
@@ -42,6 +42,7 @@ import { Store } from './store.ts'
 import type { Effects } from './transaction.ts'
 import {
   cancel,
+  extend,
   promote,
   prune,
   remove,
@@ -53,7 +54,6 @@ import {
   takeBack,
   upcoming,
 } from './verbs.ts'
-import { Waiters } from './waiters.ts'
 import { asUnavailable, Health, type Verb, Writer } from './writer.ts'
 
 export interface SqliteEngineOptions {

@@ -7,7 +7,6 @@ import { isExpired } from '../job/stored-job.ts'
 import { CLAIMED } from '../job/transitions.ts'
 import type { Value } from './database.ts'
 import { eventsIn, type JobRow, type Run, SMALL_BODY, takeEvent } from './job-row.ts'
-import { leaveLine, type Turn, takeNext } from './queue.ts'
 import type { Store } from './store.ts'
 
 /** What others are told once a transaction is durable, in order. */
@@ -79,22 +78,21 @@ export class Transaction {
     if (!this.store.running.has(jobId)) this.store.flush()
     const row = this.store.liveJob(jobId, this.now)
     // A copy, since it is changed in place and others see that only once it is durable.
-    return row === null ? null : this.#own({ ...row })
+    return row === null ? null : this.own({ ...row })
+  }
+
+  /** A job that was read from the file, as it stands here. */
+  own(row: JobRow): JobRow {
+    const known = this.#jobs.get(row.jobId)
+    if (known != null) return known
+    this.#jobs.set(row.jobId, row)
+    return row
   }
 
   /** Jobs of which none runs that a statement finds by all their columns (`ROW`). */
   select(sql: string, parameters: readonly Value[]): JobRow[] {
     this.store.flush()
-    return this.store.all(sql, parameters).map((columns) => {
-      const row = this.store.decode(columns)
-      return this.#jobs.get(row.jobId) ?? this.#own(row)
-    })
-  }
-
-  /** Takes the next jobs of types off their lines, to be claimed; those of one type come in line. */
-  takeNext(turns: readonly Turn[]): JobRow[] {
-    this.store.flush()
-    return takeNext(this.store, turns).map((row) => this.#jobs.get(row.jobId) ?? this.#own(row))
+    return this.store.all(sql, parameters).map((columns) => this.own(this.store.decode(columns)))
   }
 
   /** Jobs whose runs are past their lease. */
@@ -199,11 +197,6 @@ export class Transaction {
     this.effects.ready.set(type, (this.effects.ready.get(type) ?? 0) + jobs)
   }
 
-  #own(row: JobRow): JobRow {
-    this.#jobs.set(row.jobId, row)
-    return row
-  }
-
   #noteScheduled({ scheduledFor }: JobRow): void {
     if (scheduledFor === null) return
     this.effects.scheduledFor = Math.min(this.effects.scheduledFor ?? Infinity, scheduledFor)
@@ -218,7 +211,7 @@ export class Transaction {
     if (from === 'processing') pending.endRun(row)
     if (from === 'queued') {
       this.store.flush()
-      leaveLine(this.store, row)
+      this.store.run(LEAVE, [row.kind, row.policy.priority, row.order])
     }
   }
 
@@ -288,6 +281,8 @@ export class Transaction {
 
 /** Of status events that a job's row has: every change writes them anew. */
 const RECENT_CHARACTERS = 1024
+
+const LEAVE = 'DELETE FROM queue WHERE kind = ? AND priority = ? AND place = ?'
 
 /** The seq of the oldest status event that is within what is retained. */
 const OLDEST_RETAINED = 'SELECT seq FROM history WHERE n = ? ORDER BY seq DESC LIMIT 1 OFFSET ?'

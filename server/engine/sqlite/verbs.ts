@@ -5,6 +5,8 @@ import { fillLabels } from '../../../shared/options.ts'
 import { isTerminal } from '../../../shared/status.ts'
 import {
   type Change,
+  type ExtendVerdict,
+  type LeaseRef,
   MAX_CALL_JOBS,
   type NewJob,
   type Report,
@@ -20,8 +22,7 @@ import { EVENTS } from '../job/events.ts'
 import { newJobId } from '../job/ids.ts'
 import { jobOf } from '../job/stored-job.ts'
 import { cancelled, PROMOTED, rescued, retried, settled, submitted } from '../job/transitions.ts'
-import { heldRun } from './claim.ts'
-import { type JobRow, ROW, SMALL_BODY, STATUS_CODES, untouchedRow } from './job-row.ts'
+import { type JobRow, ROW, type Run, SMALL_BODY, STATUS_CODES, untouchedRow } from './job-row.ts'
 import type { Store } from './store.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -78,6 +79,23 @@ function newRow(tx: Transaction, job: NewJob, payload: string): JobRow {
   // No event yet: the first one is taken next.
   row.seq = 0
   return row
+}
+
+/** Prolongs leases, counted from now. */
+export function extend(tx: Transaction, leases: readonly LeaseRef[], leaseMs: number): ExtendVerdict[] {
+  return leases.map((lease) => {
+    const held = heldRun(tx, lease)
+    if (held === null) return 'stale'
+    const { row, run } = held
+    row.run = { ...run, leasedUntil: tx.monotonicNow + leaseMs }
+    return row.cancelRequested ? 'cancel_requested' : 'held'
+  })
+}
+
+/** The run that goes on under this lease; null where the lease is no longer held. */
+function heldRun(tx: Transaction, { jobId, lease }: LeaseRef): { row: JobRow; run: Run } | null {
+  const row = tx.find(jobId)
+  return row?.run?.lease === lease ? { row, run: row.run } : null
 }
 
 /** Appends what runs report. */
