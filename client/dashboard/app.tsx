@@ -1,22 +1,29 @@
 import { MantineProvider } from '@mantine/core'
+import { useDocumentTitle } from '@mantine/hooks'
 import { Notifications } from '@mantine/notifications'
-import { Redirect, Route, Switch } from 'wouter'
-import { Crash } from './common/crash.tsx'
+import { IconMapOff } from '@tabler/icons-react'
+import { Redirect, Route, Switch, useLocation } from 'wouter'
+import { AccessProvider } from './access.tsx'
+import { EmptyState, ErrorBoundary } from './common/notices.tsx'
 import { HomePage } from './home/home-page.tsx'
 import { JobPage } from './job/job-page.tsx'
-import { Frame } from './layout/frame.tsx'
-import { NowherePage } from './layout/nowhere-page.tsx'
 import { OverviewPage } from './overview/overview-page.tsx'
-import { SessionProvider } from './session/session.tsx'
+import { type NavEntry, Shell } from './shell.tsx'
 import { cssVariables, theme } from './theme.ts'
+
+/** The pages that the header leads to; all of them have a route below. */
+const NAV: readonly NavEntry[] = [
+  { href: '/', label: 'Jobs', below: '/jobs/:id' },
+  { href: '/overview', label: 'Overview' },
+]
 
 export function App() {
   return (
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
       <Notifications position="bottom-right" autoClose={6000} />
-      <SessionProvider>
-        <Frame>
-          <Crash>
+      <AccessProvider>
+        <Shell nav={NAV}>
+          <ErrorBoundary>
             <Switch>
               <Route path="/" component={HomePage} />
               <Route path="/jobs">
@@ -27,9 +34,23 @@ export function App() {
               <Route path="/overview" component={OverviewPage} />
               <Route component={NowherePage} />
             </Switch>
-          </Crash>
-        </Frame>
-      </SessionProvider>
+          </ErrorBoundary>
+        </Shell>
+      </AccessProvider>
     </MantineProvider>
+  )
+}
+
+function NowherePage() {
+  useDocumentTitle('Not found · Jobcast')
+  const [, navigate] = useLocation()
+  return (
+    <EmptyState
+      icon={<IconMapOff size={22} stroke={1.5} />}
+      isPage
+      title="There is no such page"
+      text="The address may be misspelt."
+      action={{ label: 'To the jobs', run: () => navigate('/') }}
+    />
   )
 }

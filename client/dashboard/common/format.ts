@@ -23,7 +23,7 @@ export function formatNumber(value: number): string {
   return whole.format(value)
 }
 
-/** For narrow places: 12 K. */
+/** Where there is little room: 12 K. */
 export function formatCompact(value: number): string {
   return compact.format(value)
 }

@@ -1,8 +1,7 @@
 import { Checkbox, NumberInput, SimpleGrid, Stack, Text } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
-import type { Json } from '../common/shorten.ts'
-import { SubmitBar } from './submit-bar.tsx'
-import { useSubmission } from './use-submission.ts'
+import type { Json } from '../common/json.tsx'
+import { SubmitBar, useSubmission } from './submission.tsx'
 
 const NUMBERS = [
   { name: 'steps', label: 'Steps', hint: '10' },

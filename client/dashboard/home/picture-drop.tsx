@@ -4,9 +4,8 @@ import { IconPhoto, IconPhotoUp, IconX } from '@tabler/icons-react'
 import { useId, useState } from 'react'
 import { useDropzone } from 'react-dropzone'
 import { formatBytes, formatNumber } from '../common/format.ts'
-import { type Picture, readPicture } from './picture.ts'
+import { type Picture, readPicture, samplePicture } from './picture.ts'
 import classes from './picture-drop.module.css'
-import { samplePicture } from './sample-picture.ts'
 
 interface PictureDropProps {
   readonly picture: Picture | null

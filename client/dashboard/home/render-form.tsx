@@ -1,7 +1,6 @@
 import { Button, Group, NumberInput, Stack, Text, Textarea } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
-import { SubmitBar } from './submit-bar.tsx'
-import { useSubmission } from './use-submission.ts'
+import { SubmitBar, useSubmission } from './submission.tsx'
 
 const EXAMPLES = [
   'northern lights over a fjord',

@@ -1,14 +1,13 @@
 import { Chip, Group, Input, SegmentedControl, Stack } from '@mantine/core'
 import { type FormEvent, useState } from 'react'
-import chip from './chip.module.css'
 import type { Picture } from './picture.ts'
 import { PictureDrop } from './picture-drop.tsx'
-import { SubmitBar } from './submit-bar.tsx'
-import { useSubmission } from './use-submission.ts'
+import { SubmitBar, useSubmission } from './submission.tsx'
+import classes from './thumbnails-form.module.css'
 
 const WIDTHS = ['64', '128', '256', '512', '1024', '2048']
 const DEFAULT_WIDTHS = ['64', '128', '256', '512', '1024']
-const CHIP = { label: chip.label, iconWrapper: chip.icon }
+const CHIP = { label: classes.label, iconWrapper: classes.icon }
 const FORMATS = [
   { value: 'webp', label: 'WebP' },
   { value: 'jpeg', label: 'JPEG' },

@@ -1,8 +1,9 @@
 import type { ReactNode } from 'react'
 import type { Job } from '../../../shared/job.ts'
+import { useAccess } from '../access.tsx'
 import { useKnownTime } from '../common/clock.ts'
 import { between, formatDateTime, formatDuration, formatTicking } from '../common/format.ts'
-import { Section } from '../common/section.tsx'
+import { Copy, Section } from '../common/parts.tsx'
 import classes from './facts.module.css'
 
 /** A job's figures. */
@@ -67,4 +68,26 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 
 function Ticking({ since }: { since: string }) {
   return formatTicking(between(since, useKnownTime()))
+}
+
+/** The same job from a shell: commands to copy. The API key itself is never shown. */
+export function WatchFromTerminal({ jobId }: { jobId: string }) {
+  const header = useAccess().apiKey === null ? '' : ' -H "Authorization: Bearer $JOBCAST_KEY"'
+  const id = encodeURIComponent(jobId)
+  const socket = `${location.origin.replace(/^http/, 'ws')}/ws?job=${id}`
+  return (
+    <Section title="From a terminal">
+      <Command what="curl command" text={`curl${header} "${location.origin}/api/jobs/${id}"`} />
+      <Command what="wscat command" text={`npx wscat${header} -c "${socket}"`} />
+    </Section>
+  )
+}
+
+function Command({ what, text }: { what: string; text: string }) {
+  return (
+    <div className={classes.command}>
+      <code className={classes.text}>{text}</code>
+      <Copy text={text} what={what} />
+    </div>
+  )
 }

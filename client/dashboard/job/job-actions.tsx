@@ -1,13 +1,12 @@
 import { Button, Group, Modal, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { notifications } from '@mantine/notifications'
 import { IconPlayerStop, IconRefresh, IconTrash } from '@tabler/icons-react'
 import { useState } from 'react'
 import { useLocation } from 'wouter'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal } from '../../../shared/status.ts'
 import { useClient } from '../../react/index.ts'
-import { explain } from '../common/explain.ts'
+import { notifyFailure } from '../common/notices.tsx'
 
 interface JobActionsProps {
   readonly job: Job
@@ -29,8 +28,7 @@ export function JobActions({ job, cancel, retry }: JobActionsProps) {
     try {
       await act()
     } catch (error) {
-      const { title, text } = explain(error)
-      notifications.show({ color: 'red', title, message: text })
+      notifyFailure(error)
     } finally {
       setRunning(null)
     }

@@ -1,12 +1,13 @@
 import { Text } from '@mantine/core'
+import { IconAlertCircle, IconInfoCircle } from '@tabler/icons-react'
+import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { Job, QueuePlace } from '../../../shared/job.ts'
 import { isTerminal, type JobStatus } from '../../../shared/status.ts'
-import { Announce } from '../common/announce.tsx'
 import { useNow } from '../common/clock.ts'
 import { between, formatPercent, formatTicking } from '../common/format.ts'
-import { placeText, startText } from '../common/line.ts'
-import { ProgressBar } from '../common/progress-bar.tsx'
-import { STATUS } from '../common/status.tsx'
+import { LiveRegion } from '../common/parts.tsx'
+import { ProgressBar, STATUS } from '../common/status.tsx'
+import { placeText, startText } from '../common/words.ts'
 import classes from './job-progress.module.css'
 
 /** How far a job is, in the largest letters of its page, or how long it still waits. */
@@ -14,7 +15,7 @@ export function JobProgress({ job, queue }: { job: Job; queue: QueuePlace | null
   const { status, progress } = job
   return (
     <>
-      <Announce text={spoken(job)} />
+      <LiveRegion text={spoken(job)} />
       {hasSomethingToShow(job) && (
         <div className={classes.card}>
           <div className={classes.words}>
@@ -87,4 +88,47 @@ function WaitsFor({ job, queue }: { job: Job; queue: QueuePlace | null }) {
 function spoken({ type, status, progress }: Job): string {
   if (status !== 'processing' || progress === null) return `${type}: ${STATUS[status].label}`
   return `${type}: ${formatPercent(Math.floor(progress.percent / 25) * 25)}`
+}
+
+/** Why it failed or was cancelled, or why the last attempt failed. */
+export function JobProblem({ job }: { job: Job }) {
+  const { error, errorCode, status, attempt } = job
+  if (errorCode === null) return null
+  const [message, ...causes] = error?.split('\n') ?? []
+  const isFinal = status === 'failed'
+  const isCancelled = errorCode === 'cancelled'
+  const Icon = isCancelled ? IconInfoCircle : IconAlertCircle
+  return (
+    <section
+      className={classes.problem}
+      data-tone={isFinal ? 'bad' : isCancelled ? 'calm' : 'warn'}
+      aria-label={isCancelled ? 'Cancelled' : 'Error'}
+    >
+      <Icon size={19} stroke={1.75} className={classes.icon} aria-hidden />
+      <div className={classes.text}>
+        {message !== undefined && <p className={classes.message}>{message}</p>}
+        {causes.length > 0 && <p className={classes.causes}>{causes.join('\n')}</p>}
+        <p className={classes.meaning}>
+          {isFinal || isCancelled
+            ? JOB_ERRORS[errorCode]
+            : `Attempt ${attempt - 1} failed with this; it is tried again.`}
+        </p>
+      </div>
+      <code className={classes.code}>{errorCode}</code>
+    </section>
+  )
+}
+
+/** What an `errorCode` of a job means, in one sentence. */
+const JOB_ERRORS: Readonly<Record<JobErrorCode, string>> = {
+  handler_error: 'The handler threw an error, and no attempt is left.',
+  uncaught: 'Something that the handler had begun threw where nobody could catch it, and no attempt is left.',
+  unrecoverable: 'The handler gave up for good: trying again would not help.',
+  timeout: 'The run took longer than its timeout allows.',
+  stalled: 'Its worker died or hung more often than this job may survive.',
+  invalid_payload: 'The worker’s schema refused the payload. This is not retried.',
+  invalid_result: 'The handler’s result does not match the type’s schema. This is not retried.',
+  unserializable_result: 'The handler returned something that JSON would lose. This is not retried.',
+  result_too_large: 'The result is larger than the server stores. This is not retried.',
+  cancelled: 'It was cancelled before it could finish.',
 }

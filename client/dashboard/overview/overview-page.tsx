@@ -1,16 +1,15 @@
 import { Text, Title } from '@mantine/core'
 import { useDocumentTitle } from '@mantine/hooks'
-import type { OverviewAnswer } from '../../../shared/api.ts'
+import { Link } from 'wouter'
+import type { OverviewAnswer, StatusCounts } from '../../../shared/api.ts'
+import { JOB_STATUSES } from '../../../shared/status.ts'
 import { useOverview, useTypes } from '../../react/index.ts'
 import { StaleContext } from '../common/clock.ts'
-import { Failure } from '../common/failure.tsx'
-import { StaleNotice } from '../common/stale-notice.tsx'
-import { Waiting } from '../common/waiting.tsx'
-import { Counts } from './counts.tsx'
-import { GatewaysTable } from './gateways-table.tsx'
+import { formatNumber } from '../common/format.ts'
+import { Failure, Loading, StaleNotice } from '../common/notices.tsx'
+import { STATUS, StatusIcon } from '../common/status.tsx'
 import classes from './overview-page.module.css'
-import { TypesTable } from './types-table.tsx'
-import { WorkersTable } from './workers-table.tsx'
+import { GatewaysTable, TypesTable, WorkersTable } from './tables.tsx'
 
 /** The whole system at a glance: what waits, what runs, and who runs it. */
 export function OverviewPage() {
@@ -34,7 +33,7 @@ export function OverviewPage() {
       </header>
       {overview.data === null ? (
         error === null ? (
-          <Waiting what="the overview" rows={6} retry={retry} />
+          <Loading what="the overview" rows={6} retry={retry} />
         ) : (
           <Failure error={error} retry={retry} />
         )
@@ -57,4 +56,25 @@ const ENGINES = { sqlite: 'the embedded SQLite engine', redis: 'Redis' } as cons
 
 function about({ engine, version }: OverviewAnswer): string {
   return `Jobcast ${version} on ${ENGINES[engine]}`
+}
+
+/** How many jobs there are in each status; each leads to their list. */
+function Counts({ counts }: { counts: StatusCounts }) {
+  return (
+    <ul className={classes.counts} aria-label="Jobs by status">
+      {JOB_STATUSES.map((status) => (
+        <li key={status}>
+          <Link href={`/?status=${status}`} className={classes.count}>
+            <span className={classes.label}>
+              <span aria-hidden className={classes.sign}>
+                <StatusIcon status={status} size={15} />
+              </span>
+              {STATUS[status].label}
+            </span>
+            <span className={classes.number}>{formatNumber(counts[status])}</span>
+          </Link>
+        </li>
+      ))}
+    </ul>
+  )
 }

@@ -1,0 +1,148 @@
+import { ActionIcon, Button, PasswordInput, Stack, Text, Title, Tooltip } from '@mantine/core'
+import { IconKey, IconLogout } from '@tabler/icons-react'
+import { createContext, type FormEvent, type ReactNode, useContext, useMemo, useState } from 'react'
+import { createClient, type JobcastClient } from '../index.ts'
+import { JobcastProvider } from '../react/index.ts'
+import classes from './access.module.css'
+
+interface Access {
+  /** The API key in use, or null where none was given. */
+  readonly apiKey: string | null
+  signIn(apiKey: string): void
+  signOut(): void
+}
+
+const AccessContext = createContext<Access | null>(null)
+
+interface Signed {
+  readonly apiKey: string | null
+  readonly client: JobcastClient
+}
+
+/** Who talks to the server: one client for the page, made anew when the API key changes. */
+export function AccessProvider({ children }: { children: ReactNode }) {
+  const [signed, setSigned] = useState(() => signedWith(readKey()))
+
+  const access = useMemo<Access>(() => {
+    function change(apiKey: string | null) {
+      signed.client.close()
+      setSigned(signedWith(apiKey))
+    }
+    return {
+      apiKey: signed.apiKey,
+      signIn(key) {
+        storeKey(key)
+        change(key)
+      },
+      signOut() {
+        forgetKey()
+        change(null)
+      },
+    }
+  }, [signed])
+
+  return (
+    <AccessContext value={access}>
+      <JobcastProvider client={signed.client}>{children}</JobcastProvider>
+    </AccessContext>
+  )
+}
+
+function signedWith(apiKey: string | null): Signed {
+  return { apiKey, client: createClient(apiKey === null ? {} : { credential: apiKey }) }
+}
+
+export function useAccess(): Access {
+  const access = useContext(AccessContext)
+  if (access === null) throw new Error('useAccess needs an AccessProvider around it')
+  return access
+}
+
+/** Asks for an API key, where the server wants one. */
+export function SignIn({ isPage }: { isPage: boolean }) {
+  const { apiKey, signIn } = useAccess()
+  const [key, setKey] = useState('')
+  const refused = apiKey !== null && (key === '' || key === apiKey)
+
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    const given = key.trim()
+    if (given !== '') signIn(given)
+  }
+
+  return (
+    <form className={classes.card} onSubmit={submit} aria-labelledby="sign-in">
+      <Stack gap="md">
+        <span className={classes.icon}>
+          <IconKey size={20} stroke={1.75} aria-hidden />
+        </span>
+        <div>
+          <Title order={isPage ? 1 : 2} fz="lg" id="sign-in">
+            This server wants an API key
+          </Title>
+          <Text size="sm" c="dimmed" mt={4}>
+            It is kept in this tab only and forgotten when you close it.
+          </Text>
+        </div>
+        <PasswordInput
+          label="API key"
+          value={key}
+          onChange={(event) => setKey(event.currentTarget.value)}
+          error={refused ? 'The server does not know this key, or it may not do this.' : undefined}
+          autoComplete="off"
+          data-autofocus
+        />
+        <Button type="submit" disabled={key.trim() === ''}>
+          Sign in
+        </Button>
+      </Stack>
+    </form>
+  )
+}
+
+/** Only where an API key is in use: forget it. */
+export function SignOut() {
+  const { apiKey, signOut } = useAccess()
+  if (apiKey === null) return null
+  return (
+    <Tooltip label="Sign out">
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label="Sign out: forget the API key"
+        onClick={signOut}
+      >
+        <IconLogout size={18} stroke={1.75} color="var(--jc-muted)" />
+      </ActionIcon>
+    </Tooltip>
+  )
+}
+
+/** Where the tab keeps its API key. */
+const ITEM = 'jobcast.api-key'
+
+/** The tab's API key; null where none was given or storage is refused. It never outlives the tab. */
+function readKey(): string | null {
+  try {
+    return sessionStorage.getItem(ITEM)
+  } catch {
+    return null
+  }
+}
+
+function storeKey(key: string): void {
+  try {
+    sessionStorage.setItem(ITEM, key)
+  } catch {
+    // Storage may be refused; the key then lasts until the page is loaded again.
+  }
+}
+
+function forgetKey(): void {
+  try {
+    sessionStorage.removeItem(ITEM)
+  } catch {
+    // Nothing was stored either.
+  }
+}

@@ -1,0 +1,110 @@
+import { Alert, Button } from '@mantine/core'
+import { IconAlertCircle, IconArrowRight } from '@tabler/icons-react'
+import { useState } from 'react'
+import { useLocation } from 'wouter'
+import type { SubmitOptions } from '../../../shared/options.ts'
+import { JobcastError } from '../../index.ts'
+import { useClient } from '../../react/index.ts'
+import type { Json } from '../common/json.tsx'
+import { explain } from '../common/words.ts'
+
+/** What the server said against a submission. */
+interface Problems {
+  /** Of a form's field, by its name in the payload: `widths` also collects `payload.widths.0`. */
+  of(field: string): string | undefined
+  /** What belongs to none of the fields. */
+  readonly general: string | null
+}
+
+interface FormSubmission {
+  readonly isSending: boolean
+  readonly problems: Problems
+  /** Submits, and goes to the job's page. */
+  send(payload: Json, options?: SubmitOptions): Promise<void>
+}
+
+/** One form's way to the server. `fields` are those that show their own problems. */
+export function useSubmission(type: string, fields: readonly string[]): FormSubmission {
+  const client = useClient()
+  const [, navigate] = useLocation()
+  const [isSending, setSending] = useState(false)
+  const [error, setError] = useState<unknown>(null)
+
+  async function send(payload: Json, options?: SubmitOptions) {
+    setSending(true)
+    setError(null)
+    try {
+      const { jobId } = await client.submit({ type, payload, ...(options && { options }) })
+      navigate(`/jobs/${encodeURIComponent(jobId)}`)
+    } catch (problem) {
+      setError(problem)
+    } finally {
+      setSending(false)
+    }
+  }
+
+  return { isSending, problems: problemsOf(error, fields), send }
+}
+
+function problemsOf(error: unknown, fields: readonly string[]): Problems {
+  const listed = error instanceof JobcastError ? error.errors : []
+  const stray = listed.filter(({ path }) => !fields.some((field) => belongsTo(path, field)))
+  return {
+    of: (field) => listed.find(({ path }) => belongsTo(path, field))?.message,
+    general: generalProblem(error, listed.length > 0, stray),
+  }
+}
+
+function belongsTo(path: string, field: string): boolean {
+  return path === `payload.${field}` || path.startsWith(`payload.${field}.`)
+}
+
+function generalProblem(
+  error: unknown,
+  hasList: boolean,
+  stray: readonly { path: string; message: string }[],
+): string | null {
+  if (error === null) return null
+  if (stray.length > 0) return stray.map(({ path, message }) => `${path}: ${message}`).join('\n')
+  if (hasList) return null
+  const { title, text } = explain(error)
+  return `${title}. ${text}`
+}
+
+/** The end of every submit form: what is wrong as a whole, and the button. */
+export function SubmitBar({
+  label,
+  isSending,
+  general,
+}: {
+  label: string
+  isSending: boolean
+  general: string | null
+}) {
+  return (
+    <>
+      {general !== null && (
+        <Alert
+          color="red"
+          variant="light"
+          icon={<IconAlertCircle size={18} />}
+          role="alert"
+          styles={{
+            message: { whiteSpace: 'pre-line', overflowWrap: 'anywhere', color: 'var(--jc-red-text)' },
+          }}
+        >
+          {general}
+        </Alert>
+      )}
+      <Button
+        type="submit"
+        size="md"
+        fullWidth
+        loading={isSending}
+        rightSection={<IconArrowRight size={16} stroke={2} aria-hidden />}
+      >
+        {label}
+      </Button>
+    </>
+  )
+}
