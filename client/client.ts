@@ -327,8 +327,7 @@ function search(query: JobsQuery): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === false) continue
-    for (const one of Array.isArray(value) ? value : [value])
-      parameters.append(name, one === true ? '1' : String(one))
+    for (const one of [value].flat()) parameters.append(name, one === true ? '1' : String(one))
   }
   const text = parameters.toString()
   return text === '' ? '' : `?${text}`

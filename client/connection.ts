@@ -7,7 +7,7 @@ import { STEADY_MS } from './retry.ts'
 import { Store } from './store.ts'
 import type { Timer } from './time.ts'
 import { openLink, TransportMemory } from './transports/ladder.ts'
-import type { Failure, Link, LinkOwner, ListRoute, Route, TransportName } from './transports/link.ts'
+import type { CarriedJob, CarriedList, Failure, Link, LinkOwner, TransportName } from './transports/link.ts'
 import type { SocketConstructor } from './transports/socket.ts'
 
 export interface ConnectionState {
@@ -27,43 +27,43 @@ export interface ConnectionOptions {
   readonly random?: () => number
 }
 
-/** `link` is at work; `probe` is tried beside it; `old` is being relieved by it. */
+/** `link` is at work; `trial` is tried beside it; `old` is being relieved by it. */
 type State =
-  | (Without<'link' | 'probe' | 'old'> & { readonly kind: 'idle' | 'paused' | 'closed' })
-  | (Without<'probe' | 'old'> & { readonly kind: 'seeking' | 'settled'; readonly link: Link })
-  /** `timer` runs while the probe works and has to show that it holds. */
+  | (Without<'link' | 'trial' | 'old'> & { readonly kind: 'idle' | 'paused' | 'closed' })
+  | (Without<'trial' | 'old'> & { readonly kind: 'seeking' | 'settled'; readonly link: Link })
+  /** `timer` runs while the trial works and has to show that it holds. */
   | (Without<'old'> & {
-      readonly kind: 'probing'
+      readonly kind: 'trying'
       readonly link: Link
-      readonly probe: Link
+      readonly trial: Link
       timer?: Timer
     })
-  | (Without<'probe'> & {
+  | (Without<'trial'> & {
       readonly kind: 'moving'
       readonly link: Link
       readonly old: Link
-      readonly staying: Set<Route>
+      readonly staying: Set<CarriedJob>
     })
 
 type Without<Name extends string> = { readonly [name in Name]?: undefined }
 
 /** How often a better transport is tried. */
-const PROBE_MS = 5 * 60_000
+const TRIAL_MS = 5 * 60_000
 /** How long an unused connection is kept for the next watch. */
 const LINGER_MS = 1000
 
 /**
  * The client's way to the server: which transport carries the watched jobs, and when that changes.
  *
- * `idle`: nothing is watched and nothing open. With the first route a link is opened, on the transport that worked
+ * `idle`: nothing is watched and nothing open. With the first job a link is opened, on the transport that worked
  * last in this tab, at first on the top of the ladder: `seeking`, until it works or fails (three quick failures
  * in a row, or one silence), which leads one rung down. When the last rung fails as well it is the server that is away,
  * not the transport: back to the top. A link that works makes it `settled`; it mends its own interruptions. Below the
- * top a better one is tried beside it (`probing`) every 5 minutes, when the browser comes online or the machine wakes,
- * and at once when an outage rather than the transport had led down. A probe that works takes the routes over (`moving`): it has
- * subscribed with their cursors already, and the old link loses a route only when the new one has answered for it, so
+ * top a better one is tried beside it (`trying`) every 5 minutes, when the browser comes online or the machine wakes,
+ * and at once when an outage rather than the transport had led down. A trial that works takes the jobs over (`moving`): it has
+ * subscribed with their cursors already, and the old link loses a job only when the new one has answered for it, so
  * that nothing is missed and what comes twice is dropped by its seq. A transport that opened and was cut three times in a row
- * carries one route as a probe, and takes over once it has held for 5 s. `paused`: the page stands still (frozen, or kept
+ * carries one job as a trial, and takes over once it has held for 5 s. `paused`: the page stands still (frozen, or kept
  * for the back button) and must not hold a connection that nobody reads; it goes on from the cursors when it is back.
  * `closed` is final.
  *
@@ -74,9 +74,9 @@ export class Connection implements LinkOwner {
   readonly #options: ConnectionOptions
   /** What may be used here, best first. */
   readonly #ladder: TransportName[]
-  readonly #routes = new Set<Route>()
+  readonly #jobs = new Set<CarriedJob>()
   readonly #assignments: Assignments
-  readonly #lists = new Set<ListRoute>()
+  readonly #lists = new Set<CarriedList>()
   #state: State = { kind: 'idle' }
   /** What has worked here. */
   readonly #proven = new Set<TransportName>()
@@ -84,7 +84,7 @@ export class Connection implements LinkOwner {
   readonly #fragile = new Set<TransportName>()
   readonly #life = new PageLife((event) => this.#happened(event))
   #memory: TransportMemory | null = null
-  #probeTimer: ReturnType<typeof setTimeout> | undefined
+  #trialTimer: ReturnType<typeof setTimeout> | undefined
   #lingerTimer: ReturnType<typeof setTimeout> | undefined
   /**
    * The way down began with something that had worked, or led past the last rung, or the network has come back since: it
@@ -98,37 +98,37 @@ export class Connection implements LinkOwner {
       (transport) => transport !== 'websocket' || options.WebSocket !== undefined,
     )
     const canPoll = () => this.#ladder.includes('polling')
-    this.#assignments = new Assignments(this.#routes, canPoll, () => this.#open('polling'))
+    this.#assignments = new Assignments(this.#jobs, canPoll, () => this.#open('polling'))
   }
 
-  /** Carries the route; one that is carried already, afresh. */
-  carry(route: Route): void {
+  /** Carries the job; one that is carried already, afresh. */
+  carry(job: CarriedJob): void {
     if (this.#state.kind === 'closed') return
     clearTimeout(this.#lingerTimer)
-    this.#routes.add(route)
+    this.#jobs.add(job)
     if (this.#state.kind === 'paused') return
     if (this.#state.kind === 'idle') {
       this.#wake()
       return
     }
-    const assigned = this.#assignments.linkOf(route)
+    const assigned = this.#assignments.linkOf(job)
     if (assigned === undefined) this.#assign()
-    else assigned.carry(route)
-    const { probe } = this.#state
-    if (probe !== undefined && this.#assignments.fitting(probe).has(route)) probe.carry(route)
+    else assigned.carry(job)
+    const { trial } = this.#state
+    if (trial !== undefined && this.#assignments.fitting(trial).has(job)) trial.carry(job)
   }
 
-  drop(route: Route): void {
-    if (!this.#routes.delete(route)) return
-    const { link, probe, old } = this.#state
-    for (const one of [link, probe, old]) one?.drop(route)
-    this.#assignments.drop(route, link)
-    if (this.#state.kind === 'moving') this.#arrived(route)
-    if (probe !== undefined) this.#occupy(probe)
+  drop(job: CarriedJob): void {
+    if (!this.#jobs.delete(job)) return
+    const { link, trial, old } = this.#state
+    for (const one of [link, trial, old]) one?.drop(job)
+    this.#assignments.drop(job, link)
+    if (this.#state.kind === 'moving') this.#arrived(job)
+    if (trial !== undefined) this.#occupy(trial)
     this.#lingerIfUnused()
   }
 
-  carryList(list: ListRoute): void {
+  carryList(list: CarriedList): void {
     if (this.#state.kind === 'closed') return
     clearTimeout(this.#lingerTimer)
     this.#lists.add(list)
@@ -136,34 +136,34 @@ export class Connection implements LinkOwner {
     this.#carryLists()
   }
 
-  dropList(list: ListRoute): void {
+  dropList(list: CarriedList): void {
     if (!this.#lists.delete(list)) return
     this.#state.link?.lists?.drop(list)
     this.#lingerIfUnused()
   }
 
-  credentialChanged(route: Route): void {
-    this.#assignments.linkOf(route)?.credentialChanged(route)
+  credentialChanged(job: CarriedJob): void {
+    this.#assignments.linkOf(job)?.credentialChanged(job)
   }
 
   close(): void {
-    this.#routes.clear()
+    this.#jobs.clear()
     this.#lists.clear()
     this.#rest('closed')
   }
 
   worked(link: Link): void {
     const state = this.#state
-    if (state.link === undefined || (link !== state.link && link !== state.probe)) return
+    if (state.link === undefined || (link !== state.link && link !== state.trial)) return
     this.#proven.add(link.transport)
-    if (state.kind === 'probing' && link === state.probe) {
+    if (state.kind === 'trying' && link === state.trial) {
       if (!this.#fragile.has(link.transport)) this.#move(state.link, link)
       else state.timer ??= setTimeout(() => this.#held(link), STEADY_MS)
     }
     if (link !== state.link) return
     if (state.kind === 'seeking') {
       this.#become({ kind: 'settled', link })
-      this.#scheduleProbe(link)
+      this.#scheduleTrial(link)
     }
     // A server may allow fewer subscriptions than was thought.
     this.#assign()
@@ -176,17 +176,17 @@ export class Connection implements LinkOwner {
     const next = this.#ladder[rung + 1]
     const { barred } = failure
     if (barred?.forGood) this.#ladder.splice(rung, 1)
-    if (state.kind === 'probing' && link === state.probe) {
+    if (state.kind === 'trying' && link === state.trial) {
       link.close()
       this.#become({ kind: 'settled', link: state.link })
-      if (next !== undefined && next !== state.link.transport) this.#probe(next)
-      else this.#probeIn(PROBE_MS)
+      if (next !== undefined && next !== state.link.transport) this.#try(next)
+      else this.#tryIn(TRIAL_MS)
       return
     }
     if (link !== state.link) return
     if (barred === null && !failure.silent && !failure.repeated) return
     // Further down nothing carries lists: where there is nothing else, the link goes on trying.
-    if (barred === null && link.lists !== undefined && this.#routes.size === 0) return
+    if (barred === null && link.lists !== undefined && this.#jobs.size === 0) return
     if (failure.brief) this.#fragile.add(link.transport)
     const isKnownGood = this.#proven.has(link.transport) && !this.#fragile.has(link.transport)
     if (barred === null && (isKnownGood || next === undefined)) this.#outage = true
@@ -202,30 +202,30 @@ export class Connection implements LinkOwner {
     if (link === this.#state.link) this.#publish()
   }
 
-  interrupted(link: Link, route: Route): void {
+  interrupted(link: Link, job: CarriedJob): void {
     const state = this.#state
-    // Another link carries it on: the one that a probe was to replace, or that has not been relieved yet.
-    if (this.#assignments.linkOf(route) !== link) return
-    if (state.kind === 'moving' && link === state.link && state.staying.has(route)) return
-    route.interrupted()
+    // Another link carries it on: the one that a trial was to replace, or that has not been relieved yet.
+    if (this.#assignments.linkOf(job) !== link) return
+    if (state.kind === 'moving' && link === state.link && state.staying.has(job)) return
+    job.interrupted()
   }
 
-  restored(link: Link, route: Route): void {
-    if (this.#assignments.linkOf(route) === link) route.restored()
+  restored(link: Link, job: CarriedJob): void {
+    if (this.#assignments.linkOf(job) === link) job.restored()
   }
 
-  replayed(link: Link, route: Route, replay: Replay): void {
+  replayed(link: Link, job: CarriedJob, replay: Replay): void {
     const state = this.#state
-    if (state.kind === 'moving' && link === state.link && state.staying.has(route)) {
+    if (state.kind === 'moving' && link === state.link && state.staying.has(job)) {
       // Before the replay is applied: what the old link still brings belongs before it.
-      state.old.drop(route)
-      route.replayed(replay, link.transport)
-      this.#arrived(route)
+      state.old.drop(job)
+      job.replayed(replay, link.transport)
+      this.#arrived(job)
       return
     }
-    // The first to arrive of what a probe brings is as good, but it is not what carries the route.
-    const carrying = state.kind === 'probing' && link === state.probe ? state.link : link
-    route.replayed(replay, carrying.transport)
+    // The first to arrive of what a trial brings is as good, but it is not what carries the job.
+    const carrying = state.kind === 'trying' && link === state.trial ? state.link : link
+    job.replayed(replay, carrying.transport)
   }
 
   /** The one place that changes the state. */
@@ -247,7 +247,7 @@ export class Connection implements LinkOwner {
   }
 
   #lingerIfUnused(): void {
-    if (this.#routes.size > 0 || this.#lists.size > 0) return
+    if (this.#jobs.size > 0 || this.#lists.size > 0) return
     clearTimeout(this.#lingerTimer)
     this.#lingerTimer = setTimeout(() => this.#rest('idle'), LINGER_MS)
   }
@@ -277,7 +277,7 @@ export class Connection implements LinkOwner {
   #rest(kind: 'idle' | 'paused' | 'closed'): void {
     const former = this.#state
     this.#assignments.clear()
-    clearTimeout(this.#probeTimer)
+    clearTimeout(this.#trialTimer)
     clearTimeout(this.#lingerTimer)
     if (kind !== 'paused') this.#life.stop()
     this.#become({ kind })
@@ -287,12 +287,12 @@ export class Connection implements LinkOwner {
   #giveUp(
     error = new JobcastError('unsupported', 'none of the transports asked for can be used here'),
   ): void {
-    const routes = [...this.#routes]
+    const jobs = [...this.#jobs]
     const lists = [...this.#lists]
-    this.#routes.clear()
+    this.#jobs.clear()
     this.#lists.clear()
     this.#rest('idle')
-    for (const route of routes) route.refused(error)
+    for (const job of jobs) job.refused(error)
     for (const list of lists) list.refused(error)
   }
 
@@ -303,7 +303,7 @@ export class Connection implements LinkOwner {
 
   #descend(transport: TransportName, from: { n: number; delayMs: number }): void {
     const former = this.#state
-    clearTimeout(this.#probeTimer)
+    clearTimeout(this.#trialTimer)
     this.#assignments.release()
     this.#become({ kind: 'seeking', link: this.#open(transport, from) })
     closeLinks(former)
@@ -318,72 +318,72 @@ export class Connection implements LinkOwner {
   #happened(event: PageEvent): void {
     if (event === 'paused') {
       this.#rest('paused')
-      for (const route of this.#routes) route.interrupted()
+      for (const job of this.#jobs) job.interrupted()
       return
     }
     if (this.#state.kind === 'paused') {
-      if (this.#routes.size > 0) this.#wake()
+      if (this.#jobs.size > 0) this.#wake()
       else this.#rest('idle')
       return
     }
     this.#state.link?.revive()
     this.#assignments.revive()
-    if (event !== 'shown') this.#probeAnew()
+    if (event !== 'shown') this.#tryAnew()
   }
 
   /** The network may be another one. What is being tried just now was begun on the old one. */
-  #probeAnew(): void {
+  #tryAnew(): void {
     const state = this.#state
-    if (state.kind === 'probing') {
-      state.probe.close()
+    if (state.kind === 'trying') {
+      state.trial.close()
       this.#become({ kind: 'settled', link: state.link })
     }
     if (state.kind === 'seeking' || state.kind === 'moving') this.#outage = true
-    else this.#probe(this.#ladder[0])
+    else this.#try(this.#ladder[0])
   }
 
-  #scheduleProbe(link: Link): void {
+  #scheduleTrial(link: Link): void {
     if (link.transport === this.#ladder[0] || this.#outage) {
       this.#outage = false
       this.#memory?.note(link.transport, null)
-      this.#probe(this.#ladder[0])
+      this.#try(this.#ladder[0])
       return
     }
-    const probeAt = this.#memory?.probeAt ?? Date.now() + PROBE_MS
-    this.#probeIn(Math.min(Math.max(0, probeAt - Date.now()), PROBE_MS))
+    const trialAt = this.#memory?.trialAt ?? Date.now() + TRIAL_MS
+    this.#tryIn(Math.min(Math.max(0, trialAt - Date.now()), TRIAL_MS))
   }
 
-  #probeIn(delayMs: number): void {
-    clearTimeout(this.#probeTimer)
+  #tryIn(delayMs: number): void {
+    clearTimeout(this.#trialTimer)
     this.#memory?.note(this.#state.link?.transport ?? null, Date.now() + delayMs)
-    this.#probeTimer = setTimeout(() => this.#probe(this.#ladder[0]), delayMs)
+    this.#trialTimer = setTimeout(() => this.#try(this.#ladder[0]), delayMs)
   }
 
-  /** Tries a better transport beside the one at work, for all routes, with the cursors they have now. */
-  #probe(transport: TransportName | undefined): void {
+  /** Tries a better transport beside the one at work, for all jobs, with the cursors they have now. */
+  #try(transport: TransportName | undefined): void {
     const state = this.#state
     if (state.kind !== 'settled' || transport === undefined || transport === state.link.transport) return
-    clearTimeout(this.#probeTimer)
-    const probe = this.#open(transport)
-    this.#become({ kind: 'probing', link: state.link, probe })
-    if (this.#fragile.has(transport)) this.#occupy(probe)
-    else this.#assignments.fill(probe)
+    clearTimeout(this.#trialTimer)
+    const trial = this.#open(transport)
+    this.#become({ kind: 'trying', link: state.link, trial })
+    if (this.#fragile.has(transport)) this.#occupy(trial)
+    else this.#assignments.fill(trial)
   }
 
-  /** A probe without a route would show nothing. */
-  #occupy(probe: Link): void {
-    const fitting = [...this.#assignments.fitting(probe)]
+  /** A trial without a job would show nothing. */
+  #occupy(trial: Link): void {
+    const fitting = [...this.#assignments.fitting(trial)]
     const [first] = fitting
-    if (first !== undefined && !fitting.some((route) => probe.carries(route))) probe.carry(first)
+    if (first !== undefined && !fitting.some((job) => trial.carries(job))) trial.carry(first)
   }
 
-  /** The probe of a transport that had not held has held. */
-  #held(probe: Link): void {
+  /** The trial of a transport that had not held has held. */
+  #held(trial: Link): void {
     const state = this.#state
-    if (state.kind !== 'probing' || state.probe !== probe) return
-    this.#fragile.delete(probe.transport)
-    this.#assignments.fill(probe)
-    this.#move(state.link, probe)
+    if (state.kind !== 'trying' || state.trial !== trial) return
+    this.#fragile.delete(trial.transport)
+    this.#assignments.fill(trial)
+    this.#move(state.link, trial)
   }
 
   #move(old: Link, link: Link): void {
@@ -391,24 +391,24 @@ export class Connection implements LinkOwner {
     this.#become({ kind: 'moving', link, old, staying })
     this.#assign()
     if (this.#ladder[0] === link.transport) this.#memory?.note(link.transport, null)
-    else this.#probeIn(PROBE_MS)
+    else this.#tryIn(TRIAL_MS)
     if (staying.size === 0) this.#moved(link, old)
   }
 
-  #arrived(route: Route): void {
+  #arrived(job: CarriedJob): void {
     const state = this.#state
     if (state.kind !== 'moving') return
-    state.staying.delete(route)
+    state.staying.delete(job)
     if (state.staying.size === 0) this.#moved(state.link, state.old)
   }
 
   #moved(link: Link, old: Link): void {
     this.#become({ kind: 'settled', link })
     old.close()
-    if (this.#outage) this.#scheduleProbe(link)
+    if (this.#outage) this.#scheduleTrial(link)
   }
 }
 
-function closeLinks({ link, probe, old }: State): void {
-  for (const one of [link, probe, old]) one?.close()
+function closeLinks({ link, trial, old }: State): void {
+  for (const one of [link, trial, old]) one?.close()
 }

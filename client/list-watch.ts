@@ -3,7 +3,7 @@ import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from '../shared/limits.ts'
 import { checkOptions, listOf, oneOrList, type Rule, textUpTo, wholeNumber } from './arguments.ts'
 import type { JobcastError } from './errors.ts'
 import { type Readable, Store } from './store.ts'
-import type { ListFilter, ListRoute } from './transports/link.ts'
+import type { CarriedList, ListFilter } from './transports/link.ts'
 
 /** The newest jobs of any of the types with all of the tags; or those of `jobIds`, which excludes the others. */
 export interface ListQuery {
@@ -56,7 +56,7 @@ export function checkListQuery(query: ListQuery): void {
 
 const EMPTY: ListState = { phase: 'connecting', jobs: [], missing: [], error: null }
 
-export class WatchedList extends Store<ListState> implements ListWatch, ListRoute {
+export class WatchedList extends Store<ListState> implements ListWatch, CarriedList {
   readonly name: string
   readonly filter: ListFilter
   readonly credential: string | undefined
@@ -129,12 +129,8 @@ function newestFirst(one: JobSummary, other: JobSummary): number {
 function filterOf({ type, tag, limit, jobIds }: ListQuery): ListFilter {
   if (jobIds !== undefined) return { jobIds: [...new Set(jobIds)] }
   return {
-    ...(type !== undefined && { type: toList(type) }),
-    ...(tag !== undefined && { tag: toList(tag) }),
+    ...(type !== undefined && { type: [type].flat() }),
+    ...(tag !== undefined && { tag: [tag].flat() }),
     ...(limit !== undefined && { limit }),
   }
-}
-
-function toList(names: string | readonly string[]): string[] {
-  return typeof names === 'string' ? [names] : [...names]
 }

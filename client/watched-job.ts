@@ -7,7 +7,7 @@ import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
 import { appended, marked, missed, missedIn, type WatchEvent } from './history.ts'
 import type { Unsubscribe } from './store.ts'
-import { isBehind, type Route, type TransportName } from './transports/link.ts'
+import { type CarriedJob, isBehind, type TransportName } from './transports/link.ts'
 import type { WatchState } from './watch.ts'
 
 /** A watch, as the job that it shares with others sees it. */
@@ -47,7 +47,7 @@ export const NOTHING_KNOWN: WatchState = {
  * `state.phase` is its mode: `connecting` until the first snapshot, then `live` and `reconnecting` in turns, until it
  * is over: `ended` or `refused`. After that nothing changes it any more.
  */
-export class WatchedJob implements Route {
+export class WatchedJob implements CarriedJob {
   readonly jobId: string
   readonly #options: WatchedJobOptions
   readonly #observers = new Set<Observer>()

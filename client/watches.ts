@@ -22,7 +22,7 @@ export class Watches {
   readonly #carrier: JobCarrier
   readonly #jobs = new Map<string, WatchedJob>()
   readonly #lists = new Set<WatchedList>()
-  #listNumber = 0
+  #nextList = 1
   #closed = false
 
   constructor(http: Http, tokens: Tokens, options: ClientOptions) {
@@ -71,9 +71,8 @@ export class Watches {
 
   watchList(query: ListQuery): ListWatch {
     this.#expectUsable()
-    this.#listNumber += 1
     const list = new WatchedList({
-      name: `list-${this.#listNumber}`,
+      name: `list-${this.#nextList++}`,
       query,
       credential: this.#credential,
       released: () => {

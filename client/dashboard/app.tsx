@@ -3,7 +3,7 @@ import { useDocumentTitle } from '@mantine/hooks'
 import { Notifications } from '@mantine/notifications'
 import { IconMapOff } from '@tabler/icons-react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
-import { AccessProvider } from './access.tsx'
+import { ApiKeyProvider } from './api-key.tsx'
 import { EmptyState, ErrorBoundary } from './common/notices.tsx'
 import { HomePage } from './home/home-page.tsx'
 import { JobPage } from './job/job-page.tsx'
@@ -21,7 +21,7 @@ export function App() {
   return (
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
       <Notifications position="bottom-right" autoClose={6000} />
-      <AccessProvider>
+      <ApiKeyProvider>
         <Shell nav={NAV}>
           <ErrorBoundary>
             <Switch>
@@ -36,7 +36,7 @@ export function App() {
             </Switch>
           </ErrorBoundary>
         </Shell>
-      </AccessProvider>
+      </ApiKeyProvider>
     </MantineProvider>
   )
 }

@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef } from 'react'
 import { Link, useRoute } from 'wouter'
 import type { ConnectionState, TransportName } from '../index.ts'
 import { useConnection } from '../react/index.ts'
-import { SignOut } from './access.tsx'
+import { SignOut } from './api-key.tsx'
 import classes from './shell.module.css'
 
 /** A page that the header leads to. */

@@ -5,14 +5,14 @@ import type { Replay } from '../../shared/protocol.ts'
 import type { Connection, ConnectionState } from '../connection.ts'
 import type { JobcastError, JobcastErrorCode } from '../errors.ts'
 import type { Readable, Unsubscribe } from '../store.ts'
-import { isBehind, type Route, type TransportName } from '../transports/link.ts'
+import { type CarriedJob, isBehind, type TransportName } from '../transports/link.ts'
 import type { Answer, JobAnswer, JobRequest, Request } from './channel.ts'
 
 /** Carries what tabs watch over one connection, every job once. */
 export class Multiplexer {
   readonly #connection: Connection
   readonly #tabs = new Map<string, (answer: Answer) => void>()
-  readonly #routes = new Map<string, SharedRoute>()
+  readonly #jobs = new Map<string, SharedJob>()
   readonly #leave: Unsubscribe
 
   constructor(connection: Connection) {
@@ -34,7 +34,7 @@ export class Multiplexer {
 
   dismiss(tab: string): void {
     this.#tabs.delete(tab)
-    for (const route of [...this.#routes.values()]) route.leave(tab)
+    for (const job of [...this.#jobs.values()]) job.leave(tab)
   }
 
   hear(tab: string, request: Request): void {
@@ -46,37 +46,37 @@ export class Multiplexer {
     }
     const { jobId, start } = request
     if (request.op === 'subscribe') {
-      this.#route(jobId).join(tab, start, request, (answer) => tell({ ...answer, jobId, start }))
+      this.#job(jobId).join(tab, start, request, (answer) => tell({ ...answer, jobId, start }))
       return
     }
-    const route = this.#routes.get(jobId)
-    if (request.op === 'unsubscribe') route?.leave(tab, start)
-    else if (request.op === 'credential') route?.credentialChanged(tab, start, request.credential)
-    else route?.renewed(tab, request.verdict)
+    const job = this.#jobs.get(jobId)
+    if (request.op === 'unsubscribe') job?.leave(tab, start)
+    else if (request.op === 'credential') job?.credentialChanged(tab, start, request.credential)
+    else job?.renewed(tab, request.verdict)
   }
 
   /** Tells nobody. */
   close(): void {
     this.#leave()
     this.#tabs.clear()
-    this.#routes.clear()
+    this.#jobs.clear()
     this.#connection.close()
   }
 
-  #route(jobId: string): SharedRoute {
-    const known = this.#routes.get(jobId)
+  #job(jobId: string): SharedJob {
+    const known = this.#jobs.get(jobId)
     if (known !== undefined) return known
-    const route = new SharedRoute({
+    const job = new SharedJob({
       jobId,
       carry: (one) => this.#connection.carry(one),
       credentialChanged: (one) => this.#connection.credentialChanged(one),
       over: (one) => {
-        this.#routes.delete(jobId)
+        this.#jobs.delete(jobId)
         this.#connection.drop(one)
       },
     })
-    this.#routes.set(jobId, route)
-    return route
+    this.#jobs.set(jobId, job)
+    return job
   }
 }
 
@@ -107,13 +107,13 @@ const DENIALS: readonly JobcastErrorCode[] = ['unauthorized', 'forbidden', 'not_
 /** How long a tab may take to get a new token, unless it is gone. */
 const RENEW_MS = 20_000
 
-export interface SharedRouteOptions {
+export interface SharedJobOptions {
   readonly jobId: string
   /** Subscribe with the cursor, as at first. */
-  readonly carry: (route: SharedRoute) => void
-  readonly credentialChanged: (route: SharedRoute) => void
+  readonly carry: (job: SharedJob) => void
+  readonly credentialChanged: (job: SharedJob) => void
   /** Nobody watches it any more, or nothing more comes. */
-  readonly over: (route: SharedRoute) => void
+  readonly over: (job: SharedJob) => void
 }
 
 /**
@@ -121,9 +121,9 @@ export interface SharedRouteOptions {
  * founder's cursor and credential. The server's answer begins the flow, of which all get the same; who comes later
  * is told to read by itself from its own cursor up to it, with its own credential, unless it is in step already.
  */
-export class SharedRoute implements Route {
+export class SharedJob implements CarriedJob {
   readonly jobId: string
-  readonly #options: SharedRouteOptions
+  readonly #options: SharedJobOptions
   readonly #seats = new Map<string, Seat>()
   #state: State = { kind: 'founding' }
   #founder = ''
@@ -131,7 +131,7 @@ export class SharedRoute implements Route {
   #queue: QueuePlace | null = null
   #renewal: Renewal | null = null
 
-  constructor(options: SharedRouteOptions) {
+  constructor(options: SharedJobOptions) {
     this.jobId = options.jobId
     this.#options = options
   }

@@ -1,15 +1,15 @@
 import type { Connection, ConnectionState } from '../connection.ts'
 import type { Http } from '../http.ts'
 import { type Readable, Store } from '../store.ts'
-import type { Route, TransportName } from '../transports/link.ts'
+import type { CarriedJob, TransportName } from '../transports/link.ts'
 
 /** What brings the watched jobs to this client: a connection of its own, or what it shares with other tabs. */
 export interface JobCarrier {
   readonly state: Readable<ConnectionState>
-  /** Carries the route; one that is carried already, afresh. */
-  carry(route: Route): void
-  drop(route: Route): void
-  credentialChanged(route: Route): void
+  /** Carries the job; one that is carried already, afresh. */
+  carry(job: CarriedJob): void
+  drop(job: CarriedJob): void
+  credentialChanged(job: CarriedJob): void
   close(): void
 }
 
@@ -44,14 +44,14 @@ type State =
   | { readonly kind: 'open'; readonly carrier: JobCarrier }
 
 /**
- * Loads the code for sharing, which only those need who share, with the first route (`opening`), and keeps the routes
+ * Loads the code for sharing, which only those need who share, with the first job (`opening`), and keeps the jobs
  * until it is there. While no job is watched it shows the state of the client's own connection, which carries the lists.
  */
 class LateCarrier implements JobCarrier {
   readonly state: Store<ConnectionState>
   readonly #own: Connection
   readonly #options: SharedOptions
-  readonly #routes = new Set<Route>()
+  readonly #jobs = new Set<CarriedJob>()
   #state: State = { kind: 'none' }
 
   constructor(own: Connection, options: SharedOptions) {
@@ -61,10 +61,10 @@ class LateCarrier implements JobCarrier {
     own.state.subscribe(this.#show)
   }
 
-  carry(route: Route): void {
+  carry(job: CarriedJob): void {
     const { kind, carrier } = this.#state
-    if (carrier !== undefined) carrier.carry(route)
-    else if (kind !== 'closed') this.#routes.add(route)
+    if (carrier !== undefined) carrier.carry(job)
+    else if (kind !== 'closed') this.#jobs.add(job)
     if (kind !== 'none') return
     this.#become({ kind: 'opening' })
     // Code that cannot be loaded, such as after a new version took the old one's place: then without it.
@@ -74,13 +74,13 @@ class LateCarrier implements JobCarrier {
     )
   }
 
-  drop(route: Route): void {
-    this.#routes.delete(route)
-    this.#state.carrier?.drop(route)
+  drop(job: CarriedJob): void {
+    this.#jobs.delete(job)
+    this.#state.carrier?.drop(job)
   }
 
-  credentialChanged(route: Route): void {
-    this.#state.carrier?.credentialChanged(route)
+  credentialChanged(job: CarriedJob): void {
+    this.#state.carrier?.credentialChanged(job)
   }
 
   close(): void {
@@ -100,8 +100,8 @@ class LateCarrier implements JobCarrier {
     }
     carrier.state.subscribe(this.#show)
     this.#become({ kind: 'open', carrier })
-    for (const route of this.#routes) carrier.carry(route)
-    this.#routes.clear()
+    for (const job of this.#jobs) carrier.carry(job)
+    this.#jobs.clear()
   }
 
   /** The one place that changes the state. */

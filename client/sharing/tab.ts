@@ -3,11 +3,11 @@ import type { Http } from '../http.ts'
 import { type PageEvent, PageLife } from '../page-life.ts'
 import { Store } from '../store.ts'
 import { startTimeout, type Timer } from '../time.ts'
-import type { Route } from '../transports/link.ts'
+import type { CarriedJob } from '../transports/link.ts'
 import { type Answer, type Notice, type OpenChannel, type Request, TabChannel } from './channel.ts'
 import { Multiplexer } from './multiplexer.ts'
 import type { JobCarrier, SharedOptions } from './share.ts'
-import { TabRoutes } from './tab-routes.ts'
+import { TabJobs } from './tab-jobs.ts'
 
 /** Tabs understand each other only where they run the same version of the messages. */
 const VERSION = 1
@@ -68,38 +68,38 @@ const ANSWER_MS = 3000
  * of them watch.
  *
  * `idle` until something is watched. Then it stands in line for the lock and asks who leads (`seeking`). With the lock it
- * is `leading`: its own routes and those of the others go through its multiplexer. When another says that it leads it is
+ * is `leading`: its own jobs and those of the others go through its multiplexer. When another says that it leads it is
  * `following`, and asks in silences whether the leader is still there: a tab that is stuck keeps the lock. Where nobody
  * answers it is `alone`, with a multiplexer for itself, until somebody does or the lock is its own. `paused`: the page stands
  * still; it has given everything up, so that another tab can lead, and takes part anew when it is back. At every
- * change the routes go on from their cursors, so that none misses anything or has it twice.
+ * change the jobs go on from their cursors, so that none misses anything or has it twice.
  */
 export class Tab implements JobCarrier {
   readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
   readonly #id = crypto.randomUUID()
   readonly #options: TabOptions
-  readonly #routes: TabRoutes
+  readonly #jobs: TabJobs
   readonly #life = new PageLife((event) => this.#happened(event))
   #state: State = { kind: 'idle' }
   #membership: Membership | null = null
 
   constructor(options: TabOptions) {
     this.#options = options
-    this.#routes = new TabRoutes({ http: options.http })
+    this.#jobs = new TabJobs({ http: options.http })
   }
 
-  carry(route: Route): void {
+  carry(job: CarriedJob): void {
     if (this.#state.kind === 'closed') return
-    this.#routes.carry(route)
+    this.#jobs.carry(job)
     if (this.#state.kind === 'idle') this.#begin()
   }
 
-  drop(route: Route): void {
-    this.#routes.drop(route)
+  drop(job: CarriedJob): void {
+    this.#jobs.drop(job)
   }
 
-  credentialChanged(route: Route): void {
-    this.#routes.credentialChanged(route)
+  credentialChanged(job: CarriedJob): void {
+    this.#jobs.credentialChanged(job)
   }
 
   close(): void {
@@ -152,7 +152,7 @@ export class Tab implements JobCarrier {
   }
 
   #seek(): void {
-    this.#routes.pause()
+    this.#jobs.pause()
     this.#become({ kind: 'seeking', timer: startTimeout(SEEK_MS, () => this.#goAlone()) })
   }
 
@@ -169,10 +169,10 @@ export class Tab implements JobCarrier {
   }
 
   #openMultiplexer(): Multiplexer {
-    this.#routes.pause()
+    this.#jobs.pause()
     const multiplexer = new Multiplexer(this.#options.connect())
     multiplexer.admit(this.#id, (answer) => this.#hear(answer))
-    this.#routes.follow((request) => multiplexer.hear(this.#id, request))
+    this.#jobs.follow((request) => multiplexer.hear(this.#id, request))
     return multiplexer
   }
 
@@ -185,7 +185,7 @@ export class Tab implements JobCarrier {
       heardAt: performance.now(),
       timer: this.#attend(QUIET_MS),
     })
-    this.#routes.follow((request) => this.#membership?.channel.ask(leader, request))
+    this.#jobs.follow((request) => this.#membership?.channel.ask(leader, request))
     if (former.kind === 'alone') former.multiplexer.close()
   }
 
@@ -235,7 +235,7 @@ export class Tab implements JobCarrier {
 
   #hear(answer: Answer): void {
     if (answer.op === 'state') this.state.set(answer.state)
-    else this.#routes.hear(answer)
+    else this.#jobs.hear(answer)
   }
 
   #asked(from: string, request: Request): void {
@@ -268,10 +268,10 @@ export class Tab implements JobCarrier {
       this.#retire()
       this.#become({ kind: 'paused' })
     } else if (this.#state.kind === 'paused') {
-      if (this.#routes.isEmpty) this.#become({ kind: 'idle' })
+      if (this.#jobs.isEmpty) this.#become({ kind: 'idle' })
       else this.#begin()
     } else {
-      this.#routes.revive()
+      this.#jobs.revive()
       if (this.#state.kind === 'following') this.#askLeader(this.#state)
     }
   }
@@ -281,7 +281,7 @@ export class Tab implements JobCarrier {
     const state = this.#state
     const membership = this.#membership
     this.#membership = null
-    this.#routes.pause()
+    this.#jobs.pause()
     if (state.kind === 'leading') membership?.channel.broadcast('resigned')
     if (state.kind === 'following') membership?.channel.ask(state.leader, { op: 'leave' })
     if ('multiplexer' in state) state.multiplexer.close()

@@ -54,23 +54,23 @@ export class TransportMemory {
   /** What worked last. */
   transport: TransportName | null = null
   /** When a better one is to be tried again, in ms since 1970; null where there is none. */
-  probeAt: number | null = null
+  trialAt: number | null = null
 
   constructor(server: string) {
     this.#key = `jobcast:transport:${server}`
     const stored = withStorage((storage) => storage.getItem(this.#key))
     const note = withStorage((): unknown => JSON.parse(stored ?? 'null'))
-    if (!isRecord(note) || typeof note.probeAt !== 'number') return
+    if (!isRecord(note) || typeof note.trialAt !== 'number') return
     this.transport = LADDER.find((name) => name === note.transport) ?? null
-    this.probeAt = note.probeAt
+    this.trialAt = note.trialAt
   }
 
-  note(transport: TransportName | null, probeAt: number | null): void {
+  note(transport: TransportName | null, trialAt: number | null): void {
     this.transport = transport
-    this.probeAt = probeAt
+    this.trialAt = trialAt
     withStorage((storage) => {
-      if (probeAt === null) storage.removeItem(this.#key)
-      else storage.setItem(this.#key, JSON.stringify({ transport, probeAt }))
+      if (trialAt === null) storage.removeItem(this.#key)
+      else storage.setItem(this.#key, JSON.stringify({ transport, trialAt }))
     })
   }
 }

@@ -6,8 +6,8 @@ import type { JobcastError } from '../errors.ts'
 
 export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'polling'
 
-/** A subscription, as whatever carries it sees it. */
-export interface Route {
+/** A watched job, as whatever carries it sees it. */
+export interface CarriedJob {
   readonly jobId: string
   /** The last event applied; null: start with a snapshot. */
   readonly cursor: string | null
@@ -52,7 +52,7 @@ export function isBehind(replay: Replay & { mode: 'snapshot' }, cursor: string):
 export type ListFilter = Pick<Extract<ClientFrame, { op: 'watch' }>, 'type' | 'tag' | 'jobIds' | 'limit'>
 
 /** A list, as whatever carries it sees it. */
-export interface ListRoute {
+export interface CarriedList {
   /** Unique on a client. */
   readonly name: string
   readonly filter: ListFilter
@@ -72,9 +72,9 @@ export interface ListRoute {
 
 export interface ListCarrier {
   readonly size: number
-  carry(list: ListRoute): void
-  carries(list: ListRoute): boolean
-  drop(list: ListRoute): void
+  carry(list: CarriedList): void
+  carries(list: CarriedList): boolean
+  drop(list: CarriedList): void
 }
 
 /** How an attempt to carry failed. */
@@ -100,29 +100,29 @@ export interface LinkOwner {
   failed(link: Link, failure: Failure): void
   /** `link.phase` is another one. */
   changed(link: Link): void
-  /** The route is cut off for now. */
-  interrupted(link: Link, route: Route): void
+  /** The job is cut off for now. */
+  interrupted(link: Link, job: CarriedJob): void
   /** It is no longer, and stands as it stood. */
-  restored(link: Link, route: Route): void
-  /** The server answered for a route; to be handed on to it. */
-  replayed(link: Link, route: Route, replay: Replay): void
+  restored(link: Link, job: CarriedJob): void
+  /** The server answered for a job; to be handed on to it. */
+  replayed(link: Link, job: CarriedJob, replay: Replay): void
 }
 
-/** A transport at work: carries routes, and mends itself by reconnecting with their cursors. */
+/** A transport at work: carries jobs, and mends itself by reconnecting with their cursors. */
 export interface Link {
   readonly transport: TransportName
   /** `unavailable`: open, but the server cannot reach its store. */
   readonly phase: 'connecting' | 'open' | 'unavailable' | 'waiting'
-  /** How many routes it can carry beside each other. */
+  /** How many jobs it can carry beside each other. */
   readonly capacity: number
   /** Only a WebSocket carries lists. */
   readonly lists?: ListCarrier
-  /** Carries the route from its cursor on; one that it carries already, afresh. */
-  carry(route: Route): void
-  carries(route: Route): boolean
-  drop(route: Route): void
-  /** The route has a new credential before the old one stopped working. */
-  credentialChanged(route: Route): void
+  /** Carries the job from its cursor on; one that it carries already, afresh. */
+  carry(job: CarriedJob): void
+  carries(job: CarriedJob): boolean
+  drop(job: CarriedJob): void
+  /** The job has a new credential before the old one stopped working. */
+  credentialChanged(job: CarriedJob): void
   /**
    * The network, or the page, is back from something that connections may not have survived without a sign: do not wait
    * for the next attempt, unless the server asked for that, and find out whether what seems open still is.

@@ -12,13 +12,13 @@ const EMPTY_MS = 1000
 
 /** Asks for what came after the cursor; held up to `holdS` seconds, or, with 0, at once and then every 2 s. */
 export function poll(holdS: number): Round {
-  return async ({ http, route, signal, first, worked, replayed }) => {
-    const { cursor, credential, history, jobId } = route
+  return async ({ http, job, signal, first, worked, replayed }) => {
+    const { cursor, credential, history, jobId } = job
     // The first answer shows that this works at all; it is not held.
     const waitS = first ? 0 : holdS
     const query = new URLSearchParams({ after: cursor ?? '', wait: String(waitS) })
     if (history) query.set('history', '1')
-    query.set('place', String(route.queue?.place ?? 0))
+    query.set('place', String(job.queue?.place ?? 0))
     const began = performance.now()
     const answer = await http.json<PollAnswer>(jobPath(jobId, `?${query}`), {
       credential,
@@ -28,11 +28,11 @@ export function poll(holdS: number): Round {
     })
     worked()
     if (answer.mode === 'snapshot') {
-      const { mode, reason, trimmed, events, queue: _queue, ...job } = answer
-      replayed({ mode, reason, job, trimmed, cursor: job.cursor, ...(history ? { events } : {}) })
+      const { mode, reason, trimmed, events, queue: _queue, ...known } = answer
+      replayed({ mode, reason, job: known, trimmed, cursor: known.cursor, ...(history ? { events } : {}) })
     } else replayed({ mode: 'resume', cursor: answer.cursor, events: answer.events })
-    route.placed(answer.queue ?? null)
-    if (isTerminal(answer.status) && route.ended(answer.cursor)) return { kind: 'done' }
+    job.placed(answer.queue ?? null)
+    if (isTerminal(answer.status) && job.ended(answer.cursor)) return { kind: 'done' }
     const idle = answer.events.length === 0 && performance.now() - began < EMPTY_MS
     if (holdS === 0) return { kind: 'next', afterMs: POLL_MS }
     return { kind: 'next', afterMs: idle && !first ? EMPTY_MS : 0 }

@@ -2,13 +2,13 @@ import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { reconnectDelayMs } from '../retry.ts'
 import type { Timer } from '../time.ts'
-import type { ListCarrier, ListRoute } from './link.ts'
+import type { CarriedList, ListCarrier } from './link.ts'
 
 type Frame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
 
 /** `asked`: the answer to `watch` is awaited. */
 interface Carriage {
-  readonly list: ListRoute
+  readonly list: CarriedList
   phase: 'pending' | 'asked' | 'live' | { readonly resting: Timer }
   /** Refusals in a row. */
   repeats: number
@@ -32,7 +32,7 @@ export class SocketLists implements ListCarrier {
     return this.#carriages.size
   }
 
-  carry(list: ListRoute): void {
+  carry(list: CarriedList): void {
     const carriage: Carriage = { list, phase: 'pending', repeats: 0 }
     if (this.#unknown !== null) {
       list.refused(this.#unknown)
@@ -42,11 +42,11 @@ export class SocketLists implements ListCarrier {
     if (this.#isOpen) this.#ask(carriage)
   }
 
-  carries(list: ListRoute): boolean {
+  carries(list: CarriedList): boolean {
     return this.#carriages.get(list.name)?.list === list
   }
 
-  drop(list: ListRoute): void {
+  drop(list: CarriedList): void {
     const carriage = this.#carriages.get(list.name)
     if (carriage?.list !== list) return
     this.#remove(carriage)

@@ -5,7 +5,7 @@ import { JobcastError } from '../errors.ts'
 import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
 import { startTimeout, type Timer } from '../time.ts'
-import type { Link, LinkOptions, Route } from './link.ts'
+import type { CarriedJob, Link, LinkOptions } from './link.ts'
 import { rouse, SocketLists } from './socket-lists.ts'
 
 /** What is used of a WebSocket; the browser's own and the one of `ws` both have it. */
@@ -46,7 +46,7 @@ type JobFrame = Exclude<
 
 /** `asked`: the answer to `subscribe` is awaited, and what still comes of before is not wanted. */
 type Carriage = {
-  readonly route: Route
+  readonly job: CarriedJob
   phase: 'pending' | 'asked' | 'live' | 'renewing' | { readonly resting: Timer }
   /** Times in a row that the subscription had to be made anew without an event in between. */
   repeats: number
@@ -65,10 +65,10 @@ const BLAMELESS: readonly number[] = [
 ]
 
 /**
- * All routes over one WebSocket.
+ * All jobs over one WebSocket.
  *
- * `connecting` until `hello`, then `open`: every route is subscribed with its cursor. When the socket closes, breaks
- * or is silent for too long it is `waiting` for the next attempt, and its routes are interrupted. `closed` is final:
+ * `connecting` until `hello`, then `open`: every job is subscribed with its cursor. When the socket closes, breaks
+ * or is silent for too long it is `waiting` for the next attempt, and its jobs are interrupted. `closed` is final:
  * closed by its owner, or the server forbade to connect again.
  */
 export class SocketLink implements Link {
@@ -106,29 +106,29 @@ export class SocketLink implements Link {
     return Math.max(1, this.#capacity - this.lists.size)
   }
 
-  carry(route: Route): void {
-    this.drop(route, false)
-    const carriage: Carriage = { route, phase: 'pending', repeats: 0 }
-    this.#carriages.set(route.jobId, carriage)
+  carry(job: CarriedJob): void {
+    this.drop(job, false)
+    const carriage: Carriage = { job, phase: 'pending', repeats: 0 }
+    this.#carriages.set(job.jobId, carriage)
     if (this.#state.kind === 'open') this.#ask(carriage)
   }
 
-  carries(route: Route): boolean {
-    return this.#carriages.get(route.jobId)?.route === route
+  carries(job: CarriedJob): boolean {
+    return this.#carriages.get(job.jobId)?.job === job
   }
 
-  drop(route: Route, tell = true): void {
-    const carriage = this.#carriages.get(route.jobId)
-    if (carriage === undefined || carriage.route !== route) return
+  drop(job: CarriedJob, tell = true): void {
+    const carriage = this.#carriages.get(job.jobId)
+    if (carriage === undefined || carriage.job !== job) return
     rouse(carriage)
-    this.#carriages.delete(route.jobId)
-    if (tell) this.#send({ op: 'unsubscribe', jobId: route.jobId })
+    this.#carriages.delete(job.jobId)
+    if (tell) this.#send({ op: 'unsubscribe', jobId: job.jobId })
   }
 
-  credentialChanged(route: Route): void {
-    const { credential } = route
-    if (!this.carries(route) || credential === undefined) return
-    this.#send({ op: 'token', jobId: route.jobId, token: credential })
+  credentialChanged(job: CarriedJob): void {
+    const { credential } = job
+    if (!this.carries(job) || credential === undefined) return
+    this.#send({ op: 'token', jobId: job.jobId, token: credential })
   }
 
   revive(): void {
@@ -217,7 +217,7 @@ export class SocketLink implements Link {
     for (const carriage of this.#carriages.values()) {
       rouse(carriage)
       carriage.phase = 'pending'
-      this.#options.owner.interrupted(this, carriage.route)
+      this.#options.owner.interrupted(this, carriage.job)
     }
     this.lists.interrupted()
   }
@@ -272,10 +272,10 @@ export class SocketLink implements Link {
     if (state.kind !== 'open' || state.isUnavailable === isUnavailable) return
     state.isUnavailable = isUnavailable
     const { owner } = this.#options
-    for (const { route, phase } of this.#carriages.values()) {
+    for (const { job, phase } of this.#carriages.values()) {
       if (phase !== 'live') continue
-      if (isUnavailable) owner.interrupted(this, route)
-      else owner.restored(this, route)
+      if (isUnavailable) owner.interrupted(this, job)
+      else owner.restored(this, job)
     }
     if (isUnavailable) this.lists.interrupted()
     else this.lists.opened()
@@ -310,23 +310,23 @@ export class SocketLink implements Link {
   }
 
   #tell(carriage: Carriage, frame: JobFrame): void {
-    const { route } = carriage
+    const { job } = carriage
     if (frame.op === 'subscribed') {
       rouse(carriage)
       carriage.phase = 'live'
-      this.#options.owner.replayed(this, route, frame)
+      this.#options.owner.replayed(this, job, frame)
     } else if (frame.op === 'event' && carriage.phase === 'live') {
       const { op: _op, jobId: _jobId, prev, ...event } = frame
-      if (route.event(event, prev)) carriage.repeats = 0
+      if (job.event(event, prev)) carriage.repeats = 0
       else this.#askAgain(carriage)
     } else if (frame.op === 'place' && carriage.phase === 'live') {
       const { place, startsAt, held } = frame
-      route.placed({ place, startsAt, held })
+      job.placed({ place, startsAt, held })
     } else if (frame.op === 'end' && carriage.phase === 'live') {
       // The server has ended the subscription already: there is nothing to unsubscribe from.
-      this.#carriages.delete(route.jobId)
-      if (route.ended(frame.cursor)) return
-      this.#carriages.set(route.jobId, carriage)
+      this.#carriages.delete(job.jobId)
+      if (job.ended(frame.cursor)) return
+      this.#carriages.set(job.jobId, carriage)
       this.#askAgain(carriage)
     } else if (frame.op === 'unsubscribed' || frame.op === 'error') this.#denied(carriage, frame)
   }
@@ -345,7 +345,7 @@ export class SocketLink implements Link {
   }
 
   #ask(carriage: Carriage): void {
-    const { jobId, cursor, credential, history } = carriage.route
+    const { jobId, cursor, credential, history } = carriage.job
     rouse(carriage)
     carriage.phase = 'asked'
     this.#answeredAt = performance.now()
@@ -368,7 +368,7 @@ export class SocketLink implements Link {
     }
     const delayMs = reconnectDelayMs(carriage.repeats - 2, this.#options.random)
     carriage.phase = { resting: setTimeout(() => this.#ask(carriage), delayMs) }
-    this.#options.owner.interrupted(this, carriage.route)
+    this.#options.owner.interrupted(this, carriage.job)
   }
 
   #renew(carriage: Carriage, error: JobcastError): void {
@@ -376,8 +376,8 @@ export class SocketLink implements Link {
     rouse(carriage)
     carriage.phase = 'renewing'
     const stillRenewing = () =>
-      carriage.phase === 'renewing' && this.#carriages.get(carriage.route.jobId) === carriage
-    carriage.route.renew().then(
+      carriage.phase === 'renewing' && this.#carriages.get(carriage.job.jobId) === carriage
+    carriage.job.renew().then(
       (renewed) => {
         if (!stillRenewing()) return
         if (renewed) this.#ask(carriage)
@@ -391,8 +391,8 @@ export class SocketLink implements Link {
 
   #refuse(carriage: Carriage, error: JobcastError): void {
     rouse(carriage)
-    this.#carriages.delete(carriage.route.jobId)
-    carriage.route.refused(error)
+    this.#carriages.delete(carriage.job.jobId)
+    carriage.job.refused(error)
   }
 
   #send(frame: ClientFrame): void {

@@ -20,14 +20,14 @@ const SILENCE_MS = 1.5 * SSE_PING_MS
 /** One stream of server-sent events; fetched, so that the credential goes in a header and not in the address. */
 export async function sse({
   http,
-  route,
+  job,
   signal,
   worked,
   heard,
   replayed,
   available,
 }: RoundContext): Promise<RoundEnd> {
-  const { jobId, cursor, credential, history } = route
+  const { jobId, cursor, credential, history } = job
   const stop = new AbortController()
   const unlink = onAbort(signal, () => stop.abort())
   const silent = (slept: boolean) =>
@@ -76,20 +76,20 @@ export async function sse({
       }
       case 'end': {
         const { cursor: last } = JSON.parse(data) as { cursor: string }
-        return route.ended(last) ? { kind: 'done' } : broken(0)
+        return job.ended(last) ? { kind: 'done' } : broken(0)
       }
       case 'unsubscribed':
         // The answer to the next request says what is to be done, as where it was refused from the start.
         return { kind: 'next', afterMs: 0 }
       case 'place':
-        route.placed(JSON.parse(data) as QueuePlace)
+        job.placed(JSON.parse(data) as QueuePlace)
         return null
       case 'status':
       case 'progress':
       case 'log':
       case 'chunk': {
-        const foreign = id !== undefined && parseCursor(id).epoch !== parseCursor(route.cursor ?? '').epoch
-        if (foreign || !route.event(JSON.parse(data) as JobEvent, null)) return broken(0)
+        const foreign = id !== undefined && parseCursor(id).epoch !== parseCursor(job.cursor ?? '').epoch
+        if (foreign || !job.event(JSON.parse(data) as JobEvent, null)) return broken(0)
         return null
       }
       case 'ping':
@@ -114,7 +114,7 @@ export async function sse({
     // Nothing comes after a terminal cursor.
     if (response.status === 204) {
       worked()
-      return cursor !== null && route.ended(cursor) ? { kind: 'done' } : broken(0)
+      return cursor !== null && job.ended(cursor) ? { kind: 'done' } : broken(0)
     }
     const type = response.headers.get('content-type') ?? ''
     if (response.body === null || !type.startsWith('text/event-stream')) return broken(0)

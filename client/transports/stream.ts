@@ -2,7 +2,7 @@ import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import type { Http } from '../http.ts'
 import { Attempts } from '../retry.ts'
-import type { Link, LinkOptions, Route, TransportName } from './link.ts'
+import type { CarriedJob, Link, LinkOptions, TransportName } from './link.ts'
 
 /** How one request, or stream, for one job ended. */
 export type RoundEnd =
@@ -20,10 +20,10 @@ export type Round = (context: RoundContext) => Promise<RoundEnd>
 
 export interface RoundContext {
   readonly http: Http
-  readonly route: Route
-  /** Fires when the route is dropped, or the round is given up for another. */
+  readonly job: CarriedJob
+  /** Fires when the job is dropped, or the round is given up for another. */
   readonly signal: AbortSignal
-  /** The first request of this link for this route. */
+  /** The first request of this link for this job. */
   readonly first: boolean
   /** The transport works. */
   worked(): void
@@ -62,14 +62,14 @@ interface Stream {
 const FRESH_MS = 5000
 
 /**
- * Transports that make requests per job: server-sent events, long-poll, polling. Each route has a loop of its own:
- * round, pause, round; it ends when the route is dropped, done or refused.
+ * Transports that make requests per job: server-sent events, long-poll, polling. Each job has a loop of its own:
+ * round, pause, round; it ends when the job is dropped, done or refused.
  */
 export class StreamLink implements Link {
   readonly transport: TransportName
   readonly capacity: number
   readonly #options: StreamOptions
-  readonly #streams = new Map<Route, Stream>()
+  readonly #streams = new Map<CarriedJob, Stream>()
 
   constructor(options: StreamOptions) {
     this.#options = options
@@ -84,8 +84,8 @@ export class StreamLink implements Link {
     return phases.includes('waiting') && !phases.includes('connecting') ? 'waiting' : 'connecting'
   }
 
-  carry(route: Route): void {
-    this.drop(route)
+  carry(job: CarriedJob): void {
+    this.drop(job)
     const stream: Stream = {
       abort: new AbortController(),
       phase: 'connecting',
@@ -95,18 +95,18 @@ export class StreamLink implements Link {
       wake: () => {},
       awayUntil: 0,
     }
-    this.#streams.set(route, stream)
+    this.#streams.set(job, stream)
     // Begun after whoever called has finished, so that nothing is reported while it still arranges things.
-    queueMicrotask(() => void this.#run(route, stream))
+    queueMicrotask(() => void this.#run(job, stream))
   }
 
-  carries(route: Route): boolean {
-    return this.#streams.has(route)
+  carries(job: CarriedJob): boolean {
+    return this.#streams.has(job)
   }
 
-  drop(route: Route): void {
-    const stream = this.#streams.get(route)
-    this.#streams.delete(route)
+  drop(job: CarriedJob): void {
+    const stream = this.#streams.get(job)
+    this.#streams.delete(job)
     stream?.abort.abort()
     stream?.current?.abort()
     stream?.wake()
@@ -123,10 +123,10 @@ export class StreamLink implements Link {
   }
 
   close(): void {
-    for (const route of [...this.#streams.keys()]) this.drop(route)
+    for (const job of [...this.#streams.keys()]) this.drop(job)
   }
 
-  async #run(route: Route, stream: Stream): Promise<void> {
+  async #run(job: CarriedJob, stream: Stream): Promise<void> {
     const { http, round, owner, random, n, delayMs } = this.#options
     const { signal } = stream.abort
     const attempts = new Attempts(random, n)
@@ -139,7 +139,7 @@ export class StreamLink implements Link {
       stream.heardOn = Date.now()
       const context: RoundContext = {
         http,
-        route,
+        job,
         signal: current.signal,
         first,
         worked: () => {
@@ -152,20 +152,20 @@ export class StreamLink implements Link {
           stream.heardOn = Date.now()
         },
         replayed: (replay) => {
-          if (!current.signal.aborted) owner.replayed(this, route, replay)
+          if (!current.signal.aborted) owner.replayed(this, job, replay)
         },
         available: (isAvailable) => {
           const phase = isAvailable ? 'open' : 'unavailable'
           if (current.signal.aborted || stream.phase === phase) return
           this.#shift(stream, phase)
-          if (isAvailable) owner.restored(this, route)
-          else owner.interrupted(this, route)
+          if (isAvailable) owner.restored(this, job)
+          else owner.interrupted(this, job)
         },
       }
-      const end = await round(context).catch((error: unknown) => this.#explain(error, route))
+      const end = await round(context).catch((error: unknown) => this.#explain(error, job))
       stream.current = null
       if (signal.aborted) return
-      if (end.kind === 'done') return this.drop(route)
+      if (end.kind === 'done') return this.drop(job)
       if (current.signal.aborted) continue
       if (end.kind === 'next') {
         first = false
@@ -176,7 +176,7 @@ export class StreamLink implements Link {
       const { delayMs, repeated, brief, since } = attempts.over(isUnfit ? {} : end)
       stream.awayUntil = performance.now() + (isUnfit ? 0 : end.floorMs)
       this.#shift(stream, 'waiting')
-      owner.interrupted(this, route)
+      owner.interrupted(this, job)
       const failure = isUnfit
         ? // It would work again at once, and be useless again: not before its turn comes.
           { barred: { error: new JobcastError('barred', end.message), forGood: false } }
@@ -192,8 +192,8 @@ export class StreamLink implements Link {
     }
   }
 
-  /** What a failed call means for the route. */
-  async #explain(error: unknown, route: Route): Promise<RoundEnd> {
+  /** What a failed call means for the job. */
+  async #explain(error: unknown, job: CarriedJob): Promise<RoundEnd> {
     if (!(error instanceof JobcastError)) throw error
     const { code, status } = error
     const broken = {
@@ -204,7 +204,7 @@ export class StreamLink implements Link {
     } as const
     if (status === 401 && (code !== 'http_error' || this.#options.last)) {
       try {
-        if (await route.renew()) return { kind: 'next', afterMs: 0 }
+        if (await job.renew()) return { kind: 'next', afterMs: 0 }
       } catch {
         return { ...broken, counts: false }
       }
@@ -214,7 +214,7 @@ export class StreamLink implements Link {
     // A stranger's refusal (a proxy's, that dislikes streams) is final only where there is nothing else to try.
     const final = ours ? isClientError(status) : this.#options.last && [401, 403, 404].includes(status ?? 0)
     if (!final) return broken
-    route.refused(error)
+    job.refused(error)
     return { kind: 'done' }
   }
 

@@ -378,7 +378,7 @@ describe('the next page of the same browser tab', () => {
     expect(stored.size).toBe(0)
   })
 
-  it.each(['{', 'null', '{"transport":"pigeon","probeAt":1}'])('is not confused by %s', async (text) => {
+  it.each(['{', 'null', '{"transport":"pigeon","trialAt":1}'])('is not confused by %s', async (text) => {
     const stored = stageSession()
     stored.set('jobcast:transport:http://server', text)
     const { sockets } = setUp()

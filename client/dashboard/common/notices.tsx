@@ -4,7 +4,7 @@ import { notifications } from '@mantine/notifications'
 import { IconAlertTriangle, IconCloudOff, IconInbox } from '@tabler/icons-react'
 import { Component, type ReactNode, useState } from 'react'
 import { JobcastError } from '../../index.ts'
-import { SignIn } from '../access.tsx'
+import { SignIn } from '../api-key.tsx'
 import classes from './notices.module.css'
 import { explain } from './words.ts'
 

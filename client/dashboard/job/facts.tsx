@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 import type { Job } from '../../../shared/job.ts'
-import { useAccess } from '../access.tsx'
+import { useApiKey } from '../api-key.tsx'
 import { useKnownTime } from '../common/clock.ts'
 import { between, formatDateTime, formatDuration, formatTicking } from '../common/format.ts'
 import { Copy, Section } from '../common/parts.tsx'
@@ -72,7 +72,7 @@ function Ticking({ since }: { since: string }) {
 
 /** The same job from a shell: commands to copy. The API key itself is never shown. */
 export function WatchFromTerminal({ jobId }: { jobId: string }) {
-  const header = useAccess().apiKey === null ? '' : ' -H "Authorization: Bearer $JOBCAST_KEY"'
+  const header = useApiKey().apiKey === null ? '' : ' -H "Authorization: Bearer $JOBCAST_KEY"'
   const id = encodeURIComponent(jobId)
   const socket = `${location.origin.replace(/^http/, 'ws')}/ws?job=${id}`
   return (

@@ -15,7 +15,7 @@ import { placeText } from '../common/words.ts'
 import { Facts, WatchFromTerminal } from './facts.tsx'
 import { JobActions } from './job-actions.tsx'
 import classes from './job-page.module.css'
-import { JobProblem, JobProgress } from './job-progress.tsx'
+import { JobErrorCard, JobProgress } from './job-progress.tsx'
 import { LogView, logOf } from './log.tsx'
 import { Output, outputOf } from './output.tsx'
 import { Result } from './result.tsx'
@@ -107,7 +107,7 @@ function JobDetails({ job, queue, events, isReconnecting, isGone, cancel, retry 
       <div className={classes.columns}>
         <div className={classes.main}>
           <JobProgress job={job} queue={queue} />
-          <JobProblem job={job} />
+          <JobErrorCard job={job} />
           {hasPicture && <Result result={job.result} name={job.type} />}
           {!(hasPicture && job.type === 'render') && output.some(({ kind }) => kind === 'chunk') && (
             <Output output={output} payload={job.payload} />

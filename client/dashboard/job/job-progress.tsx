@@ -91,7 +91,7 @@ function spoken({ type, status, progress }: Job): string {
 }
 
 /** Why it failed or was cancelled, or why the last attempt failed. */
-export function JobProblem({ job }: { job: Job }) {
+export function JobErrorCard({ job }: { job: Job }) {
   const { error, errorCode, status, attempt } = job
   if (errorCode === null) return null
   const [message, ...causes] = error?.split('\n') ?? []

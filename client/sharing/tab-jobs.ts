@@ -4,7 +4,7 @@ import { JobcastError } from '../errors.ts'
 import type { Http } from '../http.ts'
 import { reconnectDelayMs } from '../retry.ts'
 import type { Timer } from '../time.ts'
-import type { Link, LinkOwner, Route, TransportName } from '../transports/link.ts'
+import type { CarriedJob, Link, LinkOwner, TransportName } from '../transports/link.ts'
 import { poll } from '../transports/poll.ts'
 import { type Round, StreamLink } from '../transports/stream.ts'
 import type { Answer, JobAnswer, Request } from './channel.ts'
@@ -12,7 +12,7 @@ import type { Answer, JobAnswer, Request } from './channel.ts'
 type FlowAnswer = JobAnswer & { op: 'replayed' | 'event' | 'ended' }
 
 interface Followed {
-  readonly route: Route
+  readonly job: CarriedJob
   start: number
   state: FollowedState
   /** What carries it at the multiplexer. */
@@ -34,9 +34,9 @@ const readOnce: Round = async (context) => {
   return { kind: 'done' }
 }
 
-/** This tab's routes at whichever multiplexer carries them: its own, or that of the tab that leads. */
-export class TabRoutes implements LinkOwner {
-  readonly #routes = new Map<string, Followed>()
+/** This tab's jobs at whichever multiplexer carries them: its own, or that of the tab that leads. */
+export class TabJobs implements LinkOwner {
+  readonly #jobs = new Map<string, Followed>()
   readonly #reading: StreamLink
   readonly #random: () => number
   #ask: ((request: Request) => void) | null = null
@@ -58,21 +58,21 @@ export class TabRoutes implements LinkOwner {
   }
 
   get isEmpty(): boolean {
-    return this.#routes.size === 0
+    return this.#jobs.size === 0
   }
 
   /** Goes on at this multiplexer, from the cursors. */
   follow(ask: (request: Request) => void): void {
     this.#ask = ask
-    for (const { route } of [...this.#routes.values()]) this.carry(route)
+    for (const { job } of [...this.#jobs.values()]) this.carry(job)
   }
 
   /** There is no multiplexer now. */
   pause(): void {
     this.#ask = null
-    for (const followed of this.#routes.values()) {
+    for (const followed of this.#jobs.values()) {
       this.#rest(followed, { kind: 'asked' })
-      followed.route.interrupted()
+      followed.job.interrupted()
     }
   }
 
@@ -81,32 +81,32 @@ export class TabRoutes implements LinkOwner {
     this.#reading.revive()
   }
 
-  carry(route: Route): void {
-    const { jobId, cursor, history, credential } = route
-    const former = this.#routes.get(jobId)
+  carry(job: CarriedJob): void {
+    const { jobId, cursor, history, credential } = job
+    const former = this.#jobs.get(jobId)
     if (former !== undefined) this.#rest(former, { kind: 'asked' })
     this.#starts += 1
     const start = this.#starts
     const transport = former?.transport ?? 'websocket'
-    this.#routes.set(jobId, { route, start, state: { kind: 'asked' }, transport, repeats: 0 })
+    this.#jobs.set(jobId, { job, start, state: { kind: 'asked' }, transport, repeats: 0 })
     this.#ask?.({ op: 'subscribe', jobId, start, cursor, history, credential })
   }
 
-  drop(route: Route): void {
-    const followed = this.#routes.get(route.jobId)
-    if (followed?.route !== route) return
+  drop(job: CarriedJob): void {
+    const followed = this.#jobs.get(job.jobId)
+    if (followed?.job !== job) return
     this.#rest(followed, { kind: 'asked' })
-    this.#routes.delete(route.jobId)
-    this.#ask?.({ op: 'unsubscribe', jobId: route.jobId, start: followed.start })
+    this.#jobs.delete(job.jobId)
+    this.#ask?.({ op: 'unsubscribe', jobId: job.jobId, start: followed.start })
   }
 
-  credentialChanged({ jobId, credential }: Route): void {
-    const start = this.#routes.get(jobId)?.start
+  credentialChanged({ jobId, credential }: CarriedJob): void {
+    const start = this.#jobs.get(jobId)?.start
     if (start !== undefined) this.#ask?.({ op: 'credential', jobId, start, credential })
   }
 
   hear(answer: Exclude<Answer, { op: 'state' }>): void {
-    const followed = this.#routes.get(answer.jobId)
+    const followed = this.#jobs.get(answer.jobId)
     if (followed === undefined || followed.start !== answer.start) return
     switch (answer.op) {
       case 'joined':
@@ -114,33 +114,33 @@ export class TabRoutes implements LinkOwner {
         this.#catchUp(followed, [])
         break
       case 'placed':
-        followed.route.placed(answer.queue)
+        followed.job.placed(answer.queue)
         break
       case 'interrupted':
-        followed.route.interrupted()
+        followed.job.interrupted()
         break
       case 'restored':
         // One that is catching up is told by what it reads.
-        if (followed.state.kind === 'flowing') followed.route.restored()
+        if (followed.state.kind === 'flowing') followed.job.restored()
         break
       case 'renew':
         this.#renew(followed)
         break
       case 'refused':
         this.#rest(followed, { kind: 'asked' })
-        this.#routes.delete(answer.jobId)
-        followed.route.refused(new JobcastError(answer.code, answer.message, answer.details))
+        this.#jobs.delete(answer.jobId)
+        followed.job.refused(new JobcastError(answer.code, answer.message, answer.details))
         break
       default:
         this.#flowed(followed, answer)
     }
   }
 
-  replayed(_link: Link, route: Route, replay: Replay): void {
-    const followed = this.#routes.get(route.jobId)
-    if (followed?.route !== route || followed.state.kind !== 'catching-up') return
+  replayed(_link: Link, job: CarriedJob, replay: Replay): void {
+    const followed = this.#jobs.get(job.jobId)
+    if (followed?.job !== job || followed.state.kind !== 'catching-up') return
     const { waiting } = followed.state
-    route.replayed(replay, followed.transport)
+    job.replayed(replay, followed.transport)
     followed.state = { kind: 'flowing' }
     for (const [index, answer] of waiting.entries()) {
       if (apply(followed, answer)) continue
@@ -149,15 +149,15 @@ export class TabRoutes implements LinkOwner {
     }
   }
 
-  interrupted(_link: Link, route: Route): void {
-    route.interrupted()
+  interrupted(_link: Link, job: CarriedJob): void {
+    job.interrupted()
   }
 
-  restored(_link: Link, route: Route): void {
-    route.restored()
+  restored(_link: Link, job: CarriedJob): void {
+    job.restored()
   }
 
-  // It reads on by itself, or refuses the route.
+  // It reads on by itself, or refuses the job.
   worked(): void {}
   failed(): void {}
   changed(): void {}
@@ -181,21 +181,21 @@ export class TabRoutes implements LinkOwner {
   /** At once, and ever later where that does not help. */
   #catchUp(followed: Followed, waiting: FlowAnswer[]): void {
     followed.repeats += 1
-    const read = () => this.#reading.carry(followed.route)
+    const read = () => this.#reading.carry(followed.job)
     const delayMs = reconnectDelayMs(followed.repeats - 2, this.#random)
     const timer = followed.repeats === 1 ? undefined : setTimeout(read, delayMs)
     this.#rest(followed, { kind: 'catching-up', waiting, timer })
     if (timer === undefined) read()
   }
 
-  #renew({ route, start }: Followed): void {
-    const { jobId } = route
+  #renew({ job, start }: Followed): void {
+    const { jobId } = job
     const tell = (verdict: 'yes' | 'no' | 'later') => {
-      const { credential } = route
+      const { credential } = job
       if (verdict === 'yes') this.#ask?.({ op: 'credential', jobId, start, credential })
       this.#ask?.({ op: 'renewed', jobId, start, verdict })
     }
-    route.renew().then(
+    job.renew().then(
       (renewed) => tell(renewed ? 'yes' : 'no'),
       () => tell('later'),
     )
@@ -205,7 +205,7 @@ export class TabRoutes implements LinkOwner {
   #rest(followed: Followed, next: FollowedState): void {
     if (followed.state.kind === 'catching-up') {
       clearTimeout(followed.state.timer)
-      this.#reading.drop(followed.route)
+      this.#reading.drop(followed.job)
     }
     followed.state = next
   }
@@ -213,16 +213,16 @@ export class TabRoutes implements LinkOwner {
 
 /** False: something is missing in between, or it is of another history. */
 function apply(followed: Followed, answer: FlowAnswer): boolean {
-  const { route } = followed
-  if (answer.op === 'ended') return route.ended(answer.cursor)
+  const { job } = followed
+  if (answer.op === 'ended') return job.ended(answer.cursor)
   if (answer.op === 'replayed') {
     const { replay, transport } = answer
-    const strange = replay.mode === 'resume' && !isSameHistory(replay.cursor, route.cursor ?? '')
-    if (!strange) route.replayed(replay, transport)
+    const strange = replay.mode === 'resume' && !isSameHistory(replay.cursor, job.cursor ?? '')
+    if (!strange) job.replayed(replay, transport)
     return !strange
   }
-  if (!isSameHistory(answer.after, route.cursor ?? '')) return false
-  if (!route.event(answer.event, parseCursor(answer.after).seq)) return false
+  if (!isSameHistory(answer.after, job.cursor ?? '')) return false
+  if (!job.event(answer.event, parseCursor(answer.after).seq)) return false
   followed.repeats = 0
   return true
 }

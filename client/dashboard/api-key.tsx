@@ -3,16 +3,16 @@ import { IconKey, IconLogout } from '@tabler/icons-react'
 import { createContext, type FormEvent, type ReactNode, useContext, useMemo, useState } from 'react'
 import { createClient, type JobcastClient } from '../index.ts'
 import { JobcastProvider } from '../react/index.ts'
-import classes from './access.module.css'
+import classes from './api-key.module.css'
 
-interface Access {
+interface ApiKeyInUse {
   /** The API key in use, or null where none was given. */
   readonly apiKey: string | null
   signIn(apiKey: string): void
   signOut(): void
 }
 
-const AccessContext = createContext<Access | null>(null)
+const ApiKeyContext = createContext<ApiKeyInUse | null>(null)
 
 interface Signed {
   readonly apiKey: string | null
@@ -20,10 +20,10 @@ interface Signed {
 }
 
 /** Who talks to the server: one client for the page, made anew when the API key changes. */
-export function AccessProvider({ children }: { children: ReactNode }) {
+export function ApiKeyProvider({ children }: { children: ReactNode }) {
   const [signed, setSigned] = useState(() => signedWith(readKey()))
 
-  const access = useMemo<Access>(() => {
+  const inUse = useMemo<ApiKeyInUse>(() => {
     function change(apiKey: string | null) {
       signed.client.close()
       setSigned(signedWith(apiKey))
@@ -42,9 +42,9 @@ export function AccessProvider({ children }: { children: ReactNode }) {
   }, [signed])
 
   return (
-    <AccessContext value={access}>
+    <ApiKeyContext value={inUse}>
       <JobcastProvider client={signed.client}>{children}</JobcastProvider>
-    </AccessContext>
+    </ApiKeyContext>
   )
 }
 
@@ -52,15 +52,15 @@ function signedWith(apiKey: string | null): Signed {
   return { apiKey, client: createClient(apiKey === null ? {} : { credential: apiKey }) }
 }
 
-export function useAccess(): Access {
-  const access = useContext(AccessContext)
-  if (access === null) throw new Error('useAccess needs an AccessProvider around it')
-  return access
+export function useApiKey(): ApiKeyInUse {
+  const inUse = useContext(ApiKeyContext)
+  if (inUse === null) throw new Error('useApiKey needs an ApiKeyProvider around it')
+  return inUse
 }
 
 /** Asks for an API key, where the server wants one. */
 export function SignIn({ isPage }: { isPage: boolean }) {
-  const { apiKey, signIn } = useAccess()
+  const { apiKey, signIn } = useApiKey()
   const [key, setKey] = useState('')
   const refused = apiKey !== null && (key === '' || key === apiKey)
 
@@ -102,7 +102,7 @@ export function SignIn({ isPage }: { isPage: boolean }) {
 
 /** Only where an API key is in use: forget it. */
 export function SignOut() {
-  const { apiKey, signOut } = useAccess()
+  const { apiKey, signOut } = useApiKey()
   if (apiKey === null) return null
   return (
     <Tooltip label="Sign out">
