@@ -1,5 +1,5 @@
 // `npm run mutate`: plants the faults of test/planted/, one at a time, in copies of this folder, and runs the tests that should
-// notice each. `-- sqlite lease`: only those in whose area, file or sentence one of these words stands. `-- --parallel 1`: one at
+// notice each. `-- sqlite: lease`: only those in whose area (with a colon), file or sentence one of these words stands. `-- --parallel 1`: one at
 // a time. `-- --check`: only looks whether each can be planted. Exits with 1 where one cannot, where one survives and does not say
 // why, or where fewer than 95 % are caught.
 import { spawn, spawnSync } from 'node:child_process'
@@ -76,7 +76,7 @@ function edit({ file, find, replace, tests }) {
 }
 
 function isWanted({ area, file, what }) {
-  const text = `${area} ${file} ${what}`.toLowerCase()
+  const text = `${area}: ${file} ${what}`.toLowerCase()
   return positionals.length === 0 || positionals.some((word) => text.includes(word.toLowerCase()))
 }
 

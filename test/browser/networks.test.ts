@@ -15,7 +15,7 @@ import {
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 240_000 })
 
 let browser: Browser
 let server: ServerProcess

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 240_000 })
 
 /** An app of a user's own: it starts a job when it is asked to, and shows it beside lists of what there is. */
 const APP = {

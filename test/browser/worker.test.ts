@@ -4,7 +4,7 @@ import { openBrowser } from '../helpers/browser.ts'
 import { bundleSdk, openSdkPage } from '../helpers/sdk-page.ts'
 import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 240_000 })
 
 let browser: Browser
 let server: ServerProcess

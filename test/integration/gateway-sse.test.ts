@@ -112,7 +112,7 @@ describe('readers that leave or stop', () => {
 
   test("a stream ends with its caller's token, and what was stored by then is in it", async () => {
     const run = await gateway.run()
-    const reader = await stream(run.jobId, { expiresAt: Date.now() + 300 })
+    const reader = await stream(run.jobId, { expiresAt: Date.now() + 1500 })
     await run.report(line('in time'))
     expect(await reader.next('log')).toMatchObject({ data: { data: { line: 'in time' } } })
     await reader.ended

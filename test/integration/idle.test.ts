@@ -14,8 +14,11 @@ const REST_MS = 3000
 const MEASURED_MS = 16_000
 /** What INFO counts, a second and a process. It is 0.8 over a long time; a short one may have one look more. */
 const MOST_COMMANDS = 1.2
-/** Of a core. It is a tenth of that; the kernel counts in steps of 10 ms, and collections come when they come. */
-const MOST_CPU = 0.01
+/**
+ * Of a core. It is a twentieth of that; the kernel counts in steps of 10 ms, collections come when they come, and of a core that is
+ * shared everything takes more.
+ */
+const MOST_CPU = 0.02
 
 /** CPU that a process has used so far, in ms. */
 function cpuMs(pid: number): number {
@@ -46,8 +49,9 @@ test('processes that do nothing cost next to nothing, however many types they ha
   // What the job has brought about is over by then, but for what the worker tells of its rate, which falls for a minute.
   await pause(REST_MS)
   const before = { commands: await commands(), cpu: cpu() }
+  const began = performance.now()
   await pause(MEASURED_MS)
-  const seconds = MEASURED_MS / 1000
+  const seconds = (performance.now() - began) / 1000
   // Of INFO itself each look counts one.
   const sent = (await commands()) - before.commands - 1
   expect(sent / seconds / processes.length).toBeLessThan(MOST_COMMANDS)

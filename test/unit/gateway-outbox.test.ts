@@ -1,10 +1,9 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
 import { OutputBudget } from '../../server/gateway/output-budget.ts'
 import { HIGH_WATER_BYTES } from '../../server/gateway/slow-reader.ts'
 import type { JobEvent } from '../../shared/event.ts'
-import { until } from '../helpers/until.ts'
 
 /** A pipe that takes what it is told to take. */
 class Valve implements Pipe {
@@ -61,7 +60,13 @@ function setUp() {
 }
 
 let open: Outbox | null = null
-afterEach(() => open?.close())
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+})
+afterEach(() => {
+  open?.close()
+  vi.useRealTimers()
+})
 
 describe('outbox', () => {
   test('frames of one tick go out together, in order', async () => {
@@ -130,12 +135,12 @@ describe('outbox', () => {
     for (let seq = 1; seq <= 4; seq++) outbox.event(lane, chunk(seq, 250_000))
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
-    const start = performance.now()
     for (let seq = 5; seq <= 8; seq++) outbox.event(lane, chunk(seq, 250_000))
     await tick()
+    vi.advanceTimersByTime(240)
     expect(onSlow).not.toHaveBeenCalled()
-    await until(() => onSlow.mock.calls.length > 0)
-    expect(performance.now() - start).toBeGreaterThan(200)
+    vi.advanceTimersByTime(10)
+    expect(onSlow).toHaveBeenCalledOnce()
     outbox.event(lane, chunk(9, 20_000_000))
     await tick()
     expect(onSlow).toHaveBeenCalledOnce()
@@ -155,11 +160,11 @@ describe('outbox', () => {
     valve.taking = false
     valve.blocked = HIGH_WATER_BYTES
     for (let seq = 1; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000))
-    const start = performance.now()
-    await until(() => {
-      valve.passed += 100_000
-      return performance.now() - start > 1000
-    })
+    await tick()
+    for (let moment = 0; moment < 8; moment++) {
+      valve.passed += 300_000
+      vi.advanceTimersByTime(250)
+    }
     expect(onSlow).not.toHaveBeenCalled()
     valve.taking = true
     valve.take()
@@ -173,8 +178,8 @@ describe('outbox', () => {
     open = outbox
     const other = new Lane({ encode: (event) => Buffer.from(`${event.seq}`) })
     const anotherMoment = async () => {
-      const start = performance.now()
-      await until(() => performance.now() - start > 600)
+      await tick()
+      vi.advanceTimersByTime(600)
     }
     outbox.lagging(lane, 3_000_000)
     await anotherMoment()
@@ -185,7 +190,7 @@ describe('outbox', () => {
     await anotherMoment()
     expect(onSlow).not.toHaveBeenCalled()
     outbox.lagging(lane, 600_000)
-    await until(() => onSlow.mock.calls.length > 0)
+    await anotherMoment()
     expect(onSlow).toHaveBeenCalledOnce()
   })
 

@@ -152,7 +152,7 @@ describe('readers that do not read', () => {
       ({ url }, outgoing) => {
         if (url === '/large') outgoing.end(large)
       },
-      (server) => cutStalled(server, 50),
+      (server) => cutStalled(server, 500),
     )
     const waiting = await connect(port)
     waiting.write(get('held'))
@@ -165,7 +165,7 @@ describe('readers that do not read', () => {
       const most = Math.min(2 * MIB, socket.readableLength)
       const data: unknown = most > 0 ? socket.read(most) : socket.read(0)
       if (Buffer.isBuffer(data)) bytes += data.length
-    }, 5)
+    }, 50)
     await until(() => bytes > large.length)
     clearInterval(sips)
     expect(waiting.destroyed).toBe(false)
