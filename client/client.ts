@@ -76,7 +76,7 @@ export interface JobsQuery {
   readonly limit?: number
   /** `nextPage` of the page before. */
   readonly page?: string
-  /** With payloads and results. */
+  /** The jobs come with payloads and results. */
   readonly full?: boolean
 }
 
@@ -90,7 +90,7 @@ export interface JobcastClient {
   list(query?: JobsQuery, call?: { readonly signal?: AbortSignal }): Promise<ListAnswer>
   types(call?: { readonly signal?: AbortSignal }): Promise<TypesAnswer>
   overview(call?: { readonly signal?: AbortSignal }): Promise<OverviewAnswer>
-  /** Of a running job the cancel is requested: watch for `cancelled`. */
+  /** Requests the cancel of a running job, which takes a moment: watch for `cancelled`. */
   cancel(jobId: string): Promise<Job>
   /** A failed or cancelled job, once more. */
   retry(jobId: string): Promise<Job>

@@ -11,7 +11,7 @@ import type { CarriedJob, CarriedList, Failure, Link, LinkOwner, TransportName }
 import type { SocketConstructor } from './transports/socket.ts'
 
 export interface ConnectionState {
-  /** In use, or being tried. */
+  /** What is in use, or being tried. */
   readonly transport: TransportName | null
   /**
    * `idle` nothing is watched; `unavailable` connected, but the server cannot reach its store: what was told last may be
@@ -217,7 +217,7 @@ export class Connection implements LinkOwner {
   replayed(link: Link, job: CarriedJob, replay: Replay): void {
     const state = this.#state
     if (state.kind === 'moving' && link === state.link && state.staying.has(job)) {
-      // Before the replay is applied: what the old link still brings belongs before it.
+      // The old link is left before the replay is applied: what it still brings belongs before it.
       state.old.drop(job)
       job.replayed(replay, link.transport)
       this.#arrived(job)

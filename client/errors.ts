@@ -19,7 +19,7 @@ export type JobcastErrorCode =
   | 'unsupported'
 
 export interface InputError {
-  /** Where in the input, such as `payload.width`. */
+  /** The path in the input, such as `payload.width`. */
   readonly path: string
   readonly message: string
 }
@@ -55,7 +55,7 @@ export class JobcastError extends Error {
   }
 }
 
-/** Whether the same call may succeed later. */
+/** True where the same call may succeed later. */
 export function mayPass({ code, status }: JobcastError): boolean {
   return code === 'network' || code === 'timeout' || status === 429 || (status !== null && status >= 502)
 }

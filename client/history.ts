@@ -25,7 +25,7 @@ export type Hole = Pick<Missed, 'from' | 'to' | 'reason'>
 /** What a watch delivers. */
 export type WatchEvent = JobEvent | Missed
 
-/** As many status events as are retained, and as many logs and chunks. */
+/** A watch keeps as many status events as the server retains, and as many logs and chunks. */
 const KEPT_EVENTS = 2 * RETAINED_EVENTS
 
 export function missed(reason: Missed['reason'], from: number, to: number): Missed {

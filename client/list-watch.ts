@@ -24,7 +24,7 @@ export interface ListState {
   readonly phase: 'connecting' | 'live' | 'reconnecting' | 'unsupported' | 'refused'
   /** Newest first, or in the order of `jobIds`; without payload and result. */
   readonly jobs: readonly JobSummary[]
-  /** Of `jobIds`, those that there are not. */
+  /** Those of `jobIds` that there are not. */
   readonly missing: readonly string[]
   readonly error: JobcastError | null
 }
@@ -39,7 +39,7 @@ const QUERY = {
   type: oneOrList(NAME, MAX_LIST_TYPES),
   tag: oneOrList(NAME, MAX_LIST_TAGS),
   limit: wholeNumber(1, MAX_LIST),
-  // As long as so many fit into a frame.
+  // They may be so long that this many still fit into a frame.
   jobIds: listOf(textUpTo(50), 0, MAX_LIST),
 } satisfies Record<keyof ListQuery, Rule>
 
@@ -125,7 +125,7 @@ function newestFirst(one: JobSummary, other: JobSummary): number {
   return one.jobId < other.jobId ? 1 : -1
 }
 
-/** As the frame has it: what is undefined is left out. */
+/** The query as the frame has it: what is undefined is left out. */
 function filterOf({ type, tag, limit, jobIds }: ListQuery): ListFilter {
   if (jobIds !== undefined) return { jobIds: [...new Set(jobIds)] }
   return {

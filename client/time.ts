@@ -6,14 +6,14 @@ const RESOLUTION_MS = 1000
  * used, and those of the monotonic clock, whichever has gone further, since that one may stand still while a machine sleeps.
  */
 export class ServerClock {
-  /** At this time of ours it was at least so late at the server. */
+  /** It was at least so late at the server at this time of ours. */
   #told: { readonly at: Moment; readonly time: number } | null = null
 
   get isKnown(): boolean {
     return this.#told !== null
   }
 
-  /** In ms since 1970; by the machine's own clock, where no answer has told. */
+  /** The time in ms since 1970; by the machine's own clock, where no answer has told. */
   now(): number {
     const told = this.#told
     return told === null ? Date.now() : told.time + msSince(told.at)
@@ -24,7 +24,7 @@ export class ServerClock {
     if (Number.isNaN(time)) return
     const isBehind = time > this.now()
     const isAhead = time + RESOLUTION_MS + msSince(asked) < this.now()
-    // In between, what is known is as good: of two lower bounds the later one.
+    // What is known is as good in between: of two lower bounds the later one.
     if (this.#told === null || isBehind || isAhead) this.#told = { at: moment(), time }
   }
 }
@@ -57,7 +57,7 @@ const LATE_MS = 5000
 /** Browsers let those of hidden pages wait for a minute. */
 const HIDDEN_LATE_MS = 90_000
 
-/** Whether a timer that is this late means that the machine slept, or the page was frozen. */
+/** True where a timer that is this late means that the machine slept, or the page was frozen. */
 export function isOverslept(lateMs: number): boolean {
   const hidden = typeof document !== 'undefined' && document.visibilityState === 'hidden'
   return lateMs >= (hidden ? HIDDEN_LATE_MS : LATE_MS)

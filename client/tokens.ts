@@ -32,7 +32,7 @@ const SOON_MS = 100
 export class Tokens {
   readonly #options: TokensOptions
   readonly #tokens = new Map<string, Kept>()
-  /** Of the jobs that are watched. */
+  /** Each job that is watched has one, which runs until its token is renewed or looked at again. */
   readonly #timers = new Map<string, Timer>()
 
   constructor(options: TokensOptions) {
@@ -87,7 +87,7 @@ export class Tokens {
     }
   }
 
-  /** Until it is time, and until `floorMs` after `from`. */
+  /** Waits until it is time to renew the token, and until `floorMs` after `from`. */
   #wait(jobId: string, floorMs: number, from: Moment): void {
     clearTimeout(this.#timers.get(jobId))
     const dueInMs = Math.max(this.#dueInMs(jobId), floorMs - msSince(from))
@@ -125,13 +125,13 @@ export class Tokens {
 }
 
 interface Life {
-  /** In ms since 1970, by the server's clock. */
+  /** Its end in ms since 1970, by the server's clock. */
   readonly expiresAt: number
   /** Infinity: not known. */
   readonly lengthMs: number
 }
 
-/** Of a JWT, what `exp` and `iat` say (RFC 7519 sections 4.1.4 and 4.1.6); null for any other token. */
+/** What `exp` and `iat` of a JWT say (RFC 7519 sections 4.1.4 and 4.1.6); null for any other token. */
 function lifeOf(token: string | undefined): Life | null {
   const claims = token?.split('.')[1]
   if (claims === undefined) return null

@@ -12,7 +12,7 @@ export interface WatchState {
    */
   readonly phase: 'connecting' | 'live' | 'reconnecting' | 'ended' | 'refused'
   readonly job: Job | null
-  /** Of a queued job, where it stands and when it may start; null where that is not known (yet). */
+  /** Where a queued job stands and when it may start; null where that is not known (yet). */
   readonly queue: QueuePlace | null
   /**
    * In order of `seq`: with history, the retained ones first; without, those that came since. Progress is merged to
@@ -119,7 +119,7 @@ export class Watch extends Store<WatchState> implements JobWatch, Observer {
     if (!isHeard && !this.#isAwaited) this.close()
   }
 
-  /** From the job: its state is another one. */
+  /** The job tells that its state is another one. */
   changed(): void {
     const state = this.#job.state
     if (state.job !== null) this.#from ??= state.job.cursor
@@ -129,7 +129,7 @@ export class Watch extends Store<WatchState> implements JobWatch, Observer {
     if (state.phase === 'refused' && state.error !== null) this.#end(state.error)
   }
 
-  /** From the job: events, and the cursor after them. */
+  /** The job hands on events, and the cursor after them. */
   delivered(events: readonly WatchEvent[], cursor: string): void {
     const fresh = after(this.#delivered ?? cursor, events, cursor)
     this.#delivered = cursor

@@ -29,7 +29,7 @@ export interface WatchedJobOptions {
   readonly released: () => void
 }
 
-/** Of a job of which nothing is known yet. */
+/** What is shown of a job of which nothing is known yet. */
 export const NOTHING_KNOWN: WatchState = {
   phase: 'connecting',
   job: null,
@@ -81,7 +81,7 @@ export class WatchedJob implements CarriedJob {
     return this.#history
   }
 
-  /** Where it goes on from its cursor a snapshot has to bring what came since. */
+  /** A snapshot has to bring the retained events along; also what came since, where it goes on from its cursor. */
   get history(): boolean {
     return this.#history || this.cursor !== null
   }
@@ -106,7 +106,7 @@ export class WatchedJob implements CarriedJob {
     }
   }
 
-  /** From now on with history. True where the link has to carry it afresh for that. */
+  /** Wants history from now on. True where the link has to carry it afresh for that. */
   wantHistory(): boolean {
     if (this.#history) return false
     this.#history = true

@@ -12,7 +12,7 @@ import { WatchedJob } from './watched-job.ts'
 
 /** Everything that a client watches: each job once, however many watch it, and the lists; and what carries them. */
 export class Watches {
-  /** Of what carries the jobs; while none is watched, of what carries the lists. */
+  /** The state of what carries the jobs; while none is watched, of what carries the lists. */
   readonly connection: Readable<ConnectionState>
   readonly #http: Http
   readonly #tokens: Tokens
@@ -33,7 +33,7 @@ export class Watches {
     const connect = () =>
       new Connection({ http, transports, WebSocket: options.WebSocket ?? globalThis.WebSocket })
     this.#own = connect()
-    // Of a `fetch` or `WebSocket` of the page's own it is not known what other tabs have.
+    // Nobody knows what other tabs have in place of a `fetch` or `WebSocket` of the page's own.
     const isCustom = options.fetch !== undefined || options.WebSocket !== undefined
     const share = options.share ?? (typeof document !== 'undefined' && !isCustom)
     this.#carrier = share ? carrierOf(this.#own, { http, credential, transports, connect }) : this.#own
@@ -80,7 +80,7 @@ export class Watches {
         this.#own.dropList(list)
       },
     })
-    // Of no jobs there is nothing to be told.
+    // A list of no jobs has nothing to be told.
     if (list.filter.jobIds?.length === 0) {
       list.listed([], [])
       return list

@@ -100,7 +100,7 @@ export function SignIn({ isPage }: { isPage: boolean }) {
   )
 }
 
-/** Only where an API key is in use: forget it. */
+/** Forgets the API key; it is there only where one is in use. */
 export function SignOut() {
   const { apiKey, signOut } = useApiKey()
   if (apiKey === null) return null

@@ -22,7 +22,7 @@ const cobalt: MantineColorsTuple = [
   '#1b3996',
 ]
 
-/** From text to the deepest ground, for what Mantine paints itself; the same family as `styles/tokens.css`. */
+/** The greys from text to the deepest ground, for what Mantine paints itself; the same family as `styles/tokens.css`. */
 const night: MantineColorsTuple = [
   '#d3d7de',
   '#bcc2cc',

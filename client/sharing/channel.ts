@@ -10,7 +10,7 @@ import type { TransportName } from '../transports/link.ts'
  * name), and whoever can speak on the channel is of the same origin: what is said is trusted.
  */
 
-/** To all: who leads? I do, and am awake. I do no longer. */
+/** What is said to all: who leads? I do, and am awake. I do no longer. */
 export type Notice = 'who' | 'leading' | 'resigned'
 
 /** One subscription of one tab. `start` counts its beginnings, so that answers to an earlier one are told apart. */
@@ -89,13 +89,13 @@ type Message = { readonly from: string } & (
 export class TabChannel {
   readonly #options: TabChannelOptions
   readonly #common: Channel
-  readonly #inbox: Channel
-  readonly #outboxes = new Map<string, Channel>()
+  readonly #own: Channel
+  readonly #others = new Map<string, Channel>()
 
   constructor(options: TabChannelOptions) {
     this.#options = options
     this.#common = this.#listen(options.name)
-    this.#inbox = this.#listen(`${options.name}/${options.id}`)
+    this.#own = this.#listen(`${options.name}/${options.id}`)
   }
 
   broadcast(notice: Notice): void {
@@ -103,34 +103,34 @@ export class TabChannel {
   }
 
   ask(to: string, request: Request): void {
-    this.#outbox(to).postMessage({ from: this.#options.id, request } satisfies Message)
+    this.#channelTo(to).postMessage({ from: this.#options.id, request } satisfies Message)
   }
 
   answer(to: string, answer: Answer): void {
-    this.#outbox(to).postMessage({ from: this.#options.id, answer } satisfies Message)
+    this.#channelTo(to).postMessage({ from: this.#options.id, answer } satisfies Message)
   }
 
   /** Nothing more is to be said to that tab. */
   forget(to: string): void {
-    this.#outboxes.get(to)?.close()
-    this.#outboxes.delete(to)
+    this.#others.get(to)?.close()
+    this.#others.delete(to)
   }
 
   /** What was said before still arrives. */
   close(): void {
-    for (const to of [...this.#outboxes.keys()]) this.forget(to)
-    for (const channel of [this.#common, this.#inbox]) {
+    for (const to of [...this.#others.keys()]) this.forget(to)
+    for (const channel of [this.#common, this.#own]) {
       channel.onmessage = null
       channel.close()
     }
   }
 
-  #outbox(to: string): Channel {
-    const known = this.#outboxes.get(to)
+  #channelTo(to: string): Channel {
+    const known = this.#others.get(to)
     if (known !== undefined) return known
-    const outbox = this.#options.open(`${this.#options.name}/${to}`)
-    this.#outboxes.set(to, outbox)
-    return outbox
+    const channel = this.#options.open(`${this.#options.name}/${to}`)
+    this.#others.set(to, channel)
+    return channel
   }
 
   #listen(name: string): Channel {

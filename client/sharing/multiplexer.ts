@@ -84,7 +84,7 @@ export class Multiplexer {
 interface Seat {
   readonly start: number
   readonly tell: (answer: JobAnswer) => void
-  /** Where it stood when it came. */
+  /** The tab stood here when it came. */
   readonly cursor: string | null
   readonly history: boolean
   credential: string | undefined

@@ -26,7 +26,7 @@ export function carrierOf(own: Connection, options: SharedOptions): JobCarrier {
   return canShare() ? new LateCarrier(own, options) : own
 }
 
-/** Whether there are tabs, or workers of a page, and what they need to speak with each other. Never in Node. */
+/** True where there are tabs, or workers of a page, with what they need to speak with each other; never in Node. */
 function canShare(): boolean {
   const { BroadcastChannel, crypto, location, navigator } = globalThis
   return (

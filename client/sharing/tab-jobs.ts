@@ -178,7 +178,7 @@ export class TabJobs implements LinkOwner {
     } else state.waiting.push(answer)
   }
 
-  /** At once, and ever later where that does not help. */
+  /** Reads what is missing: at once, and ever later where that does not help. */
   #catchUp(followed: Followed, waiting: FlowAnswer[]): void {
     followed.repeats += 1
     const read = () => this.#reading.carry(followed.job)

@@ -53,7 +53,7 @@ interface Membership {
   readonly leadership: LockRequest
   /** Held for as long as this tab lives, so that whoever leads is told when it is gone. */
   readonly presence: LockRequest
-  /** Of the tabs that this one leads: their locks are granted to it when they are gone. */
+  /** The locks of the tabs that this one leads are granted to it when those are gone. */
   readonly departures: Map<string, LockRequest>
 }
 

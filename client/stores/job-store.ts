@@ -15,12 +15,12 @@ export interface JobState<Result = unknown> {
   /** `idle` no job, or one of which nothing is known yet; `submitting` until the server has stored it. */
   readonly status: JobStatus | 'idle' | 'submitting'
   readonly result: Result | null
-  /** Of the job (a message), else of the submission, the watch or a command. */
+  /** What went wrong with the job (a message), else with the submission, the watch or a command. */
   readonly error: string | JobcastError | null
   readonly progress: Progress | null
   readonly jobId: string | null
   readonly job: Job | null
-  /** Of a queued job, where it stands and when it may start; null where that is not known (yet). */
+  /** Where a queued job stands and when it may start; null where that is not known (yet). */
   readonly queue: QueuePlace | null
   readonly events: WatchState['events']
   /** What is missing among `events`; null: nothing. */
@@ -221,7 +221,7 @@ export class JobStore extends Store<JobState> {
     const update = () => {
       if (this.#mode.kind !== 'job' || this.#mode.watch?.of !== watch) return
       const state = watch.getSnapshot()
-      // Until the first answer, what was shown before is better than nothing.
+      // What was shown before is better than nothing, until the first answer.
       const shown =
         state.job === null && this.#mode.shown?.job ? { ...this.#mode.shown, phase: state.phase } : state
       this.#become({
@@ -247,7 +247,7 @@ export class JobStore extends Store<JobState> {
   }
 }
 
-/** By value; whoever asks with another signal may call off one and not the other. */
+/** Submissions are compared by value; whoever asks with another signal may call off one and not the other. */
 function isSame(begun: Begun, payload: unknown, start: StartOptions): boolean {
   const { abort } = begun.mode
   if (abort.signal.aborted || begun.start.signal !== start.signal) return false

@@ -14,7 +14,7 @@ export type ListedJob = ListAnswer['jobs'][number]
 export interface JobsState {
   /** Newest first. A job that no longer matches the query stays, as it is now, until the next refresh. */
   readonly jobs: readonly ListedJob[]
-  /** Until the first answer, and while `loadMore` is under way. */
+  /** True until the first answer, and while `loadMore` is under way. */
   readonly loading: boolean
   readonly error: JobcastError | null
   readonly nextPage: string | null
@@ -46,7 +46,7 @@ export class JobsStore extends Store<JobsState> {
   readonly #watched = new Map<string, Watched>()
   /** The newest jobs, as the server tells of them. */
   #live: { readonly list: ListWatch; readonly leave: () => void } | null = null
-  /** Only then it is known whether there are further pages. */
+  /** The list was read once: only then it is known whether there are further pages. */
   #wasRead = false
   /** Jobs have left the end of the list since it was read: the next page begins too late. */
   #pushedOut = false
@@ -186,7 +186,7 @@ export class JobsStore extends Store<JobsState> {
     const told = live?.phase === 'live' ? live.jobs : []
     const isTold = new Set(told.map(({ jobId }) => jobId))
     const unfinished = this.#listed
-      // Of those that run the server does not tell the progress.
+      // The server does not tell the progress of those that run.
       .filter(({ jobId, status }) => (isTold.has(jobId) ? status === 'processing' : !isTerminal(status)))
       .slice(0, WATCHED)
     const wanted = new Set(unfinished.map(({ jobId }) => jobId))

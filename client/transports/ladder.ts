@@ -5,7 +5,7 @@ import { type SocketConstructor, SocketLink } from './socket.ts'
 import { sse } from './sse.ts'
 import { StreamLink } from './stream.ts'
 
-/** From the best to the one that always works. */
+/** The transports, from the best to the one that always works. */
 export const LADDER: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
 
 export interface OpenOptions extends LinkOptions {

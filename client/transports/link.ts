@@ -25,7 +25,7 @@ export interface CarriedJob {
    * subscribe again with the cursor.
    */
   event(event: JobEvent, prev: number | null): boolean
-  /** Where the job stands in line, for as long as it is queued; null: not known. */
+  /** The job stands here in line, for as long as it is queued; null: not known. */
   placed(queue: QueuePlace | null): void
   /** The job is terminal, at this cursor. False: its last event is missing, subscribe again with the cursor. */
   ended(cursor: string): boolean
@@ -66,7 +66,7 @@ export interface CarriedList {
   refused(error: JobcastError): void
   /** The link broke, or the server is busy; it is being mended. */
   interrupted(): void
-  /** Whether the link at work can carry lists. */
+  /** The link at work can carry lists, or cannot. */
   carried(isSupported: boolean): void
 }
 
@@ -134,7 +134,7 @@ export interface Link {
 export interface LinkOptions {
   readonly owner: LinkOwner
   readonly random: () => number
-  /** Where to begin: failures in a row so far, and a pause before the first attempt, in ms. */
+  /** A link begins with so many failures in a row, and after a pause, in ms. */
   readonly n: number
   readonly delayMs: number
 }

@@ -23,7 +23,7 @@ export function poll(holdS: number): Round {
     const answer = await http.json<PollAnswer>(jobPath(jobId, `?${query}`), {
       credential,
       signal,
-      // Where there is nothing below, slow is better than not at all.
+      // Slow is better than not at all where there is nothing below.
       ...(holdS === 0 ? {} : { timeoutMs: waitS * 1000 + GRACE_MS }),
     })
     worked()

@@ -138,7 +138,7 @@ export class SocketLink implements Link {
         this.#doubt(state)
         return
       }
-      // By now the server has given up on it as well.
+      // The server has given up on it by now as well.
       this.#lost({ counts: false })
     }
     if (this.#state.kind === 'waiting' && performance.now() >= this.#awayUntil) this.#connect()

@@ -30,7 +30,7 @@ export interface RoundContext {
   /** Something came, if only a ping. */
   heard(): void
   replayed(replay: Replay): void
-  /** Whether the server can reach its store. */
+  /** The server can reach its store, or cannot. */
   available(isAvailable: boolean): void
 }
 
@@ -46,7 +46,7 @@ export interface StreamOptions extends LinkOptions {
 interface Stream {
   readonly abort: AbortController
   phase: Link['phase']
-  /** Since when it has been open, on `performance.now()`; null: it is not. */
+  /** It has been open since then, on `performance.now()`; null: it is not. */
   openSince: number | null
   /** The round under way. */
   current: AbortController | null

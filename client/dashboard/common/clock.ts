@@ -35,7 +35,7 @@ export function useNow(): number {
   return useMemo(() => client.now(), [client, tick])
 }
 
-/** Whether what is shown around here could not be read again. */
+/** True where what is shown around here could not be read again. */
 export const StaleContext = createContext(false)
 
 /** The server's time in ms, once a second; it stands still while nobody can tell whether what runs still does. */

@@ -23,7 +23,7 @@ export function formatNumber(value: number): string {
   return whole.format(value)
 }
 
-/** Where there is little room: 12 K. */
+/** A number where there is little room: 12 K. */
 export function formatCompact(value: number): string {
   return compact.format(value)
 }
@@ -95,7 +95,7 @@ export function formatBytes(bytes: number): string {
   return `${tenths.format(bytes / 1_000_000)} MB`
 }
 
-/** With milliseconds, around the clock, for the timeline and the log. */
+/** A time of day with milliseconds, around the clock, for the timeline and the log. */
 export function formatExact(at: string): string {
   return exactTime.format(new Date(at))
 }
@@ -104,7 +104,7 @@ export function formatDateTime(at: string): string {
   return dateTime.format(new Date(at))
 }
 
-/** From one point in time to another, in ms. */
+/** The time from one point to another, in ms. */
 export function between(from: string, to: string | number): number {
   return (typeof to === 'string' ? Date.parse(to) : to) - Date.parse(from)
 }

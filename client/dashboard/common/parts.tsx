@@ -112,7 +112,7 @@ export function Tail({ label, className, last, children }: TailProps) {
 }
 
 interface CopyProps {
-  /** As a function where it takes time to make. */
+  /** The text; a function where it takes time to make. */
   readonly text: string | (() => string)
   /** Names it: "job id". */
   readonly what: string

@@ -67,7 +67,7 @@ export function visible(text: string): string {
   })
 }
 
-/** In words of the reader, who knows no seqs but those of what is missing. */
+/** What is missing, in words for the reader, who knows no seqs but these. */
 export function missedText({ from, to, reason }: Missed): string {
   const count = to - from + 1
   const which =

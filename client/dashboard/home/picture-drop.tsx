@@ -10,7 +10,7 @@ import classes from './picture-drop.module.css'
 interface PictureDropProps {
   readonly picture: Picture | null
   readonly error: string | undefined
-  /** Whether a paste anywhere on the page is meant for it. */
+  /** A paste anywhere on the page is meant for it. */
   readonly takesPaste: boolean
   onPick(picture: Picture | null): void
 }

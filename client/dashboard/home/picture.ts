@@ -4,7 +4,7 @@ export interface Picture {
   readonly dataUrl: string
   /** Pixels; null where the browser cannot decode the format (the server may). */
   readonly size: { readonly width: number; readonly height: number } | null
-  /** Of the file that is sent. */
+  /** The size of the file that is sent. */
   readonly bytes: number
   /** The file was too large to send and was scaled down here. */
   readonly reduced: boolean

@@ -10,7 +10,7 @@ import { explain } from '../common/words.ts'
 
 /** What the server said against a submission. */
 interface Problems {
-  /** Of a form's field, by its name in the payload: `widths` also collects `payload.widths.0`. */
+  /** What is wrong with a form's field, by its name in the payload: `widths` also collects `payload.widths.0`. */
   of(field: string): string | undefined
   /** What belongs to none of the fields. */
   readonly general: string | null

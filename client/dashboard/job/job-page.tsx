@@ -76,7 +76,7 @@ function NoSuchJob() {
   )
 }
 
-/** So that a tab in the background tells how far it is. */
+/** The title tells how far the job is, for a tab in the background. */
 function titleOf({ type, status, progress }: Job, queue: QueuePlace | null): string {
   if (status === 'processing' && progress !== null) return `${formatPercent(progress.percent)} ${type}`
   return `${queue === null ? STATUS[status].label : placeText(queue)}: ${type}`

@@ -58,7 +58,7 @@ const TONES = {
   cancelled: 'still',
 } as const satisfies Record<JobStatus, string>
 
-/** Of a job that waits, its progress is that of a run before: the bar still shows it, the words are about the wait. */
+/** The progress of a job that waits is that of a run before: the bar still shows it, the words are about the wait. */
 function headline({ status, progress }: Job, queue: QueuePlace | null): string {
   if (queue !== null) return placeText(queue)
   if (waits(status)) return status === 'queued' ? 'In line' : 'Waiting'

@@ -56,7 +56,7 @@ function Piece({ event }: { event: ReturnType<typeof outputOf>[number] }) {
   return <p className={classes.line}>{visible(inOneLine(event.data))}</p>
 }
 
-/** As the payload asks for it; else as far as the tiles reach. */
+/** The picture is as large as the payload asks for; else as the tiles reach. */
 function sizeOf(payload: Json, tiles: readonly { x: number; y: number; width: number; height: number }[]) {
   if (isRecord(payload) && typeof payload.width === 'number' && typeof payload.height === 'number') {
     return { width: payload.width, height: payload.height }
@@ -69,7 +69,7 @@ function sizeOf(payload: Json, tiles: readonly { x: number; y: number; width: nu
 
 interface TileCanvasProps {
   readonly tiles: readonly Tile[]
-  /** Of the whole picture, in pixels. */
+  /** The size of the whole picture, in pixels. */
   readonly width: number
   readonly height: number
 }

@@ -22,7 +22,7 @@ export function Result({ result, name }: { result: Json; name: string }) {
   )
 }
 
-/** Of thumbnails: what they were made from. */
+/** What thumbnails were made from. */
 function describeSource(result: Json): string | undefined {
   if (!isRecord(result) || !isRecord(result.source)) return undefined
   const { width, height, bytes } = result.source

@@ -49,7 +49,7 @@ export const Timeline = memo(function Timeline({ events, submittedAt }: Timeline
   )
 })
 
-/** Of the change of status before this one. */
+/** The time of the change of status before this one. */
 function timeBefore(entries: ReturnType<typeof entriesOf>, index: number): string | undefined {
   return entries.slice(0, index).findLast((entry) => 'at' in entry)?.at
 }

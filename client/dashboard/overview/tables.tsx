@@ -115,7 +115,7 @@ export function GatewaysTable({ gateways }: { gateways: readonly GatewayInfo[] }
   )
 }
 
-/** Whether jobs of a type are started; those that run go on in either case. */
+/** Says and sets whether jobs of a type are started; those that run go on in either case. */
 function PauseSwitch({ info, onChanged }: { info: TypeInfo; onChanged(): void }) {
   const client = useClient()
   const [isSending, setSending] = useState(false)
@@ -145,7 +145,7 @@ function PauseSwitch({ info, onChanged }: { info: TypeInfo; onChanged(): void })
   )
 }
 
-/** Where a process lives. */
+/** Says where a process lives. */
 function ProcessName({ process }: { process: { readonly host: string; readonly pid: number } }) {
   return (
     <>
