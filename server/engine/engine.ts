@@ -232,9 +232,32 @@ export interface Report extends LeaseRef {
   readonly events: readonly RunEvent[]
 }
 
+/** JSON as its text: what is only passed on is neither copied nor written anew. */
+export class JsonText {
+  readonly text: string
+  /** In UTF-8. */
+  readonly bytes: number
+  /** Nothing else has it, whatever it says of itself. */
+  readonly #mark = true
+
+  constructor(text: string, bytes = Buffer.byteLength(text)) {
+    this.text = text
+    this.bytes = bytes
+  }
+
+  /** Looks at nothing of what may be anybody's. */
+  static is(value: unknown): value is JsonText {
+    return typeof value === 'object' && value !== null && #mark in value
+  }
+}
+
+export function textOf(json: Json | JsonText): string {
+  return JsonText.is(json) ? json.text : JSON.stringify(json)
+}
+
 /** How a run ended; all that an engine ever learns of it. */
 export type Outcome =
-  | { readonly kind: 'completed'; readonly result: Json }
+  | { readonly kind: 'completed'; readonly result: Json | JsonText }
   /** No further attempt. */
   | { readonly kind: 'failed'; readonly error: string; readonly errorCode: JobErrorCode }
   /** Another attempt, `attempt` + 1, after `delayMs`. */

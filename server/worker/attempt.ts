@@ -37,7 +37,7 @@ export interface AttemptHost<Run> {
    * The one outcome of this attempt; null where it is not to be settled, since its lease was lost. `thrown` is why it
    * failed, where something was thrown.
    */
-  readonly decided: (run: Run, outcome: Outcome | null, resultBytes: number, thrown: Thrown | null) => void
+  readonly decided: (run: Run, outcome: Outcome | null, thrown: Thrown | null) => void
   /** The handler has really ended, and its slot is free. Never before `decided`. */
   readonly ended: (run: Run) => void
   /** The handler goes on after the outcome was decided without it, or had to be killed. */
@@ -141,7 +141,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
       const checking = this.#checkResult(returned)
       const result = checking instanceof Promise ? await checking : checking
       if (!result.ok) return this.#fail(result.failure)
-      this.#end({ kind: 'completed', result: result.value }, result.bytes)
+      this.#end({ kind: 'completed', result: result.value })
     } catch (error) {
       this.#host.failure(error)
       this.#fail(classifyThrown(error))
@@ -177,7 +177,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
       this.#cutShort(outcome, counts ? 'uncaught' : 'cancelled', failure.thrown)
     } else {
       if (counts) this.#abort('uncaught')
-      this.#end(outcome, 0, failure.thrown)
+      this.#end(outcome, failure.thrown)
     }
     return counts
   }
@@ -257,16 +257,16 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 
   #fail(failure: Failure): void {
-    this.#end(afterFailure(this.#run.claim, failure, this.#host.random), 0, failure.thrown)
+    this.#end(afterFailure(this.#run.claim, failure, this.#host.random), failure.thrown)
   }
 
   /** The handler has ended; its outcome counts unless another one was decided before. */
-  #end(outcome: Outcome, bytes = 0, thrown: Thrown | null = null): void {
+  #end(outcome: Outcome, thrown: Thrown | null = null): void {
     if (this.#step === 'ended') return
     this.#step = 'ended'
     this.scope.close()
     try {
-      this.#decide(outcome, bytes, thrown)
+      this.#decide(outcome, thrown)
     } finally {
       this.#host.ended(this.#run)
     }
@@ -275,7 +275,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   /** Decides without the handler, which is told to stop or killed. */
   #cutShort(outcome: Outcome | null, reason: StopReason, thrown: Thrown | null = null): void {
     if (this.#state.is === 'decided') return
-    this.#decide(outcome, 0, thrown)
+    this.#decide(outcome, thrown)
     this.#abort(reason)
     this.#kill ??= new LazySignal(this.scope)
     this.#kill.abort(reason)
@@ -292,12 +292,12 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.#signal.abort(reason)
   }
 
-  #decide(outcome: Outcome | null, bytes = 0, thrown: Thrown | null = null): void {
+  #decide(outcome: Outcome | null, thrown: Thrown | null): void {
     if (this.#state.is === 'decided') return
     if (this.#state.is === 'cancelling') clearTimeout(this.#state.grace)
     this.#stopTimer()
     this.#state = DECIDED
-    this.#host.decided(this.#run, outcome, bytes, thrown)
+    this.#host.decided(this.#run, outcome, thrown)
   }
 
   #watchHandler(startedAt: number): void {

@@ -71,11 +71,10 @@ class HandlerContext {
     this.chunk = function chunk(data) {
       const checked = checkJson(data)
       if (!checked.ok) throw misuse(`chunk: data ${checked.problem}`, chunk)
-      if (checked.bytes > MAX_CHUNK_BYTES) {
-        const problem = `chunk: data has ${checked.bytes} bytes of JSON, more than ${MAX_CHUNK_BYTES}`
-        throw misuse(problem, chunk)
-      }
-      source.emit({ kind: 'chunk', data: checked.json }, checked.bytes)
+      const { text, bytes } = checked.json
+      if (bytes > MAX_CHUNK_BYTES)
+        throw misuse(`chunk: data has ${bytes} bytes of JSON, more than ${MAX_CHUNK_BYTES}`, chunk)
+      source.emit({ kind: 'chunk', data: JSON.parse(text) }, bytes)
     }
   }
 }

@@ -39,7 +39,7 @@ export type ThreadMessage =
 /** The last word of a thread. */
 export type Ending =
   /** The handler returned: its result as JSON text. */
-  | { readonly kind: 'returned'; readonly json: string }
+  | { readonly kind: 'returned'; readonly text: string; readonly bytes: number }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** The other way there is one message: why one of the run's signals fires. */
@@ -98,7 +98,7 @@ async function run(
     if (!returned.ok) return { kind: 'failed', failure: returned.failure }
     // A rejection that the handler left behind ends the thread here, while it still counts as this run's.
     await turn()
-    return { kind: 'returned', json: JSON.stringify(returned.value) }
+    return { kind: 'returned', ...returned.value }
   } catch (thrown) {
     return { kind: 'failed', failure: classifyThrown(thrown) }
   }

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { JsonText } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { errorText, readThrown } from '../thrown.ts'
 import { lostOnTheWay } from './cloneable.ts'
@@ -179,7 +180,7 @@ class ThreadRun {
   }
 
   /** What the handler returned; throws `RunFailed`. */
-  async result(module: string, payload: ThreadPayload): Promise<unknown> {
+  async result(module: string, payload: ThreadPayload): Promise<JsonText> {
     const { port1, port2 } = this.#channel
     const { told, signal, draining, killed } = this.#execution
     const ended = new Promise<Ending>((resolve) => {
@@ -197,7 +198,7 @@ class ThreadRun {
     for (const stop of unlisten) stop()
     port1.close()
     if (ending.kind === 'failed') throw new RunFailed(ending.failure)
-    return JSON.parse(ending.json)
+    return new JsonText(ending.text, ending.bytes)
   }
 
   #tell({ reason }: AbortSignal): void {

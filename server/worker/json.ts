@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { MAX_DEPTH } from '../../shared/limits.ts'
-import type { Json } from '../engine/engine.ts'
+import { type Json, JsonText } from '../engine/engine.ts'
 import { describeThrown, isThrown } from '../thrown.ts'
 
 /**
@@ -11,14 +11,10 @@ const MAX_VALUES = 20_000_000
 const MAX_ASKED = 5_000_000
 
 export type JsonCheck =
-  | {
-      readonly ok: true
-      /** A copy: what the handler does to its value later does not show. */
-      readonly json: Json
-      /** Of its text, in UTF-8. */
-      readonly bytes: number
-    }
-  | { readonly ok: false; readonly problem: string }
+  /** As text: what the handler does to its value later does not show. */
+  { readonly ok: true; readonly json: JsonText } | { readonly ok: false; readonly problem: string }
+
+const NULL: JsonCheck = { ok: true, json: new JsonText('null') }
 
 /**
  * Holds a value to JSON. Objects become what `JSON.stringify` makes of them (what their `toJSON` says, else their own
@@ -27,7 +23,7 @@ export type JsonCheck =
  * a `Map`, an `Error`, or a promise that nobody awaited.
  */
 export function checkJson(value: unknown): JsonCheck {
-  if (value === null) return { ok: true, json: null, bytes: 4 }
+  if (value === null) return NULL
   try {
     // With a function to ask about every value, stringify is several times as slow; few values need it.
     const plain = isPlain(value, MAX_DEPTH, new Budget(MAX_VALUES))
@@ -35,10 +31,9 @@ export function checkJson(value: unknown): JsonCheck {
       ? JSON.stringify(value)
       : JSON.stringify(value, refuseSilentLoss(new Budget(MAX_ASKED)))
     if (text === undefined) return { ok: false, problem: 'is undefined, which is not JSON' }
-    const json: Json = JSON.parse(text)
-    if (!plain && isDeeperThan(json, MAX_DEPTH))
+    if (!plain && isDeeperThan(JSON.parse(text), MAX_DEPTH))
       return { ok: false, problem: `is nested more than ${MAX_DEPTH} deep` }
-    return { ok: true, json, bytes: Buffer.byteLength(text) }
+    return { ok: true, json: new JsonText(text) }
   } catch (error) {
     if (isThrown(error, NotJson)) return { ok: false, problem: error.message }
     if (isThrown(error, RangeError)) return { ok: false, problem: 'is nested too deep or too large for JSON' }

@@ -1,5 +1,5 @@
 import type { JobErrorCode } from '../../shared/codes.ts'
-import { backoffDelay, type Claim, type Json, type Outcome } from '../engine/engine.ts'
+import { backoffDelay, type Claim, type Json, JsonText, type Outcome } from '../engine/engine.ts'
 import { checkValue, type Issue } from '../jobs/check-value.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { UnrecoverableError } from '../jobs/errors.ts'
@@ -54,44 +54,43 @@ async function checkAgainst(
   }
 }
 
-type CheckedResult = Step<Json> & { readonly bytes: number }
-
 /** Step 3: the result as JSON, within its size, as the type's schema makes of it. At once where it has none. */
 export function checkResult(
   { result: schema }: JobDefinition,
   returned: unknown,
   maxBytes: number,
-): CheckedResult | Promise<CheckedResult> {
+): Step<JsonText> | Promise<Step<JsonText>> {
   const first = resultAsJson(returned, maxBytes)
   return first.ok && schema !== undefined ? checkResultAgainst(schema, first.value, maxBytes) : first
 }
 
 async function checkResultAgainst(
   schema: NonNullable<JobDefinition['result']>,
-  result: Json,
+  { text }: JsonText,
   maxBytes: number,
-): Promise<CheckedResult> {
+): Promise<Step<JsonText>> {
   try {
-    const checked = await checkValue(schema, result)
+    const checked = await checkValue(schema, JSON.parse(text))
     if (checked.ok) return resultAsJson(checked.value, maxBytes)
-    return { ...final('invalid_result', `invalid result: ${issuesText(checked.issues)}`), bytes: 0 }
+    return final('invalid_result', `invalid result: ${issuesText(checked.issues)}`)
   } catch (error) {
-    return { ...schemaFailed('invalid_result', "the result's schema", error), bytes: 0 }
+    return schemaFailed('invalid_result', "the result's schema", error)
   }
 }
 
-function resultAsJson(returned: unknown, maxBytes: number): CheckedResult {
+function resultAsJson(returned: unknown, maxBytes: number): Step<JsonText> {
   const checked = checkReturned(returned)
-  if (!checked.ok || checked.bytes <= maxBytes) return checked
-  const error = `the result has ${checked.bytes} bytes of JSON, more than ${maxBytes}`
-  return { ...final('result_too_large', error), bytes: 0 }
+  if (!checked.ok || checked.value.bytes <= maxBytes) return checked
+  const error = `the result has ${checked.value.bytes} bytes of JSON, more than ${maxBytes}`
+  return final('result_too_large', error)
 }
 
-/** What a handler returned, as JSON; nothing is null. */
-export function checkReturned(returned: unknown): CheckedResult {
+/** What a handler returned, as JSON; nothing is null. What comes from a thread was held to JSON there. */
+export function checkReturned(returned: unknown): Step<JsonText> {
+  if (JsonText.is(returned)) return { ok: true, value: returned }
   const checked = checkJson(returned === undefined ? null : returned)
-  if (!checked.ok) return { ...final('unserializable_result', `the result ${checked.problem}`), bytes: 0 }
-  return { ok: true, value: checked.json, bytes: checked.bytes }
+  if (!checked.ok) return final('unserializable_result', `the result ${checked.problem}`)
+  return { ok: true, value: checked.json }
 }
 
 /** What an error of a handler means. The name counts as well, since classes do not cross packages. */

@@ -5,6 +5,7 @@ import type { TypePace } from '../../shared/pace.ts'
 import {
   type Claim,
   type Engine,
+  JsonText,
   type LeaseRef,
   MAX_CALL_JOBS,
   type Outcome,
@@ -124,9 +125,9 @@ class JobWorker implements Worker {
         run.reports.buffer.add(event, bytes)
         this.#reporter.wake(run)
       },
-      decided: (run, outcome, resultBytes, thrown) => {
+      decided: (run, outcome, thrown) => {
         run.thrown = thrown
-        this.#decided(run, outcome, resultBytes)
+        this.#decided(run, outcome)
       },
       ended: (run) => this.#ended(run),
       overstayed: (run, killed) => this.#overstayed(run, killed),
@@ -396,21 +397,21 @@ class JobWorker implements Worker {
     if (run.isDecided) return
     run.isDecided = true
     this.#slots.give(run.claim.type)
-    this.#settle(run, outcome, 0, NOTHING)
+    this.#settle(run, outcome, NOTHING)
   }
 
-  #decided(run: Run, outcome: Outcome | null, resultBytes: number): void {
+  #decided(run: Run, outcome: Outcome | null): void {
     run.isDecided = true
     const left = this.#reporter.close(run)
     if (outcome === null) this.#finish(run, null, null)
-    else if (left instanceof Promise)
-      void left.then((events) => this.#settle(run, outcome, resultBytes, events))
-    else this.#settle(run, outcome, resultBytes, left)
+    else if (left instanceof Promise) void left.then((events) => this.#settle(run, outcome, events))
+    else this.#settle(run, outcome, left)
   }
 
-  #settle(run: Run, outcome: Outcome, resultBytes: number, { events, bytes }: TakenEvents): void {
+  #settle(run: Run, outcome: Outcome, { events, bytes }: TakenEvents): void {
     const { jobId, lease } = run
-    this.#exchange.settle({ jobId, lease, outcome, events, bytes: resultBytes + bytes, run })
+    const of = outcome.kind === 'completed' && JsonText.is(outcome.result) ? outcome.result.bytes : 0
+    this.#exchange.settle({ jobId, lease, outcome, events, bytes: of + bytes, run })
   }
 
   /** The last of a run: the store's word on its settlement, or null where it was lost. */

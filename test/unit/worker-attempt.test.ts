@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Claim, Outcome } from '../../server/engine/engine.ts'
+import { type Claim, JsonText, type Outcome } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
 import { currentScope, type Executor, inProcess } from '../../server/worker/execution.ts'
@@ -284,7 +284,7 @@ describe('an exception of what the handler has begun', () => {
         expect(one.uncaught(one.signal.reason)).toBe(false)
       })
     })
-    expect(outcomes).toEqual([{ kind: 'completed', result: 'heeded' }])
+    expect(outcomes).toEqual([{ kind: 'completed', result: new JsonText('"heeded"') }])
   })
 
   test.each([
@@ -333,6 +333,6 @@ describe('what a handler returns to be waited for', () => {
     ['a function', Object.assign(() => {}, { then: lazy.then })],
   ])('begins its work as its own, where it is %s that begins it only then', async (_what, returned) => {
     const { outcomes } = await attempt({ run: () => returned })
-    expect(outcomes).toEqual([{ kind: 'completed', result: 'j' }])
+    expect(outcomes).toEqual([{ kind: 'completed', result: new JsonText('"j"') }])
   })
 })

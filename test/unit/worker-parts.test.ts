@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import type { RunEvent } from '../../server/engine/engine.ts'
+import { JsonText, type RunEvent } from '../../server/engine/engine.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
 import { cutText, readThrown } from '../../server/thrown.ts'
 import { lostOnTheWay } from '../../server/worker/cloneable.ts'
@@ -32,14 +32,14 @@ describe('cutText', () => {
   })
 })
 
+/** What is JSON, as its text. */
+const textOf = (json: unknown) => ({ ok: true, json: new JsonText(JSON.stringify(json)) })
+
 describe('checkJson', () => {
   test('takes what JSON takes, and measures it in bytes', () => {
     const value = { at: new Date(0), left: undefined, list: [1, 'ä', null, true] }
-    expect(checkJson(value)).toEqual({
-      ok: true,
-      json: { at: '1970-01-01T00:00:00.000Z', list: [1, 'ä', null, true] },
-      bytes: Buffer.byteLength(JSON.stringify(value)),
-    })
+    const text = '{"at":"1970-01-01T00:00:00.000Z","list":[1,"ä",null,true]}'
+    expect(checkJson(value)).toEqual({ ok: true, json: { text, bytes: text.length + 1 } })
   })
 
   class Point {
@@ -76,8 +76,8 @@ describe('checkJson', () => {
     ],
     [{ same: [{}, {}], a: undefined, [Symbol('s')]: 1 }, { same: [{}, {}] }],
   ])('takes %o as JSON.stringify does', (value, json) => {
-    expect(checkJson(value)).toMatchObject({ ok: true, json })
-    expect(checkJson([{ value }])).toMatchObject({ ok: true, json: [{ value: json }] })
+    expect(checkJson(value)).toEqual(textOf(json))
+    expect(checkJson([{ value }])).toEqual(textOf([{ value: json }]))
   })
 
   test.each<[what: string, value: unknown]>([
@@ -134,7 +134,7 @@ describe('checkJson', () => {
 
   test('refuses undefined where it would become null, and nowhere else', () => {
     expect(checkJson(undefined)).toEqual({ ok: false, problem: 'is undefined, which is not JSON' })
-    expect(checkJson({ a: undefined })).toMatchObject({ ok: true, json: {} })
+    expect(checkJson({ a: undefined })).toEqual(textOf({}))
     const hole = [1]
     hole[2] = 3
     for (const list of [[1, undefined], hole, [1, { toJSON: () => undefined }]]) {

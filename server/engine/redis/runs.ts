@@ -9,19 +9,18 @@ import type {
   Settlement,
   SettleVerdict,
 } from '../engine.ts'
-import { MAX_CALL_JOBS } from '../engine.ts'
+import { MAX_CALL_JOBS, textOf } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId, newToken } from '../job/ids.ts'
-import { Batcher } from './batcher.ts'
 import { LARGE } from './bulk.ts'
 import { decodeBorn, encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
-import { ANSWER_MS, AnswerLost } from './connection.ts'
+import { AnswerLost } from './connection.ts'
 import { claimName, type Keyspace, type Partition } from './keys.ts'
 import { decodeKind } from './kind.ts'
 import type { Pool, Pools, Room } from './pools.ts'
 import { list, text, whole, word } from './reply.ts'
-import { SCRIPTS } from './scripts.ts'
+import { SCRIPTS, type Script } from './scripts.ts'
 
 type Argument = string | number
 
@@ -29,18 +28,18 @@ type Argument = string | number
 interface Encoded {
   readonly jobIds: readonly string[]
   readonly args: readonly Argument[]
+}
+
+interface EncodedReport extends Encoded {
   readonly weight: number
 }
 
-/** Part of a call of the settle script: runs that end, and a claim of the next. */
-interface Exchange extends Encoded {
-  readonly claim: {
-    readonly args: readonly Argument[]
-    readonly limit: number
-    readonly room: Room
-    /** On `performance.now()`. */
-    readonly sentAt: number
-  } | null
+/** A claim as the scripts take it. */
+interface EncodedClaim {
+  readonly args: readonly Argument[]
+  readonly room: Room
+  /** On `performance.now()`. */
+  readonly sentAt: number
 }
 
 /** A claim to be made, in the place of one that waits. */
@@ -62,19 +61,8 @@ interface HandOver {
   readonly claims: Claim[]
 }
 
-interface ExchangeResult {
-  readonly verdicts: SettleVerdict[]
-  /** Null where the store did not know the pool. */
-  readonly claims: DecodedClaims | null
-}
-
-interface Extension extends LeaseRef {
-  readonly leaseMs: number
-}
-
-/** Of a call: 200 runs that end with little to say, and as many claims. */
+/** Of a call: 600 runs that report little. */
 const MOST_WEIGHT = 3 * MAX_CALL_JOBS
-const NO_CLAIMS: DecodedClaims = { claims: [], large: new Set() }
 const VERDICTS = [...JOB_STATUSES, 'stale'] as const
 /** Characters that weigh as much as a job in a call, so that what goes together is not large. */
 const CHARACTERS_A_JOB = LARGE / MOST_WEIGHT
@@ -85,38 +73,19 @@ const CELLS_A_CLAIM = 5
 /** Attempt and stalls of a job that nothing has happened to yet. */
 const FRESH = [1, 0] as const
 
-/** What happens to runs: claimed, extended, reported on, settled. */
+/**
+ * What happens to runs: claimed, extended, reported on, settled. Each call of a worker is one of a script, since the worker has
+ * put together what goes together.
+ */
 export class Runs {
   readonly #commands: Commands
   readonly #partition: Partition
   readonly #pools: Pools
-  readonly #exchanges: Batcher<Exchange, ExchangeResult>
-  readonly #reports: Batcher<Encoded, 'ok' | 'stale'>
-  readonly #extensions: Batcher<Extension, ExtendVerdict>
 
   constructor(commands: Commands, keys: Keyspace, pools: Pools) {
     this.#commands = commands
     this.#partition = keys.home
     this.#pools = pools
-    const common = { deadlineMs: ANSWER_MS, maxWeight: MOST_WEIGHT }
-    this.#exchanges = new Batcher({
-      ...common,
-      send: (exchanges, deadlineMs) => this.#exchange(exchanges, deadlineMs),
-      weigh: ({ weight, claim }) => weight + (claim?.limit ?? 0),
-      explain: (error, { jobIds }) => asOutcomeUnknown(error, jobIds),
-    })
-    this.#reports = new Batcher({
-      ...common,
-      send: (reports, deadlineMs) => this.#report(reports, deadlineMs),
-      weigh: ({ weight }) => weight,
-      explain: (error, { jobIds }) => asOutcomeUnknown(error, jobIds),
-    })
-    this.#extensions = new Batcher({
-      ...common,
-      send: (extensions, deadlineMs) => this.#extend(extensions, deadlineMs),
-      weigh: () => 1,
-      explain: (error, extension) => asOutcomeUnknown(error, [extension.jobId]),
-    })
   }
 
   async settle(
@@ -124,36 +93,61 @@ export class Runs {
     next: NextClaim | null,
   ): Promise<{ verdicts: SettleVerdict[]; claims: Claim[] }> {
     const claim = next === null ? null : this.#encodeClaim(next)
-    const encoded = encodeSettlements(settlements)
-    const amount = encoded.jobIds.length
+    const { jobIds, args } = encodeSettlements(settlements)
+    const amount = jobIds.length
     if (amount === 0 && claim === null) return { verdicts: settlements.map(() => 'stale'), claims: [] }
-    const result = await this.#exchangeAll({ ...encoded, claim })
-    let answered = 0
+    const claimArgs = claim === null ? [0] : [1, ...claim.args]
+    const cells =
+      amount === 0
+        ? await this.#call(SCRIPTS.claim, claimArgs, jobIds)
+        : await this.#call(SCRIPTS.settle, [amount, ...args, ...claimArgs], jobIds)
+    const answered = amount === 0 ? [] : decodeVerdicts(text(cells[0]))
+    let at = 0
     const verdicts =
       amount === settlements.length
-        ? result.verdicts
-        : settlements.map((run) => (leaseInStore(run) !== null && result.verdicts[answered++]) || 'stale')
+        ? answered
+        : settlements.map((run) => (leaseInStore(run) !== null && answered[at++]) || 'stale')
     if (claim === null) return { verdicts, claims: [] }
+    const claims = decodeClaims(amount === 0 ? cells : cells.slice(1), claim.sentAt)
     // A store that was wiped has forgotten who runs what.
-    const claims = result.claims ?? (await this.#joinAndClaim(claim))
-    return { verdicts, claims: await this.#withPayloads(claims, next?.leaseMs ?? 0) }
+    const known = claims ?? (await this.#joinAndClaim(claim))
+    return { verdicts, claims: await this.#withPayloads(known, next?.leaseMs ?? 0) }
   }
 
+  /** In as many calls as keep each from being large. */
   async report(reports: readonly Report[]): Promise<('ok' | 'stale')[]> {
-    return Promise.all(
-      reports.map((report) => {
-        const encoded = encodeReport(report)
-        return encoded === null ? 'stale' : this.#reportAll(encoded)
-      }),
-    )
+    const encoded = reports.map(encodeReport)
+    const calls: EncodedReport[][] = [[]]
+    let weight = 0
+    for (const report of encoded) {
+      if (report === null) continue
+      weight += report.weight
+      if (weight <= MOST_WEIGHT) calls.at(-1)?.push(report)
+      else {
+        calls.push([report])
+        weight = report.weight
+      }
+    }
+    const answers = await Promise.all(calls.map((call) => this.#report(call)))
+    const verdicts = answers.flat()
+    let at = 0
+    return encoded.map((report) => (report !== null && verdicts[at++]) || 'stale')
   }
 
   async extend(leases: readonly LeaseRef[], leaseMs: number): Promise<ExtendVerdict[]> {
-    return Promise.all(
-      leases.map((run) => {
-        const lease = leaseInStore(run)
-        return lease === null ? 'stale' : this.#extensions.add({ jobId: run.jobId, lease, leaseMs })
-      }),
+    const args: Argument[] = []
+    const jobIds: string[] = []
+    for (const run of leases) {
+      const lease = leaseInStore(run)
+      if (lease === null) continue
+      jobIds.push(run.jobId)
+      args.push(run.jobId, lease, leaseMs)
+    }
+    const cells =
+      jobIds.length === 0 ? [] : await this.#call(SCRIPTS.extend, [jobIds.length, ...args], jobIds)
+    let at = 0
+    return leases.map((run) =>
+      leaseInStore(run) === null ? 'stale' : word(cells[at++], ['held', 'cancel_requested', 'stale']),
     )
   }
 
@@ -162,7 +156,7 @@ export class Runs {
     await this.#commands.set(SCRIPTS.join, this.#partition, [id, ...types])
   }
 
-  #encodeClaim(request: NextClaim): Exchange['claim'] {
+  #encodeClaim(request: NextClaim): EncodedClaim | null {
     if (request.types.length === 0) return null
     const limit = Math.max(0, Math.min(request.limit, MAX_CALL_JOBS))
     const room = this.#pools.room(request.workerId, request.types, limit)
@@ -170,64 +164,37 @@ export class Runs {
     const token = newToken()
     const names = [`${worker}:${claimName(request.claimId)}`, `${worker}/${token}`, pool.id, request.entry]
     const args = [...names, request.leaseMs, limit, limits.length, ...limits.flat()]
-    return { args, limit, room, sentAt: performance.now() }
+    return { args, room, sentAt: performance.now() }
   }
 
-  /** What is large takes its time, and no other waits for it. */
-  async #exchangeAll(exchange: Exchange): Promise<ExchangeResult> {
-    return exchange.weight <= MOST_WEIGHT
-      ? this.#exchanges.add(exchange)
-      : this.#alone(exchange, (one) => this.#exchange(one, ANSWER_MS))
+  async #joinAndClaim({ room, args, sentAt }: EncodedClaim): Promise<DecodedClaims> {
+    await this.join(room.pool)
+    const cells = await this.#call(SCRIPTS.claim, [1, ...args], [])
+    return decodeClaims(cells, sentAt) ?? { claims: [], large: new Set() }
   }
 
-  async #reportAll(report: Encoded): Promise<'ok' | 'stale'> {
-    return report.weight <= MOST_WEIGHT
-      ? this.#reports.add(report)
-      : this.#alone(report, (one) => this.#report(one, ANSWER_MS))
+  async #report(reports: readonly Encoded[]): Promise<('ok' | 'stale')[]> {
+    if (reports.length === 0) return []
+    const jobIds = reports.flatMap((report) => report.jobIds)
+    const args = [reports.length, ...reports.flatMap((report) => report.args)]
+    const cells = await this.#call(SCRIPTS.report, args, jobIds)
+    return cells.map((verdict) => word(verdict, ['ok', 'stale']))
   }
 
-  async #alone<Item extends Encoded, Result>(
-    item: Item,
-    send: (items: readonly Item[]) => Promise<Result[]>,
-  ): Promise<Result> {
+  /** Sent again, these scripts change nothing more. Rejects with `Unavailable`, or `OutcomeUnknown` of these jobs. */
+  async #call(
+    script: Script,
+    args: readonly Argument[],
+    jobIds: readonly string[],
+  ): Promise<readonly unknown[]> {
     try {
-      const [result] = await send([item])
-      if (result === undefined) throw new TypeError('there is no result')
-      return result
+      const { reply } = await this.#commands.repeat((left) =>
+        this.#commands.run(script, this.#partition, args, left),
+      )
+      return list(reply)
     } catch (error) {
-      throw asOutcomeUnknown(error, item.jobIds)
+      throw asOutcomeUnknown(error, jobIds)
     }
-  }
-
-  async #joinAndClaim(claim: NonNullable<Exchange['claim']>): Promise<DecodedClaims> {
-    await this.join(claim.room.pool)
-    return (await this.#exchanges.add({ ...encodeSettlements([]), claim })).claims ?? NO_CLAIMS
-  }
-
-  async #exchange(exchanges: readonly Exchange[], deadlineMs: number): Promise<ExchangeResult[]> {
-    const amount = exchanges.reduce((sum, { jobIds }) => sum + jobIds.length, 0)
-    const claims = exchanges.flatMap(({ claim }) => (claim === null ? [] : [claim]))
-    const claimArgs = [claims.length, ...claims.flatMap((claim) => claim.args)]
-    const settles = amount > 0
-    const script = settles ? SCRIPTS.settle : SCRIPTS.claim
-    const args = settles
-      ? [amount, ...exchanges.flatMap((exchange) => exchange.args), ...claimArgs]
-      : claimArgs
-    const { reply } = await this.#commands.repeat(
-      (left) => this.#commands.run(script, this.#partition, args, left),
-      deadlineMs,
-    )
-    const cells = list(reply)
-    const verdicts = settles ? decodeVerdicts(text(cells[0])) : []
-    const allClaims = decodeClaims(settles ? cells.slice(1) : cells, claims)
-    let firstVerdict = 0
-    let nextClaim = 0
-    return exchanges.map(({ jobIds, claim }) => {
-      const from = firstVerdict
-      firstVerdict += jobIds.length
-      const answered = claim === null ? NO_CLAIMS : (allClaims[nextClaim++] ?? null)
-      return { verdicts: verdicts.slice(from, firstVerdict), claims: answered }
-    })
   }
 
   /**
@@ -266,27 +233,6 @@ export class Runs {
       clearInterval(timer)
     }
   }
-
-  async #report(reports: readonly Encoded[], deadlineMs: number): Promise<('ok' | 'stale')[]> {
-    const args = [reports.length, ...reports.flatMap((report) => report.args)]
-    const { reply } = await this.#commands.repeat(
-      (left) => this.#commands.run(SCRIPTS.report, this.#partition, args, left),
-      deadlineMs,
-    )
-    return list(reply).map((verdict) => word(verdict, ['ok', 'stale']))
-  }
-
-  async #extend(extensions: readonly Extension[], deadlineMs: number): Promise<ExtendVerdict[]> {
-    const args = [
-      extensions.length,
-      ...extensions.flatMap(({ jobId, lease, leaseMs }) => [jobId, lease, leaseMs]),
-    ]
-    const { reply } = await this.#commands.repeat(
-      (left) => this.#commands.run(SCRIPTS.extend, this.#partition, args, left),
-      deadlineMs,
-    )
-    return list(reply).map((verdict) => word(verdict, ['held', 'cancel_requested', 'stale']))
-  }
 }
 
 /** Of those whose lease is one of the job's. Several in a row under one lease name it once. */
@@ -302,10 +248,10 @@ function encodeSettlements(settlements: readonly Settlement[]): Encoded {
     addOutcome(settlement, args)
     lastLease = lease
   }
-  return { jobIds, args, weight: weigh(jobIds.length, args) }
+  return { jobIds, args }
 }
 
-function encodeReport(report: Report): Encoded | null {
+function encodeReport(report: Report): EncodedReport | null {
   const lease = leaseInStore(report)
   if (lease === null) return null
   const args: Argument[] = [report.jobId, lease]
@@ -326,7 +272,7 @@ function addOutcome({ outcome, events }: Settlement, args: Argument[]): void {
   }
   switch (outcome.kind) {
     case 'completed':
-      args.push('completed', JSON.stringify(outcome.result))
+      args.push('completed', textOf(outcome.result))
       break
     case 'failed':
       args.push('failed', encodeFailure(outcome.error, outcome.errorCode))
@@ -353,23 +299,17 @@ function decodeVerdicts(reply: string): SettleVerdict[] {
 }
 
 /**
- * The replies to the claims of a call, each of which may have payloads behind it (lua/lib/claims.lua); null where the store
- * did not know the pool.
+ * The reply to a claim, which may have payloads behind it (lua/lib/claims.lua); null where the store did not know the pool.
  */
-function decodeClaims(
-  cells: readonly unknown[],
-  sent: readonly { readonly sentAt: number }[],
-): (DecodedClaims | null)[] {
+function decodeClaims(cells: readonly unknown[], sentAt: number): DecodedClaims | null {
   let at = 0
-  return sent.map(({ sentAt }) => {
-    const lease = text(cells[at++])
-    if (lease === 'unknown_pool') return null
-    // What was claimed before, by a call without an answer or by who handed it over, says how long ago that was.
-    const [claimed = '', now = claimed] = text(cells[at++]).split(' ')
-    const claimedAt = whole(claimed)
-    const times = { claimedAt, leasedAt: sentAt - (whole(now) - claimedAt) }
-    return decodeLines(lease, times, text(cells[at++]), () => text(cells[at++]))
-  })
+  const lease = text(cells[at++])
+  if (lease === 'unknown_pool') return null
+  // What was claimed before, by a call without an answer or by who handed it over, says how long ago that was.
+  const [claimed = '', now = claimed] = text(cells[at++]).split(' ')
+  const claimedAt = whole(claimed)
+  const times = { claimedAt, leasedAt: sentAt - (whole(now) - claimedAt) }
+  return decodeLines(lease, times, text(cells[at++]), () => text(cells[at++]))
 }
 
 /** Null for another message. `since`: on `performance.now()`, nothing was handed over before. */
@@ -400,8 +340,7 @@ function decodeLines(
     const { created, labels } = decodeBorn(cells[at + 3] ?? '')
     const past = cells[at + 4] ?? ''
     const [attempt, stalls] = past === '' ? FRESH : past.split(' ').map(Number)
-    claims.push({
-      ...labels,
+    const claim = {
       jobId,
       // In the store the jobs of a claim share one text, `<worker>/<token>`, that is made once for all, and a job's state
       // names it. What stands behind keeps the runs of a claim apart.
@@ -413,7 +352,9 @@ function decodeLines(
       stalls: stalls ?? 0,
       waitMs: past === '' ? claimedAt - Number(created) : null,
       leasedAt,
-    })
+    }
+    // Not spread into it: that takes longer than all of the rest.
+    claims.push(Object.assign(claim, labels))
   }
   return { claims, large }
 }

@@ -170,8 +170,7 @@ function again(
 }
 
 function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
-  return {
-    ...row.labels,
+  const claim = {
     jobId: row.jobId,
     lease: row.run?.lease ?? '',
     type: row.type,
@@ -182,6 +181,7 @@ function claimOf(tx: Transaction, row: JobRow, leasedAt: number): Claim {
     waitMs: row.fresh && row.startedAt !== null ? row.startedAt - row.createdAt : null,
     leasedAt,
   }
+  return Object.assign(claim, row.labels)
 }
 
 /** `taken`: another claim under the same id takes its place. */

@@ -1,7 +1,7 @@
 import type { JobEvent } from '../../../shared/event.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { JobStatus } from '../../../shared/status.ts'
-import type { FeedMessage, Json, LeaseRef, RunEvent } from '../engine.ts'
+import type { FeedMessage, LeaseRef, RunEvent } from '../engine.ts'
 import { EVENTS, iso, type StatusEvent, statusEvent, TextEvent } from '../job/events.ts'
 import { isExpired } from '../job/stored-job.ts'
 import { CLAIMED } from '../job/transitions.ts'
@@ -20,6 +20,9 @@ export interface Effects {
   /** When the first of the jobs that were scheduled is due; null: none was. */
   scheduledFor: number | null
 }
+
+/** What stands for it where there is no result; so does a result that says nothing. */
+export const NO_RESULT = 'null'
 
 /**
  * The writes of one group of verbs, which become durable together. Nothing of it is told to anyone before
@@ -118,17 +121,20 @@ export class Transaction {
     this.#count(row.type, null, row.status)
   }
 
-  /** Takes one step, which ends the run if there is one: changes the row, keeps the event, and publishes it in due time. */
-  transition(row: JobRow, event: StatusEvent, result: Json = null): void {
+  /**
+   * Takes one step, which ends the run if there is one: changes the row, keeps the event, and publishes it in due time.
+   * `result`: as JSON.
+   */
+  transition(row: JobRow, event: StatusEvent, result = NO_RESULT): void {
     const from = row.status
     if (EVENTS[event.word].toEndOfLine === true) row.order = this.store.nextNumber()
     takeEvent(row, event, this.now)
     if (row.status !== 'processing') row.run = null
-    const json = result === null ? 'null' : this.#keepResult(row, result)
+    if (result !== NO_RESULT) this.#keepResult(row, result)
     this.#limitHistory(row)
     this.#move(row, from)
     this.#noteScheduled(row)
-    this.#publish(row, () => statusEvent(row.seq, event, this.now, json))
+    this.#publish(row, () => statusEvent(row.seq, event, this.now, result))
     this.#count(row.type, from, row.status)
   }
 
@@ -141,7 +147,7 @@ export class Transaction {
       this.#limitHistory(row)
       this.store.pending.change(row)
     }
-    this.#publish(row, () => statusEvent(row.seq, CLAIMED, this.now, 'null'))
+    this.#publish(row, () => statusEvent(row.seq, CLAIMED, this.now, NO_RESULT))
     this.#count(row.type, 'queued', row.status)
   }
 
@@ -216,11 +222,9 @@ export class Transaction {
   }
 
   /** A result is stored once: history refers to it. */
-  #keepResult(row: JobRow, result: Json): string {
-    const json = JSON.stringify(result)
+  #keepResult(row: JobRow, json: string): void {
     if (json.length > SMALL_BODY) this.store.pending.results.add([row.n, json])
     else row.result = json
-    return json
   }
 
   /** What it tells may not change any more: whoever reported may go on changing what it holds. */

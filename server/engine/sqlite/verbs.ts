@@ -15,6 +15,7 @@ import {
   type SubmitReceipt,
   type SubmitRequest,
   type SubmittedJob,
+  textOf,
   type Upcoming,
 } from '../engine.ts'
 import { IdempotencyMismatch } from '../errors.ts'
@@ -24,7 +25,7 @@ import { jobOf } from '../job/stored-job.ts'
 import { cancelled, PROMOTED, rescued, retried, settled, submitted } from '../job/transitions.ts'
 import { type JobRow, ROW, type Run, SMALL_BODY, STATUS_CODES, untouchedRow } from './job-row.ts'
 import type { Store } from './store.ts'
-import type { Transaction } from './transaction.ts'
+import { NO_RESULT, type Transaction } from './transaction.ts'
 
 /**
  * Stores the jobs, or brings back the first answer to the same key. Throws `IdempotencyMismatch` before any
@@ -120,7 +121,7 @@ export function settle(tx: Transaction, settlements: readonly Settlement[]): Set
     const event = settled(row, outcome, tx.now)
     row.settledLease = lease
     row.settledAs = EVENTS[event.word].to
-    tx.transition(row, event, outcome.kind === 'completed' ? outcome.result : null)
+    tx.transition(row, event, outcome.kind === 'completed' ? textOf(outcome.result) : NO_RESULT)
     return row.status
   })
 }
