@@ -59,7 +59,7 @@ const FIELDS = namesOf(withMark(JOB, TOLD))
 const OPTIONS = namesOf(withMark(POLICY, TOLD))
 
 /** What a handler is told of its job, as the tables of fields and options say. */
-function toldOf(claim: Claim): ToldOfJob {
+export function toldOf(claim: Claim): ToldOfJob {
   return Object.assign(pick(claim, FIELDS), pick(claim.policy, OPTIONS))
 }
 

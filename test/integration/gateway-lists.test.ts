@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MAX_LIST, MAX_LISTED, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { type Gateway, type GatewayOptions, openGateway, type TestSocket } from '../helpers/gateway.ts'
 import { until } from '../helpers/until.ts'
 
@@ -118,14 +119,7 @@ describe('a list', () => {
         {
           type: 'brief',
           payload: null,
-          policy: {
-            priority: 0,
-            maxAttempts: 1,
-            maxStalls: 0,
-            backoff: { kind: 'fixed', delayMs: 0, maxMs: 0, jitter: 0 },
-            timeoutMs: 1000,
-            retainMs: 100,
-          },
+          policy: { ...DEFAULT_OPTIONS, retainMs: 100 },
           when: { delayMs: 0 },
         },
       ],

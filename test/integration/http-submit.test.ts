@@ -49,6 +49,7 @@ describe('a submission', () => {
     for (let claimed = await app.claim('resize'); ; claimed = await app.claim('resize')) {
       if (claimed.jobId !== jobId) continue
       expect(claimed.policy).toEqual({
+        ...DEFAULT_OPTIONS,
         priority: 3,
         maxAttempts: 7,
         maxStalls: 2,

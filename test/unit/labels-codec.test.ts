@@ -4,7 +4,7 @@ import { decodeLabels, encodeLabels } from '../../server/engine/job/labels.ts'
 import { NO_LABELS } from '../../shared/options.ts'
 
 /** Labels that there may be later. */
-const LATER = { tags: [], group: null, words: null, weight: 1 }
+const LATER = { ...NO_LABELS, group: null, words: null, weight: 1 }
 
 const texts = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -6,21 +6,24 @@ import { decodeKind, encodeKind } from '../../server/engine/redis/kind.ts'
 import { DEFAULT_OPTIONS, POLICY, type RunPolicy } from '../../shared/options.ts'
 
 const whole = (max: number) => fc.integer({ min: 0, max })
-const policies = fc.record<RunPolicy>({
-  priority: whole(9),
-  maxAttempts: whole(100),
-  maxStalls: whole(100),
-  backoff: fc.record({
-    kind: fc.constantFrom('fixed', 'exponential'),
-    delayMs: whole(86_400_000),
-    maxMs: whole(86_400_000),
-    jitter: fc.double({ min: 0, max: 1, noNaN: true }).map((jitter) => jitter + 0),
-  }),
-  timeoutMs: whole(86_400_000),
-  retainMs: whole(31_536_000_000),
-})
+const policies = fc
+  .record<Partial<RunPolicy>>({
+    priority: whole(9),
+    maxAttempts: whole(100),
+    maxStalls: whole(100),
+    backoff: fc.record({
+      kind: fc.constantFrom('fixed', 'exponential'),
+      delayMs: whole(86_400_000),
+      maxMs: whole(86_400_000),
+      jitter: fc.double({ min: 0, max: 1, noNaN: true }).map((jitter) => jitter + 0),
+    }),
+    timeoutMs: whole(86_400_000),
+    retainMs: whole(31_536_000_000),
+  })
+  .map((said): RunPolicy => ({ ...DEFAULT_OPTIONS, ...said }))
 
 const UNUSUAL: RunPolicy = {
+  ...DEFAULT_OPTIONS,
   priority: 7,
   maxAttempts: 5,
   maxStalls: 1,

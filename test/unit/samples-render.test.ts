@@ -1,11 +1,10 @@
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { RunEvent } from '../../server/engine/engine.ts'
 import { paintTile, tilesOf } from '../../server/samples/render/paint.ts'
 import { composeScene } from '../../server/samples/render/scene.ts'
 import { run as paint } from '../../server/samples/render/thread.ts'
 import { readPrompt } from '../../server/samples/render/words.ts'
-import { createContext } from '../../server/worker/context.ts'
+import { aClaim, aContext } from '../helpers/a-run.ts'
 import { problems, sample } from '../helpers/samples.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
@@ -17,15 +16,7 @@ afterEach(() => bench.close())
 
 describe('render', () => {
   async function render(prompt: string, width: number, height: number) {
-    const emitted: RunEvent[] = []
-    const { signal } = new AbortController()
-    const emit = (event: RunEvent) => emitted.push(event)
-    const context = createContext({
-      told: { jobId: 'j', type: 'render', attempt: 1 },
-      signal,
-      draining: signal,
-      emit,
-    })
+    const { context, emitted } = aContext(aClaim({ type: 'render' }))
     return { result: await paint({ prompt, width, height }, context), emitted }
   }
 

@@ -125,7 +125,7 @@ describe('submit options', () => {
   })
 
   test('default to the values of the protocol', () => {
-    expect(DEFAULT_OPTIONS).toEqual({
+    expect(DEFAULT_OPTIONS).toMatchObject({
       priority: 0,
       maxAttempts: 3,
       maxStalls: 2,

@@ -4,7 +4,8 @@ import { type Claim, JsonText, type Outcome } from '../../server/engine/engine.t
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
 import { currentScope, type Executor, inProcess } from '../../server/worker/execution.ts'
-import { DEFAULT_OPTIONS, NO_LABELS } from '../../shared/options.ts'
+import { DEFAULT_OPTIONS } from '../../shared/options.ts'
+import { aClaim } from '../helpers/a-run.ts'
 
 const TIMEOUT_MS = 15
 
@@ -27,18 +28,7 @@ async function attempt(
   const failures: unknown[] = []
   let ended = 0
   const policy = { ...DEFAULT_OPTIONS, maxAttempts: 1, timeoutMs: TIMEOUT_MS }
-  const claim: Claim = {
-    jobId: 'j',
-    lease: 'l',
-    type: 't',
-    payload: null,
-    attempt: 1,
-    stalls: 0,
-    policy,
-    ...NO_LABELS,
-    waitMs: 0,
-    leasedAt: 0,
-  }
+  const claim = aClaim({ policy })
   await new Promise<void>((resolve, reject) => {
     const host: AttemptHost<{ claim: Claim }> = {
       cancelGraceMs: 10,

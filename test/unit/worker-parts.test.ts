@@ -5,7 +5,6 @@ import { JsonText, type RunEvent } from '../../server/engine/engine.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
 import { cutText, readThrown } from '../../server/thrown.ts'
 import { lostOnTheWay } from '../../server/worker/cloneable.ts'
-import { createContext } from '../../server/worker/context.ts'
 import { checkJson } from '../../server/worker/json.ts'
 import { ReportBuffer } from '../../server/worker/reports.ts'
 import { Slots } from '../../server/worker/slots.ts'
@@ -13,6 +12,7 @@ import { Statistics } from '../../server/worker/statistics.ts'
 import { afterFailure, classifyThrown } from '../../server/worker/steps.ts'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../shared/limits.ts'
 import { DEFAULT_OPTIONS } from '../../shared/options.ts'
+import { aContext } from '../helpers/a-run.ts'
 
 const log = (line: string): RunEvent => ({ kind: 'log', data: { level: 'info', line } })
 const progress = (percent: number): RunEvent => ({ kind: 'progress', data: { percent, note: null } })
@@ -322,15 +322,7 @@ describe('afterFailure', () => {
 
 describe('the context', () => {
   function listen() {
-    const emitted: RunEvent[] = []
-    const { signal } = new AbortController()
-    const emit = (event: RunEvent) => emitted.push(event)
-    const context = createContext({
-      told: { jobId: 'j', type: 't', attempt: 1 },
-      signal,
-      draining: signal,
-      emit,
-    })
+    const { context, emitted } = aContext()
     return { emitted, ...context }
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest'
 import type { Claim } from '../../../server/engine/engine.ts'
+import { LABELS } from '../../../shared/options.ts'
 import { until } from '../../helpers/until.ts'
 import { type EngineTest, iso, LONG_LEASE_MS, leaseOf, ms, newJob, present, tick } from '../harness.ts'
 
@@ -23,7 +24,7 @@ export function claimCases(it: EngineTest): void {
           'attempt',
           'stalls',
           'policy',
-          'tags',
+          ...Object.keys(LABELS),
           'waitMs',
           'leasedAt',
         ].sort(),

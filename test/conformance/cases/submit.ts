@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { isJobId } from '../../../server/engine/job/ids.ts'
+import { NO_LABELS, type RunPolicy } from '../../../shared/options.ts'
 import { DEFAULT_POLICY, type EngineTest, iso, listAll, ms, newJob, present, tick } from '../harness.ts'
 
 const HOUR_MS = 3_600_000
@@ -27,6 +28,7 @@ export function submitCases(it: EngineTest): void {
       expect(ms(submitted.createdAt)).toBeGreaterThanOrEqual(before - 1)
       expect(ms(submitted.createdAt)).toBeLessThanOrEqual(Date.now() + 1)
       expect(await kit.job(submitted.jobId)).toEqual({
+        ...NO_LABELS,
         jobId: submitted.jobId,
         type: 'work',
         status: 'queued',
@@ -155,14 +157,15 @@ export function submitCases(it: EngineTest): void {
     })
 
     it('hands a run the very policy, tags and payload that were submitted', async (kit) => {
-      const policy = {
+      const policy: RunPolicy = {
+        ...DEFAULT_POLICY,
         priority: 3,
         maxAttempts: 100,
         maxStalls: 0,
         backoff: { kind: 'fixed', delayMs: 0, maxMs: 86_400_000, jitter: 0.123 },
         timeoutMs: 86_400_000,
         retainMs: 31_536_000_000,
-      } as const
+      }
       const jobId = await kit.submit({ payload: ['x'], tags: ['t'], policy })
       const claim = await kit.claimOne()
       expect(claim).toMatchObject({ jobId, type: 'work', payload: ['x'], attempt: 1, stalls: 0, tags: ['t'] })
