@@ -4,11 +4,6 @@ import type { Script } from './scripts.ts'
 
 type Argument = string | number
 
-/**
- * From so many characters on something goes over the connection for what is large: over a slow network, 5 MB/s say, whatever
- * is sent behind it waits for a tenth of a second. The scripts that answer much know this as well (lua/read.lua, lua/lib/claims.lua).
- */
-export const LARGE = 512 * 1024
 /** Unused for so long it is closed. */
 const KEPT_MS = 30_000
 /** While something is under way, the server is asked for a sign of life so often, on the other connection. */

@@ -1,8 +1,8 @@
 import { OutcomeUnknown, Unavailable } from '../errors.ts'
-import { type Bulk, LARGE } from './bulk.ts'
+import type { Bulk } from './bulk.ts'
 import { ANSWER_MS, type Answer, AnswerLost, type Connection, ScriptBroken } from './connection.ts'
 import type { Partition } from './keys.ts'
-import type { Script } from './scripts.ts'
+import { LARGE, type Script } from './scripts.ts'
 
 type Argument = string | number
 

@@ -8,17 +8,17 @@
  * | `payload:<id>`, `result:<id>` | string: where it is too long for a small hash |
  * | `lines:<id>` | list: retained `log` and `chunk` events |
  * | `jobs` | sorted set: every job, by order of submission |
- * | `queue:<type>` | sorted set: queued jobs, by place in line |
+ * | `queue:<type>` | sorted set: queued jobs, by score (lua/lib/queue.lua) |
  * | `scheduled` | sorted set: scheduled jobs, by the time they are due |
  * | `leases` | sorted set: jobs that run, by the end of their lease |
  * | `expiring` | sorted set: terminal jobs, by the time they are forgotten |
  * | `counts`, `runs` | hashes: `<status> <type>`, and for what runs and is completed `<type>` -> jobs (lua/lib/counts.lua) |
- * | `order` | hash with a counter: the last order given to the jobs of a submission, for `jobs` and places |
+ * | `order` | hash with a counter: the last order given to the jobs of a submission, for `jobs` and scores |
  * | `types` | hash: type -> registration (JSON) or empty |
- * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what (lua/lib/pools.lua) |
+ * | `routes`, `pools`, `pool:<pool>`, `ready:<pool>`, `idle:<pool>`, `waiting` | who runs what, and who waits (lua/lib/pools.lua, idle.lua) |
  * | `claim:<worker>:<claim>` | string: what a claim got, for as long as its leases |
  * | `once:<digest>` | string: an idempotency record, for as long as it is remembered |
- * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/begin.lua); how far mending is (lua/mend.lua) |
+ * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/whole.lua); how far mending is (lua/mend.lua) |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
  * | `format` | string: which versions of Jobcast may use all this (format.ts) |

@@ -5,7 +5,7 @@ import { completePolicy } from '../job/policy.ts'
 import type { Commands } from './commands.ts'
 import type { Keyspace, Partition } from './keys.ts'
 import { list, text, whole } from './reply.ts'
-import { SCRIPTS } from './scripts.ts'
+import { COMPLETED_DIGITS, SCRIPTS } from './scripts.ts'
 
 const OUTDATED = '-'
 
@@ -120,7 +120,10 @@ function pairsOf(reply: unknown): [field: string, value: string][] {
   return cells.flatMap((cell, at) => (at % 2 === 0 ? [[cell, cells[at + 1] ?? '']] : []))
 }
 
-/** Two counts in one number: 10^12 for each job that runs, one for each that is completed (lua/lib/counts.lua). */
+/** Two counts in one number: see lua/lib/counts.lua. */
 function decodeRuns(stored: string): Pick<StatusCounts, 'processing' | 'completed'> {
-  return { processing: Number(stored.slice(0, -12)), completed: Number(stored.slice(-12)) }
+  return {
+    processing: Number(stored.slice(0, -COMPLETED_DIGITS)),
+    completed: Number(stored.slice(-COMPLETED_DIGITS)),
+  }
 }

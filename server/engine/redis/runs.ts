@@ -12,7 +12,6 @@ import type {
 import { MAX_CALL_JOBS, textOf } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId, newToken } from '../job/ids.ts'
-import { LARGE } from './bulk.ts'
 import { decodeBorn, encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { AnswerLost } from './connection.ts'
@@ -20,7 +19,7 @@ import { claimName, type Keyspace, type Partition } from './keys.ts'
 import { decodeKind } from './kind.ts'
 import type { Pool, Pools, Room } from './pools.ts'
 import { list, text, whole, word } from './reply.ts'
-import { SCRIPTS, type Script } from './scripts.ts'
+import { LARGE, SCRIPTS, type Script } from './scripts.ts'
 
 type Argument = string | number
 
@@ -54,7 +53,7 @@ interface DecodedClaims {
   readonly large: ReadonlySet<string>
 }
 
-/** What a worker is sent with a job that is handed over (lua/lib/hand_over.lua). */
+/** What a worker is sent with a job that is handed over (lua/lib/idle.lua). */
 interface HandOver {
   /** The claim that the worker waits under, as it stands in the store. */
   readonly claim: string

@@ -11,13 +11,12 @@ import { newJobId } from '../job/ids.ts'
 import { encodeLabels } from '../job/labels.ts'
 import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
-import { LARGE } from './bulk.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
 import { encodeKind } from './kind.ts'
 import { text, word } from './reply.ts'
-import { SCRIPTS } from './scripts.ts'
+import { LARGE, SCRIPTS } from './scripts.ts'
 
 /** A job as the script takes it. */
 interface EncodedJob {

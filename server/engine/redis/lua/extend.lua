@@ -5,14 +5,13 @@
 -- Reply { 'held', 'cancel_requested' or 'stale' of each }
 -- Events none
 --@include base
---@include arguments
---@include states
---@include fence
---@include out_of_memory
+--@include state
+--@run whole.free_first
+local arguments, at = ARGV, 1
 local verdicts = {}
-local number_of_leases = tonumber(argument())
-for n = 1, number_of_leases do
-  local id, lease, lease_ms = argument(), argument(), tonumber(argument())
+for n = 1, tonumber(arguments[1]) do
+  local id, lease, lease_ms = arguments[at + 1], arguments[at + 2], tonumber(arguments[at + 3])
+  at = at + 3
   local seq, status = run_of(call('HGET', job_prefix .. id, 'state'), lease)
   if seq then
     call('ZADD', prefix .. 'leases', 'XX', digits(now + lease_ms), id)

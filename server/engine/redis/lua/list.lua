@@ -9,31 +9,33 @@
 --       `<order> <id>` of the newest job or '' }
 -- Events none
 --@include base
---@include arguments
---@include states
---@include kinds
 --@include read
 local MOST_LOOKED_AT = 1000
 local LARGEST_REPLY = 4194304
 
-local before, before_id, since, since_id = argument(), argument(), argument(), argument()
-local limit, without_bodies = tonumber(argument()), argument() == ''
-local function set_of_arguments()
-  local amount, set = tonumber(argument()), {}
-  for _ = 1, amount do set[argument()] = true end
-  return amount > 0 and set
+local arguments, at = ARGV, 6
+local before, before_id, since, since_id = arguments[1], arguments[2], arguments[3], arguments[4]
+local limit, without_bodies = tonumber(arguments[5]), arguments[6] == ''
+local function next_list()
+  local values = {}
+  for n = 1, tonumber(arguments[at + 1]) do values[n] = arguments[at + 1 + n] end
+  at = at + 1 + #values
+  return values
 end
-local types, statuses = set_of_arguments(), set_of_arguments()
-local tags = {}
-local number_of_tags = tonumber(argument())
-for n = 1, number_of_tags do tags[n] = argument() end
+-- False where any will do.
+local function next_set()
+  local set = {}
+  for _, value in ipairs(next_list()) do set[value] = true end
+  return next(set) and set or false
+end
+local types, statuses, tags = next_set(), next_set(), next_list()
 
 local function matches(id)
   local state, kind, born = unpack(call('HMGET', job_prefix .. id, 'state', 'kind', 'born'))
   local seq, status = live_state(state)
   if not seq then return false end
   if status == 'cancelling' then status = 'processing' end
-  if types and not types[kind_of(kind).type] or statuses and not statuses[status] then return false end
+  if types and not types[type_of(kind)] or statuses and not statuses[status] then return false end
   for _, tag in ipairs(tags) do
     if not string.find(born, tag, 1, true) then return false end
   end

@@ -6,14 +6,16 @@
 --       job), 1 where it is paused or 0, and the ranks in its queue (0 is next, '-' not queued), with spaces in between
 -- Events none
 --@include base
+--@include read
+--@include pools
 local reply = { now_text }
 
 local function add(type, first, last)
   local queue, ranks = prefix .. 'queue:' .. type, {}
   for at = first, last do ranks[#ranks + 1] = call('ZRANK', queue, ARGV[at]) or '-' end
-  local route = call('HGET', prefix .. 'routes', type) or ''
+  local status = parse_runners(call('HGET', prefix .. 'routes', type))
   reply[#reply + 1] = type
-  reply[#reply + 1] = string.sub(route, 1, 6) == 'paused' and 1 or 0
+  reply[#reply + 1] = status == 'paused' and 1 or 0
   reply[#reply + 1] = table.concat(ranks, ' ')
 end
 
@@ -23,10 +25,7 @@ while at < #ARGV do
   if type ~= '' then
     add(type, first, last)
   else
-    for one = first, last do
-      local kind = call('HGET', job_prefix .. ARGV[one], 'kind')
-      add(kind and string.match(kind, '^%S+') or '', one, one)
-    end
+    for one = first, last do add(type_of(call('HGET', job_prefix .. ARGV[one], 'kind')) or '', one, one) end
   end
   at = last + 1
 end

@@ -5,7 +5,6 @@
 -- Reply { { seq, status } or 'missing' of each }
 -- Events none
 --@include base
---@include states
 --@include read
 local positions = {}
 for n, id in ipairs(ARGV) do

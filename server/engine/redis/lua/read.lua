@@ -2,24 +2,23 @@
 -- left out and has to be asked for again, and what is large is asked for by itself.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  'large' where a row may be large, or ''; number of requests, then of each: id, after (seq of the last event applied; '' for a snapshot),
---       'history' or '' (with a snapshot, the events up to it as well), 'job' or '' (payload and result with a resume)
+-- ARGV  'large' where a row may be large, or ''; number of requests, then of each: id, after (seq of the last event
+--       applied; '' for a snapshot), 'history' or '' (with a snapshot, the events up to it as well), 'job' or '' (payload and
+--       result with a resume)
 -- Reply { row of each (lib/read.lua), extended by its retained log lines and chunks and 'snapshot' or 'resume';
 --       'missing'; 'large'; or 'later' }
 -- Events none
 --@include base
---@include arguments
---@include states
 --@include read
 local LARGEST_REPLY = 1048576
-local LARGE = 524288
 
 local bytes = 0
 local rows = {}
-local may_be_large = argument() == 'large'
-local number_of_requests = tonumber(argument())
-for n = 1, number_of_requests do
-  local id, after, history, with_job = argument(), argument(), argument(), argument()
+local arguments, at = ARGV, 2
+local may_be_large = arguments[1] == 'large'
+for n = 1, tonumber(arguments[2]) do
+  local id, after, history, with_job = arguments[at + 1], arguments[at + 2], arguments[at + 3], arguments[at + 4]
+  at = at + 4
   if bytes > LARGEST_REPLY then
     rows[n] = 'later'
   else
@@ -38,7 +37,7 @@ for n = 1, number_of_requests do
       end
       local size = #row[2] + #row[3] + (#lines > 0 and tonumber(has.bytes) or 0)
       row[4], row[5] = lines, snapshot and 'snapshot' or 'resume'
-      if size > LARGE and not may_be_large then
+      if size > $LARGE and not may_be_large then
         rows[n] = 'large'
       else
         bytes = bytes + size

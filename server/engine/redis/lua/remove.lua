@@ -4,18 +4,12 @@
 -- ARGV  id
 -- Reply 'removed', 'not_found' or 'not_finished'
 -- Events none; publishes `gone removed`
---@include base
---@include states
---@include kinds
---@include counts
---@include read
---@include forget
+--@include transition
 local id = ARGV[1]
-local seq, status = live_state(call('HGET', job_prefix .. id, 'state'))
-if not seq then return 'not_found' end
-if not TERMINAL[status] then return 'not_finished' end
---@include begin
-forget(id, 'removed')
---@include store_counts
---@include finish
+local job = load_job(id)
+if not job or is_gone(job.status, job.detail) then return 'not_found' end
+if not TERMINAL[job.status] then return 'not_finished' end
+--@run whole.begin
+forget(id, job, 'removed')
+--@run transition.finish
 return 'removed'

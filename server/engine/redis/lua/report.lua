@@ -1,14 +1,13 @@
 -- Appends what runs report. Works when Redis is out of memory.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  number of reports, then of each: id, lease, its events (lib/reports.lua)
+-- ARGV  number of reports, then of each: id, lease, its events (lib/report.lua)
 -- Reply { 'ok' or 'stale' of each }
 -- Events progress, log, chunk
 --@include base
---@include states
+--@include state
 --@include events
---@include fence
---@include out_of_memory
+--@run whole.free_first
 local arguments, at = ARGV, 1
 local verdicts = {}
 for n = 1, tonumber(arguments[1]) do
@@ -17,10 +16,10 @@ for n = 1, tonumber(arguments[1]) do
   local job = job_prefix .. id
   local last_seq, last_status = run_of(call('HGET', job, 'state'), lease)
   local report
---@include reports
+  --@run report.prepare
   if report then
     call('HSET', job, 'state', digits(last_seq) .. ' ' .. last_status .. ' ' .. lease)
---@include store_report
+    --@run report.store
   end
   verdicts[n] = last_seq and 'ok' or 'stale'
 end

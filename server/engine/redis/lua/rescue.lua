@@ -5,63 +5,35 @@
 -- ARGV  most jobs
 -- Reply { rescued, 'whole' or 'broken': a script came to no end, and mend.lua is to be called }
 -- Events rescued, stalled or cancelled
---@include base
---@include states
---@include kinds
---@include counts
---@include events
---@include trim
---@include queues
+--@include transition
 local limit = tonumber(ARGV[1])
-local leases = prefix .. 'leases'
 local rescued = 0
 
-local function rescue(id)
-  local job = job_prefix .. id
-  local state, kind_text, born, stalls = unpack(call('HMGET', job, 'state', 'kind', 'born', 'stalls'))
-  local last_seq, last_status = parse_state(state or '0 missing')
-  -- Another one is here where a script came to no end.
-  if last_status ~= 'processing' and last_status ~= 'cancelling' then return end
-  local kind = kind_of(kind_text)
-  local seq_number = last_seq + 1
-  local seq = digits(seq_number)
-  local new_stalls = (stalls or '0') + 1
-  local event, status
-  if last_status ~= 'cancelling' and new_stalls <= kind.most_stalls then
-    status = 'queued'
-    event = now_text .. ' rescued ' .. new_stalls
-    call('HSET', job, 'state', seq .. ' queued', seq, event, 'stalls', new_stalls)
-    enqueue(kind.type, string.match(born, ' (%d+)'), id)
+local function rescue(job)
+  local stalls = (call('HGET', job.key, 'stalls') or 0) + 1
+  if job.status == 'cancelling' then
+    change(job, 'cancelled', '- ' .. expires(job))
+  elseif stalls > tonumber(job.most_stalls) then
+    change(job, 'stalled', expires(job) .. ' ' .. stalls, { 'stalls', stalls, 'failure', 'stalled' })
   else
-    local expires = digits(now + kind.retention)
-    if last_status == 'cancelling' then
-      status = 'cancelled'
-      event = now_text .. ' cancelled - ' .. expires
-      call('HSET', job, 'state', seq .. ' cancelled ' .. expires, seq, event)
-    else
-      status = 'failed'
-      event = now_text .. ' stalled ' .. expires .. ' ' .. new_stalls
-      call('HSET', job, 'state', seq .. ' failed ' .. expires, seq, event,
-        'stalls', new_stalls, 'failure', 'stalled')
-    end
-    call('ZADD', prefix .. 'expiring', expires, id)
+    change(job, 'rescued', stalls, { 'stalls', stalls })
   end
-  trim_status_events(job, seq_number)
-  publish(id, seq, event)
-  count('processing', kind.type, -1)
-  count(status, kind.type, 1)
   rescued = rescued + 1
 end
 
-local ids = call('ZRANGEBYSCORE', leases, '-inf', now_text, 'LIMIT', 0, limit)
+local ids = call('ZRANGEBYSCORE', prefix .. 'leases', '-inf', now_text, 'LIMIT', 0, limit)
 if #ids > 0 then
---@include begin
-  for _, id in ipairs(ids) do rescue(id) end
-  call('ZREM', leases, unpack(ids))
---@include idle
---@include store_queued
---@include store_counts
---@include finish
+  --@run whole.begin
+  for _, id in ipairs(ids) do
+    local job = load_job(id)
+    if job and (job.status == 'processing' or job.status == 'cancelling') then
+      rescue(job)
+    else
+      -- It is here because a script came to no end.
+      leave('leases', id)
+    end
+  end
+  --@run transition.finish
 end
 local is_whole = call('EXISTS', prefix .. 'whole') - call('EXISTS', prefix .. 'mending') == 1
 return { rescued, is_whole and 'whole' or 'broken' }

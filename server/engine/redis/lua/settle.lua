@@ -3,7 +3,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  number of settlements, then of each: id, lease (or '' for that of the one before), where there are any 'reported'
---       and its unsent events (lib/reports.lua), outcome, and with
+--       and its unsent events (lib/report.lua), outcome, and with
 --         completed: the result (JSON)
 --         failed: the failure (JSON)
 --         rescheduled: the failure (JSON), delay in ms
@@ -13,24 +13,14 @@
 -- Publishes on `due`, where a job is put off and is due before all others
 -- Events completed, failed, rescheduled, scheduled (later), cancelled or released; claimed
 --@include base
---@include states
---@include fence
+--@include state
 --@include counts
 --@include events
---@include pools
---@include leases
---@include begin
-local LARGEST_FIELD = 64
+--@run whole.begin
 local arguments, at = ARGV, 1
 
-local function status_after(outcome)
-  if outcome == 'released' then return 'queued' end
-  if outcome == 'rescheduled' or outcome == 'later' then return 'scheduled' end
-  return outcome
-end
-
 local verdicts, settled, expiring = {}, {}, {}
--- Type -> { place, id, place, id, … } of the jobs to be queued.
+-- Type -> { score, id, score, id, … } of the jobs to be queued.
 local queueing = {}
 -- Of the kind of the job at hand: its type, for how long its jobs are kept, and until when. Most follow one of their kind.
 local last_kind, type, retention, expires
@@ -57,7 +47,7 @@ for n = 1, arguments[1] do
   if state ~= first_state then last_seq, last_status = run_of(state, lease) end
   local report
   if outcome == 'reported' then
---@include reports
+    --@run report.prepare
     outcome = arguments[at + 1]
     at = at + 1
   end
@@ -74,11 +64,12 @@ for n = 1, arguments[1] do
   if not last_seq then
     -- What the job became if this very lease settled it.
     verdicts[n] = 'stale'
+    local STATUS_AFTER = $STATUS_AFTER
     local fields = token ~= '' and call('HGETALL', job) or {}
     for field = 1, #fields, 2 do
       local word, settled_by, next_word = string.match(fields[field + 1], '^%d+ (%a+) (%S+) ?(%S*)')
       if word == 'scheduled' then settled_by = next_word end
-      if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end
+      if tonumber(fields[field]) and settled_by == token then verdicts[n] = STATUS_AFTER[word] or 'stale' end
     end
   else
     if kind ~= last_kind then
@@ -94,9 +85,9 @@ for n = 1, arguments[1] do
     local seq = seq_number == 3 and '3' or digits(seq_number)
     local cancelling = last_status == 'cancelling'
     if cancelling and outcome ~= 'completed' then outcome = 'cancelled' end
-    local status = status_after(outcome)
-    local event, result
+    local status, event, result
     if outcome == 'released' then
+      status = 'queued'
       event = now_text .. ' released ' .. token
       call('HSET', job, 'state', seq .. ' queued', seq, event)
       local entries = queueing[type] or {}
@@ -104,6 +95,7 @@ for n = 1, arguments[1] do
       entries[#entries + 1] = string.match(call('HGET', job, 'born'), ' (%d+)')
       entries[#entries + 1] = id
     elseif outcome == 'rescheduled' then
+      status = 'scheduled'
       local due = digits(now + delay)
       local attempt = digits((call('HGET', job, 'attempt') or '1') + 1)
       event = now_text .. ' rescheduled ' .. token .. ' ' .. attempt .. ' ' .. due .. ' ' .. detail
@@ -111,14 +103,16 @@ for n = 1, arguments[1] do
       call('ZADD', prefix .. 'scheduled', due, id)
       if not first_due or now + delay < first_due then first_due, first_due_id = now + delay, id end
     elseif outcome == 'later' then
+      status = 'scheduled'
       local due = digits(now + delay)
       event = now_text .. ' scheduled ' .. due .. ' ' .. token
-      -- Written out, so that the next claim knows that the job did not wait since its submission (lib/past.lua).
+      -- Written out, so that the next claim knows that the job did not wait since its submission (lib/claims.lua).
       local attempt = call('HGET', job, 'attempt') or '1'
       call('HSET', job, 'state', seq .. ' scheduled ' .. due, seq, event, 'attempt', attempt)
       call('ZADD', prefix .. 'scheduled', due, id)
       if not first_due or now + delay < first_due then first_due, first_due_id = now + delay, id end
     else
+      status = outcome
       local new_state = completed_state
       event = completed_event
       if not new_state or seq_number ~= 3 or outcome ~= 'completed' then
@@ -129,7 +123,7 @@ for n = 1, arguments[1] do
       if outcome == 'completed' then
         result = detail
         if cancelling then call('HSET', job, 'cancel', 1) end
-        if #detail <= LARGEST_FIELD then
+        if #detail <= $LARGEST_FIELD then
           call('HSET', job, 'state', new_state, seq, event, 'result', detail)
         else
           call('SET', prefix .. 'result:' .. id, detail)
@@ -145,12 +139,9 @@ for n = 1, arguments[1] do
       expiring[#expiring + 1] = id
     end
     settled[#settled + 1] = id
-    if seq_number > 3 then
---@include trim
-      trim_status_events(job, seq_number)
-    end
+    --@run events.trim
     if report then
---@include store_report
+      --@run report.store
     end
     publish(id, seq, event, result)
     count('processing', type, -1)
@@ -161,14 +152,12 @@ end
 if #settled > 0 then call('ZREM', prefix .. 'leases', unpack(settled)) end
 if #expiring > 0 then call('ZADD', prefix .. 'expiring', unpack(expiring)) end
 if next(queueing) then
---@include idle
---@include store_queued
+  local is_anybody_idle = call('EXISTS', prefix .. 'waiting') == 1
+  --@run queue.store
 end
 local reply = { table.concat(verdicts, ' ') }
---@include claims
---@include store_counts
-if first_due then
---@include first_due
-end
---@include finish
+--@run claims.claims
+--@run counts.store
+--@run queue.tell_due
+--@run whole.finish
 return reply

@@ -19,7 +19,6 @@
 --       yet)
 --@include base
 --@include counts
-local LARGEST_FIELD = 64
 local arguments = ARGV
 local again, record_name = arguments[1], arguments[3]
 local at = 3
@@ -53,14 +52,14 @@ local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 
 local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
 local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
 local is_anybody_idle = present == 2 or present == 1 and not is_listened
---@include begin
+--@run whole.begin
 -- Nobody has submitted before: nothing can be broken.
 if order == '00000000000001' then was_whole = 1 end
 local receipts = {}
--- Type -> { place, id, place, id, … } of the jobs to be queued.
+-- Type -> { score, id, score, id, … } of the jobs to be queued.
 local queueing = {}
--- What was made before: by priority the place in line, and of it what an untagged job is born with.
-local place_of, born_at = {}, {}
+-- What was made before: by priority the score, and of it what an untagged job is born with.
+local score_of, born_at = {}, {}
 -- Of the scheduled jobs the one that is due first.
 local first_due, first_due_id
 
@@ -79,10 +78,10 @@ while at < #arguments do
   local kind, what = arguments[at + 1], arguments[at + 2]
   at = at + 2
   local type, priority = string.match(kind, '^(%S+) (%d)')
-  local place = place_of[priority]
-  if not place then
-    place = 9 - priority .. order
-    place_of[priority], born_at[place] = place, now_text .. ' ' .. place
+  local score = score_of[priority]
+  if not score then
+    score = 9 - priority .. order
+    score_of[priority], born_at[score] = score, now_text .. ' ' .. score
   end
   local amount, due, tags = tonumber(what), 0, ''
   if not amount then
@@ -90,7 +89,7 @@ while at < #arguments do
     local from, time, rest = string.match(tags, '^ ([+@])(-?%d+)(.*)$')
     if from then due, tags = tonumber(time) + (from == '+' and now or 0), rest end
   end
-  local born = tags == '' and born_at[place] or born_at[place] .. tags
+  local born = tags == '' and born_at[score] or born_at[score] .. tags
   local status, state = 'queued', '1 queued'
   -- Where there is more to be told of the jobs than that they are queued: the event that says so.
   local event_seq, event, due_text
@@ -102,9 +101,8 @@ while at < #arguments do
     count('scheduled', type, tonumber(amount))
     call('HSETNX', prefix .. 'types', type, '')
   elseif is_anybody_idle and #statuses == 0 and at + 2 == #arguments then
---@include leases
---@include hand_over
-    local lease = hand_over(type, arguments[at + 1], kind, arguments[at + 2], born)
+    local id, payload = arguments[at + 1], arguments[at + 2]
+    --@run idle.hand_over
     if lease then state, event_seq, event = '2 processing ' .. lease, '2', now_text .. ' claimed' end
   end
   statuses[#statuses + 1] = status
@@ -114,7 +112,7 @@ while at < #arguments do
     at = at + 2
     local job = job_prefix .. id
     -- A small hash is searched from its beginning: what is asked for most often comes first.
-    local is_small = #payload <= LARGEST_FIELD
+    local is_small = #payload <= $LARGEST_FIELD
     if not is_small then call('SET', prefix .. 'payload:' .. id, payload) end
     if is_small and event then
       call('HSET', job, 'state', state, 'kind', kind, 'born', born, 'payload', payload, event_seq, event)
@@ -130,10 +128,10 @@ while at < #arguments do
     elseif event then
       -- It has been handed over.
     elseif entries then
-      entries[#entries + 1] = place
+      entries[#entries + 1] = score
       entries[#entries + 1] = id
     else
-      entries = { place, id }
+      entries = { score, id }
       queueing[type] = entries
     end
     if record_name ~= '' then receipts[#receipts + 1] = id .. ' ' .. type .. ' ' .. status end
@@ -144,11 +142,9 @@ if record_name ~= '' then
   local record = arguments[4] .. '\n' .. arguments[5] .. '\n' .. now_text .. '\n' .. table.concat(receipts, '\n')
   call('SET', prefix .. 'once:' .. record_name, record, 'PX', arguments[6])
 end
---@include store_queued
---@include store_counts
-if first_due then
---@include first_due
-end
---@include finish
+--@run queue.store
+--@run counts.store
+--@run queue.tell_due
+--@run whole.finish
 if is_listened then try('PUBLISH', prefix .. 'submitted', arguments[2]) end
 return 'stored ' .. now_text .. ' ' .. table.concat(statuses, ' ')

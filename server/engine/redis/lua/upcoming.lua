@@ -3,7 +3,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''
---       where there is none. A lease has ended where a script came to no end (lib/begin.lua): rescue.lua tells of it; the marks
+--       where there is none. A lease has ended where a script came to no end (lib/whole.lua): rescue.lua tells of it; the marks
 --       { `epoch`, `format` }, '' where there is none }
 -- Events none
 local prefix, call = KEYS[1], redis.call
@@ -11,7 +11,7 @@ local now
 local reply = {}
 for n, name in ipairs({ 'scheduled', 'leases', 'expiring' }) do
   local time = tonumber(call('ZRANGE', prefix .. name, 0, 0, 'WITHSCORES')[2])
-  -- One entry of `leases` never ends (lib/leases.lua).
+  -- One entry of `leases` never ends (lib/claims.lua).
   if time and time < math.huge then
     if not now then
       local clock = call('TIME')

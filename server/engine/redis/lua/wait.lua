@@ -2,16 +2,17 @@
 -- an empty claim and this call is noticed here, and one queued after it wakes the worker or is handed to it.
 --
 -- KEYS  1: prefix of the partition
--- ARGV  pool, the worker's entry among the idle (lib/pools.lua)
+-- ARGV  pool, the worker's entry among the idle (lib/idle.lua)
 -- Reply 'work', 'waiting' or 'unknown_pool'
 -- Events none
 --@include base
---@include pools
+--@include idle
 local pool, entry = ARGV[1], ARGV[2]
-if not keep_pool(pool, now_text) then return 'unknown_pool' end
+--@run pools.keep
+if not is_known then return 'unknown_pool' end
 
 -- This very call was carried out before, and a job handed over since: the claim brings it.
-local worker, claim_id = string.match(entry, '^(%S+) (%S+)/%d+ ')
+local worker, claim_id = parse_idle(entry)
 if call('EXISTS', prefix .. 'claim:' .. worker .. ':' .. claim_id) == 1 then return 'work' end
 
 local ready = prefix .. 'ready:' .. pool
@@ -20,7 +21,7 @@ while true do
   local types = call('ZRANGE', ready, first, first + 99)
   if #types == 0 then break end
   for _, type in ipairs(types) do
-    if string.find(entry, ' ' .. type .. ' ', 1, true) then
+    if not has_room(entry, type) then
       first = first + 1
     elseif call('ZCARD', prefix .. 'queue:' .. type) > 0 then
       return 'work'

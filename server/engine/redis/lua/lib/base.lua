@@ -3,7 +3,10 @@
 -- What costs in a script: a call of Redis, each string that is made (Lua hashes all of it), each argument and each
 -- element of a reply. So calls and replies are joined where they can be, and texts are made once. A script is run from its
 -- first line every time, so that a function costs something even where it is not called, and the more, the more it
--- takes from around it: what is done in one place is written there, and what is rare takes nothing.
+-- takes from around it: so the scripts that every job goes through are made of parts that run in place (scripts.ts), and
+-- what is rare in them stands inside its branch. The others share functions (lib/transition.lua).
+--
+-- Gives prefix, call, try, digits, clock, now, now_text, job_prefix.
 local prefix = KEYS[1]
 local call = redis.call
 -- For what is published last: a message that is refused is found by looking, as is one that got lost.

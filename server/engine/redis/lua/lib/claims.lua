@@ -1,16 +1,22 @@
--- Claims jobs. Arguments: number of claims, then of each: its memory `<worker>:<claim id>`, the lease that it hands out
--- (lib/leases.lua), pool, the entry among the idle that waits under this claim or '', length of the lease in ms, jobs in
--- all, number of limited types, then type and free slots of each (types of the pool that are not named have room for
--- all).
--- Runs in place, after `arguments` and `at`, the last one taken, and `reply`, to which it adds of each claim
+-- Claims, and what they leave behind: a lease is `<worker>/<token>`, the same for all jobs of the claim; `leases` holds
+-- their ids by the end of the lease, `claim:<worker>:<claim>` what the claim got, for as long as its leases: `<lease> <at>
+-- <ids>`.
+
+--@part claims
+-- Claims jobs. Arguments, from behind `at`: number of claims, then of each: its memory `<worker>:<claim id>`, the lease that
+-- it hands out, pool, the entry among the idle that waits under this claim or '', length of the lease in ms, jobs in all,
+-- number of limited types, then type and free slots of each (types of the pool that are not named have room for all).
+-- Adds to `reply` of each claim
 --       lease, when it was claimed (where that was before: and now), lines: id, kind, payload, born and past of each job,
 --       the payloads that are left out there; or
 --       'unknown_pool': nothing was claimed, join first
 -- No part of a line has a line break, so they go as one text; but for a payload that is kept apart, which stays as it is, and is ''
--- where it is so large that it has to be read by itself.
+-- where it is so large that it has to be read by itself. Past is '' of a job that has waited since its submission, else
+-- `<attempt> <stalls>`.
+--
+-- Takes call, try, prefix, job_prefix, digits, clock, now, now_text, parse_state, run_of, count, arguments, at, reply.
+-- Gives at.
 do
-  local MOST_CLAIM_BYTES = 1048576
-  local LARGE = 524288
   local claim_event = now_text .. ' claimed'
   local first_claim_event = '2 ' .. claim_event
   local queue_prefix, watch_prefix = prefix .. 'queue:', prefix .. 'watch:'
@@ -26,7 +32,7 @@ do
       limits[arguments[at + 1]] = tonumber(arguments[at + 2])
       at = at + 2
     end
-    local is_known = keep_pool(pool, now_text)
+    --@run pools.keep
     -- From here on no job is handed over under this claim: one was before, and is remembered, or none ever is.
     if is_known and entry ~= '' then call('ZREM', prefix .. 'idle:' .. pool, entry) end
     local earlier = is_known and call('GET', memory)
@@ -35,7 +41,6 @@ do
       reply[head + 1] = 'unknown_pool'
     elseif earlier then
       -- The jobs that are still held under its lease.
---@include past
       local earlier_lease, claimed_at, ids = string.match(earlier, '^(%S+) (%S+) (.*)')
       local cells = {}
       reply[head + 1], reply[head + 2], reply[head + 3] = earlier_lease, claimed_at .. ' ' .. now_text, ''
@@ -43,10 +48,12 @@ do
         local job = job_prefix .. id
         local state, kind, payload, born = unpack(call('HMGET', job, 'state', 'kind', 'payload', 'born'))
         if run_of(state, earlier_lease) then
-          for _, cell in ipairs({ id, kind, payload or '', born, past_of(job) }) do cells[#cells + 1] = cell end
+          local past = ''
+          --@run claims.past
+          for _, cell in ipairs({ id, kind, payload or '', born, past }) do cells[#cells + 1] = cell end
           if not payload then
             payload = call('GET', prefix .. 'payload:' .. id) or 'null'
-            reply[#reply + 1] = #payload > LARGE and '' or payload
+            reply[#reply + 1] = #payload > $LARGE and '' or payload
           end
         end
       end
@@ -86,7 +93,7 @@ do
             -- Of several not ZPOPMIN, which would write out and read again a score for each.
             local next_ids = wanted == 1 and call('ZPOPMIN', queue) or call('ZRANGE', queue, 0, wanted - 1)
             local looked_at, started = 0, 0
-            while looked_at < wanted and payload_bytes <= MOST_CLAIM_BYTES do
+            while looked_at < wanted and payload_bytes <= $MOST_CLAIM_BYTES do
               local id = next_ids[looked_at + 1]
               if not id then break end
               looked_at = looked_at + 1
@@ -101,14 +108,12 @@ do
                   call('HSET', job, 'state', first_state, '2', claim_event)
                   try('PUBLISH', watch_prefix .. id, first_claim_event)
                 else
---@include trim
---@include past
                   local seq_number = last_seq + 1
                   local seq = digits(seq_number)
-                  past = past_of(job)
+                  --@run claims.past
                   call('HDEL', job, 'progress', 'reported')
                   call('HSET', job, 'state', seq .. ' processing ' .. lease, seq, claim_event)
-                  trim_status_events(job, seq_number)
+                  --@run events.trim
                   try('PUBLISH', watch_prefix .. id, seq .. ' ' .. claim_event)
                 end
                 local last = #cells
@@ -116,7 +121,7 @@ do
                 cells[last + 4], cells[last + 5] = born, past
                 if not payload then
                   payload = call('GET', prefix .. 'payload:' .. id) or 'null'
-                  reply[#reply + 1] = #payload > LARGE and '' or payload
+                  reply[#reply + 1] = #payload > $LARGE and '' or payload
                   payload_bytes = payload_bytes + #payload
                 end
                 started = started + 1
@@ -128,7 +133,7 @@ do
             if wanted > 1 and looked_at > 0 then call('ZREMRANGEBYRANK', queue, 0, looked_at - 1) end
             if started > 0 then count('processing', type, started) end
             if limit then limits[type] = limit - looked_at end
-            local is_full = payload_bytes > MOST_CLAIM_BYTES
+            local is_full = payload_bytes > $MOST_CLAIM_BYTES
             remaining = is_full and 0 or remaining - started
             if looked_at < wanted and not is_full then
               emptied[#emptied + 1] = type
@@ -146,11 +151,13 @@ do
         -- Where all ready types were looked at, those that were found empty leave none to be looked at.
       until remaining <= 0 or #emptied == 0 or #ready_types < most
 
-      if #ids > 0 then store_claim(memory, lease, lease_ms, ids, leases) end
+      if #ids > 0 then
+        --@run claims.remember
+      end
       if turn and #served > 0 then call('ZADD', ready, 'XX', unpack(served)) end
       -- Whoever was woken for several jobs and could not take all wakes the next.
       if remaining <= 0 and call('ZCARD', prefix .. 'idle:' .. pool) > 0 then
---@include wake
+        --@include idle
         for _, type in ipairs(call('ZRANGE', ready, 0, 9)) do
           if call('ZCARD', queue_prefix .. type) > 0 and wake(pool, type) then break end
         end
@@ -158,4 +165,29 @@ do
       reply[head + 3] = table.concat(cells, '\n')
     end
   end
+end
+
+--@part past
+-- The past of a job where it has not simply waited since its submission.
+--
+-- Takes call, job, past.
+-- Gives past.
+do
+  local attempt, stalls, scheduled, retried = unpack(call('HMGET', job, 'attempt', 'stalls', '1', 'retried'))
+  if attempt or stalls or scheduled or retried then past = (attempt or '1') .. ' ' .. (stalls or '0') end
+end
+
+--@part remember
+-- Stores what a claim leaves behind. `leases`: of each job the end of its lease and its id.
+--
+-- Takes call, prefix, now_text, memory, lease, lease_ms, ids, leases.
+do
+  -- Redis keeps a small sorted set as a plain list, which every change walks through: with a hundred runs that is most of
+  -- what claiming and settling cost. A member this long makes it a real sorted set; its lease never ends.
+  local KEEPS_LEASES_SORTED = '-----------------------------------------------------------------'
+  call('ZADD', prefix .. 'leases', '+inf', KEEPS_LEASES_SORTED, unpack(leases))
+  local record = lease .. ' ' .. now_text .. ' ' .. table.concat(ids, ' ')
+  local SHORTEST_MEMORY_MS = 2500
+  -- However short the lease, a lost answer has to be noticed and the claim sent again.
+  call('SET', memory, record, 'PX', math.max(tonumber(lease_ms), SHORTEST_MEMORY_MS))
 end

@@ -1,8 +1,11 @@
--- Rows that describe jobs to readers: { { field, value, … }, payload or '', result or '' }, the latter two where
--- they are kept apart from the hash (codec.ts), and are not read where they are not wanted. A terminal job past its
--- time is as good as gone.
-local TERMINAL = { completed = true, failed = true, cancelled = true }
+-- What readers are told of jobs.
+--
+-- Takes call, prefix, job_prefix, now.
+-- Gives TERMINAL, is_gone, live_state, type_of, read_job.
+--@include state
+local TERMINAL = $TERMINAL
 
+-- A terminal job past its time is as good as gone.
 local function is_gone(status, detail)
   return TERMINAL[status] and tonumber(detail) <= now
 end
@@ -14,6 +17,14 @@ local function live_state(state)
   if not is_gone(status, detail) then return seq, status, detail end
 end
 
+-- Of a job's `kind`, which is false where there is no such job.
+local function type_of(kind)
+  return kind and string.match(kind, '^%S+')
+end
+
+-- A row that describes a job: { { field, value, … }, payload or '', result or '' }, the latter two where they are kept
+-- apart from the hash (codec.ts), and are not read where they are not wanted. With it the fields by name, seq and status.
+-- False where there is no such job.
 local function read_job(id, without_bodies)
   local fields = call('HGETALL', job_prefix .. id)
   local has = {}
