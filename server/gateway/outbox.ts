@@ -1,7 +1,10 @@
 import type { JobEvent } from '../../shared/event.ts'
+import type { ReadResult } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import { type EncodedEvent, encodeLive, encodeStored } from './encoded-event.ts'
 import { type Charge, COUNTED_BYTES, type OutputBudget } from './output-budget.ts'
+import type { Standing } from './queue-places.ts'
+import type { Ending, Sink } from './session.ts'
 import { HIGH_WATER_BYTES, SlowReaderJudge, STALL_MS, type Uptake } from './slow-reader.ts'
 
 /** What a transport puts around an event's own text, roughly. */
@@ -13,23 +16,62 @@ export interface Pipe extends Uptake {
   write(chunks: readonly Buffer[]): void
 }
 
-/** Makes what a transport sends of an event; `prev` is the seq of the one that the reader had before. */
-export interface Encoder {
+/** What a transport says of a job in words of its own. */
+export interface Dialect {
+  /** What goes out of an event; `prev` is the seq of the one that the reader had before. */
   encode(event: JobEvent, prev: number, encoded: EncodedEvent): Buffer
+  /** What goes out of a place in line. */
+  place(standing: Standing): Buffer
+  /** Sends the first read, as `Sink.replay`. */
+  replay(result: ReadResult): void
+  /** Sends the end, as `Sink.over`. */
+  over(ending: Ending): void
 }
 
-/** The events of one job on their way to one reader. */
-export class Lane {
+/** One job on its way to one reader: the sink of its session, as far as that is the same for all transports. */
+export class Lane implements Sink {
   /** Seq of the last event written, or of the cursor just after the replay: the next event's `prev`. */
   lastSeq = 0
   /** A progress event that waits, and that a newer one may stand in for. */
   waitingProgress: EventEntry | null = null
   /** Bytes of live events that wait in the store. */
   laggingBytes = 0
-  readonly encoder: Encoder
+  readonly dialect: Dialect
+  readonly #outbox: Outbox
 
-  constructor(encoder: Encoder) {
-    this.encoder = encoder
+  constructor(outbox: Outbox, dialect: Dialect) {
+    this.#outbox = outbox
+    this.dialect = dialect
+  }
+
+  turn(work: () => Promise<void>): Promise<void> {
+    return this.#outbox.turn(work)
+  }
+
+  replay(result: ReadResult): void {
+    this.dialect.replay(result)
+  }
+
+  caughtUp(events: readonly JobEvent[]): void {
+    for (const event of events) this.#outbox.event(this, event, false)
+  }
+
+  event(event: JobEvent): void {
+    this.#outbox.event(this, event, true)
+  }
+
+  standing(standing: Standing): boolean {
+    if (this.#outbox.unsent() > HIGH_WATER_BYTES) return false
+    this.#outbox.frame(this.dialect.place(standing))
+    return true
+  }
+
+  lagging(bytes: number): void {
+    this.#outbox.lagging(this, bytes)
+  }
+
+  over(ending: Ending): void {
+    this.dialect.over(ending)
   }
 }
 
@@ -116,7 +158,7 @@ export class Outbox {
     this.#add({ kind: 'frame', chunk, bytes: chunk.length, lane, seq, before: null, after: null })
   }
 
-  event(lane: Lane, event: JobEvent, live = true): void {
+  event(lane: Lane, event: JobEvent, live: boolean): void {
     if (this.#state.is !== 'open') return
     const encoded = live ? encodeLive(event) : encodeStored(event)
     const bytes = encoded.bytes + ENVELOPE_BYTES
@@ -270,7 +312,7 @@ export class Outbox {
 
   #encode(entry: Entry): Buffer {
     if (entry.kind === 'event') {
-      const chunk = entry.lane.encoder.encode(entry.event, entry.lane.lastSeq, entry.encoded)
+      const chunk = entry.lane.dialect.encode(entry.event, entry.lane.lastSeq, entry.encoded)
       entry.lane.lastSeq = entry.event.seq
       return chunk
     }

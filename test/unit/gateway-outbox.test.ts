@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
-import { Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
+import { type Dialect, Lane, Outbox, type Pipe } from '../../server/gateway/outbox.ts'
 import { OutputBudget } from '../../server/gateway/output-budget.ts'
+import type { Standing } from '../../server/gateway/queue-places.ts'
 import { HIGH_WATER_BYTES } from '../../server/gateway/slow-reader.ts'
 import type { JobEvent } from '../../shared/event.ts'
 
@@ -48,14 +49,20 @@ function chunk(seq: number, bytes: number): JobEvent {
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve))
 
+/** The lane of a transport that writes events as it is told to. */
+function laneOf(outbox: Outbox, encode: Dialect['encode']) {
+  const place = ({ place }: Standing) => Buffer.from(`place ${place}`)
+  return new Lane(outbox, { encode, place, replay: () => {}, over: () => {} })
+}
+
 function setUp() {
   const valve = new Valve()
   const onSlow = vi.fn()
   const onSent = vi.fn()
   const outbox = new Outbox({ pipe: valve, budget: new OutputBudget(), onSlow, onSent })
-  const lane = new Lane({
-    encode: (event, prev) => Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
-  })
+  const lane = laneOf(outbox, (event, prev) =>
+    Buffer.from(`${prev}>${event.seq}`.padEnd(event.kind === 'chunk' ? 100 : 1)),
+  )
   return { valve, onSlow, onSent, outbox, lane }
 }
 
@@ -73,8 +80,8 @@ describe('outbox', () => {
     const { valve, outbox, lane, onSent } = setUp()
     outbox.frame(Buffer.from('hello'))
     outbox.frame(Buffer.from('subscribed'), lane, 7)
-    outbox.event(lane, progress(8))
-    outbox.event(lane, progress(9))
+    lane.event(progress(8))
+    lane.event(progress(9))
     expect(valve.written).toEqual([])
     await tick()
     expect(valve.written).toEqual(['hello', 'subscribed', '7>8', '8>9'])
@@ -87,11 +94,11 @@ describe('outbox', () => {
     outbox.frame(Buffer.from('subscribed'), lane, 0)
     await tick()
     valve.blocked = HIGH_WATER_BYTES + 1
-    outbox.event(lane, progress(1))
-    outbox.event(lane, progress(2))
-    outbox.event(lane, { seq: 3, at: AT, kind: 'log', data: { level: 'info', line: 'kept' } })
-    outbox.event(lane, progress(4))
-    outbox.event(lane, progress(5))
+    lane.event(progress(1))
+    lane.event(progress(2))
+    lane.event({ seq: 3, at: AT, kind: 'log', data: { level: 'info', line: 'kept' } })
+    lane.event(progress(4))
+    lane.event(progress(5))
     await tick()
     expect(valve.written).toEqual(['subscribed'])
     valve.take()
@@ -102,19 +109,19 @@ describe('outbox', () => {
 
   test('jobs on one connection merge their own progress only', async () => {
     const { valve, outbox, lane } = setUp()
-    const other = new Lane({ encode: (event, prev) => Buffer.from(`other ${prev}>${event.seq}`) })
+    const other = laneOf(outbox, (event, prev) => Buffer.from(`other ${prev}>${event.seq}`))
     valve.blocked = HIGH_WATER_BYTES + 1
-    outbox.event(lane, progress(1))
-    outbox.event(other, progress(1))
-    outbox.event(lane, progress(2))
+    lane.event(progress(1))
+    other.event(progress(1))
+    lane.event(progress(2))
     valve.take()
     await tick()
     expect(valve.written).toEqual(['other 0>1', '0>2'])
   })
 
   test('a reader that keeps up gets every progress', async () => {
-    const { valve, outbox, lane } = setUp()
-    for (let seq = 1; seq <= 50; seq++) outbox.event(lane, progress(seq))
+    const { valve, lane } = setUp()
+    for (let seq = 1; seq <= 50; seq++) lane.event(progress(seq))
     await tick()
     expect(valve.written).toHaveLength(50)
   })
@@ -123,34 +130,34 @@ describe('outbox', () => {
     const { valve, outbox, lane, onSlow } = setUp()
     valve.taking = false
     valve.blocked = HIGH_WATER_BYTES + 1
-    for (let seq = 1; seq <= 100_000; seq++) outbox.event(lane, progress(seq, 'n'.repeat(100)))
+    for (let seq = 1; seq <= 100_000; seq++) lane.event(progress(seq, 'n'.repeat(100)))
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
     expect(outbox.unsent()).toBeLessThan(HIGH_WATER_BYTES + 1000)
   })
 
   test('more than 1 MiB of live events waiting for a moment is too slow, and said once', async () => {
-    const { valve, outbox, lane, onSlow } = setUp()
+    const { valve, lane, onSlow } = setUp()
     valve.blocked = HIGH_WATER_BYTES
-    for (let seq = 1; seq <= 4; seq++) outbox.event(lane, chunk(seq, 250_000))
+    for (let seq = 1; seq <= 4; seq++) lane.event(chunk(seq, 250_000))
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
-    for (let seq = 5; seq <= 8; seq++) outbox.event(lane, chunk(seq, 250_000))
+    for (let seq = 5; seq <= 8; seq++) lane.event(chunk(seq, 250_000))
     await tick()
     vi.advanceTimersByTime(240)
     expect(onSlow).not.toHaveBeenCalled()
     vi.advanceTimersByTime(10)
     expect(onSlow).toHaveBeenCalledOnce()
-    outbox.event(lane, chunk(9, 20_000_000))
+    lane.event(chunk(9, 20_000_000))
     await tick()
     expect(onSlow).toHaveBeenCalledOnce()
     expect(valve.written).toEqual([])
   })
 
   test('more than 8 MiB of live events waiting is too slow at once', async () => {
-    const { valve, outbox, lane, onSlow } = setUp()
+    const { valve, lane, onSlow } = setUp()
     valve.blocked = HIGH_WATER_BYTES
-    for (let seq = 1; seq <= 34; seq++) outbox.event(lane, chunk(seq, 250_000))
+    for (let seq = 1; seq <= 34; seq++) lane.event(chunk(seq, 250_000))
     await tick()
     expect(onSlow).toHaveBeenCalledOnce()
   })
@@ -159,7 +166,7 @@ describe('outbox', () => {
     const { valve, outbox, lane, onSlow } = setUp()
     valve.taking = false
     valve.blocked = HIGH_WATER_BYTES
-    for (let seq = 1; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000))
+    for (let seq = 1; seq <= 20; seq++) lane.event(chunk(seq, 250_000))
     await tick()
     for (let moment = 0; moment < 8; moment++) {
       valve.passed += 300_000
@@ -176,27 +183,27 @@ describe('outbox', () => {
   test('live events that wait in the store count while the reader is behind, until they are read', async () => {
     const { valve, outbox, lane, onSlow } = setUp()
     open = outbox
-    const other = new Lane({ encode: (event) => Buffer.from(`${event.seq}`) })
+    const other = laneOf(outbox, (event) => Buffer.from(`${event.seq}`))
     const anotherMoment = async () => {
       await tick()
       vi.advanceTimersByTime(600)
     }
-    outbox.lagging(lane, 3_000_000)
+    lane.lagging(3_000_000)
     await anotherMoment()
     expect(onSlow).not.toHaveBeenCalled()
     valve.blocked = HIGH_WATER_BYTES
-    outbox.lagging(lane, 0)
-    outbox.lagging(other, 600_000)
+    lane.lagging(0)
+    other.lagging(600_000)
     await anotherMoment()
     expect(onSlow).not.toHaveBeenCalled()
-    outbox.lagging(lane, 600_000)
+    lane.lagging(600_000)
     await anotherMoment()
     expect(onSlow).toHaveBeenCalledOnce()
   })
 
   test('a burst that the system takes is no slowness', async () => {
-    const { outbox, lane, onSlow, valve } = setUp()
-    for (let seq = 1; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000))
+    const { lane, onSlow, valve } = setUp()
+    for (let seq = 1; seq <= 20; seq++) lane.event(chunk(seq, 250_000))
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
     expect(valve.written).toHaveLength(20)
@@ -206,7 +213,7 @@ describe('outbox', () => {
     const { outbox, lane, onSlow, valve } = setUp()
     valve.blocked = HIGH_WATER_BYTES
     outbox.frame(Buffer.alloc(3_000_000), lane, 3)
-    for (let seq = 4; seq <= 20; seq++) outbox.event(lane, chunk(seq, 250_000), false)
+    for (let seq = 4; seq <= 20; seq++) lane.caughtUp([chunk(seq, 250_000)])
     await tick()
     expect(onSlow).not.toHaveBeenCalled()
     outbox.close()
@@ -217,7 +224,7 @@ describe('outbox', () => {
     open = outbox
     const start = performance.now()
     valve.blocked = 10
-    outbox.event(lane, progress(1))
+    lane.event(progress(1))
     outbox.check(start)
     outbox.check(start + 9000)
     valve.passed++
@@ -286,10 +293,23 @@ describe('outbox', () => {
   test('dropping a lane takes back its events, and no answer', async () => {
     const { outbox, lane, valve } = setUp()
     outbox.frame(Buffer.from('subscribed'), lane, 0)
-    outbox.event(lane, progress(1))
+    lane.event(progress(1))
     outbox.drop(lane)
     await tick()
     expect(valve.written).toEqual(['subscribed'])
     expect(outbox.unsent()).toBe(0)
+  })
+
+  test('a place in line is told where there is room for it, and else not at all', async () => {
+    const { outbox, lane, valve } = setUp()
+    const standing = { place: 3, startsAtMs: null, held: null }
+    valve.blocked = HIGH_WATER_BYTES + 1
+    expect(lane.standing(standing)).toBe(false)
+    valve.blocked = HIGH_WATER_BYTES
+    expect(lane.standing(standing)).toBe(true)
+    valve.take()
+    outbox.wake()
+    await tick()
+    expect(valve.written).toEqual(['place 3'])
   })
 })

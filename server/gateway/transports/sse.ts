@@ -6,10 +6,10 @@ import { isTerminal } from '../../../shared/status.ts'
 import type { ReadResult, Unsubscribe } from '../../engine/engine.ts'
 import type { EncodedEvent } from '../encoded-event.ts'
 import type { Hub } from '../hub.ts'
-import { type Encoder, Lane, Outbox, type Pipe } from '../outbox.ts'
+import { type Dialect, Lane, Outbox, type Pipe } from '../outbox.ts'
 import { onExpiry } from '../permit.ts'
 import { type Standing, toQueuePlace } from '../queue-places.ts'
-import { type Ending, Session, type Sink } from '../session.ts'
+import { type Ending, Session } from '../session.ts'
 import { HIGH_WATER_BYTES } from '../slow-reader.ts'
 
 export interface StreamRequest {
@@ -90,7 +90,7 @@ export async function openStream(hub: Hub, request: StreamRequest): Promise<Stre
  *
  * Modes: `open`; `ending` (the session is over, what waits still goes out); `closed`.
  */
-class EventStream implements Sink, Pipe, Encoder {
+class EventStream implements Dialect, Pipe {
   readonly body: ReadableStream<Uint8Array>
   /** Whether there was nothing to tell: the job is terminal and the cursor at its end. */
   finishedBefore = false
@@ -103,7 +103,9 @@ class EventStream implements Sink, Pipe, Encoder {
   readonly #cleanups: Unsubscribe[] = []
   #state: 'open' | 'ending' | 'closed' = 'open'
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null
-  #lane: Lane | null = null
+  readonly #lane: Lane
+  /** Whether the reader has had its first replay. */
+  #hasReplay = false
   #epoch = ''
   #written = 0
   #nextPingAt = performance.now() + FIRST_PING_MS
@@ -123,7 +125,6 @@ class EventStream implements Sink, Pipe, Encoder {
     const lifeMs =
       request.comesBack === true ? hub.streamLifeMs * (0.75 + Math.random() / 4) : Number.POSITIVE_INFINITY
     this.#endsAt = performance.now() + lifeMs
-    this.#session = new Session(hub, this, { jobId, after, history, places })
     this.#outbox = new Outbox({
       pipe: this,
       budget: hub.outputBudget,
@@ -131,6 +132,8 @@ class EventStream implements Sink, Pipe, Encoder {
       onSent: (events) => hub.traffic.sent('sse', events),
       ...(request.stallMs !== undefined && { stallMs: request.stallMs }),
     })
+    this.#lane = new Lane(this.#outbox, this)
+    this.#session = new Session(hub, this.#lane, { jobId, after, history, places })
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -166,19 +169,14 @@ class EventStream implements Sink, Pipe, Encoder {
     for (const cleanup of this.#cleanups.splice(0)) cleanup()
     this.#session.close()
     this.#outbox.close()
-    if (this.#lane !== null) this.#hub.traffic.unsubscribed('sse')
+    if (this.#hasReplay) this.#hub.traffic.unsubscribed('sse')
     this.#hub.traffic.closed('sse', code)
   }
 
-  turn(work: () => Promise<void>): Promise<void> {
-    return this.#outbox.turn(work)
-  }
-
   replay(result: ReadResult): void {
-    const isFirst = this.#lane === null
-    if (this.#lane === null) this.#hub.traffic.subscribed('sse', result.mode)
-    const lane = new Lane(this)
-    this.#lane = lane
+    const isFirst = !this.#hasReplay
+    this.#hasReplay = true
+    if (isFirst) this.#hub.traffic.subscribed('sse', result.mode)
     // What it was told by a process that drained is not to keep it away for so long ever after.
     if (isFirst) this.#outbox.frame(Buffer.from(retryField('broken')))
     this.#epoch = result.epoch
@@ -188,29 +186,14 @@ class EventStream implements Sink, Pipe, Encoder {
       this.#send('snapshot', data, formatCursor(result.epoch, result.seq))
       return
     }
-    this.caughtUp(result.events)
+    this.#lane.caughtUp(result.events)
     if (!isFirst || result.events.length > 0) return
     if (isTerminal(result.status)) this.finishedBefore = true
     else this.#send('ping', {})
   }
 
-  caughtUp(events: readonly JobEvent[]): void {
-    if (this.#lane === null) return
-    for (const event of events) this.#outbox.event(this.#lane, event, false)
-  }
-
-  event(event: JobEvent): void {
-    if (this.#lane !== null) this.#outbox.event(this.#lane, event)
-  }
-
-  standing(standing: Standing): boolean {
-    if (this.#lane === null || this.#outbox.unsent() > HIGH_WATER_BYTES) return false
-    this.#send('place', toQueuePlace(standing))
-    return true
-  }
-
-  lagging(bytes: number): void {
-    if (this.#lane !== null) this.#outbox.lagging(this.#lane, bytes)
+  place(standing: Standing): Buffer {
+    return message('place', toQueuePlace(standing))
   }
 
   /** A vanished job ends without a word: the reconnect is answered 404. */
@@ -250,10 +233,8 @@ class EventStream implements Sink, Pipe, Encoder {
     return chunks.sse
   }
 
-  // JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.
   #send(event: string, data: unknown, id?: string): void {
-    const position = id === undefined ? '' : `id: ${id}\n`
-    this.#outbox.frame(Buffer.from(`${position}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`))
+    this.#outbox.frame(message(event, data, id))
   }
 
   #sweep(now: number): void {
@@ -264,7 +245,7 @@ class EventStream implements Sink, Pipe, Encoder {
     if (this.#state !== 'open' || (now < this.#nextPingAt && !isNews)) return
     this.#nextPingAt = now + this.#pingMs
     // Behind what waits, a ping would tell nothing.
-    if (this.#lane === null || this.#outbox.unsent() >= HIGH_WATER_BYTES) return
+    if (!this.#hasReplay || this.#outbox.unsent() >= HIGH_WATER_BYTES) return
     this.#isUnavailable = unavailable
     this.#send('ping', unavailable ? { unavailable } : {})
   }
@@ -315,4 +296,10 @@ class EventStream implements Sink, Pipe, Encoder {
     this.#cleanups.push(() => signal.removeEventListener('abort', onAbort))
     if (signal.aborted) onAbort()
   }
+}
+
+// JSON has no raw line breaks and an epoch no white space: nothing that is sent can begin a line of its own.
+function message(event: string, data: unknown, id?: string): Buffer {
+  const position = id === undefined ? '' : `id: ${id}\n`
+  return Buffer.from(`${position}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
 }

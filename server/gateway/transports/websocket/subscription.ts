@@ -5,11 +5,10 @@ import type { ReadResult, Unsubscribe } from '../../../engine/engine.ts'
 import { Unavailable } from '../../../engine/errors.ts'
 import type { EncodedEvent } from '../../encoded-event.ts'
 import type { Hub } from '../../hub.ts'
-import { type Encoder, Lane, type Outbox } from '../../outbox.ts'
+import { type Dialect, Lane, type Outbox } from '../../outbox.ts'
 import { onExpiry, type Permit } from '../../permit.ts'
 import type { Standing } from '../../queue-places.ts'
-import { type Ending, Session, type Sink } from '../../session.ts'
-import { HIGH_WATER_BYTES } from '../../slow-reader.ts'
+import { type Ending, Session } from '../../session.ts'
 import {
   encodeFrame,
   errorFrame,
@@ -60,7 +59,7 @@ type State =
  *
  * Modes: `none`; `watching`; `disposed` with its connection.
  */
-export class Subscription implements Sink, Encoder {
+export class Subscription implements Dialect {
   readonly #jobId: string
   readonly #hub: Hub
   readonly #outbox: Outbox
@@ -121,10 +120,6 @@ export class Subscription implements Sink, Encoder {
     return eventFrame(this.#jobId, seq, encoded, prev)
   }
 
-  turn(work: () => Promise<void>): Promise<void> {
-    return this.#outbox.turn(work)
-  }
-
   replay(result: ReadResult): void {
     if (this.#state.is !== 'watching') return
     const { lane, joined, history } = this.#state
@@ -133,23 +128,8 @@ export class Subscription implements Sink, Encoder {
     this.#outbox.frame(subscribedFrame(this.#jobId, result, history), lane, result.seq)
   }
 
-  caughtUp(events: readonly JobEvent[]): void {
-    if (this.#state.is !== 'watching') return
-    for (const event of events) this.#outbox.event(this.#state.lane, event, false)
-  }
-
-  event(event: JobEvent): void {
-    if (this.#state.is === 'watching') this.#outbox.event(this.#state.lane, event)
-  }
-
-  standing(standing: Standing): boolean {
-    if (this.#state.is !== 'watching' || this.#outbox.unsent() > HIGH_WATER_BYTES) return false
-    this.#outbox.frame(placeFrame(this.#jobId, standing))
-    return true
-  }
-
-  lagging(bytes: number): void {
-    if (this.#state.is === 'watching') this.#outbox.lagging(this.#state.lane, bytes)
+  place(standing: Standing): Buffer {
+    return placeFrame(this.#jobId, standing)
   }
 
   over(ending: Ending): void {
@@ -166,8 +146,8 @@ export class Subscription implements Sink, Encoder {
   async #start({ after, history }: SubscribeRequest, expiresAt: number | null): Promise<void> {
     this.#abandon()
     const cursor = after === '' ? null : parseCursor(after)
-    const session = new Session(this.#hub, this, { jobId: this.#jobId, after: cursor, history, places: true })
-    const lane = new Lane(this)
+    const lane = new Lane(this.#outbox, this)
+    const session = new Session(this.#hub, lane, { jobId: this.#jobId, after: cursor, history, places: true })
     this.#state = { is: 'watching', session, lane, history, joined: false }
     this.#expireAt(expiresAt)
     try {
@@ -207,7 +187,7 @@ export class Subscription implements Sink, Encoder {
     if (this.#state.is !== 'watching') return
     const { session, lane, joined } = this.#state
     this.#state = { is: 'none' }
-    this.#outbox.lagging(lane, 0)
+    lane.lagging(0)
     session.close()
     if (joined) this.#hub.traffic.unsubscribed('socket')
   }
