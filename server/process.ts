@@ -7,7 +7,7 @@ import { createServer, type JobcastServer } from './server.ts'
 import { inSource } from './source-maps.ts'
 import { catchUncaught } from './uncaught.ts'
 import { currentScope } from './worker/execution.ts'
-import type { GiveBack } from './worker/worker.ts'
+import type { GiveBack } from './worker/runner.ts'
 
 /** Exit codes: 0 after a drain, 1 where the start or the process failed, 2 for a bad configuration. */
 const FAILED = 1

@@ -22,7 +22,8 @@ import { PresenceBoard } from './maintenance/presence.ts'
 import { TypeKeeper, unservedTypes, unservedWarning } from './maintenance/type-keeper.ts'
 import { createMetrics } from './metrics.ts'
 import { hungWarnings, stuckReason } from './worker/hung.ts'
-import { createWorker, type GiveBack } from './worker/worker.ts'
+import type { GiveBack } from './worker/runner.ts'
+import { createWorker } from './worker/worker.ts'
 
 /** A part of the process. Each call may be made twice; `drain` ends what the part does for others, politely. */
 interface Service {

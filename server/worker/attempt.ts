@@ -84,6 +84,8 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   #draining: LazySignal | null = null
   #kill: LazySignal | null = null
   #hasSentSignal = false
+  /** Of the handler, on `performance.now()`. */
+  #startedAt = 0
 
   constructor(run: Run, runnable: Runnable, host: AttemptHost<Run>) {
     this.#run = run
@@ -156,8 +158,15 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     if (this.#step === 'ended') return
     this.#step = 'handler'
     this.#stopTimer()
-    const startedAt = performance.now()
-    afterThisTurn(() => this.#watchHandler(startedAt))
+    this.#startedAt = performance.now()
+    afterThisTurn(this)
+  }
+
+  /** Lets the handler's time run out, in a later turn than the one in which it began. */
+  watch(): void {
+    if (this.#step === 'ended') return
+    const { timeoutMs } = this.#run.claim.policy
+    this.#timeOutIn(timeoutMs, Math.max(0, this.#startedAt + timeoutMs - performance.now()))
   }
 
   /**
@@ -300,12 +309,6 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
     this.#host.decided(this.#run, outcome, thrown)
   }
 
-  #watchHandler(startedAt: number): void {
-    if (this.#step === 'ended') return
-    const { timeoutMs } = this.#run.claim.policy
-    this.#timeOutIn(timeoutMs, Math.max(0, startedAt + timeoutMs - performance.now()))
-  }
-
   /** `inMs`: where some of it is over already. */
   #timeOutIn(ms: number, inMs = ms): void {
     this.#stopTimer()
@@ -318,15 +321,19 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   }
 }
 
-let waiting: (() => void)[] = []
+interface Watched {
+  watch(): void
+}
+
+let begun: Watched[] = []
 
 /** Most handlers end in the turn of the event loop in which they begin, and need no timer. */
-function afterThisTurn(call: () => void): void {
-  if (waiting.push(call) > 1) return
+function afterThisTurn(attempt: Watched): void {
+  if (begun.push(attempt) > 1) return
   setImmediate(() => {
-    const calls = waiting
-    waiting = []
-    for (const one of calls) one()
+    const attempts = begun
+    begun = []
+    for (const one of attempts) one.watch()
   })
 }
 

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Claim, Json, RunEvent } from '../engine/engine.ts'
-import type { Handler, ToldOfJob } from '../jobs/define-job.ts'
+import type { Handler, JobContext, ToldOfJob } from '../jobs/define-job.ts'
 import { createContext } from './context.ts'
 
 /** A run as the place where its handler runs needs it. */
@@ -35,9 +35,13 @@ export function inProcess(handler: Handler<unknown, unknown>): Executor {
     run(payload, execution) {
       const context = createContext(execution)
       execution.started()
-      return inScope(execution.scope, () => begun(handler(payload, context)))
+      return scopes.run(execution.scope, call, handler, payload, context)
     },
   }
+}
+
+function call(handler: Handler<unknown, unknown>, payload: unknown, context: JobContext): unknown {
+  return begun(handler(payload, context))
 }
 
 const waitedFor = Promise.prototype.then

@@ -1,8 +1,11 @@
-import type { Run } from './run.ts'
-
 /** What a job whose earlier attempt still hangs here is put off by: this long (ms), twice as long each time. */
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 10_000
+
+interface HungRun {
+  readonly jobId: string
+  readonly claim: { readonly type: string }
+}
 
 /** The slots of one type that are held by handlers which hang. */
 export interface HungType {
@@ -16,7 +19,7 @@ export interface HungType {
  * allowed here: while it hangs, another attempt of the job is put off, and any other process may take it.
  */
 export class HungRuns {
-  readonly #runs = new Set<Run>()
+  readonly #runs = new Set<HungRun>()
   /** By job: what it is put off by the next time. */
   readonly #delays = new Map<string, number>()
 
@@ -24,13 +27,13 @@ export class HungRuns {
     return this.#runs.size
   }
 
-  add(run: Run): void {
+  add(run: HungRun): void {
     this.#runs.add(run)
     this.#delays.set(run.jobId, FIRST_DELAY_MS)
   }
 
   /** False for a run that did not hang. */
-  remove(run: Run): boolean {
+  remove(run: HungRun): boolean {
     if (!this.#runs.delete(run)) return false
     this.#delays.delete(run.jobId)
     return true
