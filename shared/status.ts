@@ -1,7 +1,14 @@
 /** The life of a job: its statuses and the only ways between them. Imports nothing. */
 
+/** A file keeps a status as its index here: a new one goes to the end. */
 export const JOB_STATUSES = ['scheduled', 'queued', 'processing', 'completed', 'failed', 'cancelled'] as const
 export type JobStatus = (typeof JOB_STATUSES)[number]
+
+/** A number for each status. */
+export function perStatus(number: (status: JobStatus, index: number) => number): Record<JobStatus, number> {
+  const numbers = JOB_STATUSES.map((status, index) => [status, number(status, index)])
+  return Object.fromEntries(numbers) as Record<JobStatus, number>
+}
 
 /**
  * The state machine. Each row is one allowed change of status; `null` is "does not exist yet".

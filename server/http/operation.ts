@@ -8,7 +8,7 @@ import {
   TypesAnswer,
   WorkerInfo,
 } from '../../shared/api.ts'
-import type { JobStatus } from '../../shared/status.ts'
+import { perStatus } from '../../shared/status.ts'
 import type { Engine, TypeState } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
@@ -104,15 +104,7 @@ function describe(state: TypeState, workers: readonly WorkerInfo[], registry: Ty
 }
 
 function total(states: readonly TypeState[]): StatusCounts {
-  const sum = (status: JobStatus) => states.reduce((all, { counts }) => all + counts[status], 0)
-  return {
-    scheduled: sum('scheduled'),
-    queued: sum('queued'),
-    processing: sum('processing'),
-    completed: sum('completed'),
-    failed: sum('failed'),
-    cancelled: sum('cancelled'),
-  }
+  return perStatus((status) => states.reduce((all, { counts }) => all + counts[status], 0))
 }
 
 /** The live processes that share this store. What does not have the shape, as from a later version, is left out. */

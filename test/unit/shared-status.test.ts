@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { isTerminal, JOB_STATUSES, type JobStatus, mayTransition, TRANSITIONS } from '../../shared/status.ts'
+import {
+  isTerminal,
+  JOB_STATUSES,
+  type JobStatus,
+  mayTransition,
+  perStatus,
+  TRANSITIONS,
+} from '../../shared/status.ts'
 
 /** The protocol's own table (section 2), written out once more: from -> to. */
 const PROTOCOL: Readonly<Record<JobStatus | 'new', readonly JobStatus[]>> = {
@@ -17,6 +24,13 @@ describe('the state machine', () => {
     expect([...JOB_STATUSES].sort()).toEqual(
       ['queued', 'scheduled', 'processing', 'completed', 'failed', 'cancelled'].sort(),
     )
+  })
+
+  test('gives each a number, which is its code in files and stays it', () => {
+    expect(perStatus((_status, index) => index)).toEqual({
+      ...{ scheduled: 0, queued: 1, processing: 2, completed: 3, failed: 4, cancelled: 5 },
+    })
+    expect(perStatus((status) => status.length)).toMatchObject({ queued: 6, cancelled: 9 })
   })
 
   test('allows what the protocol allows, and nothing else', () => {

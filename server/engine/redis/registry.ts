@@ -1,5 +1,5 @@
 import type { StatusCounts } from '../../../shared/api.ts'
-import { JOB_STATUSES } from '../../../shared/status.ts'
+import { JOB_STATUSES, perStatus } from '../../../shared/status.ts'
 import type { Presence, TypeRegistration, TypeState } from '../engine.ts'
 import { completePolicy } from '../job/policy.ts'
 import type { Commands } from './commands.ts'
@@ -30,7 +30,7 @@ export class Registry {
       const type = text(name)
       states.set(type, {
         type,
-        counts: { scheduled: 0, queued: whole(queued), processing: 0, completed: 0, failed: 0, cancelled: 0 },
+        counts: { ...perStatus(() => 0), queued: whole(queued) },
         paused: whole(paused) === 1,
         registration: stored === '' || stored === OUTDATED ? null : decodeRegistration(text(stored)),
         ...(stored === OUTDATED && { isOutdated: true }),

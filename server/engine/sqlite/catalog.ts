@@ -1,5 +1,5 @@
 import type { StatusCounts } from '../../../shared/api.ts'
-import type { JobStatus } from '../../../shared/status.ts'
+import { type JobStatus, perStatus } from '../../../shared/status.ts'
 import type { TypeRegistration, TypeState } from '../engine.ts'
 import { completePolicy } from '../job/policy.ts'
 import type { Database, Statement } from './database.ts'
@@ -40,7 +40,7 @@ export class Catalog {
       this.#types[kind] = type
       this.#entries.set(type, {
         kind,
-        counts: noJobs(),
+        counts: perStatus(() => 0),
         paused: row[2] === 1,
         policy: row[3] as string | null,
         payloadSchema: row[4] as string | null,
@@ -133,7 +133,7 @@ export class Catalog {
   #update(type: string, change: Partial<Settings>, undo: Undo): number {
     const before = this.#entries.get(type)
     const unchanged = before ?? {
-      ...{ kind: Math.max(this.#types.length, 1), counts: noJobs() },
+      ...{ kind: Math.max(this.#types.length, 1), counts: perStatus(() => 0) },
       ...{ paused: false, policy: null, payloadSchema: null },
     }
     const entry = { ...unchanged, ...change }
@@ -156,7 +156,3 @@ const COUNTS = `
   UNION ALL
   SELECT kind, status, count(*) FROM states INDEXED BY states_listed
   WHERE status NOT IN (${STATUS_CODES.queued}, ${STATUS_CODES.processing}) GROUP BY kind, status`
-
-function noJobs(): StatusCounts {
-  return { scheduled: 0, queued: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 }
-}

@@ -1,5 +1,5 @@
 import type { StatusChange } from '../../../shared/job.ts'
-import type { JobStatus } from '../../../shared/status.ts'
+import { JOB_STATUSES, type JobStatus, perStatus } from '../../../shared/status.ts'
 import type { Json } from '../engine.ts'
 import { changeOf, detailsOf, EVENTS, eventOf, isEventWord, type StatusEvent } from '../job/events.ts'
 import { decodeLabels, encodeLabels } from '../job/labels.ts'
@@ -96,17 +96,12 @@ export function untouchedRow(own: Submitted): JobRow {
   }
 }
 
-/** Statuses as the file has them: each is its index here, and stays it. */
-const STATUSES = ['scheduled', 'queued', 'processing', 'completed', 'failed', 'cancelled'] as const
-
-export const STATUS_CODES = Object.fromEntries(STATUSES.map((status, code) => [status, code])) as Record<
-  JobStatus,
-  number
->
+/** Statuses as the file has them. */
+export const STATUS_CODES = perStatus((_status, index) => index)
 
 /** Undefined where a newer version has put it there. */
 export function statusOf(code: number): JobStatus | undefined {
-  return STATUSES[code]
+  return JOB_STATUSES[code]
 }
 
 /** The columns of `jobs`, and what they hold of a job. */
