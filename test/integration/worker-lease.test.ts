@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Engine } from '../../server/engine/engine.ts'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { defineJob } from '../../server/jobs/define-job.ts'
+import { until } from '../helpers/until.ts'
 import { gate, openSqlite, openWorkbench, type Workbench, withVerbs } from '../helpers/workbench.ts'
 
 const LEASE_MS = 9000
@@ -21,14 +22,17 @@ afterEach(async () => {
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 const isLost = () => bench.emitted.some(({ name }) => name === 'run.lost')
 
-/** A worker with one run that goes on until its lease is over; resolves when it has begun. */
-async function runOn(faults: (engine: Engine) => Partial<Engine>): Promise<void> {
+/** A worker with one run, which goes on until its lease is over unless it is told otherwise; resolves when it has begun. */
+async function runOn(
+  faults: (engine: Engine) => Partial<Engine>,
+  goesOn = (signal: AbortSignal): Promise<unknown> => once(signal, 'abort'),
+): Promise<void> {
   bench = await openWorkbench(openSqlite, (engine) => withVerbs(engine, faults(engine)))
   const began = gate()
   await bench.submit('work')
   const run = async (_payload: unknown, { signal }: { signal: AbortSignal }) => {
     began.open()
-    await once(signal, 'abort')
+    await goesOn(signal)
   }
   await bench.work([defineJob({ type: 'work', run })], { leaseMs: LEASE_MS })
   await began.opened
@@ -71,5 +75,47 @@ describe('a lease that cannot be kept', () => {
     expect(isLost()).toBe(false)
     await pass(2 * LOOK_MS)
     expect(isLost()).toBe(true)
+  })
+
+  test('is tried for four times as often while the store is away', async () => {
+    let extensions = 0
+    await runOn(() => ({
+      extend() {
+        extensions += 1
+        return Promise.reject(AWAY)
+      },
+    }))
+    await pass(LEASE_MS / 3)
+    expect(extensions).toBe(1)
+    for (let more = 1; more <= 4; more++) {
+      await pass(LEASE_MS / 12)
+      expect(extensions).toBe(1 + more)
+    }
+  })
+
+  test("that is another's already ends its run at once", async () => {
+    await runOn(() => ({ extend: ({ leases }) => Promise.resolve(leases.map(() => 'stale' as const)) }))
+    await pass(LEASE_MS / 3)
+    expect(isLost()).toBe(true)
+  })
+
+  test('is no more to be settled under when it is over', async () => {
+    let settlements = 0
+    const settle: Engine['settle'] = async () => {
+      settlements += 1
+      throw AWAY
+    }
+    await runOn(
+      () => ({ settle, extend: () => Promise.reject(AWAY) }),
+      () => Promise.resolve(),
+    )
+    await until(() => settlements > 0)
+    expect(isLost()).toBe(false)
+    await pass(LEASE_MS + LOOK_MS)
+    // The next time that it is not taken.
+    await until(() => isLost())
+    const before = settlements
+    await until(() => bench.engine.check().then(() => true))
+    expect(settlements).toBe(before)
   })
 })

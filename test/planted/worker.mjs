@@ -3,6 +3,7 @@ export const wider = [
   'test/unit/worker-attempt.test.ts',
   'test/unit/worker-parts.test.ts',
   'test/unit/worker-prefetch.test.ts',
+  'test/unit/worker-exchange.test.ts',
   'test/unit/maintenance-duty.test.ts',
   'test/unit/maintenance.test.ts',
   'test/integration/worker-lease.test.ts',
@@ -18,6 +19,7 @@ const LEASE = ['test/integration/worker-lease.test.ts']
 const FAULTS = ['test/integration/worker-faults.test.ts']
 const RUNS = ['test/integration/worker-runs.test.ts']
 const ATTEMPT = ['test/unit/worker-attempt.test.ts']
+const EXCHANGE = ['test/unit/worker-exchange.test.ts']
 const PARTS = ['test/unit/worker-parts.test.ts']
 
 /** As `scripts/mutate.mjs` describes them. */
@@ -33,7 +35,7 @@ export const faults = [
     what: 'a run whose lease is over goes on',
     file: 'server/worker/lease.ts',
     find: 'if (now > run.deadline) run.expire()',
-    replace: '',
+    replace: 'if (now < 0) run.expire()',
     tests: LEASE,
   },
   {
@@ -41,7 +43,7 @@ export const faults = [
     file: 'server/worker/lease.ts',
     find: 'run.stale()\n          continue',
     replace: 'continue',
-    tests: [...RUNS, ...FAULTS],
+    tests: LEASE,
   },
   {
     what: 'a cancel whose message was lost is not learned from the heartbeat',
@@ -76,14 +78,14 @@ export const faults = [
     file: 'server/worker/settlement-queue.ts',
     find: 'const live = batch.filter(({ run }) => now <= run.deadline)\n    for (const settlement of batch) if (now > settlement.run.deadline) settled(settlement, null)',
     replace: 'const live = batch',
-    tests: FAULTS,
+    tests: LEASE,
   },
   {
     what: 'results of any size go in one call',
     file: 'server/worker/settlement-queue.ts',
     find: '(count > 0 && bytes + settlement.bytes > MAX_CALL_BYTES)',
     replace: 'false',
-    tests: RUNS,
+    tests: EXCHANGE,
   },
   {
     what: 'a claim whose answer was lost is not made again',
@@ -111,7 +113,7 @@ export const faults = [
     file: 'server/worker/exchange.ts',
     find: 'await earlier\n',
     replace: '',
-    tests: RUNS,
+    tests: EXCHANGE,
   },
   {
     what: 'a worker that waits hears of no room that has become free for another type',
@@ -149,7 +151,7 @@ export const faults = [
     tests: ATTEMPT,
   },
   {
-    what: 'a handler that returns after it was cancelled fails its job',
+    what: 'a handler that throws something else when it is cancelled fails its job',
     file: 'server/worker/attempt.ts',
     find: 'if (this.#isCancelling) return this.#end(CANCELLED)\n        return',
     replace: 'return',
@@ -173,7 +175,7 @@ export const faults = [
     what: 'a handler that reports faster than anything can be sent fills the memory',
     file: 'server/worker/reports.ts',
     find: 'this.#trim()\n',
-    replace: '\n',
+    replace: 'return\n',
     tests: PARTS,
   },
   {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Claim, JsonText, type Outcome } from '../../server/engine/engine.ts'
+import { type Claim, JsonText, type Outcome, type RunEvent } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
 import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
 import { currentScope, type Executor, inProcess } from '../../server/worker/execution.ts'
@@ -14,6 +14,8 @@ interface Ended {
   /** How often its slot was freed. */
   readonly ended: number
   readonly failures: unknown[]
+  /** What was reported, also afterwards. */
+  readonly emitted: readonly RunEvent[]
 }
 
 type Given = Pick<JobDefinition, 'payload' | 'result' | 'run'>
@@ -26,6 +28,7 @@ async function attempt(
 ): Promise<Ended> {
   const outcomes: (Outcome | null)[] = []
   const failures: unknown[] = []
+  const emitted: RunEvent[] = []
   let ended = 0
   const policy = { ...DEFAULT_OPTIONS, maxAttempts: 1, timeoutMs: TIMEOUT_MS }
   const claim = aClaim({ policy })
@@ -34,7 +37,7 @@ async function attempt(
       cancelGraceMs: 10,
       maxResultBytes: 1024,
       random: () => 0,
-      emit: () => {},
+      emit: (_run, event) => void emitted.push(event),
       decided: (_run, outcome) => void outcomes.push(outcome),
       ended: () => {
         ended += 1
@@ -48,7 +51,7 @@ async function attempt(
     one.run().catch(reject)
     meanwhile(one)
   })
-  return { outcomes, ended, failures }
+  return { outcomes, ended, failures, emitted }
 }
 
 const boom = () => {
@@ -232,6 +235,27 @@ describe('a schema that never answers', () => {
       expect(outcomes).toEqual([{ kind: 'cancelled' }])
     },
   )
+})
+
+describe('a handler', () => {
+  test('that throws something else when it is cancelled has been cancelled', async () => {
+    const run: NonNullable<JobDefinition['run']> = (_payload, { signal }) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('half done'))))
+    const { outcomes } = await attempt({ run }, (one) => void setImmediate(() => one.cancel()))
+    expect(outcomes).toEqual([{ kind: 'cancelled' }])
+  })
+
+  test('reports nothing any more once its outcome is decided', async () => {
+    const reports: ((percent: number) => void)[] = []
+    const { emitted } = await attempt({
+      run(_payload, { progress }) {
+        reports.push(progress)
+        progress(1)
+      },
+    })
+    for (const progress of reports) progress(2)
+    expect(emitted.map(({ data }) => data)).toEqual([{ percent: 1, note: null }])
+  })
 })
 
 describe('an exception of what the handler has begun', () => {
