@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, ROLES } from './auth/auth.ts'
 import { isLoopback, normalOrigin } from './auth/origin.ts'
-import { parseRedisAddress } from './engine/redis/address.ts'
+import { parseRedisAddress } from './engine/redis/server.ts'
 
 /** Version of the package; a test holds it to package.json. */
 export const VERSION = '0.1.0'

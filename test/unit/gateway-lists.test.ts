@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ListQuery } from '../../server/engine/engine.ts'
-import { decodeSubmitted, encodeSubmitted } from '../../server/engine/redis/announcement.ts'
+import { decodeSubmitted, encodeSubmitted } from '../../server/engine/redis/messages.ts'
 import {
   filterOf,
   keyOf,

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeNamed, encodeNamed } from '../../server/engine/job/named.ts'
 import { completePolicy, decodePolicy, encodePolicy } from '../../server/engine/job/policy.ts'
-import { decodeKind, encodeKind } from '../../server/engine/redis/kind.ts'
+import { decodeKind, encodeKind } from '../../server/engine/redis/codec.ts'
 import { DEFAULT_OPTIONS, POLICY, type RunPolicy } from '../../shared/options.ts'
 
 const whole = (max: number) => fc.integer({ min: 0, max })

@@ -1,7 +1,7 @@
 import type { Unsubscribe } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
-import type { RedisAddress } from './address.ts'
 import { Connection } from './connection.ts'
+import type { RedisAddress } from './server.ts'
 
 type Listener = (message: string) => void
 

@@ -12,9 +12,8 @@ import type { Channels } from './channels.ts'
 import type { Commands } from './commands.ts'
 import { claimName, type Partition, workerChannel, workerName } from './keys.ts'
 import type { Pool, Pools } from './pools.ts'
-import { word } from './reply.ts'
 import { decodeHandOver, type Runs } from './runs.ts'
-import { SCRIPTS } from './scripts.ts'
+import { SCRIPTS, word } from './scripts.ts'
 
 /** How often a wait is looked after, so that a lost message costs seconds. */
 const LOOK_MS = 5000

@@ -1,7 +1,7 @@
 import type { JobErrorCode } from '../../../shared/codes.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import type { Job, Progress, StatusChange } from '../../../shared/job.ts'
-import type { Labels } from '../../../shared/options.ts'
+import type { Labels, RunPolicy } from '../../../shared/options.ts'
 import { isTerminal, JOB_STATUSES, type JobStatus } from '../../../shared/status.ts'
 import type { FeedMessage, Json, RunEvent } from '../engine.ts'
 import {
@@ -17,10 +17,11 @@ import {
   TextEvent,
 } from '../job/events.ts'
 import { decodeLabels } from '../job/labels.ts'
+import { decodeNamed } from '../job/named.ts'
 import { type NewerWords, UNKNOWN_STATUS } from '../job/newer-words.ts'
+import { completePolicy, encodeUnplaced, remembered } from '../job/policy.ts'
 import { eventsInOrder, jobOf, type StoredJob } from '../job/stored-job.ts'
-import { decodeKind } from './kind.ts'
-import { list, text } from './reply.ts'
+import { list, text } from './scripts.ts'
 
 /**
  * How jobs and events stand in Redis.
@@ -30,7 +31,7 @@ import { list, text } from './reply.ts'
  * | field | what |
  * |---|---|
  * | `state` | `<seq> <status> <detail>`: all that every change changes. Detail is the lease of a run, when a scheduled job is due or when a terminal one is forgotten. A run that is to be cancelled has the status `cancelling` |
- * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (kind.ts) |
+ * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (`encodeKind`) |
  * | `born` | `<created> <place in line> <labels>` (labels.ts) |
  *
  * and where they say something `payload` and `result` (up to 64 bytes, else keys of their own), `attempt`, `stalls`,
@@ -340,3 +341,56 @@ function splitSeq(stored: string): [seq: number, rest: string] {
   const [seq, rest] = cut(stored)
   return [Number(seq), rest]
 }
+
+/** What many jobs have in common. */
+interface Kind {
+  readonly type: string
+  readonly policy: RunPolicy
+}
+
+/** How runs go where a kind does not say it, as most do not, to be short. It stays so, whatever the defaults become. */
+const USUAL_RUNS = '3 e 1000 60000 0.5 600000'
+const RUNS = /^\d+ [a-z] \d+ \d+ [\d.e-]+ \d+(?![^ ])/
+const kindTexts = new WeakMap<RunPolicy, { readonly type: string; readonly text: string }>()
+
+/**
+ * `<type> <priority> <maxStalls> <retainMs>`, which scripts read, how runs go where that is unusual, and behind it JSON of
+ * the options that are named.
+ */
+export function encodeKind(type: string, policy: RunPolicy): string {
+  const known = kindTexts.get(policy)
+  if (known?.type === type) return known.text
+  const { priority, maxStalls, retainMs } = policy
+  const runs = encodeRuns(policy)
+  const named = encodeUnplaced(policy)
+  const text = `${type} ${priority} ${maxStalls} ${retainMs}${runs === USUAL_RUNS ? '' : ` ${runs}`}${named && ` ${named}`}`
+  kindTexts.set(policy, { type, text })
+  return text
+}
+
+function encodeRuns({ maxAttempts, backoff, timeoutMs }: RunPolicy): string {
+  const { kind, delayMs, maxMs, jitter } = backoff
+  return `${maxAttempts} ${kind === 'fixed' ? 'f' : 'e'} ${delayMs} ${maxMs} ${jitter} ${timeoutMs}`
+}
+
+export const decodeKind = remembered((stored): Kind => {
+  const [type = '', priority, maxStalls, retainMs, ...own] = stored.split(' ')
+  const rest = own.join(' ')
+  const runs = RUNS.exec(rest)?.[0]
+  const [maxAttempts, word, delayMs, maxMs, jitter, timeoutMs] = (runs ?? USUAL_RUNS).split(' ')
+  const policy = completePolicy({
+    ...decodeNamed(rest.slice(runs?.length ?? 0).trimStart()),
+    priority: Number(priority),
+    maxAttempts: Number(maxAttempts),
+    maxStalls: Number(maxStalls),
+    backoff: {
+      kind: word === 'f' ? 'fixed' : 'exponential',
+      delayMs: Number(delayMs),
+      maxMs: Number(maxMs),
+      jitter: Number(jitter),
+    },
+    timeoutMs: Number(timeoutMs),
+    retainMs: Number(retainMs),
+  })
+  return { type, policy }
+})

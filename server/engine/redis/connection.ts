@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import { Unavailable } from '../errors.ts'
-import type { RedisAddress } from './address.ts'
-import { dial } from './dial.ts'
-import { FORMAT, isBehind, objectionToFormat } from './format.ts'
-import { list, text } from './reply.ts'
-import { SCRIPTS, type Script } from './scripts.ts'
+import { list, SCRIPTS, type Script, text } from './scripts.ts'
 import {
+  AnswerLost,
   describeServer,
+  FORMAT,
+  failureOf,
+  firstLine,
+  isBehind,
   type Marks,
   objectionTo,
+  objectionToFormat,
   parseInfo,
+  type RedisAddress,
   type ServerInfo,
+  UNWELCOME,
   withMarks,
-} from './server-info.ts'
+} from './server.ts'
 
 /**
  * Within this time of being sent, or of the last byte that came, a command is answered or given up, so that HTTP can answer within
@@ -39,21 +43,6 @@ const SILENCE_MS = 3000
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 2000
 
-/** The server refused a command that is wrong, or a script came to no end. Its arguments are not told: they may be payloads. */
-class CommandFailed extends Error {
-  override readonly name = 'CommandFailed'
-}
-
-/** A command was sent, and its answer did not come: it may or may not have been carried out. */
-export class AnswerLost extends Error {
-  override readonly name = 'AnswerLost'
-}
-
-/** A script came to no end, since it may not do all that it does: it may have changed something, and will be mended. */
-export class ScriptBroken extends Error {
-  override readonly name = 'ScriptBroken'
-}
-
 export interface Answer {
   readonly reply: unknown
   /** Of the connection that answered. */
@@ -64,7 +53,7 @@ export interface Answer {
 export interface MarkKeys {
   /** Gone once all data were wiped. */
   readonly epoch: string
-  /** Which versions may use the store (format.ts). */
+  /** Which versions may use the store (server.ts). */
   readonly format: string
 }
 
@@ -135,7 +124,12 @@ export class Connection {
 
   /** What keeps it from being used, for an operator: one line, no secret in it. */
   get reason(): string {
-    return `Redis at ${this.#options.address.name} ${this.#reason}`
+    return `${this.name} ${this.#reason}`
+  }
+
+  /** For people. */
+  get name(): string {
+    return `Redis at ${this.#options.address.name}`
   }
 
   /** Whether no retry will help; the reason then says what to do. */
@@ -205,7 +199,7 @@ export class Connection {
           lookAtTime()
           return
         }
-        reject(new AnswerLost(`Redis at ${this.#options.address.name} did not answer in time`))
+        reject(new AnswerLost(`${this.name} did not answer in time`))
         // A caller in a hurry says nothing about the server.
         if (withinMs >= SILENT_AFTER_MS) this.#fallSilent(link)
         else timer = setTimeout(() => this.#fallSilent(link), SILENT_AFTER_MS - withinMs)
@@ -230,7 +224,7 @@ export class Connection {
         },
         (error: Error) => {
           finish()
-          reject(this.#explain(error, command))
+          reject(failureOf(error, command, this))
           // It was the master once: whoever is it now is found by connecting anew.
           if (error.message.startsWith('READONLY')) this.#lose(link, 'is a read-only replica')
         },
@@ -421,57 +415,50 @@ export class Connection {
       // The connection is lost, and the next one reads the marks.
     }
   }
-
-  #explain(error: Error, command: string): Error {
-    const refusal = REFUSALS.find(([code]) => error.message.includes(code))
-    if (refusal !== undefined) {
-      const reason = `Redis at ${this.#options.address.name} ${refusal[1]}`
-      // Every other refusal comes before the first write.
-      return refusal[1] === NOT_ALLOWED && IN_SCRIPT.test(error.message)
-        ? new ScriptBroken(reason)
-        : new Unavailable(reason)
-    }
-    // Not the error of ioredis itself: the command hangs on it, with all its arguments.
-    if (error.name === 'ReplyError') return new CommandFailed(`${command}: ${firstLine(error)}`)
-    if (error.message.startsWith("Stream isn't writeable")) return new Unavailable(this.reason)
-    return new AnswerLost(
-      `the connection to Redis at ${this.#options.address.name} was lost (${firstLine(error)})`,
-    )
-  }
 }
 
-/** What a server answers that does not know the user or the password. */
-const UNWELCOME = /WRONGPASS|NOAUTH|NOPERM|invalid password/
+/** What one attempt to connect is given. */
+interface Attempt {
+  /** Shown by CLIENT LIST. */
+  readonly name: string
+  readonly timeoutMs: number
+  /** Attempts since the last one that succeeded: each asks another sentinel first. */
+  readonly tries: number
+}
 
-const NOT_ALLOWED = 'does not allow this user to do that'
-/** Of an error that a script came upon. */
-const IN_SCRIPT = /script: [0-9a-f]{40}|user_script/
-
-/** What a server answers, before anything was changed, that takes no commands at the moment. */
-const REFUSALS = [
-  ['LOADING', 'is loading its data'],
-  ['READONLY', 'is a read-only replica'],
-  ['MISCONF', 'cannot save its data to disk and takes no writes'],
-  ['OOM command', 'is out of memory and takes no new jobs'],
-  ['BUSY ', 'is busy with another script'],
-  ['MASTERDOWN', 'is a replica without its master'],
-  ['NOREPLICAS', 'has too few replicas to take writes'],
-  ['NOAUTH', 'asks for a password'],
-  ['NOPERM', NOT_ALLOWED],
-  // The same within a script, where Redis 7.0 has other words.
-  ["can't run this command", NOT_ALLOWED],
-  ['CLUSTERDOWN', 'is part of a cluster that is down'],
-] as const
+/** A connection that is not open yet, made for one life: it neither reconnects nor keeps commands for later. */
+function dial(address: RedisAddress, { name, timeoutMs, tries }: Attempt): Redis {
+  const once = {
+    lazyConnect: true,
+    connectionName: name,
+    connectTimeout: timeoutMs,
+    disableClientInfo: true,
+    enableReadyCheck: false,
+    enableOfflineQueue: false,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    retryStrategy: () => null,
+  } satisfies RedisOptions
+  if (address.kind === 'server') return new Redis(address.url, once)
+  const { sentinels, master, username, password, database, tls } = address
+  const first = tries % sentinels.length
+  return new Redis({
+    ...once,
+    sentinels: [...sentinels.slice(first), ...sentinels.slice(0, first)],
+    name: master,
+    role: 'master',
+    db: database,
+    sentinelRetryStrategy: () => null,
+    sentinelCommandTimeout: timeoutMs,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls ? { tls: {}, enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+  })
+}
 
 function sizeOf(args: readonly Argument[]): number {
   let characters = 0
   for (const argument of args) if (typeof argument === 'string') characters += argument.length
   return characters
-}
-
-function firstLine(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const text = error.message === '' && 'code' in error ? String(error.code) : error.message
-  // Redis repeats the arguments of a command that it does not know.
-  return text.split(/\n|,? with args beginning with:/)[0] ?? ''
 }

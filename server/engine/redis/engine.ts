@@ -25,26 +25,23 @@ import { MAX_CALL_JOBS } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId } from '../job/ids.ts'
 import { NewerWords } from '../job/newer-words.ts'
-import { parseRedisAddress } from './address.ts'
-import { Bulk } from './bulk.ts'
 import { Channels } from './channels.ts'
 import { Claims } from './claims.ts'
 import { JobHash } from './codec.ts'
-import { Commands } from './commands.ts'
+import { Bulk, Commands } from './commands.ts'
 import { Connection } from './connection.ts'
 import { RedisFeed } from './feed.ts'
 import { dueChannel, Keyspace } from './keys.ts'
+import { Schedule } from './messages.ts'
 import { Pools } from './pools.ts'
 import { Registry } from './registry.ts'
-import { list, text, whole, word } from './reply.ts'
 import { Runs } from './runs.ts'
-import { Schedule } from './schedule.ts'
-import { SCRIPTS, type Script } from './scripts.ts'
-import { objectionToEviction, parseInfo, warningsOf } from './server-info.ts'
+import { list, SCRIPTS, type Script, text, whole, word } from './scripts.ts'
+import { objectionToEviction, parseInfo, parseRedisAddress, warningsOf } from './server.ts'
 import { Submitter } from './submit.ts'
 
 export interface RedisEngineOptions {
-  /** `redis://` or `redis+sentinel://`, with user, password and database where needed (address.ts). */
+  /** `redis://` or `redis+sentinel://`, with user, password and database where needed (server.ts). */
   readonly url: string
   /** Of all keys and channels, so that several can share one Redis. */
   readonly prefix: string
@@ -126,11 +123,12 @@ class RedisEngine implements Engine {
     this.#newer = new NewerWords(onNewer)
     this.feed = new RedisFeed(this.#commands, this.#channels, this.#keys, this.#newer, epoch)
     this.#submitter = new Submitter(this.#commands, this.#keys, epoch)
-    this.#runs = new Runs(this.#commands, this.#keys, this.#pools)
+    const [partition] = this.#keys.every
+    this.#runs = new Runs(this.#commands, partition, this.#pools)
     this.#claims = new Claims({
       commands: this.#commands,
       channels: this.#channels,
-      partition: this.#keys.home,
+      partition,
       pools: this.#pools,
       runs: this.#runs,
     })
@@ -143,7 +141,8 @@ class RedisEngine implements Engine {
     try {
       await this.#connection.whenReady(START_MS)
       await this.#channels.whenReady(START_MS)
-      await this.#channels.listen(dueChannel(this.#keys.home), (message) => this.#schedule.heard(message))
+      const [partition] = this.#keys.every
+      await this.#channels.listen(dueChannel(partition), (message) => this.#schedule.heard(message))
     } catch (error) {
       await this.stop()
       if (!(error instanceof Unavailable) || this.#connection.isHopeless) throw error
@@ -212,7 +211,7 @@ class RedisEngine implements Engine {
 
   async remove(jobId: string): Promise<'removed' | 'not_found' | 'not_finished'> {
     if (!isJobId(jobId)) return 'not_found'
-    const partition = this.#keys.partitionOf(jobId)
+    const partition = this.#keys.ofJob(jobId)
     const { reply } = await this.#commands.change(SCRIPTS.remove, partition, [jobId], [jobId])
     return word(reply, ['removed', 'not_found', 'not_finished'])
   }
@@ -233,7 +232,8 @@ class RedisEngine implements Engine {
   }
 
   async upcoming(): Promise<Upcoming> {
-    const { reply, epoch } = await this.#commands.read(SCRIPTS.upcoming, this.#keys.home, [])
+    const [partition] = this.#keys.every
+    const { reply, epoch } = await this.#commands.read(SCRIPTS.upcoming, partition, [])
     const [promote, rescue, prune, marks] = list(reply)
     this.#connection.noteMarks({ reply: marks, epoch })
     const inMs = (cell: unknown) => (cell === '' ? null : whole(cell))
@@ -286,9 +286,10 @@ class RedisEngine implements Engine {
 
   /** Some jobs a call, so that nobody waits long; what is left is for the next time. */
   async #mend(): Promise<void> {
+    const [partition] = this.#keys.every
     const end = performance.now() + MEND_MS
     for (let isWhole = false; !isWhole && performance.now() < end; ) {
-      const { reply } = await this.#commands.set(SCRIPTS.mend, this.#keys.home, [MEND_JOBS])
+      const { reply } = await this.#commands.set(SCRIPTS.mend, partition, [MEND_JOBS])
       isWhole = word(reply, ['whole', 'more']) === 'whole'
     }
   }
@@ -299,7 +300,7 @@ class RedisEngine implements Engine {
     refusal: Refusal,
   ): Promise<Change<Refusal | 'not_found'>> {
     if (!isJobId(jobId)) return { ok: false, reason: 'not_found' }
-    const partition = this.#keys.partitionOf(jobId)
+    const partition = this.#keys.ofJob(jobId)
     const { reply, epoch } = await this.#commands.change(script, partition, [jobId], [jobId])
     const [tag, row] = list(reply)
     if (tag === 'ok') return { ok: true, job: new JobHash(row, this.#newer).job(jobId, epoch) }
@@ -308,7 +309,8 @@ class RedisEngine implements Engine {
 
   /** What keeps the store going finds everything as it left it when it is done twice. */
   async #keepUp(script: Script, limit: number): Promise<unknown> {
-    const { reply } = await this.#commands.set(script, this.#keys.home, [Math.min(limit, MAX_CALL_JOBS)])
+    const [partition] = this.#keys.every
+    const { reply } = await this.#commands.set(script, partition, [Math.min(limit, MAX_CALL_JOBS)])
     return reply
   }
 }

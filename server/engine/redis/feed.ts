@@ -1,9 +1,11 @@
 import type { Job } from '../../../shared/job.ts'
+import { MAX_PLACE } from '../../../shared/limits.ts'
 import type {
   Feed,
   FeedMessage,
   JobPage,
   ListQuery,
+  Place,
   PlaceAnswers,
   PlaceQuestion,
   Position,
@@ -14,6 +16,7 @@ import type {
 } from '../engine.ts'
 import { isJobId } from '../job/ids.ts'
 import type { NewerWords } from '../job/newer-words.ts'
+import { decodePage, encodePage } from '../job/pages.ts'
 import { judgeCursor } from '../job/stored-job.ts'
 import { Batcher } from './batcher.ts'
 import type { Channels } from './channels.ts'
@@ -21,14 +24,17 @@ import { decodeMessage, JobHash, knownStatus } from './codec.ts'
 import { asUnavailable, type Commands } from './commands.ts'
 import { ANSWER_MS } from './connection.ts'
 import { jobChannel, type Keyspace } from './keys.ts'
-import { listJobs } from './listing.ts'
-import { readPlaces } from './places.ts'
-import { list, text, whole } from './reply.ts'
-import { SCRIPTS } from './scripts.ts'
-import { Submissions } from './submissions.ts'
+import { Submissions } from './messages.ts'
+import { list, SCRIPTS, text, whole } from './scripts.ts'
 
 const MOST_READS = 200
 const MOST_POSITIONS = 500
+const MOST_JOBS = 200
+/** Jobs of one call of the script, which takes about 1 ms then. */
+const MOST_PLACES = 250
+const NOT_QUEUED = '-'
+/** A page is named by order and id of the last job looked at, and the newest job by its own. */
+const PAGE = /^before ([1-9]\d{0,14}) (\S{36})$/
 
 interface Read {
   readonly row: JobHash
@@ -60,7 +66,7 @@ export class RedisFeed implements Feed {
     this.#channels = channels
     this.#keys = keys
     this.#epoch = epoch
-    this.#submissions = new Submissions(commands, channels, keys.all)
+    this.#submissions = new Submissions(commands, channels, keys)
     this.#reads = new Batcher({
       send: (requests, deadlineMs) => this.#readAll(requests, deadlineMs),
       weigh: () => 1,
@@ -75,7 +81,7 @@ export class RedisFeed implements Feed {
   }
 
   async watch(jobId: string, listener: (message: FeedMessage) => void): Promise<Unsubscribe> {
-    const channel = jobChannel(this.#keys.partitionOf(jobId), jobId)
+    const channel = jobChannel(this.#keys.ofJob(jobId), jobId)
     return this.#channels.listen(channel, (message) => listener(decodeMessage(message, this.#newer)))
   }
 
@@ -91,12 +97,52 @@ export class RedisFeed implements Feed {
     return positions
   }
 
-  places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers> {
-    return readPlaces(this.#commands, this.#keys.home, jobs)
+  /** Of any number of jobs, some at a time, so that nobody waits long in between. */
+  async places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers> {
+    const [partition] = this.#keys.every
+    const found = new Map<string, Place>()
+    const known = jobs.filter(({ jobId }) => isJobId(jobId))
+    let now = Date.now()
+    for (let first = 0; first < known.length; first += MOST_PLACES) {
+      const groups = byType(known.slice(first, first + MOST_PLACES))
+      const args = [...groups].flatMap(([type, jobIds]) => [type, jobIds.length, ...jobIds])
+      const { reply } = await this.#commands.read(SCRIPTS.places, partition, args)
+      const [clock, ...cells] = list(reply)
+      now = whole(clock)
+      collectPlaces([...groups.values()].flat(), cells, found)
+    }
+    return { now, places: jobs.map(({ jobId }) => found.get(jobId) ?? null) }
   }
 
-  list(query: ListQuery): Promise<JobPage> {
-    return listJobs(this.#commands, this.#keys, this.#newer, query)
+  /** Newest first, by order of submission. Throws `BadPage`. */
+  async list(query: ListQuery): Promise<JobPage> {
+    const [partition] = this.#keys.every
+    const { types, statuses, tags, limit, withBodies = true } = query
+    const args = [
+      ...boundary(query.page),
+      ...boundary(query.since ?? null),
+      Math.min(limit, MOST_JOBS),
+      withBodies ? 'bodies' : '',
+      types.length,
+      ...types,
+      statuses.length,
+      ...statuses,
+      tags.length,
+      ...tags.map((tag) => JSON.stringify(tag)),
+    ]
+    const { reply, epoch } = withBodies
+      ? await this.#commands.readLarge(SCRIPTS.list, partition, args)
+      : await this.#commands.read(SCRIPTS.list, partition, args)
+    const [next, rows, newest] = list(reply)
+    const jobs: Job[] = []
+    for (const entry of list(rows)) {
+      const [jobId, row] = list(entry)
+      const job = new JobHash(row, this.#newer).job(text(jobId), epoch)
+      // The script looks for tags in their text, where `,` may be found between two others.
+      if (!tags.every((tag) => job.tags.includes(tag))) continue
+      jobs.push(withBodies ? job : { ...job, payload: null, result: null })
+    }
+    return { jobs, nextPage: pageOf(next), newest: pageOf(newest) }
   }
 
   onSubmitted(listener: (submitted: Submitted) => void): Promise<Unsubscribe> {
@@ -155,7 +201,7 @@ export class RedisFeed implements Feed {
   async #ask(request: ReadRequest): Promise<Answered> {
     const answer = await this.#reads.add(request)
     if (answer !== 'large') return answer
-    const { reply, epoch } = await this.#commands.readLarge(SCRIPTS.read, this.#keys.home, [
+    const { reply, epoch } = await this.#commands.readLarge(SCRIPTS.read, this.#keys.ofJob(request.jobId), [
       'large',
       ...this.#encode([request]),
     ])
@@ -164,11 +210,12 @@ export class RedisFeed implements Feed {
   }
 
   async #readAll(requests: readonly ReadRequest[], deadlineMs: number): Promise<(Answered | 'large')[]> {
+    const [partition] = this.#keys.every
     const results: (Answered | 'large')[] = []
     let left = deadlineMs
     while (results.length < requests.length) {
       const args = ['', ...this.#encode(requests.slice(results.length))]
-      const { reply, epoch } = await this.#commands.read(SCRIPTS.read, this.#keys.home, args, left)
+      const { reply, epoch } = await this.#commands.read(SCRIPTS.read, partition, args, left)
       for (const row of list(reply)) {
         if (row === 'later') break
         results.push(
@@ -194,7 +241,8 @@ export class RedisFeed implements Feed {
   async #positions(jobIds: readonly string[]): Promise<(Position | null)[]> {
     const known = jobIds.filter(isJobId)
     if (known.length === 0) return jobIds.map(() => null)
-    const { reply, epoch } = await this.#commands.read(SCRIPTS.positions, this.#keys.home, known)
+    const [partition] = this.#keys.every
+    const { reply, epoch } = await this.#commands.read(SCRIPTS.positions, partition, known)
     const found = new Map<string, Position>()
     for (const [index, row] of list(reply).entries()) {
       const jobId = known[index]
@@ -203,5 +251,46 @@ export class RedisFeed implements Feed {
       found.set(jobId, { epoch, seq: whole(seq), status: knownStatus(text(status), this.#newer) })
     }
     return jobIds.map((jobId) => found.get(jobId) ?? null)
+  }
+}
+
+function pageOf(job: unknown): string | null {
+  return job === '' ? null : encodePage(`before ${text(job)}`)
+}
+
+function boundary(page: string | null): readonly [order: string, jobId: string] {
+  if (page === null) return ['', '']
+  return decodePage(page, (words) => {
+    const [, order, jobId] = PAGE.exec(words) ?? []
+    return order === undefined || jobId === undefined ? null : ([order, jobId] as const)
+  })
+}
+
+function byType(jobs: readonly PlaceQuestion[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
+  for (const { jobId, type } of jobs) {
+    const group = groups.get(type ?? '')
+    if (group === undefined) groups.set(type ?? '', [jobId])
+    else group.push(jobId)
+  }
+  return groups
+}
+
+/** What the script says of each group (lua/places.lua), job by job. */
+function collectPlaces(
+  jobIds: readonly string[],
+  cells: readonly unknown[],
+  found: Map<string, Place>,
+): void {
+  let job = 0
+  for (let at = 0; at < cells.length; at += 3) {
+    const type = text(cells[at])
+    const paused = whole(cells[at + 1]) === 1
+    for (const rank of text(cells[at + 2]).split(' ')) {
+      const jobId = jobIds[job++]
+      if (jobId === undefined || rank === NOT_QUEUED) continue
+      const place = whole(rank) + 1
+      found.set(jobId, { type, place: place > MAX_PLACE ? null : place, paused })
+    }
   }
 }

@@ -21,7 +21,7 @@
  * | `whole`, `mending` | strings: there while no script has come to no end (lua/lib/whole.lua); how far mending is (lua/mend.lua) |
  * | `listening` | string: there, for as long as it lives, where somebody listens on `submitted` |
  * | `epoch` | string: a mark that is gone once everything was wiped, which begins another epoch |
- * | `format` | string: which versions of Jobcast may use all this (format.ts) |
+ * | `format` | string: which versions of Jobcast may use all this (server.ts) |
  * | `present`, `presence:<id>` | set of processes; string: what one says of itself, for as long as it is alive |
  * | `secret:<name>` | string |
  *
@@ -34,36 +34,34 @@ export interface Partition {
   readonly prefix: string
 }
 
+/**
+ * Which partition a key belongs to; nothing else knows. There is one. The scripts know of no other than the one that they are
+ * called with, so several would each be what the one is today: with its own queues, leases, upkeep and counts.
+ */
 export class Keyspace {
-  readonly #partitions: readonly Partition[]
+  /**
+   * All of them, for what goes over many jobs or types in one call. Its type has as many members as there are partitions: with
+   * another one every such place has to say how it sorts what it asks, and joins what is answered.
+   */
+  readonly every: readonly [Partition]
 
   constructor(prefix: string) {
-    this.#partitions = [{ prefix: `{${prefix}:0}:` }]
+    this.every = [{ prefix: `{${prefix}:0}:` }]
   }
 
-  /** Where everything lives that belongs to no job: types, presences, secrets. */
+  /** For what belongs to no job and no type: presences, secrets, marks. */
   get home(): Partition {
-    return this.#at(0)
+    return this.every[0]
   }
 
-  get all(): readonly Partition[] {
-    return this.#partitions
+  /** Where a job lives, with all that belongs to it and what is published of it. */
+  ofJob(_jobId: string): Partition {
+    return this.every[0]
   }
 
-  /** Where a job lives; the only place that knows. */
-  partitionOf(_jobId: string): Partition {
-    return this.#at(0)
-  }
-
-  /** Where a submission goes: to one partition, the same one for the same idempotency key. */
-  partitionForSubmission(_idempotencyRecord: string | null): Partition {
-    return this.#at(0)
-  }
-
-  #at(index: number): Partition {
-    const partition = this.#partitions[index]
-    if (partition === undefined) throw new RangeError(`there is no partition ${index}`)
-    return partition
+  /** Where a type lives, with its queue, who runs it and whether it is paused. Its jobs are put there, and their ids must tell so. */
+  ofType(_type: string): Partition {
+    return this.every[0]
   }
 }
 

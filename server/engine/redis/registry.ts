@@ -3,26 +3,26 @@ import { JOB_STATUSES, perStatus } from '../../../shared/status.ts'
 import type { Presence, TypeRegistration, TypeState } from '../engine.ts'
 import { completePolicy } from '../job/policy.ts'
 import type { Commands } from './commands.ts'
-import type { Keyspace, Partition } from './keys.ts'
-import { list, text, whole } from './reply.ts'
-import { COMPLETED_DIGITS, SCRIPTS } from './scripts.ts'
+import type { Keyspace } from './keys.ts'
+import { COMPLETED_DIGITS, list, SCRIPTS, text, whole } from './scripts.ts'
 
 const OUTDATED = '-'
 
 /** What processes tell each other through the store: types, pauses, presences, secrets. */
 export class Registry {
   readonly #commands: Commands
-  readonly #home: Partition
+  readonly #keys: Keyspace
   /** Processes that this one has listed as present. */
   readonly #listed = new Set<string>()
 
   constructor(commands: Commands, keys: Keyspace) {
     this.#commands = commands
-    this.#home = keys.home
+    this.#keys = keys
   }
 
   async types(): Promise<TypeState[]> {
-    const { reply } = await this.#commands.read(SCRIPTS.types, this.#home, [])
+    const [partition] = this.#keys.every
+    const { reply } = await this.#commands.read(SCRIPTS.types, partition, [])
     const [rows, countPairs, runPairs] = list(reply)
     const states = new Map<string, TypeState & { counts: StatusCounts }>()
     for (const row of list(rows)) {
@@ -51,22 +51,24 @@ export class Registry {
   }
 
   async hasQueued(): Promise<boolean> {
-    const { reply } = await this.#commands.read(SCRIPTS.queued, this.#home, [])
+    const [partition] = this.#keys.every
+    const { reply } = await this.#commands.read(SCRIPTS.queued, partition, [])
     return whole(reply) === 1
   }
 
   async registerTypes(types: readonly TypeRegistration[]): Promise<void> {
     if (types.length === 0) return
     const entries = types.flatMap((registration) => [registration.type, JSON.stringify(registration)])
-    await this.#commands.set(SCRIPTS.register, this.#home, entries)
+    const [partition] = this.#keys.every
+    await this.#commands.set(SCRIPTS.register, partition, entries)
   }
 
   async pause(type: string): Promise<void> {
-    await this.#commands.set(SCRIPTS.pause, this.#home, ['pause', type])
+    await this.#commands.set(SCRIPTS.pause, this.#keys.ofType(type), ['pause', type])
   }
 
   async resume(type: string): Promise<void> {
-    await this.#commands.set(SCRIPTS.pause, this.#home, ['resume', type])
+    await this.#commands.set(SCRIPTS.pause, this.#keys.ofType(type), ['resume', type])
   }
 
   /** A key of its own that ends by itself; it is listed where it was not there before, also since the store was wiped. */
@@ -91,7 +93,7 @@ export class Registry {
   }
 
   async presences(): Promise<Presence[]> {
-    const { reply } = await this.#commands.read(SCRIPTS.presences, this.#home, [])
+    const { reply } = await this.#commands.read(SCRIPTS.presences, this.#keys.home, [])
     return list(reply).map((presence): Presence => JSON.parse(text(presence)))
   }
 
@@ -106,7 +108,7 @@ export class Registry {
   }
 
   #key(name: string): string {
-    return this.#home.prefix + name
+    return this.#keys.home.prefix + name
   }
 }
 

@@ -12,14 +12,12 @@ import type {
 import { MAX_CALL_JOBS, textOf } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { isJobId, newToken } from '../job/ids.ts'
-import { decodeBorn, encodeFailure, encodeRunEvent } from './codec.ts'
+import { decodeBorn, decodeKind, encodeFailure, encodeRunEvent } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
-import { AnswerLost } from './connection.ts'
-import { claimName, type Keyspace, type Partition } from './keys.ts'
-import { decodeKind } from './kind.ts'
+import { claimName, type Partition } from './keys.ts'
 import type { Pool, Pools, Room } from './pools.ts'
-import { list, text, whole, word } from './reply.ts'
-import { LARGE, SCRIPTS, type Script } from './scripts.ts'
+import { LARGE, list, SCRIPTS, type Script, text, whole, word } from './scripts.ts'
+import { AnswerLost } from './server.ts'
 
 type Argument = string | number
 
@@ -81,9 +79,9 @@ export class Runs {
   readonly #partition: Partition
   readonly #pools: Pools
 
-  constructor(commands: Commands, keys: Keyspace, pools: Pools) {
+  constructor(commands: Commands, partition: Partition, pools: Pools) {
     this.#commands = commands
-    this.#partition = keys.home
+    this.#partition = partition
     this.#pools = pools
   }
 

@@ -9,14 +9,13 @@ import { IdempotencyMismatch } from '../errors.ts'
 import { iso } from '../job/events.ts'
 import { newJobId } from '../job/ids.ts'
 import { encodeLabels } from '../job/labels.ts'
-import { encodeSubmitted } from './announcement.ts'
 import { Batcher } from './batcher.ts'
+import { encodeKind } from './codec.ts'
 import { asOutcomeUnknown, type Commands } from './commands.ts'
 import { ANSWER_MS, type Answer } from './connection.ts'
 import type { Keyspace } from './keys.ts'
-import { encodeKind } from './kind.ts'
-import { text, word } from './reply.ts'
-import { LARGE, SCRIPTS } from './scripts.ts'
+import { encodeSubmitted } from './messages.ts'
+import { LARGE, SCRIPTS, text, word } from './scripts.ts'
 
 /** A job as the script takes it. */
 interface EncodedJob {
@@ -126,7 +125,7 @@ export class Submitter {
     submissions: readonly Submission[],
     deadlineMs: number,
   ): Promise<Answer & { readonly groups: readonly number[] }> {
-    const partition = this.#keys.partitionForSubmission(record)
+    const [partition] = this.#keys.every
     giveIds(submissions)
     const { args, groups } = groupsOf(submissions)
     const announcement = encodeSubmitted(submissions.flatMap(({ jobs }) => jobs))

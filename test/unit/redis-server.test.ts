@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseRedisAddress } from '../../server/engine/redis/address.ts'
-import { parseInfo, warningsOf } from '../../server/engine/redis/server-info.ts'
+import { parseInfo, parseRedisAddress, warningsOf } from '../../server/engine/redis/server.ts'
 
 describe('an address of Redis', () => {
   test.each([
