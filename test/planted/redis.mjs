@@ -20,7 +20,7 @@ const LUA = 'server/engine/redis/lua'
 export const faults = [
   {
     what: 'whoever knows a job may settle it',
-    file: `${LUA}/lib/fence.lua`,
+    file: `${LUA}/lib/state.lua`,
     find: "if held ~= lease or status ~= 'processing' and status ~= 'cancelling' then return nil end",
     replace: "if status ~= 'processing' and status ~= 'cancelling' then return nil end",
     tests: CASES,
@@ -77,7 +77,7 @@ export const faults = [
   {
     what: 'a settlement whose answer was lost is stale when it comes again',
     file: `${LUA}/settle.lua`,
-    find: 'if tonumber(fields[field]) and settled_by == token then verdicts[n] = status_after(word) end',
+    find: "if tonumber(fields[field]) and settled_by == token then verdicts[n] = STATUS_AFTER[word] or 'stale' end",
     replace: '',
     tests: CASES,
   },
@@ -98,8 +98,8 @@ export const faults = [
   {
     what: 'a job that was put off is promoted only by the next look',
     file: `${LUA}/settle.lua`,
-    find: 'if first_due then\n--@include first_due\nend\n--@include finish',
-    replace: '--@include finish',
+    find: '--@run queue.tell_due\n',
+    replace: '',
     tests: [...CASES, 'test/integration/processes.test.ts'],
   },
   {
@@ -126,8 +126,8 @@ export const faults = [
   {
     what: 'priorities are turned around',
     file: `${LUA}/submit.lua`,
-    find: 'place = 9 - priority .. order',
-    replace: 'place = priority .. order',
+    find: 'score = 9 - priority .. order',
+    replace: 'score = priority .. order',
     tests: CASES,
   },
   {
@@ -139,21 +139,21 @@ export const faults = [
   },
   {
     what: 'a job is handed to a worker past those that wait in its line',
-    file: `${LUA}/lib/hand_over.lua`,
-    find: "if #payload > LARGEST_PAYLOAD or call('EXISTS', prefix .. 'queue:' .. type) == 1 then return nil end",
-    replace: 'if #payload > LARGEST_PAYLOAD then return nil end',
+    file: `${LUA}/lib/idle.lua`,
+    find: "if #payload <= $LARGEST_MESSAGE and call('EXISTS', prefix .. 'queue:' .. type) == 0 then",
+    replace: 'if #payload <= $LARGEST_MESSAGE then',
     tests: HANDOVER,
   },
   {
     what: 'a job of a paused type is handed over',
-    file: `${LUA}/lib/hand_over.lua`,
-    find: "if status == 'paused' then return nil end",
+    file: `${LUA}/lib/idle.lua`,
+    find: "if status == 'paused' then runners = '' end",
     replace: '',
     tests: HANDOVER,
   },
   {
     what: 'a job is handed to a worker that is dead',
-    file: `${LUA}/lib/hand_over.lua`,
+    file: `${LUA}/lib/idle.lua`,
     find: 'elseif heard > 0 then',
     replace: 'else',
     tests: HANDOVER,
@@ -174,28 +174,28 @@ export const faults = [
   },
   {
     what: 'a report that is sent again is stored twice',
-    file: `${LUA}/lib/reports.lua`,
+    file: `${LUA}/lib/report.lua`,
     find: 'if number == 0 or number > reported then',
     replace: 'if number >= 0 then',
     tests: CASES,
   },
   {
     what: 'output is kept without end',
-    file: `${LUA}/lib/store_report.lua`,
-    find: 'while length > 0 and (length > MOST_LINES or bytes > MOST_LINE_BYTES) do',
+    file: `${LUA}/lib/report.lua`,
+    find: 'while length > 0 and (length > $RETAINED_EVENTS or bytes > $RETAINED_BYTES) do',
     replace: 'while false do',
     tests: CASES,
   },
   {
     what: 'status events are kept without end',
-    file: `${LUA}/lib/trim.lua`,
+    file: `${LUA}/lib/events.lua`,
     find: "if trimmed > 0 then call('HSET', job, 'trimmed', trimmed) end",
     replace: '',
     tests: CASES,
   },
   {
     what: 'a forgotten job leaves its large result behind',
-    file: `${LUA}/lib/forget.lua`,
+    file: `${LUA}/lib/transition.lua`,
     find: ", prefix .. 'result:' .. id, prefix .. 'lines:' .. id)",
     replace: ", prefix .. 'lines:' .. id)",
     tests: ALONE,
