@@ -56,7 +56,7 @@ export const faults = [
   },
   {
     what: 'whoever knows a job may settle it',
-    file: 'server/engine/sqlite/claim.ts',
+    file: 'server/engine/sqlite/verbs.ts',
     find: 'return row?.run?.lease === lease ? { row, run: row.run } : null',
     replace: 'return row?.run != null ? { row, run: row.run } : null',
     tests: CASES,
@@ -84,7 +84,7 @@ export const faults = [
   },
   {
     what: 'jobs of one line are taken in no order of priority',
-    file: 'server/engine/sqlite/queue.ts',
+    file: 'server/engine/sqlite/claim.ts',
     find: 'WHERE queue.kind = ? ORDER BY priority DESC, place LIMIT ?',
     replace: 'WHERE queue.kind = ? ORDER BY priority ASC, place LIMIT ?',
     tests: CASES,
@@ -92,7 +92,7 @@ export const faults = [
   {
     what: 'a job that was cancelled in line is claimed',
     file: 'server/engine/sqlite/transaction.ts',
-    find: 'leaveLine(this.store, row)',
+    find: 'this.store.run(LEAVE, [row.kind, row.policy.priority, row.order])',
     replace: '',
     tests: CASES,
   },

@@ -139,7 +139,7 @@ export const faults = [
   {
     what: 'a handler has no timeout',
     file: 'server/worker/attempt.ts',
-    find: 'this.#timeOutIn(timeoutMs, Math.max(0, startedAt + timeoutMs - performance.now()))',
+    find: 'this.#timeOutIn(timeoutMs, Math.max(0, this.#startedAt + timeoutMs - performance.now()))',
     replace: '',
     tests: ATTEMPT,
   },
@@ -160,7 +160,7 @@ export const faults = [
   {
     what: 'a result of any size is stored',
     file: 'server/worker/steps.ts',
-    find: 'if (!checked.ok || checked.bytes <= maxBytes) return checked',
+    find: 'if (!checked.ok || checked.value.bytes <= maxBytes) return checked',
     replace: 'return checked',
     tests: ATTEMPT,
   },
