@@ -65,7 +65,6 @@ export function jobOf(job: StoredJob, bodies: Bodies, epoch: string): Job {
     maxAttempts: policy.maxAttempts,
     stalls: job.stalls,
     priority: policy.priority,
-    ...job.labels,
     createdAt: iso(job.createdAt),
     scheduledFor: isoOrNull(job.scheduledFor),
     startedAt: isoOrNull(job.startedAt),
@@ -73,6 +72,8 @@ export function jobOf(job: StoredJob, bodies: Bodies, epoch: string): Job {
     expiresAt: isoOrNull(job.expiresAt),
     cancelRequested: job.cancelRequested,
     cursor: formatCursor(epoch, job.seq),
+    // Last: an object literal that begins with a spread takes V8 a hundred times as long.
+    ...job.labels,
   }
 }
 

@@ -1,10 +1,11 @@
 import type { JobEvent } from '../../../shared/event.ts'
+import type { StatusChange } from '../../../shared/job.ts'
 import { MAX_PLACE, RETAINED_EVENTS } from '../../../shared/limits.ts'
 import type { Place, Position, ReadRequest, ReadResult } from '../engine.ts'
 import { iso } from '../job/events.ts'
 import { decodePolicy } from '../job/policy.ts'
 import { eventsInOrder, jobOf, judgeCursor } from '../job/stored-job.ts'
-import { changeIn, eventsIn, type JobRow } from './job-row.ts'
+import { changeIn, eventsIn, type JobRow, olderChange } from './job-row.ts'
 import type { Store } from './store.ts'
 
 /** The job and its events, as the file has them now; null where it is unknown or expired. */
@@ -52,18 +53,20 @@ function retained(store: Store, row: JobRow, after: number): Retained {
 
 function changes(store: Store, row: JobRow, after: number): Retained {
   const sql = 'SELECT seq, at, data FROM history WHERE n = ? AND seq > ? ORDER BY seq'
-  const older = store.all(sql, [row.n, after]).map(([seq, at, text]) => ({
-    ...{ seq: seq as number, at: at as number, kept: JSON.parse(text as string) },
-  }))
-  const recent = eventsIn(row.history).filter(({ seq }) => seq > after)
   // A result is stored once, beside the job: no job completes twice.
   const result = () => JSON.parse(store.result(row) ?? 'null')
   const events: JobEvent[] = []
   let lastUnknown = 0
-  for (const { seq, at, kept } of [...older, ...recent]) {
-    const data = changeIn(kept, at, result, store.newer)
+  const add = (seq: number, at: number, data: StatusChange | null) => {
     if (data === null) lastUnknown = Math.max(lastUnknown, seq)
     else events.push({ seq, at: iso(at), kind: 'status', data })
+  }
+  for (const [seq, at, text] of store.all(sql, [row.n, after]) as [number, number, string][]) {
+    add(seq, at, olderChange(text, at, result, store.newer))
+  }
+  for (const cells of eventsIn(row.history)) {
+    const [seq, at] = cells
+    if (seq > after) add(seq, at, changeIn(cells, result, store.newer))
   }
   return { events, lastUnknown }
 }

@@ -230,11 +230,8 @@ function decodeMore(job: JobRow, more: More, newer: NewerWords): void {
   if (progress != null) job.progress = { seq: progressSeq ?? 0, at: progressAt ?? 0, data: progress }
 }
 
-/** A status event as the file has it: its word, and behind it what the table of events says that it carries. */
-export type EventCells = readonly [word: string, ...details: readonly Json[]]
-
-/** `history` is the same as JSON without its brackets: of each event seq, time and cells. */
-type HistoryCells = readonly [seq: number, at: number, ...event: EventCells]
+/** A status event as the file has it: behind its word what the table of events says that it carries. */
+export type EventCells = readonly [seq: number, at: number, word: string, ...details: Json[]]
 
 /** The histories that were made last: jobs that are claimed and settled together have the same, and a text that is the same is quickly compared. */
 let last = { before: '', text: '', after: '' }
@@ -264,29 +261,38 @@ function eventText(seq: number, at: number, event: StatusEvent): string {
   return `${start},${carries.map((name) => JSON.stringify(details[name])).join()}]`
 }
 
-/** The events of a history: of each its seq, its time, and what `changeIn` reads. */
-export function eventsIn(history: string): { seq: number; at: number; kept: EventCells }[] {
-  const events: HistoryCells[] = JSON.parse(`[${history}]`)
-  return events.map(([seq, at, ...kept]) => ({ seq, at, kept }))
+/** The events of a history, which is the same as JSON without its brackets. */
+export function eventsIn(history: string): EventCells[] {
+  return JSON.parse(`[${history}]`)
 }
 
-/** What everyone is told of an event; null where its word is of a newer version. Files of the first version keep just that. */
-export function changeIn(
-  kept: EventCells | StatusChange,
+/** What a row of the table `history` has of an event: all but its seq and time. */
+export function olderText([_seq, _at, ...event]: EventCells): string {
+  return JSON.stringify(event)
+}
+
+/** As `changeIn`, of such a row. Files of the first version keep just what everyone is told. */
+export function olderChange(
+  text: string,
   at: number,
   result: () => Json,
   newer: NewerWords,
 ): StatusChange | null {
-  if (!isCells(kept)) return kept.status === 'completed' ? { ...kept, result: result() } : kept
-  const [word] = kept
+  const kept: [word: string, ...details: Json[]] | StatusChange = JSON.parse(text)
+  if (Array.isArray(kept)) return changeIn([0, at, ...kept], result, newer)
+  return kept.status === 'completed' ? { ...kept, result: result() } : kept
+}
+
+/** What everyone is told of an event; null where its word is of a newer version. */
+export function changeIn(cells: EventCells, result: () => Json, newer: NewerWords): StatusChange | null {
+  const [, at, word] = cells
   const details: Record<string, Json | undefined> = {}
   if (isEventWord(word)) {
-    for (const [index, name] of EVENTS[word].carries.entries()) details[name] = kept[index + 1]
+    let cell = FIRST_DETAIL
+    for (const name of EVENTS[word].carries) details[name] = cells[cell++]
   }
   const event = eventOf(word, details, newer)
   return event === null ? null : changeOf(event, at, result)
 }
 
-function isCells(kept: EventCells | StatusChange): kept is EventCells {
-  return Array.isArray(kept)
-}
+const FIRST_DETAIL = 3

@@ -6,7 +6,7 @@ import { EVENTS, iso, type StatusEvent, statusEvent, TextEvent } from '../job/ev
 import { isExpired } from '../job/stored-job.ts'
 import { CLAIMED } from '../job/transitions.ts'
 import type { Value } from './database.ts'
-import { eventsIn, type JobRow, type Run, SMALL_BODY, takeEvent } from './job-row.ts'
+import { eventsIn, type JobRow, olderText, type Run, SMALL_BODY, takeEvent } from './job-row.ts'
 import type { Store } from './store.ts'
 
 /** What others are told once a transaction is durable, in order. */
@@ -246,8 +246,9 @@ export class Transaction {
   /** Moves what the row has of its history to a table, where it grows long, and drops what is too old. */
   #limitHistory(row: JobRow): void {
     if (row.history.length <= RECENT_CHARACTERS && row.seq <= RETAINED_EVENTS) return
-    for (const { seq, at, kept } of eventsIn(row.history)) {
-      this.store.pending.history.add([seq, row.n, at, JSON.stringify(kept)])
+    for (const cells of eventsIn(row.history)) {
+      const [seq, at] = cells
+      this.store.pending.history.add([seq, row.n, at, olderText(cells)])
     }
     row.history = ''
     if (row.seq > RETAINED_EVENTS) this.#trimHistory(row)
