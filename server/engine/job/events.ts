@@ -138,7 +138,7 @@ const TABLE = {
 export type EventWord = keyof typeof TABLE
 
 /**
- * Every status event that there is, by the word that stores have for it. A step of a job's life is such an event
+ * Every status event that there is, by the word that stores have for it. A transition is such an event
  * (transitions.ts), and whatever it changes follows from this table: the stored job (`stored-job.ts`), what readers are
  * told (`changeOf`), and the status words of Redis' scripts.
  */

@@ -6,9 +6,9 @@ export function encodePage(words: string): string {
 }
 
 /** Throws `BadPage` where `read` makes nothing of its words, or they are not written as the store writes them. */
-export function decodePage<Spot>(page: string, read: (words: string) => Spot | null): Spot {
+export function decodePage<Boundary>(page: string, read: (words: string) => Boundary | null): Boundary {
   const words = Buffer.from(page, 'base64url').toString()
-  const spot = encodePage(words) === page ? read(words) : null
-  if (spot === null) throw new BadPage('this page is none that a list returned')
-  return spot
+  const boundary = encodePage(words) === page ? read(words) : null
+  if (boundary === null) throw new BadPage('this page is none that a list returned')
+  return boundary
 }

@@ -3,11 +3,11 @@ import { EVENTS, type StatusEvent, stallError } from './events.ts'
 import type { StoredJob } from './stored-job.ts'
 
 /**
- * The steps of a job's life: what is known of it, and the time, to the event that it takes. What the event changes stands in
- * the table of events. Redis' scripts take the same steps, since they have to decide in the store.
+ * The transitions of a job's life: what is known of it, and the time, to the event that it takes. What the event changes
+ * stands in the table of events. Redis' scripts decide the same for themselves, since they run in the store.
  */
 
-/** What of a job decides its steps. */
+/** What of a job decides where it goes. */
 type Known = Pick<StoredJob, 'status' | 'attempt' | 'stalls' | 'cancelRequested' | 'policy'>
 
 export const PROMOTED: StatusEvent = { word: 'promoted' }

@@ -110,7 +110,7 @@ function takeNext(tx: Transaction, shares: readonly Share[]): JobRow[] {
     const following = rows[index + 1]
     // What stands before it in the same line was taken as well.
     if (following === undefined || !areInOneLine(row, following)) {
-      store.run(LEAVE_UP_TO, [row.kind, row.policy.priority, row.order])
+      store.run(LEAVE_UP_TO, [row.kind, row.policy.priority, row.spot])
     }
   }
   return rows.map((row) => tx.own(row))

@@ -18,8 +18,8 @@ export interface JobRow extends StoredJob {
   readonly payload: string | null
   /** Recent status events, as `takeEvent` writes them. */
   history: string
-  /** In the line of its type and priority the lowest comes first; the file calls it `place`. */
-  order: number
+  /** In the line of its type and priority the lowest comes first. The file calls it `place`. */
+  spot: number
   /** Neither scheduled, retried nor stalled so far. */
   fresh: boolean
   /** JSON of the result where it is small; null: there is none, or it is in `results`. */
@@ -75,7 +75,7 @@ export function untouchedRow(own: Submitted): JobRow {
     seq: 1,
     history: '',
     attempt: 1,
-    order: own.n,
+    spot: own.n,
     fresh: true,
     scheduledFor: null,
     startedAt: null,
@@ -141,7 +141,7 @@ export function encodeState(job: JobRow): Value[] {
     job.seq,
     job.history,
     job.attempt,
-    isInLine && job.order !== job.n ? job.order : null,
+    isInLine && job.spot !== job.n ? job.spot : null,
     job.fresh ? 1 : 0,
     job.scheduledFor,
     job.startedAt,
@@ -168,7 +168,7 @@ export function decodeRow(row: Row, typeOf: (kind: number) => string, newer: New
   job.seq = row[8] as number
   job.history = row[9] as string
   job.attempt = row[10] as number
-  job.order = (row[11] as number | null) ?? job.n
+  job.spot = (row[11] as number | null) ?? job.n
   job.fresh = row[12] === 1
   job.scheduledFor = row[13] as number | null
   job.startedAt = row[14] as number | null

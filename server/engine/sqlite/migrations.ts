@@ -174,7 +174,7 @@ const MIGRATIONS = [
   ) STRICT;
 
   -- A job has no row here as long as nothing has happened to it but that it was queued at once, and maybe claimed.
-  -- status: statuses.ts has the codes. history: recent status events, JSON; older ones are in the table history.
+  -- status: job-row.ts has the codes. history: recent status events, JSON; older ones are in the table history.
   -- place: in the line of its type, NULL where it is not in line, or at n. settled_lease, settled_as: the last run that
   -- was settled, for a settle that is sent again. more: JSON of what most jobs have no need of.
   CREATE TABLE states (

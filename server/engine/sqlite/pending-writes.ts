@@ -46,8 +46,8 @@ export class PendingWrites {
   }
 
   /** A job is in line from now on. `isUntouched`: it has no states. */
-  enqueue({ n, order, kind, policy }: JobRow, isUntouched: boolean): void {
-    this.#queue.add([order, kind, policy.priority, isUntouched ? null : n])
+  enqueue({ n, spot, kind, policy }: JobRow, isUntouched: boolean): void {
+    this.#queue.add([spot, kind, policy.priority, isUntouched ? null : n])
   }
 
   startRun({ n }: JobRow, at: number): void {

@@ -140,7 +140,7 @@ export class Store {
     return this.#statement(sql).all(parameters)
   }
 
-  /** A number that is greater than all before it: a job's order of submission, its order in line. */
+  /** A number that is greater than all before it: a job's order of submission, its spot in line. */
   nextNumber(): number {
     return ++this.#lastNumber
   }

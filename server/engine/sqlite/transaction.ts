@@ -122,12 +122,12 @@ export class Transaction {
   }
 
   /**
-   * Takes one step, which ends the run if there is one: changes the row, keeps the event, and publishes it in due time.
+   * Takes the job on by one event, which ends the run if there is one: changes the row, keeps the event, and publishes it in due time.
    * `result`: as JSON.
    */
   transition(row: JobRow, event: StatusEvent, result = NO_RESULT): void {
     const from = row.status
-    if (EVENTS[event.word].toEndOfLine === true) row.order = this.store.nextNumber()
+    if (EVENTS[event.word].toEndOfLine === true) row.spot = this.store.nextNumber()
     takeEvent(row, event, this.now)
     if (row.status !== 'processing') row.run = null
     if (result !== NO_RESULT) this.#keepResult(row, result)
@@ -217,7 +217,7 @@ export class Transaction {
     if (from === 'processing') pending.endRun(row)
     if (from === 'queued') {
       this.store.flush()
-      this.store.run(LEAVE, [row.kind, row.policy.priority, row.order])
+      this.store.run(LEAVE, [row.kind, row.policy.priority, row.spot])
     }
   }
 
