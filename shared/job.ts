@@ -24,7 +24,7 @@ export type Progress = z.infer<typeof Progress>
 export const JOB = table({
   jobId: { schema: z.string(), from: 'store', inContext: true, about: 'a UUIDv7: ids sort by time' },
   type: { schema: z.string(), from: 'submission', inContext: true, about: 'selects the handler' },
-  status: { schema: JobStatus, from: 'events', about: 'see 2' },
+  status: { schema: JobStatus, from: 'events', about: 'where it stands in its life' },
   payload: { schema: z.json(), from: 'submission', isLarge: true, about: 'as submitted' },
   progress: { schema: Progress.nullable(), from: 'events', about: 'the latest; null after every claim' },
   result: { schema: z.json(), from: 'events', isLarge: true, about: 'what the handler returned; else null' },

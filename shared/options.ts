@@ -120,7 +120,7 @@ export const TIMES = table({
       .nullable(),
     usual: null,
     about:
-      'the same as a time, with a zone, at most a year ahead; a time past is now; not together with `delayMs`',
+      'when to queue it, with a zone, at most a year ahead; a time past is now; not together with `delayMs`',
   },
 })
 

@@ -84,14 +84,11 @@ export function pick<Values extends object, Name extends keyof Values>(
   return picked as Pick<Values, Name>
 }
 
-/** What a zod object of these fields is made of; OpenAPI shows what each is for. */
+/** What a zod object of these fields is made of. */
 export function shapeOf<Rows extends Table>(
   rows: Rows,
 ): { -readonly [Name in keyof Rows]: Rows[Name]['schema'] } {
-  const shape = Object.entries(rows).map(([name, { schema, about }]) => [
-    name,
-    schema.meta({ description: about }),
-  ])
+  const shape = Object.entries(rows).map(([name, { schema }]) => [name, schema])
   return Object.fromEntries(shape)
 }
 
@@ -103,10 +100,7 @@ export function optionShapeOf<Rows extends Table>(
     ? Option
     : Rows[Name]['schema']
 } {
-  const shape = Object.entries(rows).map(([name, { option, schema, about }]) => [
-    name,
-    (option ?? schema).meta({ description: about }),
-  ])
+  const shape = Object.entries(rows).map(([name, { option, schema }]) => [name, option ?? schema])
   return Object.fromEntries(shape)
 }
 

@@ -17,8 +17,9 @@ import {
 } from '../../shared/api.ts'
 import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import { JobEvent } from '../../shared/event.ts'
-import { Job, JobSummary } from '../../shared/job.ts'
-import { SubmitOptions } from '../../shared/options.ts'
+import { JOB, Job, JobSummary } from '../../shared/job.ts'
+import { LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
+import type { Table } from '../../shared/table.ts'
 import { type Answer, type Route, route, TAGS } from './route.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
@@ -44,6 +45,13 @@ const NAMED: Record<string, z.ZodType> = {
   TypeInfo,
   TypesAnswer,
   WorkerInfo,
+}
+
+/** The tables whose fields the named ones have. */
+const TABLES: Record<string, Table> = {
+  Job: JOB,
+  JobSummary: JOB,
+  SubmitOptions: { ...TIMES, ...POLICY, ...LABELS },
 }
 
 /** `/openapi.json`: OpenAPI 3.1 of these routes and of itself, from the schemas that requests and answers are held to. */
@@ -106,7 +114,16 @@ async function describe(routes: readonly Route[], version: string): Promise<Buff
       },
     },
   })
+  for (const [id, rows] of Object.entries(TABLES)) sayWhatFor(document.components?.schemas?.[id], rows)
   return Buffer.from(JSON.stringify(document, plainJson))
+}
+
+/** What each field is for, as its table has it. */
+function sayWhatFor(schema: object | undefined, rows: Table): void {
+  if (schema === undefined || !('properties' in schema)) return
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    Object.assign(property, { description: rows[name]?.about })
+  }
 }
 
 function pathsOf(routes: readonly Route[]): ZodOpenApiPathsObject {

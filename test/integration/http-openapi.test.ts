@@ -8,7 +8,10 @@ import { createApp } from '../../server/http/app.ts'
 import { PROBLEM_HEADERS } from '../../server/http/openapi.ts'
 import { Problem } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
+import { JOB } from '../../shared/job.ts'
+import { LABELS, POLICY, TIMES } from '../../shared/options.ts'
 import { SocketQuery } from '../../shared/query.ts'
+import type { Table } from '../../shared/table.ts'
 import { complaints } from '../helpers/declared.ts'
 import { HttpApp, KEYS, problemIn } from '../helpers/http-app.ts'
 
@@ -254,4 +257,15 @@ describe('/openapi.json', () => {
       data: { $ref: '#/components/schemas/SubmitBody' },
     })
   })
+})
+
+test('says of every field of a job and of every option what it is for', () => {
+  const Described = z.object({ properties: z.record(z.string(), z.object({ description: z.string() })) })
+  const described = (name: string) =>
+    Object.entries(Described.parse(document.components.schemas[name]).properties).map(
+      ([field, { description }]) => [field, description],
+    )
+  const abouts = (rows: Table) => Object.entries(rows).map(([field, { about }]) => [field, about])
+  expect(described('Job')).toEqual(abouts(JOB))
+  expect(described('SubmitOptions')).toEqual(abouts({ ...TIMES, ...POLICY, ...LABELS }))
 })

@@ -22,7 +22,6 @@ describe('a table', () => {
   test('gives what is usual, the shape of an object, and the rows with a mark', () => {
     expect(usualOf(FRUIT)).toEqual({ apple: 3, pear: 'ripe' })
     expect(z.strictObject(shapeOf(FRUIT)).parse({ apple: 1, pear: '' })).toEqual({ apple: 1, pear: '' })
-    expect(z.object(shapeOf(FRUIT)).shape.apple.description).toBe('round')
     expect(Object.keys(withMark(FRUIT, { isLarge: true }))).toEqual(['pear'])
     expect(Object.keys(withoutMark(FRUIT, { isLarge: true }))).toEqual(['apple'])
     expect(Object.keys(withMark(FRUIT, { from: 'events' }))).toEqual([])
