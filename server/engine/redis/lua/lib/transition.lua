@@ -23,8 +23,7 @@ local function load_job(id)
   local type, priority, most_stalls, retention = string.match(kind, '^(%S+) (%d) (%d+) (%d+)')
   return {
     id = id, key = key, seq = seq, status = status, detail = detail,
-    type = type, priority = priority, most_stalls = most_stalls, retention = retention,
-    born = born, score = string.match(born, ' (%d+)'),
+    type = type, priority = priority, most_stalls = most_stalls, retention = retention, born = born,
   }
 end
 
@@ -46,10 +45,11 @@ local function leave(set, id)
   ids[#ids + 1] = id
 end
 
+-- At its old place, unless it was put last.
 local function enqueue(job)
   local entries = queueing[job.type] or {}
   queueing[job.type] = entries
-  entries[#entries + 1] = job.score
+  entries[#entries + 1] = job.score or string.match(job.born, ' (%d+)')
   entries[#entries + 1] = job.id
 end
 
@@ -72,10 +72,10 @@ local function change(loaded, word, details, fields)
   else
     leave(set_of(from, type), id)
     count(from == 'cancelling' and 'processing' or from, type, -1)
-    count(to, type, 1)
     if to == 'queued' then
       enqueue(loaded)
     else
+      count(to, type, 1)
       local time = expires(loaded)
       state = state .. ' ' .. time
       expiring[#expiring + 1] = time
