@@ -75,18 +75,18 @@ function distinct(definitions: JobDefinition[]): JobDefinition[] {
 function explain(error: unknown, href: string): string {
   const thrown = readThrown(error, 'it')
   const [line = ''] = errorText(thrown).split('\n')
-  const place = reportedPlace(error, href) ?? importingPlace(thrown) ?? throwingPlace(thrown)
-  return place === null ? line : `${place}: ${line}`
+  const location = reportedLocation(error, href) ?? importingLocation(thrown) ?? throwingLocation(thrown)
+  return location === null ? line : `${location}: ${line}`
 }
 
 /** Where Node itself says it is: of wrong syntax the error alone does not tell. */
-function reportedPlace(error: unknown, href: string): string | null {
+function reportedLocation(error: unknown, href: string): string | null {
   if (!isThrown(error, SyntaxError)) return null
-  return placeInReport(error.stack ?? '') ?? placeInReport(reportOf(href))
+  return locationInReport(error.stack ?? '') ?? locationInReport(reportOf(href))
 }
 
 /** A report of Node begins with file and line, the line itself, and a mark below its column. */
-function placeInReport(report: string): string | null {
+function locationInReport(report: string): string | null {
   const [, file, row, mark] =
     /^((?:file:\/\/|\/|[A-Za-z]:\\).*):(\d+)\n.*\n( *\^)?/.exec(report.trimStart()) ?? []
   if (file === undefined) return null
@@ -101,7 +101,7 @@ function reportOf(href: string): string {
 }
 
 /** Of a module that is not there Node names who imports it, but not the line. */
-function importingPlace({ message }: Thrown): string | null {
+function importingLocation({ message }: Thrown): string | null {
   const [, missing = '', file] = /'(.+)' imported from (.+)$/.exec(message) ?? []
   if (file === undefined || !existsSync(file)) return null
   const name = basename(missing)
@@ -111,14 +111,14 @@ function importingPlace({ message }: Thrown): string | null {
 }
 
 /** The frame that comes first and is none of this package. */
-function throwingPlace({ frames }: Thrown): string | null {
+function throwingLocation({ frames }: Thrown): string | null {
   const others = withoutOwn(frames)
   if (isOwn(others)) return null
-  const [, place] =
+  const [, location] =
     /^ {4}at (?:async )?(?:.*\()?((?:file:\/\/|\/|[A-Za-z]:\\).*:\d+:\d+)\)?$/m.exec(inSource(others)) ?? []
-  return place === undefined ? null : pathOf(place)
+  return location === undefined ? null : pathOf(location)
 }
 
-function pathOf(place: string): string {
-  return place.startsWith('file://') ? fileURLToPath(place) : place
+function pathOf(location: string): string {
+  return location.startsWith('file://') ? fileURLToPath(location) : location
 }

@@ -19,7 +19,7 @@ export const flag = z
   .meta({ override: { type: 'string', enum: ['0', '1'] } })
 
 /** Of `/ws`: subscribes on connect. */
-export const SocketQuery = z
+export const SocketParameters = z
   .strictObject({
     job: z.string().min(1, { error: 'must not be empty' }).optional(),
     after: z.string().optional(),

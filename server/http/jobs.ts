@@ -6,13 +6,13 @@ import { Job, JobStatus, summaryOf } from '../../shared/job.ts'
 import { DEFAULT_LIST, MAX_LIST, MAX_LIST_TAGS } from '../../shared/limits.ts'
 import { flag, whole } from '../../shared/query.ts'
 import type { Auth } from '../auth/auth.ts'
-import type { Engine, JobPage, ListQuery as PageRequest } from '../engine/engine.ts'
+import type { Engine, JobPage, ListQuery } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
 import { matchesEtag } from './headers.ts'
 import { notFound, ProblemError } from './problem.ts'
 import { type Call, header, json, onJob, type Route, route, textAnswer } from './route.ts'
-import { PollQuery, poll } from './watch.ts'
+import { PollParameters, poll } from './watch.ts'
 
 interface JobDeps {
   readonly engine: Engine
@@ -30,7 +30,7 @@ const CROWDED_PAGE_BYTES = 1024 * 1024
 const FULL_LIMIT = 20
 
 /** An empty filter, as a form sends it, counts as left out. */
-export const ListQuery = z
+export const ListParameters = z
   .strictObject({
     type: z.array(TypeName).optional(),
     status: z.array(JobStatus).optional(),
@@ -56,7 +56,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       method: 'GET',
       path: '/api/jobs',
       access: { store: 'read' },
-      query: ListQuery,
+      query: ListParameters,
       operationId: 'listJobs',
       summary: `Jobs, newest first, without payload and result unless \`full=1\``,
       description: 'A page may hold fewer jobs than `limit` and still not be the last one.',
@@ -87,7 +87,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       path: '/api/jobs/:id',
       access: { job: 'read' },
       params: onJob,
-      query: PollQuery,
+      query: PollParameters,
       headers: z.object({
         'If-None-Match': z.string().optional().meta({ description: 'An ETag of an earlier answer' }),
       }),
@@ -209,7 +209,7 @@ function quote(cursor: string): string {
  * Where few jobs fit the filter, a call of the engine looks at many and returns a few: it is asked again, within
  * bounds, so that a page is rarely short and never slow.
  */
-async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
+async function fillPage(engine: Engine, query: ListQuery): Promise<JobPage> {
   const until = performance.now() + FILL_MS
   let page = await engine.list(query)
   while (page.nextPage !== null && page.jobs.length < query.limit && performance.now() < until) {
@@ -227,7 +227,7 @@ async function fillPage(engine: Engine, query: PageRequest): Promise<JobPage> {
 async function fullPage(
   engine: Engine,
   budget: OutputBudget,
-  asked: Omit<PageRequest, 'withBodies'>,
+  asked: Omit<ListQuery, 'withBodies'>,
 ): Promise<Buffer<ArrayBuffer>> {
   const until = performance.now() + FILL_MS
   const charge = budget.charge(null)

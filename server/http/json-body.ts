@@ -86,7 +86,7 @@ class Scan {
   readonly #bytes: Buffer
   readonly #found: LossyNumber[] = []
   /** Of each object and array that is open: the index in an array, or where the name of the field begins. */
-  readonly #places: number[] = []
+  readonly #keys: number[] = []
   readonly #isObject: boolean[] = []
   #expectsName = false
 
@@ -99,20 +99,20 @@ class Scan {
     for (let at = 0; at < bytes.length && this.#found.length < MOST; at++) {
       const byte = bytes[at] ?? 0
       if (byte === QUOTE) {
-        if (this.#expectsName) this.#places[this.#places.length - 1] = at
+        if (this.#expectsName) this.#keys[this.#keys.length - 1] = at
         this.#expectsName = false
         at = endOfString(bytes, at + 1)
       } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
         this.#expectsName = byte === OPEN_BRACE
         this.#isObject.push(this.#expectsName)
-        this.#places.push(0)
+        this.#keys.push(0)
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         this.#expectsName = false
         this.#isObject.pop()
-        this.#places.pop()
+        this.#keys.pop()
       } else if (byte === COMMA) {
         this.#expectsName = this.#isObject.at(-1) === true
-        if (!this.#expectsName) this.#places[this.#places.length - 1] = (this.#places.at(-1) ?? 0) + 1
+        if (!this.#expectsName) this.#keys[this.#keys.length - 1] = (this.#keys.at(-1) ?? 0) + 1
       } else if (byte === MINUS || isDigit(byte)) {
         at = this.#number(at) - 1
       }
@@ -142,9 +142,9 @@ class Scan {
   }
 
   #path(): (string | number)[] {
-    return this.#places.map((place, depth) => {
-      if (this.#isObject[depth] !== true) return place
-      return String(JSON.parse(this.#bytes.toString('utf8', place, endOfString(this.#bytes, place + 1) + 1)))
+    return this.#keys.map((key, depth) => {
+      if (this.#isObject[depth] !== true) return key
+      return String(JSON.parse(this.#bytes.toString('utf8', key, endOfString(this.#bytes, key + 1) + 1)))
     })
   }
 }

@@ -20,7 +20,7 @@ import { JobEvent } from '../../shared/event.ts'
 import { JOB, Job, JobSummary } from '../../shared/job.ts'
 import { LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
 import type { Table } from '../../shared/table.ts'
-import { type Answer, type Route, route, TAGS } from './route.ts'
+import { type DeclaredAnswer, type Route, route, TAGS } from './route.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
 events or long-polling. Errors are problem details (RFC 9457) with a stable \`code\`. Unknown fields and unknown
@@ -171,7 +171,7 @@ function securityOf({ access, tokenInQuery }: Route): Record<string, string[]>[]
   return tokenInQuery ? either : undefined
 }
 
-function responseOf({ description, schema, media, headers }: Answer): ZodOpenApiResponseObject {
+function responseOf({ description, schema, media, headers }: DeclaredAnswer): ZodOpenApiResponseObject {
   const all = { ...(schema && { 'application/json': schema }), ...media }
   const content = Object.fromEntries(Object.entries(all).map(([type, of]) => [type, { schema: of }]))
   return {

@@ -16,7 +16,7 @@ export type HttpContext = Context<{ Bindings: HttpBindings }>
 export type Access = 'open' | { readonly store: StoreAction } | { readonly job: JobAction }
 
 /** An answer that is no problem. */
-export interface Answer {
+export interface DeclaredAnswer {
   readonly description: string
   /** Of its JSON. */
   readonly schema?: z.ZodType
@@ -49,7 +49,7 @@ interface Declaration {
   readonly description?: string
   readonly tags: readonly Tag[]
   /** By status. */
-  readonly answers: Readonly<Record<number, Answer>>
+  readonly answers: Readonly<Record<number, DeclaredAnswer>>
   /** Those that do not follow from the rest (`openapi.ts` knows which do). */
   readonly problems?: readonly ProblemCode[]
   /** How a refusal is told here; left out, or null: as the problem that it is. */

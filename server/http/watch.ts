@@ -3,7 +3,7 @@ import { PollAnswer } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
 import { MAX_PLACE, MAX_WAIT_S } from '../../shared/limits.ts'
 import { SUBPROTOCOL } from '../../shared/protocol.ts'
-import { flag, SocketQuery, whole } from '../../shared/query.ts'
+import { flag, SocketParameters, whole } from '../../shared/query.ts'
 import type { Caller } from '../auth/auth.ts'
 import type { Hub } from '../gateway/hub.ts'
 import { COUNTED_BYTES } from '../gateway/output-budget.ts'
@@ -17,7 +17,7 @@ import { type Call, type HttpContext, header, onJob, type Route, route, textAnsw
  * `after` is a cursor; one that cannot be read is one of another epoch, so nothing is checked here. `place` is the place in
  * line that the caller has of a queued job, 0 for none.
  */
-export const PollQuery = z.strictObject({
+export const PollParameters = z.strictObject({
   after: z.string().optional(),
   wait: whole(0, MAX_WAIT_S).optional(),
   history: flag.optional(),
@@ -26,7 +26,7 @@ export const PollQuery = z.strictObject({
     .optional(),
 })
 
-const WatchQuery = PollQuery.extend({
+const WatchParameters = PollParameters.extend({
   token: z.string().optional(),
   lastEventId: z
     .string()
@@ -34,7 +34,7 @@ const WatchQuery = PollQuery.extend({
     .optional(),
 })
 
-type PollCall = Call<{ readonly id: string }, z.output<typeof PollQuery>>
+type PollCall = Call<{ readonly id: string }, z.output<typeof PollParameters>>
 
 /** Answers a long-poll; everything that it holds is released when the caller goes away. */
 export async function poll(hub: Hub, { context, caller, params, query }: PollCall): Promise<Response> {
@@ -83,7 +83,7 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
       access: { job: 'read' },
       tokenInQuery: true,
       params: onJob,
-      query: WatchQuery,
+      query: WatchParameters,
       headers: z.object({
         'Last-Event-ID': z.string().optional().meta({ description: 'The cursor; counts before `after`' }),
       }),
@@ -120,7 +120,7 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
       path: '/ws',
       access: 'open',
       tokenInQuery: true,
-      query: SocketQuery,
+      query: SocketParameters,
       headers: z.object({
         'Sec-WebSocket-Protocol': z
           .string()

@@ -10,7 +10,7 @@ import { Problem } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
 import { JOB } from '../../shared/job.ts'
 import { LABELS, POLICY, TIMES } from '../../shared/options.ts'
-import { SocketQuery } from '../../shared/query.ts'
+import { SocketParameters } from '../../shared/query.ts'
 import type { Table } from '../../shared/table.ts'
 import { complaints } from '../helpers/declared.ts'
 import { HttpApp, KEYS, problemIn } from '../helpers/http-app.ts'
@@ -146,7 +146,7 @@ describe('an upgrade of /ws', () => {
   test('takes exactly the parameters that are described', async () => {
     const { parameters = [] } = document.paths['/ws']?.get ?? {}
     const names = parameters.filter((one) => one.in === 'query').map(({ name }) => name)
-    expect(names).toEqual(Object.keys(SocketQuery.shape))
+    expect(names).toEqual(Object.keys(SocketParameters.shape))
     const asked = new URLSearchParams([...names, 'nope'].map((name) => [name, '1']))
     const { problem } = await expectDeclared(400, `?${asked}`)
     expect(problem?.errors?.map(({ path }) => path)).toEqual(['nope'])

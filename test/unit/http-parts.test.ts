@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { idempotencyKey, matchesEtag, preferredWait } from '../../server/http/headers.ts'
-import { ListQuery } from '../../server/http/jobs.ts'
+import { ListParameters } from '../../server/http/jobs.ts'
 import { ProblemError } from '../../server/http/problem.ts'
 import { canonical } from '../../server/http/submit.ts'
-import { PollQuery } from '../../server/http/watch.ts'
-import { type ReadQuery, readQuery, SocketQuery } from '../../shared/query.ts'
+import { PollParameters } from '../../server/http/watch.ts'
+import { type ReadQuery, readQuery, SocketParameters } from '../../shared/query.ts'
 
 describe('Prefer: wait', () => {
   test.each([
@@ -124,16 +124,16 @@ describe('a query', () => {
   const pathsOf = (read: ReadQuery<unknown>) => (read.ok ? 'accepted' : read.errors.map(({ path }) => path))
 
   test('is read with lists and defaults', () => {
-    expect(readQuery(PollQuery, '')).toEqual({ ok: true, value: {} })
-    expect(readQuery(PollQuery, 'after=&wait=20&history=1')).toEqual({
+    expect(readQuery(PollParameters, '')).toEqual({ ok: true, value: {} })
+    expect(readQuery(PollParameters, 'after=&wait=20&history=1')).toEqual({
       ok: true,
       value: { after: '', wait: 20, history: true },
     })
-    expect(readQuery(ListQuery, 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
+    expect(readQuery(ListParameters, 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
       ok: true,
       value: { tag: ['a', 'b c'], status: ['queued'], type: [], full: false, limit: 200 },
     })
-    expect(readQuery(SocketQuery, 'job=x&history=1&after=')).toEqual({
+    expect(readQuery(SocketParameters, 'job=x&history=1&after=')).toEqual({
       ok: true,
       value: { job: 'x', history: true, after: '' },
     })
@@ -152,7 +152,7 @@ describe('a query', () => {
     ['history=yes', ['history']],
     ['wait=x&history=y', ['wait', 'history']],
   ])('%s is refused', (search, paths) => {
-    expect(pathsOf(readQuery(PollQuery, search))).toEqual(paths)
+    expect(pathsOf(readQuery(PollParameters, search))).toEqual(paths)
   })
 
   test.each([
@@ -163,7 +163,7 @@ describe('a query', () => {
     ['type=Bad:Name', ['type']],
     ['page=a&page=b', ['page']],
   ])('%s of a list is refused', (search, paths) => {
-    expect(pathsOf(readQuery(ListQuery, search))).toEqual(paths)
+    expect(pathsOf(readQuery(ListParameters, search))).toEqual(paths)
   })
 
   test.each([
@@ -173,6 +173,6 @@ describe('a query', () => {
     ['job=x&wait=1', ['wait']],
     ['job=x&job=y', ['job']],
   ])('%s of a socket is refused', (search, paths) => {
-    expect(pathsOf(readQuery(SocketQuery, search))).toEqual(paths)
+    expect(pathsOf(readQuery(SocketParameters, search))).toEqual(paths)
   })
 })

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { z } from 'zod'
 import type { Problem } from '../../../../shared/api.ts'
 import { PROBLEMS, type ProblemCode } from '../../../../shared/codes.ts'
-import { readQuery, SocketQuery } from '../../../../shared/query.ts'
+import { readQuery, SocketParameters } from '../../../../shared/query.ts'
 import type { Auth, Caller } from '../../../auth/auth.ts'
 import type { OriginPolicy } from '../../../auth/origin.ts'
 import type { Events } from '../../../events.ts'
@@ -79,7 +79,7 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
       retryAfterS: FULL_RETRY_S,
     })
   }
-  const read = readQuery(SocketQuery, query)
+  const read = readQuery(SocketParameters, query)
   if (!read.ok) return refuse('invalid_request', 'the query is not valid', { errors: listed(read.errors) })
   const opener = await identifyOpener(rules.auth, authorization)
   if (opener === 'unauthorized')
@@ -129,7 +129,12 @@ function listed(errors: readonly { path: string; message: string }[]): Problem['
   return errors.map(({ path, message }) => ({ path: path.slice(0, 100), message }))
 }
 
-function firstOf({ job, after, history, token }: z.output<typeof SocketQuery>): FirstSubscription | null {
+function firstOf({
+  job,
+  after,
+  history,
+  token,
+}: z.output<typeof SocketParameters>): FirstSubscription | null {
   if (job === undefined) return null
   return { jobId: job, after: after ?? '', history: history ?? false, ...(token && { token }) }
 }
