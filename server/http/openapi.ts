@@ -213,7 +213,7 @@ const RETRY_AFTER = z.object({
 })
 
 /** Headers that come with a problem, by its status. */
-export const PROBLEM_HEADERS: Partial<Record<number, z.ZodObject>> = {
+export const HEADERS_OF_PROBLEMS: Partial<Record<number, z.ZodObject>> = {
   401: z.object({ 'WWW-Authenticate': z.string().meta({ description: 'Bearer (RFC 6750)' }) }),
   405: z.object({ Allow: z.string().meta({ description: 'The methods of this address' }) }),
   415: z.object({
@@ -226,7 +226,7 @@ export const PROBLEM_HEADERS: Partial<Record<number, z.ZodObject>> = {
 
 /** Its description names the codes. */
 function problemOf(status: number, codes: readonly ProblemCode[]): ZodOpenApiResponseObject {
-  const headers = PROBLEM_HEADERS[status]
+  const headers = HEADERS_OF_PROBLEMS[status]
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
     content: { 'application/problem+json': { schema: Problem } },

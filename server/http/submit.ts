@@ -128,7 +128,7 @@ export function submitRoutes(deps: SubmitDeps): Route[] {
       headers: z.object(idempotency),
       body: BatchBody,
       operationId: 'submitBatch',
-      summary: `Submit up to ${MAX_BATCH.toLocaleString('en')} jobs, all or none`,
+      summary: `Submit up to ${MAX_BATCH} jobs, all or none`,
       tags: ['jobs'],
       answers: {
         202: {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { PROBLEM_HEADERS, problemsOf } from '../../server/http/openapi.ts'
+import { HEADERS_OF_PROBLEMS, problemsOf } from '../../server/http/openapi.ts'
 import type { Route } from '../../server/http/route.ts'
 import { Problem } from '../../shared/api.ts'
 
@@ -40,7 +40,7 @@ function complaintsOf(route: Route, { method, response, body }: Answered): strin
     const codes = problemsOf(route).get(status) ?? []
     const problem = body === null || method === 'HEAD' ? null : Problem.parse(JSON.parse(body))
     const isDeclared = problem === null ? codes.length > 0 : codes.includes(problem.code)
-    const wrongHeaders = headerComplaints(headers, PROBLEM_HEADERS[status])
+    const wrongHeaders = headerComplaints(headers, HEADERS_OF_PROBLEMS[status])
     return isDeclared ? wrongHeaders : [`${problem?.code ?? 'the status'} is not declared`, ...wrongHeaders]
   }
   const answer = route.answers[status]

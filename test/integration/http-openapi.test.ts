@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { attachSockets } from '../../server/gateway/transports/websocket/server.ts'
 import { createApp } from '../../server/http/app.ts'
-import { PROBLEM_HEADERS } from '../../server/http/openapi.ts'
+import { HEADERS_OF_PROBLEMS } from '../../server/http/openapi.ts'
 import { Problem } from '../../shared/api.ts'
 import { PROBLEMS } from '../../shared/codes.ts'
 import { JOB } from '../../shared/job.ts'
@@ -90,7 +90,7 @@ test('a page may use every header that is declared', async () => {
       if (!['Cache-Control', 'X-Accel-Buffering'].includes(name))
         expect(readable).toContain(name.toLowerCase())
   }
-  for (const name of Object.values(PROBLEM_HEADERS).flatMap((one) => Object.keys(one?.shape ?? {})))
+  for (const name of Object.values(HEADERS_OF_PROBLEMS).flatMap((one) => Object.keys(one?.shape ?? {})))
     if (!name.startsWith('Accept')) expect(readable).toContain(name.toLowerCase())
 })
 
