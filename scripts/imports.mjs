@@ -48,7 +48,7 @@ const LAYERS = [
 ]
 
 function engineContract() {
-  return ['engine', 'errors', 'job/ids', 'job/events'].map((name) => `server/engine/${name}.ts`)
+  return ['engine', 'errors', 'two-calls', 'job/ids', 'job/events'].map((name) => `server/engine/${name}.ts`)
 }
 
 /** The only folders that import a library. */

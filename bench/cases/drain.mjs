@@ -3,15 +3,15 @@ import { cpuMs, startContender, startJobcast } from '../harness/child.mjs'
 import { openEngine, PREFIX, runCounts, workerOn } from '../harness/product.mjs'
 import { startRedis } from '../harness/redis.mjs'
 
-/** Concurrency -> jobs a contender drains in about a second. */
+/** Concurrency -> jobs that take each contender some seconds on a fast machine too, so that its CPU time can be read. */
 const LEVELS = {
-  1: { jobcast: 12_000, bullmq: 1200, 'bee-queue': 1800 },
-  10: { jobcast: 20_000, bullmq: 4000, 'bee-queue': 7000 },
-  100: { jobcast: 36_000, bullmq: 8000, 'bee-queue': 14_000 },
+  1: { jobcast: 120_000, bullmq: 12_000, 'bee-queue': 18_000 },
+  10: { jobcast: 200_000, bullmq: 40_000, 'bee-queue': 70_000 },
+  100: { jobcast: 360_000, bullmq: 80_000, 'bee-queue': 140_000 },
 }
 const BULK = 1000
 /** Of the jobs. */
-const WARM_UP = 0.4
+const WARM_UP = 0.2
 const LOOK_EVERY_MS = 2
 
 /** Worker processes that do nothing, as fast as they can; every job is in the queue before the worker begins. */

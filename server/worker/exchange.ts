@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Claim, type ClaimRequest, type Engine, MAX_CALL_JOBS } from '../engine/engine.ts'
+import {
+  type Claim,
+  type ClaimRequest,
+  type Engine,
+  MAX_CALL_JOBS,
+  type Settlement,
+  type SettleVerdict,
+} from '../engine/engine.ts'
 import { isOutage, Unavailable } from '../engine/errors.ts'
+import { shareOfNextCall } from '../engine/two-calls.ts'
 import { StoreBackoff } from './backoff.ts'
 import type { Leased } from './lease.ts'
-import { type PendingSettlement, SettlementQueue, type SettlementQueueOptions } from './settlement-queue.ts'
 import type { Room } from './slots.ts'
 
 /** Longest wait for work; three quarters of it at the least. */
@@ -12,10 +19,24 @@ const WAIT_MS = 300_000
 /** A store that says again and again, this quickly (ms), that there is nothing instead of waiting is asked less often. */
 const QUICK_MS = 20
 const MAX_QUICK_WAKES = 10
-/** Calls under way at once: while the store carries out one, the jobs of the other run here. */
-export const MAX_CALLS = 2
 /** From so many outcomes on it is worth a call of its own not to wait for the one under way. */
 export const WORTH_A_CALL = 8
+
+/** In one call to the store, bytes of results and events. */
+const MAX_CALL_BYTES = 8 * 1024 * 1024
+
+/** An outcome on its way to the store. */
+interface PendingSettlement<Run> extends Settlement {
+  readonly run: Run
+  /** Of the result and the events, about. */
+  readonly bytes: number
+}
+
+interface SettlementQueueOptions<Run> {
+  /** The store's answer, exactly once; null where there is none to be had any more: the lease is surely over. */
+  readonly settled: (settlement: PendingSettlement<Run>, verdict: SettleVerdict | null) => void
+  readonly failure: (where: string, error: unknown) => void
+}
 
 export interface ExchangeOptions<Run> extends SettlementQueueOptions<Run> {
   readonly engine: Engine
@@ -135,11 +156,11 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   }
 
   #callWhileWorthIt(): void {
-    while (this.#mayCall()) {
-      const settlements = this.#settlements
-      // Where two calls are worth it, each takes its half.
-      const isHalf = this.#calls === 0 && settlements.length >= MAX_CALLS * WORTH_A_CALL
-      const batch = settlements.take(isHalf ? Math.ceil(settlements.length / MAX_CALLS) : MAX_CALL_JOBS)
+    while (this.#holds === 0) {
+      const { length } = this.#settlements
+      const share = shareOfNextCall(length, this.#calls, WORTH_A_CALL)
+      if (share === 0) break
+      const batch = this.#settlements.take(Math.ceil(length * share))
       const claim = this.#nextClaim(batch.length > 0)
       if (batch.length === 0 && claim === null) break
       this.#calls += 1
@@ -149,11 +170,6 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     // In the same step in which nothing was found to do, so that nothing can become ready in between.
     this.#waitWhileIdle()
     for (const resolve of this.#onIdle.splice(0)) resolve()
-  }
-
-  #mayCall(): boolean {
-    if (this.#holds > 0) return false
-    return this.#calls === 0 || (this.#calls < MAX_CALLS && this.#settlements.length >= WORTH_A_CALL)
   }
 
   /** Never rejects. */
@@ -305,5 +321,63 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     }
     this.#wait = null
     this.#talk()
+  }
+}
+
+/** Outcomes that wait to be sent, in order, until the store has answered or their leases are over. */
+class SettlementQueue<Run extends Pick<Leased, 'deadline'>> {
+  readonly #options: SettlementQueueOptions<Run>
+  #waiting: PendingSettlement<Run>[] = []
+  /** A call at most; less while one that the store cannot take is looked for. */
+  #batchLimit = MAX_CALL_JOBS
+
+  constructor(options: SettlementQueueOptions<Run>) {
+    this.#options = options
+  }
+
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  add(settlement: PendingSettlement<Run>): void {
+    this.#waiting.push(settlement)
+  }
+
+  /** The first of them, for one call. */
+  take(most: number): PendingSettlement<Run>[] {
+    const limit = Math.min(most, this.#batchLimit)
+    let bytes = 0
+    let count = 0
+    for (const settlement of this.#waiting) {
+      if (count === limit || (count > 0 && bytes + settlement.bytes > MAX_CALL_BYTES)) break
+      bytes += settlement.bytes
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  /** The store has answered a call. */
+  succeeded(): void {
+    this.#batchLimit = MAX_CALL_JOBS
+  }
+
+  /**
+   * The same settlements go out again. Where the store refused them for a reason that is not its absence, one of them
+   * must be the cause: it is found by halving, and given up, so that it cannot hold back the others.
+   */
+  putBack(batch: readonly PendingSettlement<Run>[], error: unknown): void {
+    const { settled, failure } = this.#options
+    const now = performance.now()
+    const live = batch.filter(({ run }) => now <= run.deadline)
+    for (const settlement of batch) if (now > settlement.run.deadline) settled(settlement, null)
+    if (batch.length > 0 && !isOutage(error)) {
+      failure('settling runs', error)
+      if (batch.length === 1) {
+        for (const settlement of live) settled(settlement, null)
+        return
+      }
+      this.#batchLimit = Math.max(1, Math.ceil(batch.length / 2))
+    }
+    this.#waiting.unshift(...live)
   }
 }

@@ -10,11 +10,12 @@ import {
   type SettleVerdict,
 } from '../engine/engine.ts'
 import { isOutage } from '../engine/errors.ts'
+import { MOST_CALLS } from '../engine/two-calls.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
 import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
-import { Exchange, MAX_CALLS, WORTH_A_CALL } from './exchange.ts'
+import { Exchange, WORTH_A_CALL } from './exchange.ts'
 import { HungRuns, type HungSlots } from './hung.ts'
 import { type Leased, LeaseKeeper } from './lease.ts'
 import { Pace } from './pace.ts'
@@ -238,7 +239,7 @@ export class Runner {
   #room(ahead: boolean): Room {
     const depth = ahead ? this.#prefetch.depth() : 0
     const all = this.#slots.limit + depth
-    const share = all < MAX_CALLS * WORTH_A_CALL ? all : Math.ceil(all / MAX_CALLS)
+    const share = all < MOST_CALLS * WORTH_A_CALL ? all : Math.ceil(all / MOST_CALLS)
     const room = this.#slots.free + depth - this.#prefetch.waiting - this.#expected
     return this.#slots.room(Math.min(MAX_CALL_JOBS, share, room))
   }

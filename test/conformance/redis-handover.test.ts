@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
 import type { Claim, Engine, NewJob } from '../../server/engine/engine.ts'
+import { OutcomeUnknown } from '../../server/engine/errors.ts'
 import { workerName } from '../../server/engine/redis/keys.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { type RedisProxy, startRedisProxy } from '../helpers/redis-proxy.ts'
@@ -30,6 +31,7 @@ beforeAll(async () => {
 })
 afterEach(() => {
   proxy.disturb = (_message, deliver) => deliver()
+  proxy.refuses = false
 })
 afterAll(async () => {
   client.disconnect()
@@ -44,6 +46,8 @@ interface Waiter {
   readonly workerId: string
   /** What the claim resolved to, once it did. */
   claims: Claim[] | null
+  /** What it rejected with, if it did. */
+  failure: unknown
   /** Fires its signal. */
   stop(): void
 }
@@ -81,12 +85,14 @@ async function wait(engine: Engine, shape: ClaimShape = {}): Promise<Waiter> {
   const abort = new AbortController()
   const request = claimRequest({ workerId: `w-${randomUUID()}`, ...shape })
   const { claimId, workerId } = request
-  const waiter: Waiter = { claimId, workerId, claims: null, stop: () => abort.abort() }
+  const waiter: Waiter = { claimId, workerId, claims: null, failure: null, stop: () => abort.abort() }
   void engine.claim({ ...request, waitMs: WAIT_MS, signal: abort.signal }).then(
     (claims) => {
       waiter.claims = claims
     },
-    () => undefined,
+    (error: unknown) => {
+      waiter.failure = error
+    },
   )
   await until(async () => waiter.claims !== null || (await isIdle(workerId)), {
     what: 'a wait that is entered',
@@ -180,6 +186,20 @@ describe('a job that is handed over', () => {
     waiter.stop()
     expect(await handedTo(waiter)).toEqual([])
     expect(await kit.job(jobId)).toMatchObject({ status: 'queued', attempt: 1, stalls: 0 })
+  })
+
+  it('is found by who makes the claim again that was not answered, since the store was away', async (kit) => {
+    const waiter = await wait(kit.raw)
+    loseHandOvers()
+    const [jobId = ''] = await submit(kit)
+    proxy.refuses = true
+    proxy.cut()
+    waiter.stop()
+    await until(() => waiter.failure !== null, { what: 'the wait to fail' })
+    expect(waiter.failure).toBeInstanceOf(OutcomeUnknown)
+    proxy.refuses = false
+    await until(() => kit.raw.check().then(() => true), { what: 'a connection' })
+    expect(await kit.claimOne({ ...waiter, limit: 0 })).toMatchObject({ jobId })
   })
 
   it('is found where the connection broke that its message was to come over', async (kit) => {

@@ -1,3 +1,5 @@
+import { shareOfNextCall } from '../two-calls.ts'
+
 /** One caller's part of a batch. */
 interface Entry<Item, Result> {
   readonly item: Item
@@ -21,8 +23,6 @@ export interface BatcherOptions<Item, Result> {
   readonly explain: (error: unknown, item: Item) => unknown
 }
 
-/** Calls under way at once: while the store carries out one, this process makes the next and reads the last. */
-const MOST_CALLS = 2
 /** From this weight on it is worth a call of its own not to wait for the one under way. */
 const WORTH_A_CALL = 32
 
@@ -59,8 +59,11 @@ export class Batcher<Item, Result> {
   }
 
   #send(): void {
-    while (this.#waiting.length > 0 && this.#mayCall()) {
-      const batch = this.#take()
+    const { maxWeight } = this.#options
+    while (this.#waiting.length > 0) {
+      const share = shareOfNextCall(this.#waitingWeight, this.#calls, WORTH_A_CALL)
+      if (share === 0) return
+      const batch = this.#take(share === 1 ? maxWeight : Math.min(maxWeight, this.#waitingWeight * share))
       this.#calls += 1
       void this.#call(batch).finally(() => {
         this.#calls -= 1
@@ -69,15 +72,8 @@ export class Batcher<Item, Result> {
     }
   }
 
-  #mayCall(): boolean {
-    return this.#calls === 0 || (this.#calls < MOST_CALLS && this.#waitingWeight >= WORTH_A_CALL)
-  }
-
-  #take(): Entry<Item, Result>[] {
-    const { maxWeight } = this.#options
-    // Where two calls are worth it, each takes its half.
-    const isHalf = this.#calls === 0 && this.#waitingWeight >= MOST_CALLS * WORTH_A_CALL
-    const most = Math.min(maxWeight, isHalf ? this.#waitingWeight / MOST_CALLS : maxWeight)
+  /** Those that weigh so much together; one in any case. */
+  #take(most: number): Entry<Item, Result>[] {
     let weight = 0
     let amount = 0
     for (const entry of this.#waiting) {
