@@ -194,6 +194,14 @@ describe('a job that is handed over', () => {
     const [jobId = ''] = await submit(kit)
     proxy.refuses = true
     proxy.cut()
+    await until(
+      () =>
+        kit.raw.check().then(
+          () => false,
+          () => true,
+        ),
+      { what: 'the store to be away' },
+    )
     waiter.stop()
     await until(() => waiter.failure !== null, { what: 'the wait to fail' })
     expect(waiter.failure).toBeInstanceOf(OutcomeUnknown)
