@@ -325,7 +325,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
 }
 
 /** Outcomes that wait to be sent, in order, until the store has answered or their leases are over. */
-class SettlementQueue<Run extends Pick<Leased, 'deadline'>> {
+export class SettlementQueue<Run extends Pick<Leased, 'deadline'>> {
   readonly #options: SettlementQueueOptions<Run>
   #waiting: PendingSettlement<Run>[] = []
   /** A call at most; less while one that the store cannot take is looked for. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Claim, Engine, SettleRequest } from '../../server/engine/engine.ts'
-import { Exchange, MAX_CALLS, WORTH_A_CALL } from '../../server/worker/exchange.ts'
-import { SettlementQueue } from '../../server/worker/settlement-queue.ts'
+import { MOST_CALLS } from '../../server/engine/two-calls.ts'
+import { Exchange, SettlementQueue, WORTH_A_CALL } from '../../server/worker/exchange.ts'
 import { aClaim } from '../helpers/a-run.ts'
 
 const RUN = { deadline: Number.POSITIVE_INFINITY }
@@ -51,7 +51,7 @@ describe('the talk with the store', () => {
         throw error
       },
     })
-    for (let n = 0; n < MAX_CALLS * WORTH_A_CALL; n++) exchange.settle(settlement(`j${n}`))
+    for (let n = 0; n < MOST_CALLS * WORTH_A_CALL; n++) exchange.settle(settlement(`j${n}`))
     await new Promise((resolve) => setImmediate(resolve))
     isOpen = false
     expect(calls.map(({ request }) => request.settlements.length)).toEqual([WORTH_A_CALL, WORTH_A_CALL])
