@@ -242,7 +242,8 @@ const NAMELESS = '__schema'
  */
 function plainJson(key: string, value: unknown): unknown {
   if (key.startsWith(NAMELESS)) return undefined
-  const reference = typeof value === 'object' && value !== null && '$ref' in value ? value.$ref : undefined
-  const nameless = typeof reference === 'string' && reference.includes(`/${NAMELESS}`)
-  return nameless ? { description: 'Any JSON value' } : value
+  if (typeof value !== 'object' || value === null || !('$ref' in value)) return value
+  const { $ref: reference, ...others } = value
+  const isNameless = typeof reference === 'string' && reference.includes(`/${NAMELESS}`)
+  return isNameless ? { description: 'Any JSON value', ...others } : value
 }
