@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
@@ -158,6 +158,29 @@ describe('the redis engine, of its own', () => {
     await until(() => resets > 0, { what: 'the reset' })
     await kit.engine.cancel(jobId)
     await until(() => seqs.length > 0, { what: 'an event over the new connection' })
+    expect(seqs).toEqual([2])
+  })
+
+  test('goes on listening where somebody comes back in the moment in which nobody would have been waited for any more', async () => {
+    const server = await ownServer()
+    const kit = await open(server.url)
+    const jobId = await kit.submit()
+    const seqs: number[] = []
+    const watch = () =>
+      kit.raw.feed.watch(jobId, (message) => {
+        if (message.kind === 'event') seqs.push(message.event.seq)
+      })
+    const stop = await watch()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    stop()
+    vi.advanceTimersByTime(2000)
+    const back = watch()
+    vi.useRealTimers()
+    await back
+    await kit.raw.check()
+    await kit.engine.cancel(jobId)
+    await until(() => seqs.length > 0, { what: 'the event' })
     expect(seqs).toEqual([2])
   })
 

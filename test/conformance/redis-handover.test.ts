@@ -125,6 +125,20 @@ const untimed = (claims: readonly Claim[]) => claims.map((claim) => ({ ...claim,
 const isHandedOver = ({ jobId, lease }: Claim) => lease.includes(`/${jobId.slice(19)}.`)
 
 describe('a job that is handed over', () => {
+  it('is none that another one is before in line, whose worker was told and has not come yet', async (kit) => {
+    const waiters = [await wait(kit.raw), await wait(kit.raw)]
+    proxy.disturb = ({ text }, deliver) => {
+      if (text !== 'wake') deliver()
+    }
+    // Too large to be handed over.
+    const [first] = await submit(kit, newJob({ payload: 'x'.repeat(100_000) }))
+    const [second] = await submit(kit)
+    expect((await kit.job(second ?? '')).status).toBe('queued')
+    for (const waiter of waiters) waiter.stop()
+    const claims = await kit.raw.claim(claimRequest({ limit: 9, types: { work: 9 } }))
+    expect(claims.map(({ jobId }) => jobId)).toEqual([first, second])
+  })
+
   it('is claimed by the worker that waits, once', async (kit) => {
     const waiter = await wait(kit.raw)
     const job = newJob({ payload: { n: 1 }, tags: ['a'] })

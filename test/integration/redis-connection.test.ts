@@ -5,6 +5,7 @@ import type { Engine, NewJob } from '../../server/engine/engine.ts'
 import { OutcomeUnknown, Unavailable } from '../../server/engine/errors.ts'
 import { createRedisEngine } from '../../server/engine/redis/engine.ts'
 import { DEFAULT_OPTIONS } from '../../shared/options.ts'
+import { callOf } from '../fault/harness/script-calls.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../helpers/redis.ts'
 import { startRedisProxy } from '../helpers/redis-proxy.ts'
 import { until } from '../helpers/until.ts'
@@ -210,6 +211,34 @@ describe('the connection to Redis', () => {
       expect(error instanceof Unavailable || error instanceof OutcomeUnknown).toBe(true)
       expect(ms).toBeLessThan(ANSWER_MS)
     }
+  })
+
+  test('stores a submission once that it sends again, because its answer was lost with the connection', async () => {
+    let port = 0
+    const proxy = await startRedisProxy(() => port)
+    cleanups.push(() => proxy.close())
+    const { engine } = await setUp({}, (redis) => {
+      port = redis.port
+      return proxy.url
+    })
+    const later: NewJob = { ...job, when: { delayMs: 3_600_000 } }
+    const isAnswered = async () => {
+      const lost = proxy.loseAnswerTo(callOf('submit'))
+      const answered = await engine.submit({ jobs: [later] }).then(
+        () => true,
+        () => false,
+      )
+      await lost
+      await recovered(engine)
+      return answered
+    }
+    let submissions = 1
+    // Where a connection takes longer than there is time for an answer, it is not sent again.
+    while (!(await isAnswered())) submissions += 1
+    const [type] = await engine.types()
+    expect(type?.counts).toMatchObject({ scheduled: submissions, queued: 0 })
+    const { jobs } = await engine.list({ types: [], statuses: [], tags: [], limit: 200, page: null })
+    expect(jobs).toHaveLength(submissions)
   })
 
   test('does not mind that scripts are flushed', async () => {
