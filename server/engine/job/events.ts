@@ -183,8 +183,9 @@ export function stallError(stalls: number): string {
 export function changeOf(event: StatusEvent, at: number, result: () => Json): StatusChange {
   const { to, sets, stamps, carries, withResult } = EVENTS[event.word]
   const details = detailsOf(event)
-  const change: Record<string, unknown> = { ...sets }
-  if (to !== null) change.status = to
+  // Not spread: a literal that begins with a spread of objects that differ in their fields takes V8 some microseconds.
+  const change: Record<string, unknown> = to === null ? {} : { status: to }
+  Object.assign(change, sets)
   for (const field of stamps) change[field] = iso(at)
   for (const field of carries) {
     const detail = details[field]
