@@ -15,7 +15,7 @@ export interface BatcherOptions<Item, Result> {
   readonly send: (items: readonly Item[], deadlineMs: number) => Promise<readonly Result[]>
   /** What an item counts towards `maxWeight`. */
   readonly weigh: (item: Item) => number
-  /** Of one call; an item that is heavier goes alone. */
+  /** It bounds one call; an item that is heavier goes alone. */
   readonly maxWeight: number
   /** Within which an item is settled, counted from when it was added, in ms. */
   readonly deadlineMs: number

@@ -32,7 +32,7 @@ import { list, text } from './scripts.ts'
  * |---|---|
  * | `state` | `<seq> <status> <detail>`: all that every change changes. Detail is the lease of a run, when a scheduled job is due or when a terminal one is forgotten. A run that is to be cancelled has the status `cancelling` |
  * | `kind` | what jobs have in common, so that it is parsed once for many: type and policy (`encodeKind`) |
- * | `born` | `<created> <place in line> <labels>` (labels.ts) |
+ * | `born` | `<created> <score in its queue> <labels>` (labels.ts) |
  *
  * and where they say something `payload` and `result` (up to 64 bytes, else keys of their own), `attempt`, `stalls`,
  * `cancel` (of a job that completed all the same), `progress` (its latest event), `failure` (`[error, code]`, or
@@ -60,11 +60,11 @@ import { list, text } from './scripts.ts'
  * `NewerWords`.
  */
 
-/** Of `<created> <place> <labels>`. */
+/** Takes `<created> <score> <labels>` apart. */
 export function decodeBorn(stored: string): { created: string; labels: Labels } {
-  const place = stored.indexOf(' ')
-  const labels = stored.indexOf(' ', place + 1)
-  return { created: stored.slice(0, place), labels: decodeLabels(labels < 0 ? '' : stored.slice(labels + 1)) }
+  const score = stored.indexOf(' ')
+  const labels = stored.indexOf(' ', score + 1)
+  return { created: stored.slice(0, score), labels: decodeLabels(labels < 0 ? '' : stored.slice(labels + 1)) }
 }
 
 export function encodeFailure(error: string, errorCode: JobErrorCode): string {

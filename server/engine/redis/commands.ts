@@ -119,12 +119,12 @@ function isLarge(args: readonly Argument[]): boolean {
   return characters > LARGE
 }
 
-/** Of a read: a lost answer has changed nothing. */
+/** A lost answer to a read has changed nothing. */
 export function asUnavailable(error: unknown): unknown {
   return isUncertain(error) ? new Unavailable(error.message) : error
 }
 
-/** Of a change: whether a lost answer has changed these jobs is not known. */
+/** Whether a change whose answer was lost has changed these jobs is not known. */
 export function asOutcomeUnknown(error: unknown, jobIds: readonly string[]): unknown {
   return isUncertain(error) ? new OutcomeUnknown(error.message, jobIds) : error
 }
@@ -170,12 +170,12 @@ export class Bulk {
     })
   }
 
-  /** As `Connection.run`. */
+  /** It does what `Connection.run` does. */
   run(script: Script, key: string, args: readonly Argument[], deadlineMs: number): Promise<Answer> {
     return this.#use(deadlineMs, () => this.#connection.run(script, key, args, ANSWER_MS))
   }
 
-  /** As `Connection.send`. */
+  /** It does what `Connection.send` does. */
   send(command: string, args: Argument[], deadlineMs: number): Promise<Answer> {
     return this.#use(deadlineMs, () => this.#connection.send(command, args))
   }

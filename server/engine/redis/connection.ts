@@ -34,7 +34,7 @@ const TIMER_STEP_MS = 50
 const HANDSHAKE_MS = 3000
 /** Between two signs of life that are asked of the server: a silent one is noticed, and left, within 15 s. */
 const PROBE_EVERY_MS = 9000
-/** For so long what was read of the marks is believed. */
+/** What was read of the marks is believed for so long. */
 const MARKS_FRESH_MS = 14_000
 /** A server that owes an answer for this long is taken to be silent. */
 const SILENT_AFTER_MS = 1000
@@ -45,7 +45,7 @@ const LAST_RETRY_MS = 2000
 
 export interface Answer {
   readonly reply: unknown
-  /** Of the connection that answered. */
+  /** It is that of the connection that answered. */
   readonly epoch: string
 }
 
@@ -127,7 +127,7 @@ export class Connection {
     return `${this.name} ${this.#reason}`
   }
 
-  /** For people. */
+  /** It is for people. */
   get name(): string {
     return `Redis at ${this.#options.address.name}`
   }

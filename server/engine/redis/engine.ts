@@ -43,7 +43,7 @@ import { Submitter } from './submit.ts'
 export interface RedisEngineOptions {
   /** `redis://` or `redis+sentinel://`, with user, password and database where needed (server.ts). */
   readonly url: string
-  /** Of all keys and channels, so that several can share one Redis. */
+  /** All keys and channels begin with it, so that several can share one Redis. */
   readonly prefix: string
   /** Redis can no longer be used; once, until it can again. */
   readonly onDown?: (reason: string) => void
@@ -83,7 +83,7 @@ class RedisEngine implements Engine {
   readonly #registry: Registry
   readonly #schedule = new Schedule()
   readonly #newer: NewerWords
-  /** Of the last connection; before the first one, an epoch that no cursor has. */
+  /** It is that of the last connection; before the first one, an epoch that no cursor has. */
   #epoch = ''
 
   constructor({ url, prefix, onDown, onUp, onNewer }: RedisEngineOptions) {

@@ -97,7 +97,7 @@ export class RedisFeed implements Feed {
     return positions
   }
 
-  /** Of any number of jobs, some at a time, so that nobody waits long in between. */
+  /** Asks for any number of jobs, some at a time, so that nobody waits long in between. */
   async places(jobs: readonly PlaceQuestion[]): Promise<PlaceAnswers> {
     const [partition] = this.#keys.every
     const found = new Map<string, Place>()

@@ -40,8 +40,8 @@ export interface Partition {
  */
 export class Keyspace {
   /**
-   * All of them, for what goes over many jobs or types in one call. Its type has as many members as there are partitions: with
-   * another one every such place has to say how it sorts what it asks, and joins what is answered.
+   * What goes over many jobs or types in one call takes them from here. The type has as many members as there are partitions:
+   * with another one every such place has to say how it sorts what it asks, and joins what is answered.
    */
   readonly every: readonly [Partition]
 
@@ -49,17 +49,17 @@ export class Keyspace {
     this.every = [{ prefix: `{${prefix}:0}:` }]
   }
 
-  /** For what belongs to no job and no type: presences, secrets, marks. */
+  /** It holds what belongs to no job and no type: presences, secrets, marks. */
   get home(): Partition {
     return this.every[0]
   }
 
-  /** Where a job lives, with all that belongs to it and what is published of it. */
+  /** Says where a job lives, with all that belongs to it and what is published of it. */
   ofJob(_jobId: string): Partition {
     return this.every[0]
   }
 
-  /** Where a type lives, with its queue, who runs it and whether it is paused. Its jobs are put there, and their ids must tell so. */
+  /** Says where a type lives, with its queue, its runners and its jobs, whose ids must then tell the same. */
   ofType(_type: string): Partition {
     return this.every[0]
   }

@@ -28,7 +28,7 @@ const CONSTANTS: Readonly<Record<string, number | Readonly<Record<string, string
   MOST_CLAIM_BYTES: 1024 * 1024,
   /** Workers that are asked in turn, so that those that cannot take a job never hold up who has it. */
   MOST_IDLE_LOOKED_AT: 32,
-  /** By event word what a job's state says from then on. */
+  /** It says by event word what a job's state is from then on. */
   STATUS_AFTER: Object.fromEntries(Object.entries(EVENTS).map(([word, { to }]) => [word, to ?? RUNS_ON])),
   TERMINAL: setOf(JOB_STATUSES.filter(isTerminal)),
   /** What has not ended, in the words of a job's state. */
@@ -49,9 +49,9 @@ const CONSTANT = /\$([A-Z][A-Z_]*)/g
 
 /**
  * Puts a script together of lua/<name>.lua and the libraries in lua/lib. `--@include <library>` stands for what a library
- * defines: at the margin once, for the whole script, and indented for its block alone, so that nothing is made where it is not
- * needed. `--@run <library>.<part>` stands for a part of it that runs in place. Each says which names it takes and gives, which a test
- * holds it to.
+ * defines: at the margin once, for the whole script, and indented for its block alone, so that nothing is made where it is
+ * not needed. `--@run <library>.<part>` stands for a part of it that runs in place. Each says which names it takes and
+ * gives, which a test holds it to.
  */
 function load(name: string): Script {
   const source = assemble(read(name), new Set()).replace(CONSTANT, (_, constant: string) => literal(constant))

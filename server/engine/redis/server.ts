@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Unavailable } from '../errors.ts'
 
-/** Where Redis is: a server, or the sentinels that know which server is the master at the moment. */
+/** It says where Redis is: a server, or the sentinels that know which server is the master at the moment. */
 export type RedisAddress =
   | { readonly kind: 'server'; readonly url: string; readonly name: string }
   | {
@@ -13,7 +13,7 @@ export type RedisAddress =
       readonly password: string | undefined
       readonly database: number
       readonly tls: boolean
-      /** For people: no secret in it. */
+      /** It is for people, and has no secret in it. */
       readonly name: string
     }
 
@@ -30,7 +30,7 @@ const DATABASE = /^(\/\d{0,4})?$/
 const SENTINEL = /^redis(s?)\+sentinel:\/\/(?:([^@/]*)@)?([^@/?#]+)\/([\w.-]+)(?:\/(\d{1,4}))?$/
 const ENDPOINT = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i
 
-/** Null for what is no address of Redis. */
+/** Reads an address; null for what is no address of Redis. */
 export function parseRedisAddress(text: string): RedisAddress | null {
   return SENTINEL.test(text) ? parseSentinels(text) : parseServer(text)
 }
@@ -87,13 +87,13 @@ function decode(text: string): string | null {
 export const FORMAT = { version: 1, oldest: 1 } as const
 
 interface Format {
-  /** Of the newest process that has used the store. */
+  /** It is that of the newest process that has used the store. */
   readonly version: number
   /** The lowest version that may. */
   readonly oldest: number
 }
 
-/** Null where nothing is stored. What cannot be read is of a version that this one can only be too old for. */
+/** Reads a format; null where nothing is stored. What cannot be read is of a version that this one can only be too old for. */
 function parseFormat(stored: string): Format | null {
   if (stored === '') return null
   const match = /^(\d{1,9}) (\d{1,9})( |$)/.exec(stored)
@@ -207,7 +207,7 @@ function epochOf(runId: string, mark: string): string {
 export const UNWELCOME = /WRONGPASS|NOAUTH|NOPERM|invalid password/
 
 const NOT_ALLOWED = 'does not allow this user to do that'
-/** Of an error that a script came upon. */
+/** It stands in an error that a script came upon. */
 const IN_SCRIPT = /script: [0-9a-f]{40}|user_script/
 
 /** What a server answers, before anything was changed, that takes no commands at the moment. */

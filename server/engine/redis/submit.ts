@@ -128,9 +128,9 @@ export class Submitter {
     const [partition] = this.#keys.every
     giveIds(submissions)
     const { args, groups } = groupsOf(submissions)
-    const announcement = encodeSubmitted(submissions.flatMap(({ jobs }) => jobs))
+    const message = encodeSubmitted(submissions.flatMap(({ jobs }) => jobs))
     const answer = await this.#commands.repeat((left, again) => {
-      const all = [again ? 'again' : '', announcement, record ?? '', ...header, ...args]
+      const all = [again ? 'again' : '', message, record ?? '', ...header, ...args]
       return this.#commands.run(SCRIPTS.submit, partition, all, left)
     }, deadlineMs)
     return { ...answer, groups }
@@ -150,7 +150,7 @@ function encode(jobs: readonly NewJob[]): Submission {
   return { jobs: encoded, ids: [], characters }
 }
 
-/** The jobs of a call share one place in line, and stand there by their ids, which ascend. */
+/** The jobs of a call share one order, and stand in line by their ids, which ascend. */
 function giveIds(submissions: readonly Submission[]): void {
   for (const { jobs, ids } of submissions) for (const _job of jobs) ids.push(newJobId())
 }
@@ -192,7 +192,7 @@ function statusesOfJobs(groups: readonly number[], statuses: readonly string[]):
   return statuses.flatMap((status, group) => new Array<string>(groups[group] ?? 0).fill(status))
 }
 
-/** Of a submission whose statuses begin at `first` in those of the call. */
+/** Makes the receipts of a submission whose statuses begin at `first` in those of the call. */
 function receipts(
   { jobs, ids }: Submission,
   statuses: readonly string[],
@@ -208,7 +208,7 @@ function receipts(
   }))
 }
 
-/** Of lines: digest of the body, epoch, time, then `<id> <type> <status>` of each job. */
+/** Reads a record of lines: digest of the body, epoch, time, then `<id> <type> <status>` of each job. */
 function decodeRecord(record: string): SubmittedJob[] {
   const [, epoch = '', createdAt = '0', ...jobs] = record.split('\n')
   return jobs.map((line) => {

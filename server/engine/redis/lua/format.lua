@@ -1,4 +1,4 @@
--- Says that a process of this version uses the store (format.ts).
+-- Says that a process of this version uses the store (server.ts).
 --
 -- KEYS  1: the key of the format
 -- ARGV  the version, the oldest that may use the store beside it

@@ -22,7 +22,7 @@ local function next_list()
   at = at + 1 + #values
   return values
 end
--- False where any will do.
+-- Returns false where any will do.
 local function next_set()
   local set = {}
   for _, value in ipairs(next_list()) do set[value] = true end

@@ -1,4 +1,4 @@
--- Where queued jobs stand in line.
+-- Tells where queued jobs stand in line.
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  of each group of jobs: their type, or '' where it is not known; number of jobs; ids

@@ -1,4 +1,4 @@
--- Where jobs stand.
+-- Tells how far jobs are.
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  ids

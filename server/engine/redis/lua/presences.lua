@@ -1,4 +1,4 @@
--- Processes that are alive; forgets the others.
+-- Reads what processes that are alive say of themselves; forgets the others.
 --
 -- KEYS  1: prefix of the partition
 -- Reply { what each says of itself (JSON) }

@@ -1,4 +1,4 @@
--- Whether any job is queued: two commands for a thousand types.
+-- Tells whether any job is queued, with two commands for a thousand types.
 --
 -- KEYS  1: prefix of the partition
 -- Reply 1 or 0

@@ -22,13 +22,14 @@ local arguments, at = ARGV, 1
 local verdicts, settled, expiring = {}, {}, {}
 -- Type -> { score, id, score, id, … } of the jobs to be queued.
 local queueing = {}
--- Of the kind of the job at hand: its type, for how long its jobs are kept, and until when. Most follow one of their kind.
+-- These follow from the kind of the job at hand: its type, for how long its jobs are kept, and until when. Most jobs follow
+-- one of their kind.
 local last_kind, type, retention, expires
--- The state and event of a first run's completion, where those of the job before were these too.
+-- These are the state and event of a first run's completion, where those of the job before were the same.
 local completed_state, completed_event
--- Of the jobs that are put off the one that is due first.
+-- This is the job that is due first among those that are put off.
 local first_due, first_due_id
--- The lease of the settlement at hand, its token, and the state of a first run under it that has reported nothing.
+-- These are of the settlement at hand: its lease, the token of that, and the state of a first run that has reported nothing.
 local lease, token, first_state
 
 for n = 1, arguments[1] do
@@ -62,7 +63,7 @@ for n = 1, arguments[1] do
   end
 
   if not last_seq then
-    -- What the job became if this very lease settled it.
+    -- The answer is what the job became if this very lease settled it.
     verdicts[n] = 'stale'
     local STATUS_AFTER = $STATUS_AFTER
     local fields = token ~= '' and call('HGETALL', job) or {}

@@ -4,7 +4,7 @@
 --
 -- KEYS  1: prefix of the partition
 -- ARGV  'again' where this very call may have been carried out before, or '';
---       what is published of the jobs (announcement.ts);
+--       what is published of the jobs (messages.ts);
 --       key of the idempotency record or '', where there is one followed by digest of the body, epoch, life of the record
 --       in ms;
 --       then of each group of jobs that are alike: kind; number of its jobs, followed where there is any by when
@@ -48,7 +48,7 @@ if again ~= '' then
 end
 
 local order = string.format('%014d', call('HINCRBY', prefix .. 'order', 'last', 1))
--- Asked for in one: mostly there is neither. A worker may be idle (lib/idle.lua); somebody may listen for new jobs.
+-- Both are asked for in one: mostly there is neither. A worker may be idle (lib/idle.lua); somebody may listen for new jobs.
 local present = call('EXISTS', prefix .. 'waiting', prefix .. 'listening')
 local is_listened = present > 0 and call('EXISTS', prefix .. 'listening') == 1
 local is_anybody_idle = present == 2 or present == 1 and not is_listened
@@ -60,7 +60,7 @@ local receipts = {}
 local queueing = {}
 -- What was made before: by priority the score, and of it what an untagged job is born with.
 local score_of, born_at = {}, {}
--- Of the scheduled jobs the one that is due first.
+-- This is the scheduled job that is due first.
 local first_due, first_due_id
 
 local index, group_at = {}, at
@@ -91,7 +91,7 @@ while at < #arguments do
   end
   local born = tags == '' and born_at[score] or born_at[score] .. tags
   local status, state = 'queued', '1 queued'
-  -- Where there is more to be told of the jobs than that they are queued: the event that says so.
+  -- An event is stored where there is more to be told of the jobs than that they are queued.
   local event_seq, event, due_text
   local entries = queueing[type]
   if due > now then

@@ -1,4 +1,4 @@
--- Every type that was ever registered, submitted to, or paused. A registration counts for 30 days: processes that live say
+-- Lists every type that was ever registered, submitted to, or paused. A registration counts for 30 days: processes that live say
 -- theirs again within that time, so that what is older is a type that was deployed away.
 --
 -- KEYS  1: prefix of the partition

@@ -1,5 +1,5 @@
--- When there will be something to promote, to rescue and to prune, whether the store was wiped, and which versions may use it. A
--- process that is idle asks nothing else, so each command counts.
+-- Tells when there will be something to promote, to rescue and to prune, whether the store was wiped, and which versions may
+-- use it. A process that is idle asks nothing else, so each command counts.
 --
 -- KEYS  1: prefix of the partition
 -- Reply { ms until the next scheduled job is due, the next lease ends, the next job expires; 0 where that has passed, ''

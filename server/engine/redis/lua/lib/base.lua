@@ -9,16 +9,16 @@
 -- Gives prefix, call, try, digits, clock, now, now_text, job_prefix.
 local prefix = KEYS[1]
 local call = redis.call
--- For what is published last: a message that is refused is found by looking, as is one that got lost.
+-- This is for what is published last: a message that is refused is found by looking, as is one that got lost.
 local try = redis.pcall
 
--- A whole number as text. Lua's own `..` would round long ones, and a number that is handed to Redis as such is
+-- Writes a whole number. Lua's own `..` would round long ones, and a number that is handed to Redis as such is
 -- formatted as a fraction, which is slow.
 local function digits(number)
   return string.format('%d', number)
 end
 
--- Milliseconds, from the store's clock.
+-- Times are milliseconds of the store's clock.
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = digits(now)

@@ -90,7 +90,7 @@ do
             local wanted = share < remaining and share or remaining
             if limit and limit < wanted then wanted = limit end
             local queue = queue_prefix .. type
-            -- Of several not ZPOPMIN, which would write out and read again a score for each.
+            -- ZPOPMIN would write out and read again a score for each of several.
             local next_ids = wanted == 1 and call('ZPOPMIN', queue) or call('ZRANGE', queue, 0, wanted - 1)
             local looked_at, started = 0, 0
             while looked_at < wanted and payload_bytes <= $MOST_CLAIM_BYTES do

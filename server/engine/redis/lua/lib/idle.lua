@@ -5,7 +5,7 @@
 -- Takes call, try, prefix.
 -- Gives parse_idle, has_room, wake.
 
--- Of an entry: the worker, the claim that it waits under and the length of its lease.
+-- Takes an entry apart: the worker, the claim that it waits under and the length of its lease.
 local function parse_idle(entry)
   return string.match(entry, '^(%S+) (%S+)/(%d+) ')
 end
@@ -49,7 +49,7 @@ if #payload <= $LARGEST_MESSAGE and call('EXISTS', prefix .. 'queue:' .. type) =
   local message = token .. ' ' .. now_text .. '\n' .. id .. '\n' .. kind .. '\n' .. payload .. '\n' .. born .. '\n'
   for pool in string.gmatch(runners, '%S+') do
     local idle = prefix .. 'idle:' .. pool
-    -- Those that this job is not for, to be put back where they were.
+    -- Workers that this job is not for are put back where they were.
     local others = {}
     repeat
       local entry, since = unpack(call('ZPOPMIN', idle))

@@ -7,12 +7,12 @@
 -- Takes call, prefix, clock.
 -- Gives parse_runners, open_type, make_ready.
 
--- Of what `routes` has of a type: how it stands there, and the pools that are its runners.
+-- Takes apart what `routes` has of a type: how it stands there, and the pools that are its runners.
 local function parse_runners(stored)
   return string.match(stored or 'new', '^(%a+)(.*)')
 end
 
--- Of a type that has its first job.
+-- Lets a type be run, as when it has its first job.
 local function open_type(type, runners)
   call('HSETNX', prefix .. 'types', type, '')
   call('HSET', prefix .. 'routes', type, 'open' .. runners)

@@ -10,21 +10,21 @@ local function is_gone(status, detail)
   return TERMINAL[status] and tonumber(detail) <= now
 end
 
--- Seq, status and detail of a job's state; nothing where there is no such job (any more).
+-- Returns seq, status and detail of a job's state; nothing where there is no such job (any more).
 local function live_state(state)
   if not state then return end
   local seq, status, detail = parse_state(state)
   if not is_gone(status, detail) then return seq, status, detail end
 end
 
--- Of a job's `kind`, which is false where there is no such job.
+-- Reads the type from a job's `kind`, which is false where there is no such job.
 local function type_of(kind)
   return kind and string.match(kind, '^%S+')
 end
 
--- A row that describes a job: { { field, value, … }, payload or '', result or '' }, the latter two where they are kept
--- apart from the hash (codec.ts), and are not read where they are not wanted. With it the fields by name, seq and status.
--- False where there is no such job.
+-- Makes a row that describes a job: { { field, value, … }, payload or '', result or '' }, the latter two where they are kept
+-- apart from the hash (codec.ts), and are not read where they are not wanted. With it come the fields by name, seq and
+-- status. Returns false where there is no such job.
 local function read_job(id, without_bodies)
   local fields = call('HGETALL', job_prefix .. id)
   local has = {}

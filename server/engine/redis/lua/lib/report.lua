@@ -27,7 +27,7 @@ do
         last_seq = last_seq + 1
         local text = now_text .. ' ' .. kind .. ' ' .. data
         texts[#texts + 1] = text
-        -- Of progress only the latest stays.
+        -- Only the latest progress stays.
         if kind == 'progress' then
           progress = last_seq .. ' ' .. now_text .. ' ' .. data
         else

@@ -9,8 +9,8 @@ local function parse_state(state)
   return tonumber(seq), status, detail
 end
 
--- The fence: whether a job runs under this very lease. Its seq and status if so ('processing' or 'cancelling'), nil if
--- not. A job's state names the lease of its run, so what has to be read anyway proves it.
+-- This is the fence: it tells whether a job runs under this very lease. Returns its seq and status if so ('processing' or
+-- 'cancelling'), nil if not. A job's state names the lease of its run, so what has to be read anyway proves it.
 local function run_of(state, lease)
   if not state then return nil end
   local seq, status, held = parse_state(state)

@@ -14,7 +14,7 @@
 local leaving, expiring, queueing = {}, {}, {}
 local STATUS_AFTER = $STATUS_AFTER
 
--- A job as it can be changed; nil where there is none.
+-- Returns a job as it can be changed; nil where there is none.
 local function load_job(id)
   local key = job_prefix .. id
   local state, kind, born = unpack(call('HMGET', key, 'state', 'kind', 'born'))
@@ -27,12 +27,12 @@ local function load_job(id)
   }
 end
 
--- Until when a job is kept that ends now.
+-- Returns until when a job is kept that ends now.
 local function expires(job)
   return digits(now + job.retention)
 end
 
--- The sorted set that a job of this status is in.
+-- Returns the sorted set that a job of this status is in.
 local function set_of(status, type)
   if status == 'queued' then return 'queue:' .. type end
   if status == 'scheduled' then return 'scheduled' end
@@ -45,7 +45,7 @@ local function leave(set, id)
   ids[#ids + 1] = id
 end
 
--- At its old place, unless it was put last.
+-- Queues a job at its old place, unless it was put last.
 local function enqueue(job)
   local entries = queueing[job.type] or {}
   queueing[job.type] = entries

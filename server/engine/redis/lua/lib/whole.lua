@@ -20,7 +20,7 @@ local was_whole = call('DEL', prefix .. 'whole')
 if was_whole == 1 then call('SET', prefix .. 'whole', '1') end
 
 --@part free_first
--- For writes of which each is right by itself, and may be the last.
+-- Goes before writes of which each is right by itself, and may be the last.
 --
 -- Takes call, prefix.
 call('DEL', prefix .. 'nothing')
