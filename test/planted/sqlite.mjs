@@ -92,8 +92,8 @@ export const faults = [
   {
     what: 'a job that was cancelled in line is claimed',
     file: 'server/engine/sqlite/transaction.ts',
-    find: 'this.store.run(LEAVE, [row.kind, row.policy.priority, row.order])',
-    replace: '',
+    find: "if (from === 'queued') {",
+    replace: 'if (from === null) {',
     tests: CASES,
   },
   {

@@ -36,7 +36,7 @@ export function upkeepCases(it: EngineTest): void {
 
     it('goes by due time, to the end of the line of their priority', async (kit) => {
       // Far enough ahead for the jobs to be stored before they are due, on a busy machine too.
-      const soon = Date.now() + 400
+      const soon = Date.now() + 1500
       const at = (payload: string, runAt: number, priority = 0) =>
         newJob({ payload, when: { runAt }, policy: { priority } })
       const receipt = await kit.engine.submit({
@@ -49,15 +49,17 @@ export function upkeepCases(it: EngineTest): void {
         ],
       })
       expect(new Set(receipt.jobs.map(({ status }) => status))).toEqual(new Set(['scheduled']))
+      await kit.submit({ payload: 'submitted after them', when: { runAt: soon } })
       await kit.submit({ payload: 'in line before' })
       await until(() => Date.now() > soon + 10, { what: 'all to come due' })
-      await kit.promoted(5)
+      await kit.promoted(6)
       await kit.submit({ payload: 'after' })
       expect((await kit.claim({ limit: 10 })).map(({ payload }) => payload)).toEqual([
         'high',
         'in line before',
         'first',
         'at once with it',
+        'submitted after them',
         'second',
         'third',
         'after',
