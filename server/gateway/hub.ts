@@ -12,6 +12,7 @@ import type {
 } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
+import { type Crowd, joined, members, without } from './crowd.ts'
 import { OutputBudget } from './output-budget.ts'
 import { CHECK_TIMES, type CheckTimes, PositionCheck } from './position-check.ts'
 import { type OnStanding, QueuePlaces } from './queue-places.ts'
@@ -299,24 +300,4 @@ export class Hub implements Source {
     topic.watchers = null
     if (this.#topics.get(topic.jobId) === topic) this.#topics.delete(topic.jobId)
   }
-}
-
-/** A set that takes a place of its own only with its second member: nearly always there is one. */
-type Crowd<Member extends object> = Member | Set<Member> | null
-
-function joined<Member extends object>(crowd: Crowd<Member>, one: Member): Crowd<Member> {
-  if (crowd === null || crowd === one) return one
-  return crowd instanceof Set ? crowd.add(one) : new Set([crowd, one])
-}
-
-function without<Member extends object>(crowd: Crowd<Member>, one: Member): Crowd<Member> {
-  if (crowd === one) return null
-  if (!(crowd instanceof Set)) return crowd
-  crowd.delete(one)
-  return crowd.size === 0 ? null : crowd
-}
-
-function members<Member extends object>(crowd: Crowd<Member>): Iterable<Member> {
-  if (crowd === null) return []
-  return crowd instanceof Set ? crowd : [crowd]
 }

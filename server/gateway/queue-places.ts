@@ -1,6 +1,7 @@
 import type { Held, QueuePlace } from '../../shared/job.ts'
 import type { Feed, Place, PlaceAnswers, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
+import { type Crowd, joined, members, without } from './crowd.ts'
 import type { StartEstimates } from './start-estimates.ts'
 
 /** Where a queued job stands, with its time in ms since the epoch. */
@@ -30,7 +31,7 @@ interface Entry {
   type: string | null
   /** Undefined: not asked yet. Null: not queued any more, as its watchers will hear. */
   standing: Standing | null | undefined
-  readonly watchers: Set<PlaceWatcher>
+  watchers: Crowd<PlaceWatcher>
 }
 
 const EVERY_MS = 1000
@@ -87,11 +88,11 @@ export class QueuePlaces {
   ): Unsubscribe {
     const entry = this.#entryOf(jobId, type)
     const watcher: PlaceWatcher = { onStanding, told, toldAt: Number.NEGATIVE_INFINITY }
-    entry.watchers.add(watcher)
+    entry.watchers = joined(entry.watchers, watcher)
     if (entry.standing) this.#tell(watcher, entry.standing)
     return () => {
-      entry.watchers.delete(watcher)
-      if (entry.watchers.size === 0 && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
+      entry.watchers = without(entry.watchers, watcher)
+      if (entry.watchers === null && this.#entries.get(jobId) === entry) this.#entries.delete(jobId)
     }
   }
 
@@ -127,7 +128,7 @@ export class QueuePlaces {
   }
 
   #askFresh(): void {
-    const wanted = [...this.#fresh].filter(({ watchers }) => watchers.size > 0)
+    const wanted = [...this.#fresh].filter(({ watchers }) => watchers !== null)
     this.#fresh = new Set()
     void this.#ask(wanted)
   }
@@ -165,7 +166,7 @@ export class QueuePlaces {
       entry.type ??= place?.type ?? null
       entry.standing = place === null ? null : this.#standing(place, now)
       if (entry.standing === null) continue
-      for (const watcher of entry.watchers) this.#tell(watcher, entry.standing)
+      for (const watcher of members(entry.watchers)) this.#tell(watcher, entry.standing)
     }
   }
 
@@ -185,7 +186,7 @@ export class QueuePlaces {
 }
 
 function newEntry(jobId: string, type: string | null): Entry {
-  return { jobId, type, standing: undefined, watchers: new Set() }
+  return { jobId, type, standing: undefined, watchers: null }
 }
 
 /** Whether who was told the one should be told the other; `nowMs` on the same clock as they. */
