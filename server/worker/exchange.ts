@@ -58,7 +58,7 @@ export interface ExchangeOptions<Run> extends SettlementQueueOptions<Run> {
 }
 
 /** A claim that waits for work. */
-interface Wait {
+interface WaitingClaim {
   readonly request: ClaimRequest
   readonly room: Room
   readonly abort: AbortController
@@ -74,7 +74,7 @@ interface SentClaim {
 }
 
 /** Whether it is for all types that there is room for now, and no other. */
-function waitsFor({ room: { types } }: Wait, room: Room): boolean {
+function waitsFor({ room: { types } }: WaitingClaim, room: Room): boolean {
   return types.length === room.types.length && room.types.every(({ type }, at) => type === types[at]?.type)
 }
 
@@ -109,7 +109,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   #holds = 0
   #onIdle: (() => void)[] = []
   #quickWakes = 0
-  #wait: Wait | null = null
+  #wait: WaitingClaim | null = null
 
   constructor(options: ExchangeOptions<Run>) {
     this.#options = options
@@ -285,7 +285,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
   }
 
   /** Never rejects. Where another claim takes its place, that one is answered. */
-  async #waitForWork(wait: Wait): Promise<void> {
+  async #waitForWork(wait: WaitingClaim): Promise<void> {
     const { engine, random, failure, claimed, holding } = this.#options
     const { request, room } = wait
     const { signal } = wait.abort

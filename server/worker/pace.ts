@@ -22,7 +22,7 @@ interface Running {
 }
 
 /** The slots of a worker, as far as its pace depends on them. */
-interface Room {
+interface Capacity {
   readonly limit: number
   readonly free: number
   limitOf(type: string): number
@@ -44,7 +44,7 @@ export class Pace {
   }
 
   /** What there is to announce. */
-  describe(running: Iterable<Running>, room: Room, now: number): TypePace[] {
+  describe(running: Iterable<Running>, capacity: Capacity, now: number): TypePace[] {
     const started = startsByType(running)
     const idle = [...this.#types.keys()].filter((type) => !started.has(type))
     idle.sort((one, other) => this.#endedAt(other) - this.#endedAt(one))
@@ -54,7 +54,7 @@ export class Pace {
       return {
         type,
         meanMs: this.#types.get(type)?.meanMs ?? null,
-        ...share(type, own.length, started.has(type) ? started.size : started.size + 1, room),
+        ...share(type, own.length, started.has(type) ? started.size : started.size + 1, capacity),
         busyMs: busyMs.length > MAX_RUNS ? [] : busyMs,
       }
     })
@@ -79,7 +79,7 @@ function startsByType(running: Iterable<Running>): Map<string, number[]> {
  * A type has the slots that it uses and those that are free, and where other types fill the rest, no less than its share
  * of all, since types take turns.
  */
-function share(type: string, own: number, types: number, { limit, free, limitOf }: Room) {
+function share(type: string, own: number, types: number, { limit, free, limitOf }: Capacity) {
   const slots = Math.min(limitOf(type), Math.max(own + free, Math.ceil(limit / types)))
   return { slots: Math.max(1, slots), free: Math.max(0, Math.min(free, slots - own)) }
 }
