@@ -1,3 +1,5 @@
+import { MOST_CALLS } from '../engine/two-calls.ts'
+
 /** Jobs claimed ahead at the most. */
 const MOST = 100
 /** What was prefetched waits this long for a slot, in ms; then whoever has one may take it. */
@@ -9,7 +11,8 @@ const MEMORY = 0.95
 
 /**
  * Jobs claimed ahead of free slots. A handler that is shorter than a round trip to the store would spend most of its
- * slot's time waiting for the next job; so as many are claimed ahead as are done within one round trip. None are where
+ * slot's time waiting for the next job; so as many are claimed ahead as are done within a round trip of each of the calls
+ * that may be under way: with fewer, each call brings fewer, and the calls become what takes the time. None are where
  * handlers are longer than that, and should one be, what waits behind it is given back: nothing waits for a long run.
  *
  * It learns from every run: a long one counts at once, short ones little by little.
@@ -38,7 +41,8 @@ export class Prefetch<Run> {
     if (runMs === null || runMs > 2 * this.#callMs) return 0
     // Where none has ended of late, those that run may be long ones.
     if (performance.now() - this.#endedAt > PATIENCE_MS) return 0
-    return Math.min(MOST, Math.ceil((this.#slots * this.#callMs) / Math.max(runMs, SHORTEST_RUN_MS)))
+    const aheadMs = MOST_CALLS * this.#callMs
+    return Math.min(MOST, Math.ceil((this.#slots * aheadMs) / Math.max(runMs, SHORTEST_RUN_MS)))
   }
 
   add(run: Run): void {

@@ -177,7 +177,7 @@ export class Runner {
     this.#exchange.wake()
   }
 
-  /** Claims nothing more, gives back what has not begun, and tells the others that the worker drains. */
+  /** Claims nothing more, gives back what has not begun, and tells the runs that go on that the worker drains. */
   close(): void {
     this.#isOpen = false
     this.#exchange.close()

@@ -98,9 +98,9 @@ function inWords({ data }: StatusEvent, before: JobStatus | null, attempt: numbe
   const error = data.error ?? null
   switch (status) {
     case 'scheduled':
-      return before === 'processing'
-        ? { label: `Attempt ${attempt - 1} failed`, detail: error, status }
-        : { label: 'Scheduled', detail: null, status }
+      // What is put off says nothing of an attempt: it is the same one that will be made.
+      if (data.attempt !== undefined) return { label: `Attempt ${attempt - 1} failed`, detail: error, status }
+      return { label: before === 'processing' ? 'Put off' : 'Scheduled', detail: null, status }
     case 'queued':
       return { label: queuedFrom(before, attempt), detail: null, status }
     case 'processing':

@@ -17,7 +17,7 @@ export interface Details {
 
 /** One kind of status event: what it says, and what it changes. */
 export interface EventKind {
-  /** The statuses that it ends; null: there was no such job. */
+  /** The statuses in which it may happen; null: there was no such job. */
   readonly from: readonly (JobStatus | null)[]
   /** The status that the job takes; null: it keeps its own. */
   readonly to: JobStatus | null

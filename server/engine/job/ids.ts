@@ -6,7 +6,7 @@ const VARIANTS = '89ab'
 /** Counts begin in the lower half, at random, so that there is room for more; past the last the time itself goes on. */
 const FIRST_COUNTS = 0x800
 const LAST_COUNT = 0xfff
-/** A clock that was set back by more than this is believed, though ids then do. */
+/** A clock that was set back by more than this is believed, though ids then go back as well. */
 const MOST_AHEAD_MS = 10_000
 
 const random = Buffer.alloc((DIGITS_AN_ID / 2) * 512)

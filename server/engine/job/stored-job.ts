@@ -30,7 +30,7 @@ export type StoredJob = {
   expiresAt: number | null
 }
 
-/** What of a job may be large: JSON. No result is null. */
+/** What of a job may be large, as JSON; `result` is null where there is none. */
 export interface Bodies {
   readonly payload: string
   readonly result: string | null

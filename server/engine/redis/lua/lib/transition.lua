@@ -45,7 +45,7 @@ local function leave(set, id)
   ids[#ids + 1] = id
 end
 
--- Queues a job at its old place, unless it was put last.
+-- Queues a job with its old score, unless it was put last.
 local function enqueue(job)
   local entries = queueing[job.type] or {}
   queueing[job.type] = entries
@@ -59,7 +59,7 @@ local function put_last(job)
   return (string.gsub(job.born, ' %d+', ' ' .. job.score, 1))
 end
 
--- Takes a job to the status that an event of this word brings. `details`: what stands behind the word, nil for nothing;
+-- Takes a job to the status that an event of this word brings: queued, cancelling or a terminal one. `details`: what stands behind the word, nil for nothing;
 -- `fields`: { field, value, … } of the job that change as well, nil for none.
 local function change(loaded, word, details, fields)
   local id, job, type, from, to = loaded.id, loaded.key, loaded.type, loaded.status, STATUS_AFTER[word]
