@@ -113,7 +113,8 @@ describe('an exception outside the promise of a handler', () => {
       const job = await lab.untilEnded(jobId)
       lab.over()
       expect(job).toMatchObject({ status: 'failed', errorCode: 'stalled', attempt: 1, stalls: 2 })
-      expect(await lab.runs(jobId)).toHaveLength(4)
+      // How a run ended is not always noted: its process may be gone first.
+      expect((await lab.runs(jobId)).filter(({ what }) => what === 'begun')).toHaveLength(2)
       await expectUnharmed(lab, others)
     },
   )
