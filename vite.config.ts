@@ -22,6 +22,7 @@ export default defineConfig({
     // They only end what hangs: how long something takes beside other work says nothing.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     sequence: { sequencer: LongestFirst },
     projects: [
       {

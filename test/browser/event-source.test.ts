@@ -1,12 +1,11 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { submit } from '../helpers/api.ts'
+import { getJob } from '../helpers/api.ts'
 import { openBrowser } from '../helpers/browser.ts'
+import { HELD_JOBS, hold } from '../helpers/line.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
-
-const STEPS = 200
 
 let browser: Browser
 beforeAll(async () => {
@@ -17,7 +16,7 @@ afterAll(() => browser?.close())
 test('a bare EventSource comes back from a dead store, a draining server and a killed one, and misses nothing', async () => {
   const redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
   onTestFinished(() => redis.stop())
-  const worker = await startServer({ REDIS_URL: redis.url, JOBCAST_ROLE: 'worker' })
+  const worker = await startServer({ REDIS_URL: redis.url, JOBCAST_ROLE: 'worker', ...HELD_JOBS })
   onTestFinished(() => worker.kill())
   const env = { REDIS_URL: redis.url, JOBCAST_ROLE: 'api' }
   let api = await startServer(env)
@@ -28,10 +27,7 @@ test('a bare EventSource comes back from a dead store, a draining server and a k
   const page = await browser.newPage()
   onTestFinished(() => page.close())
   await page.goto(`${api.url}/healthz`)
-  const { jobId } = await submit(api.url, {
-    type: 'countdown',
-    payload: { steps: STEPS, stepMs: 100, chunks: true },
-  })
+  const { jobId, letGo } = await hold(api.url, {}, 'counting')
 
   await redis.kill()
   await page.evaluate((id) => {
@@ -73,12 +69,14 @@ test('a bare EventSource comes back from a dead store, a draining server and a k
   await again()
   await news('events after a kill')
 
+  await letGo()
   await until(async () => (await told()).seen.includes('end'), { timeoutMs: 40_000, what: 'its end' })
   // It reconnects once more, and is told by 204 to stay away.
   await until(async () => (await told()).isClosed, { what: 'it to be closed for good' })
   const { seen } = await told()
   expect(seen.filter((one) => one === 'end' || one === 'snapshot')).toEqual(['snapshot', 'end'])
   const steps = seen.filter((one) => one.startsWith('step ')).map((one) => Number(one.slice(5)))
-  expect(steps.at(-1)).toBe(STEPS)
-  expect(steps).toEqual(steps.map((_, index) => STEPS - steps.length + 1 + index))
+  const job = await getJob(api.url, jobId)
+  expect(job.result).toEqual({ steps: steps.at(-1) })
+  expect(steps).toEqual(steps.map((_, index) => (steps[0] ?? 0) + index))
 })

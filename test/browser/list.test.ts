@@ -6,7 +6,7 @@ const { url, visit, submit } = pageTests()
 describe('the list', () => {
   test('shows new jobs live and is narrowed through its address', async () => {
     const page = await visit({ url: `${url()}/?type=countdown&status=processing` })
-    const jobId = await submit('countdown', { steps: 400, stepMs: 50 })
+    const jobId = await submit('countdown', { steps: 300, stepMs: 300 })
     const row = page.locator(`a[href="/jobs/${jobId}"]`)
     const progress = await recordProgress(page)
     await row.waitFor()

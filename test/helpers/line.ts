@@ -3,16 +3,27 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
 import type { Job } from '../../shared/job.ts'
 import { submit, untilTerminal } from './api.ts'
 
-/** For a server whose jobs are to be held; it should run one at a time. */
-export const HELD_JOBS = {
-  JOBCAST_JOBS: fileURLToPath(new URL('./held-jobs.mjs', import.meta.url)),
-  JOBCAST_CONCURRENCY: '1',
+/** For a server whose jobs are to be held. */
+export const HELD_JOBS = { JOBCAST_JOBS: fileURLToPath(new URL('./held-jobs.mjs', import.meta.url)) }
+
+/** A job that goes on until it is let go, however slow whoever watches it is. */
+export async function hold(
+  url: string,
+  payload: object = {},
+  type: 'held' | 'counting' = 'held',
+): Promise<{ readonly jobId: string; letGo(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-held-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'go')
+  const { jobId } = await submit(url, { type, payload: { ...payload, file } })
+  return { jobId, letGo: () => writeFile(file, '') }
 }
 
-/** A line of jobs, of which each ends when it is told to, or when it was told before. */
+/** A line of jobs, for a server that runs one at a time; each ends when it is told to, or when it was told before. */
 export interface Line {
   readonly jobIds: readonly string[]
   /** Lets the next job that was not let go yet end. */

@@ -9,7 +9,7 @@ import { dataFolder, type ServerProcess, startServer } from './server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const STEP_MS = 40_000
-export const DONE_MS = 60_000
+const DONE_MS = 60_000
 const TEST_MS = 240_000
 
 interface Visit extends BrowserContextOptions {
@@ -19,7 +19,7 @@ interface Visit extends BrowserContextOptions {
 }
 
 /** What the tests of a file share: a browser, and a server of their own on the embedded engine. */
-export function pageTests() {
+export function pageTests(env: Record<string, string> = {}) {
   vi.setConfig({ testTimeout: TEST_MS })
   let browser: Browser
   let server: ServerProcess
@@ -27,7 +27,7 @@ export function pageTests() {
   beforeAll(async () => {
     const data = await dataFolder()
     browser = await openBrowser()
-    server = await startServer({ JOBCAST_DATA: data.path })
+    server = await startServer({ JOBCAST_DATA: data.path, ...env })
     return async () => {
       await server.stop()
       await data.remove()

@@ -116,7 +116,7 @@ export async function expectGoingOn(read: () => Promise<Pick<Seen, 'seqs'>>): Pr
 /** A job that goes on for as long as the test needs it, with a line every 50 ms. */
 export async function startLines(url: string): Promise<string> {
   const call = { method: 'POST', headers: { 'content-type': 'application/json' } }
-  const payload = { steps: 1000, stepMs: 50, logs: true }
+  const payload = { steps: 10_000, stepMs: 50, logs: true }
   const answer = await fetch(`${url}/api/jobs`, {
     ...call,
     body: JSON.stringify({ type: 'countdown', payload }),

@@ -18,7 +18,7 @@ import classes from './job-page.module.css'
 import { JobErrorCard, JobProgress } from './job-progress.tsx'
 import { LogView, logOf } from './log.tsx'
 import { Output, outputOf } from './output.tsx'
-import { Result } from './result.tsx'
+import { picturesIn, Result } from './result.tsx'
 import { Timeline } from './timeline.tsx'
 
 /** A busy job has thousands of events a second; log and output need not be painted for each. */
@@ -96,9 +96,10 @@ interface JobDetailsProps {
 }
 
 function JobDetails({ job, queue, events, isReconnecting, isGone, cancel, retry }: JobDetailsProps) {
-  const output = useMemo(() => outputOf(events), [events])
+  const hasResult = job.status === 'completed' && job.result !== null
+  const isPainted = hasResult && picturesIn(job.result).length > 0
+  const output = useMemo(() => outputOf(events, isPainted), [events, isPainted])
   const log = useMemo(() => logOf(events), [events])
-  const hasPicture = job.status === 'completed' && job.result !== null
   return (
     <article>
       <JobHead job={job} isGone={isGone} cancel={cancel} retry={retry} />
@@ -108,10 +109,8 @@ function JobDetails({ job, queue, events, isReconnecting, isGone, cancel, retry 
         <div className={classes.main}>
           <JobProgress job={job} queue={queue} />
           <JobErrorCard job={job} />
-          {hasPicture && <Result result={job.result} name={job.type} />}
-          {!(hasPicture && job.type === 'render') && output.some(({ kind }) => kind === 'chunk') && (
-            <Output output={output} payload={job.payload} />
-          )}
+          {hasResult && <Result result={job.result} name={job.type} />}
+          {output.some(({ kind }) => kind === 'chunk') && <Output output={output} payload={job.payload} />}
           {log.some((entry) => 'event' in entry) && <LogView entries={log} />}
           <FoldedSection title="Payload" startsOpen={isShort(job.payload)}>
             <JsonView value={job.payload} label="payload" />

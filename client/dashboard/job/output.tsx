@@ -45,10 +45,17 @@ export const Output = memo(function Output({ output, payload }: OutputProps) {
   )
 })
 
-/** What the latest run has sent so far; in between, what is missing among all events. */
-export function outputOf(events: readonly WatchEvent[]): readonly (ChunkEvent | Missed)[] {
+/**
+ * What the latest run has sent so far; in between, what is missing among all events. Once it is painted, the result shows
+ * the picture, and the tiles that it was made of are left out.
+ */
+export function outputOf(
+  events: readonly WatchEvent[],
+  isPainted: boolean,
+): readonly (ChunkEvent | Missed)[] {
   const claim = events.findLastIndex((event) => event.kind === 'status' && event.data.status === 'processing')
-  return events.slice(claim + 1).filter((event) => event.kind === 'chunk' || event.kind === 'missed')
+  const sent = events.slice(claim + 1).filter((event) => event.kind === 'chunk' || event.kind === 'missed')
+  return isPainted ? sent.filter((event) => event.kind === 'missed' || asTile(event.data) === null) : sent
 }
 
 function Piece({ event }: { event: ReturnType<typeof outputOf>[number] }) {
@@ -132,7 +139,7 @@ function areaOf(tile: Tile, width: number, height: number) {
   }
 }
 
-/** A piece of a picture, as the `render` type sends it; positions and sizes in pixels. */
+/** A piece of a picture that is painted bit by bit; positions and sizes in pixels. */
 interface Tile {
   readonly x: number
   readonly y: number

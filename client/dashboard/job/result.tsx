@@ -87,7 +87,7 @@ export interface ResultPicture {
 }
 
 /** The pictures that a result consists of: one (`render`) or a list (`thumbnails`); none: show it as JSON. */
-function picturesIn(result: Json): readonly ResultPicture[] {
+export function picturesIn(result: Json): readonly ResultPicture[] {
   if (!isRecord(result)) return []
   const single = asPicture(result)
   if (single !== null) return [single]
