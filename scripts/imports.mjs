@@ -64,7 +64,6 @@ const OWNERS = {
   jose: ['server/auth/'],
   react: ['client/react/', 'client/dashboard/'],
   'react-dom': ['client/dashboard/'],
-  'eventsource-parser': ['client/'],
 }
 
 /** Shared modules that the browser may bundle; the rest of `shared/` brings zod along, so only its types. */

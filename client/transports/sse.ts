@@ -1,4 +1,3 @@
-import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { parseCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { QueuePlace } from '../../shared/job.ts'
@@ -7,6 +6,7 @@ import type { Replay } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { jobPath } from '../http.ts'
 import { onAbort, startTimeout } from '../time.ts'
+import { eventReader, type StreamedEvent } from './event-stream.ts'
 import type { RoundContext, RoundEnd } from './stream.ts'
 
 /** How long the first event may take, from the beginning of the request. */
@@ -44,7 +44,7 @@ export async function sse({
   let floorMs = 0
   let outcome: RoundEnd | null = null
 
-  const hear = (message: EventSourceMessage): void => {
+  const hear = (streamed: StreamedEvent): void => {
     const now = performance.now()
     const isFirst = firstAt === null
     firstAt ??= now
@@ -58,16 +58,16 @@ export async function sse({
     if (isFirst) {
       worked()
       // There is no word for a stream that goes on where the cursor was.
-      if (message.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
+      if (streamed.event !== 'snapshot' && cursor !== null) replayed({ mode: 'resume', cursor, events: [] })
     }
-    outcome ??= apply(message)
+    outcome ??= apply(streamed)
   }
 
   const onRetry = (ms: number): void => {
     floorMs = ms
   }
 
-  const apply = ({ event, id, data }: EventSourceMessage): RoundEnd | null => {
+  const apply = ({ event, id, data }: StreamedEvent): RoundEnd | null => {
     switch (event) {
       case 'snapshot': {
         const snapshot = JSON.parse(data) as SnapshotData
@@ -118,14 +118,14 @@ export async function sse({
     }
     const type = response.headers.get('content-type') ?? ''
     if (response.body === null || !type.startsWith('text/event-stream')) return broken(0)
-    const parser = createParser({ onEvent: hear, onRetry })
+    const read = eventReader(hear, onRetry)
     const decoder = new TextDecoder()
     const reader = response.body.getReader()
     while (outcome === null) {
       const { done, value } = await reader.read()
       if (done && floorMs > 0 && floorMs < PLANNED_RETRY_MS) return { kind: 'next', afterMs: floorMs }
       if (done) return { ...broken(floorMs), counts: floorMs === 0 }
-      parser.feed(decoder.decode(value, { stream: true }))
+      read(decoder.decode(value, { stream: true }))
     }
     return outcome
   } catch (error) {
