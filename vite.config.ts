@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/helpers/longest-first.ts'
@@ -9,6 +10,10 @@ const WITH_A_CLOCK = ['test/unit/client-*.test.ts', 'test/unit/worker-prefetch.t
 export default defineConfig({
   root: 'client/dashboard',
   plugins: [react()],
+  // Examples import this package by its name.
+  resolve: {
+    alias: [{ find: /^jobcast$/, replacement: fileURLToPath(new URL('server/index.ts', import.meta.url)) }],
+  },
   build: { outDir: '../../dist/page', emptyOutDir: true, chunkSizeWarningLimit: 900 },
   server: {
     proxy: {

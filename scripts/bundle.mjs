@@ -1,21 +1,22 @@
-// Bundles dist/server: a few files to load instead of the hundreds that the server and its libraries are made of.
+// Bundles dist/server and dist/examples: a few files to load instead of the hundreds that the server and its libraries are made of.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { build } from 'vite'
 
 /** What is started, or imported by its address: these keep their places, and what they share becomes chunks. */
 const ENTRIES = [
-  'main',
-  'index',
-  'engine/open',
-  'engine/redis/engine',
-  'engine/sqlite/engine',
-  'worker/isolate-thread',
-  'samples/render/thread',
+  'server/main',
+  'server/index',
+  'server/engine/open',
+  'server/engine/redis/engine',
+  'server/engine/sqlite/engine',
+  'server/worker/isolate-thread',
+  'examples/samples/index',
+  'examples/samples/render/thread',
 ]
 
 /** They bring native code along, or are for terminals only; all others are bundled. */
-const EXTERNAL = ['libsql', 'pino-pretty', 'sharp']
+const EXTERNAL = ['libsql', 'pino-pretty']
 
 /** Reads the Lua scripts beside it, a file each; bundled, it has their texts. */
 const SCRIPTS = join('server', 'engine', 'redis', 'scripts.ts')
@@ -48,8 +49,8 @@ const inlineScripts = {
 const keepAddresses = {
   name: 'keep-addresses',
   transform(code, id) {
-    const path = relative(resolve('server'), id).split(sep).join('/')
-    if (path.startsWith('..') || !code.includes('import.meta.url')) return null
+    const path = relative('.', id).split(sep).join('/')
+    if (path.startsWith('node_modules/') || !code.includes('import.meta.url')) return null
     const address = `__addressOf("${path.replace(/\.ts$/, '.js')}")`
     return { code: code.replaceAll('import.meta.url', address), map: null }
   },
@@ -105,23 +106,25 @@ const findThreadModules = {
 await build({
   configFile: false,
   logLevel: 'warn',
+  // What examples import is this package itself.
+  resolve: { alias: { jobcast: resolve('server', 'index.ts') } },
   plugins: [leaveOut, inlineScripts, keepAddresses, findThreadModules],
   build: {
     ssr: true,
     target: 'node20',
-    outDir: join('dist', 'server'),
+    outDir: 'dist',
     // The declarations are there already.
     emptyOutDir: false,
     copyPublicDir: false,
     // Half as much to read and compile at every start. Stacks in the log are told by the maps.
     minify: true,
     sourcemap: true,
-    license: { fileName: 'THIRD-PARTY-LICENSES.md' },
+    license: { fileName: 'server/THIRD-PARTY-LICENSES.md' },
     rolldownOptions: {
-      input: Object.fromEntries(ENTRIES.map((entry) => [entry, join('server', `${entry}.ts`)])),
+      input: Object.fromEntries(ENTRIES.map((entry) => [entry, `${entry}.ts`])),
       output: {
         entryFileNames: '[name].js',
-        chunkFileNames: 'chunks/[name].js',
+        chunkFileNames: 'server/chunks/[name].js',
         // What else entries have in common comes into one file: each costs a start more to find than to read.
         codeSplitting: {
           groups: [

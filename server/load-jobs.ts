@@ -5,7 +5,6 @@ import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError } from './config.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
-import { sampleJobs } from './samples/index.ts'
 import { inSource, isOwn, withoutOwn } from './source-maps.ts'
 import { errorText, isThrown, readThrown, type Thrown } from './thrown.ts'
 
@@ -14,9 +13,9 @@ const PATIENCE_MS = 10_000
 /** What another Node gets to report wrong syntax, in ms. */
 const REPORT_MS = 5000
 
-/** The job types that ship and, where `path` names a module, the user's own. Throws `ConfigError` in one line. */
+/** The job types of the module that `path` names; none where it names none. Throws `ConfigError` in one line. */
 export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
-  if (path === null) return [...sampleJobs]
+  if (path === null) return []
   const file = resolve(path)
   try {
     await access(file)
@@ -28,7 +27,7 @@ export async function loadJobs(path: string | null): Promise<JobDefinition[]> {
     const module: { default?: unknown } = await loaded(import(href), path)
     if (!Array.isArray(module.default))
       throw new TypeError('the default export must be an array of job definitions')
-    return distinct([...sampleJobs, ...module.default.map(checkDefinition)])
+    return distinct(module.default.map(checkDefinition))
   } catch (error) {
     throw new ConfigError(`JOBCAST_JOBS ${path}: ${explain(error, href)}`)
   }

@@ -47,6 +47,10 @@ async function main(): Promise<void> {
     broken: (stop) => void broken.then(stop),
     stuck: (stop) => stopWhenStuck(events, config.hungExitMs, stop),
   })
+  if (definitions.length === 0 && config.role !== 'api') {
+    const hint = 'set JOBCAST_JOBS to the path of a module that exports job definitions'
+    process.stderr.write(`jobcast: this process knows no job types and will run none: ${hint}\n`)
+  }
   process.stdout.write(`${server.ready()}\n`)
   process.exit(await stopping)
 }

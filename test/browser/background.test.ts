@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { bundleSdk, expectGoingOn, type Seen, startLines } from '../helpers/sdk-page.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { openWindow, type WindowTab } from '../helpers/window-tabs.ts'
 
@@ -16,7 +16,7 @@ beforeAll(async () => {
     // Tabs in the background are what only a whole browser has.
     openBrowser({ whole: true }),
     bundleSdk({ whole: true }),
-    startServer({ JOBCAST_DATA: data.path }),
+    startServer({ JOBCAST_DATA: data.path, ...SAMPLES }),
   ])
   browser = opened
   server = started

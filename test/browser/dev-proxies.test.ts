@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createServer, type ViteDevServer } from 'vite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 /**
@@ -21,7 +21,7 @@ let page: Page
 
 beforeAll(async () => {
   data = await dataFolder()
-  server = await startServer({ JOBCAST_DATA: data.path })
+  server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
   root = await mkdtemp(join(tmpdir(), 'jobcast-vite-'))
   await writeFile(join(root, 'index.html'), '<!doctype html><title>a page of its own</title>')
   const sockets = server.url.replace('http', 'ws')

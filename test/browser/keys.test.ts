@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { pageTests, status, violations } from '../helpers/page.ts'
-import { dataFolder, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, startServer } from '../helpers/server.ts'
 
 const { visit } = pageTests()
 
@@ -8,6 +8,7 @@ test('a server with API keys asks for one, and forgets it on signing out', async
   const data = await dataFolder()
   const own = await startServer({
     JOBCAST_DATA: data.path,
+    ...SAMPLES,
     JOBCAST_API_KEYS: 'me:admin:a-long-enough-secret-key-0',
   })
   onTestFinished(async () => {

@@ -16,7 +16,7 @@ let server: ServerProcess
 beforeAll(async () => {
   const data = await dataFolder()
   browser = await openBrowser()
-  server = await startServer({ JOBCAST_DATA: data.path, JOBCAST_CONCURRENCY: '1', ...HELD_JOBS })
+  server = await startServer({ JOBCAST_DATA: data.path, ...HELD_JOBS })
   return async () => {
     await server.stop()
     await data.remove()

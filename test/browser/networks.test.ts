@@ -12,7 +12,7 @@ import {
   untilLive,
   watchInPage,
 } from '../helpers/sdk-page.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
@@ -28,7 +28,7 @@ beforeAll(async () => {
   ;[browser, sdk, server] = await Promise.all([
     openBrowser(),
     bundleSdk(),
-    startServer({ JOBCAST_DATA: data.path, JOBCAST_ALLOWED_ORIGINS: proxy.url }),
+    startServer({ JOBCAST_DATA: data.path, JOBCAST_ALLOWED_ORIGINS: proxy.url, ...SAMPLES }),
   ])
   return async () => {
     await proxy.close()

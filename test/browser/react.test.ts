@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import { createServer } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -60,7 +60,10 @@ let server: ServerProcess
 
 beforeAll(async () => {
   const data = await dataFolder()
-  ;[browser, server] = await Promise.all([openBrowser(), startServer({ JOBCAST_DATA: data.path })])
+  ;[browser, server] = await Promise.all([
+    openBrowser(),
+    startServer({ JOBCAST_DATA: data.path, ...SAMPLES }),
+  ])
   return async () => {
     await server.stop()
     await data.remove()

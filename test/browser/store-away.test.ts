@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import { pageTests } from '../helpers/page.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { startServer } from '../helpers/server.ts'
+import { SAMPLES, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 const { visit } = pageTests()
@@ -19,7 +19,7 @@ async function overTime(page: Page, text: () => Promise<string>): Promise<[strin
 
 test('while Redis is away no page claims to be live, and no clock of what runs ticks on', async () => {
   const redis = await startRedis()
-  const server = await startServer({ REDIS_URL: redis.url })
+  const server = await startServer({ REDIS_URL: redis.url, ...SAMPLES })
   onTestFinished(async () => {
     process.kill(redis.pid, 'SIGCONT')
     await server.stop()

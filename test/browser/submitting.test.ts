@@ -1,9 +1,10 @@
 import type { Page } from 'playwright-core'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { HELD_JOBS, hold } from '../helpers/line.ts'
 import { choose, drop, pageTests, photo, pictureWidths, status, violations } from '../helpers/page.ts'
+import { dataFolder, startServer } from '../helpers/server.ts'
 
-const { url, visit, submit } = pageTests(HELD_JOBS)
+const { url, visit, submit } = pageTests()
 
 const TILE = 'data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADs='
 
@@ -63,14 +64,20 @@ describe('submitting and watching', () => {
 
   test('while a picture is painted its tiles show as far as they are, then it shows instead of them', async () => {
     const tile = { y: 0, width: 1, height: 1, dataUrl: TILE }
-    const { jobId, letGo } = await hold(url(), {
+    const data = await dataFolder()
+    const own = await startServer({ JOBCAST_DATA: data.path, ...HELD_JOBS })
+    onTestFinished(async () => {
+      await own.stop()
+      await data.remove()
+    })
+    const { jobId, letGo } = await hold(own.url, {
       width: 2,
       height: 1,
       progress: 50,
       chunks: [{ x: 0, ...tile }, { x: 1, ...tile }, 'signed'],
       result: { width: 1, height: 1, dataUrl: TILE },
     })
-    const page = await visit({ url: `${url()}/jobs/${jobId}` })
+    const page = await visit({ url: `${own.url}/jobs/${jobId}` })
     const canvas = page.locator('canvas[data-tiles="2"]')
     await canvas.waitFor()
     const size = await canvas.evaluate((it) => it instanceof HTMLCanvasElement && [it.width, it.height])

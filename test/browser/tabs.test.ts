@@ -10,7 +10,7 @@ import {
   untilLive,
   watchInPage,
 } from '../helpers/sdk-page.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
@@ -24,7 +24,7 @@ beforeAll(async () => {
   ;[browser, sdk, server] = await Promise.all([
     openBrowser(),
     bundleSdk(),
-    startServer({ JOBCAST_DATA: data.path }),
+    startServer({ JOBCAST_DATA: data.path, ...SAMPLES }),
   ])
   return async () => {
     await server.stop()

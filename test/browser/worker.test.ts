@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { bundleSdk, openSdkPage } from '../helpers/sdk-page.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   ;[browser, sdk, server] = await Promise.all([
     openBrowser(),
     bundleSdk(),
-    startServer({ JOBCAST_DATA: data.path }),
+    startServer({ JOBCAST_DATA: data.path, ...SAMPLES }),
   ])
   return async () => {
     await server.stop()

@@ -7,8 +7,11 @@ import { onTestFinished } from 'vitest'
 import type { Job } from '../../shared/job.ts'
 import { submit, untilTerminal } from './api.ts'
 
-/** For a server whose jobs are to be held. */
-export const HELD_JOBS = { JOBCAST_JOBS: fileURLToPath(new URL('./held-jobs.mjs', import.meta.url)) }
+/** For a server whose jobs are to be held; it runs one at a time. */
+export const HELD_JOBS = {
+  JOBCAST_JOBS: fileURLToPath(new URL('./held-jobs.mjs', import.meta.url)),
+  JOBCAST_CONCURRENCY: '1',
+}
 
 /** A job that goes on until it is let go, however slow whoever watches it is. */
 export async function hold(
@@ -23,7 +26,7 @@ export async function hold(
   return { jobId, letGo: () => writeFile(file, '') }
 }
 
-/** A line of jobs, for a server that runs one at a time; each ends when it is told to, or when it was told before. */
+/** A line of jobs; each ends when it is told to, or when it was told before. */
 export interface Line {
   readonly jobIds: readonly string[]
   /** Lets the next job that was not let go yet end. */

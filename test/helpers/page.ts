@@ -5,7 +5,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, onTestFinished, vi } from 'vitest'
 import { openBrowser } from './browser.ts'
-import { dataFolder, type ServerProcess, startServer } from './server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from './server.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const STEP_MS = 40_000
@@ -19,7 +19,7 @@ interface Visit extends BrowserContextOptions {
 }
 
 /** What the tests of a file share: a browser, and a server of their own on the embedded engine. */
-export function pageTests(env: Record<string, string> = {}) {
+export function pageTests(env: Record<string, string> = SAMPLES) {
   vi.setConfig({ testTimeout: TEST_MS })
   let browser: Browser
   let server: ServerProcess

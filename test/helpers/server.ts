@@ -6,6 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+/** For a server that has the types of `examples/samples/`. */
+export const SAMPLES = {
+  JOBCAST_JOBS: fileURLToPath(new URL('../../dist/examples/samples/index.js', import.meta.url)),
+}
+
 const READY_MS = 60_000
 
 export interface ServerProcess {

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createClient, type TransportName } from '../../client/index.ts'
-import { dataFolder, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, startServer } from '../helpers/server.ts'
 
 const LADDERS: TransportName[][] = [['websocket'], ['sse'], ['long-poll'], ['polling']]
 
@@ -13,6 +13,7 @@ test.each([
   onTestFinished(() => data.remove())
   const server = await startServer({
     JOBCAST_DATA: data.path,
+    ...SAMPLES,
     JOBCAST_API_KEYS: 'app:submit:k1',
     JOBCAST_TOKEN_TTL_MS: '4000',
   })

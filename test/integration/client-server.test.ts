@@ -9,7 +9,7 @@ import {
 } from '../../client/index.ts'
 import { type HostileProxy, startHostileProxy } from '../helpers/hostile-proxy.ts'
 import { scriptedBrowser } from '../helpers/scripted-tabs.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'polling']
@@ -46,7 +46,7 @@ describe('with a server', () => {
   let data: Awaited<ReturnType<typeof dataFolder>>
   beforeAll(async () => {
     data = await dataFolder()
-    server = await startServer({ JOBCAST_DATA: data.path })
+    server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
   })
   afterAll(async () => {
     await server.stop()
@@ -237,7 +237,7 @@ test.concurrent.for(TRANSPORTS)(
   async (transport, context) => {
     const data = await dataFolder()
     context.onTestFinished(() => data.remove())
-    let server = await startServer({ JOBCAST_DATA: data.path })
+    let server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
     context.onTestFinished(() => server.kill())
     const client = openClient({ baseUrl: server.url, transports: [transport] }, context)
     const { jobId } = await client.submit(countdown({ steps: 60, stepMs: 50, logs: true }))
@@ -246,7 +246,7 @@ test.concurrent.for(TRANSPORTS)(
     await until(() => events.some(({ kind }) => kind === 'log'), { what: 'a log line' })
     await server.kill()
     await until(() => watch.getSnapshot().phase === 'reconnecting', { what: 'the loss to show' })
-    server = await startServer({ JOBCAST_DATA: data.path, PORT: String(server.port) })
+    server = await startServer({ JOBCAST_DATA: data.path, PORT: String(server.port), ...SAMPLES })
     await expect(watch.finished).resolves.toMatchObject({ status: 'completed', stalls: 1, attempt: 1 })
     const seqs = lasting(events).map(({ seq }) => seq)
     expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b))
@@ -260,6 +260,7 @@ test.concurrent('where keys are needed: tokens from submit, from the user, and n
   context.onTestFinished(() => data.remove())
   const server = await startServer({
     JOBCAST_DATA: data.path,
+    ...SAMPLES,
     JOBCAST_API_KEYS: 'app:submit:k1,eye:read:k2',
     JOBCAST_TOKEN_TTL_MS: '3000',
   })

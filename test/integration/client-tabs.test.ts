@@ -3,14 +3,14 @@ import { WebSocket } from 'ws'
 import { createClient } from '../../client/index.ts'
 import { startHostileProxy } from '../helpers/hostile-proxy.ts'
 import { scriptedBrowser } from '../helpers/scripted-tabs.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 let server: ServerProcess
 let data: Awaited<ReturnType<typeof dataFolder>>
 beforeAll(async () => {
   data = await dataFolder()
-  server = await startServer({ JOBCAST_DATA: data.path })
+  server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
 })
 afterAll(async () => {
   await server.stop()

@@ -4,7 +4,7 @@ import { createConnection, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { ListAnswer, OverviewAnswer, SubmitAnswer } from '../../shared/api.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 const MIB = 1024 * 1024
@@ -24,6 +24,7 @@ beforeAll(async () => {
   folder = await dataFolder()
   server = await startServer({
     JOBCAST_DATA: folder.path,
+    ...SAMPLES,
     NODE_OPTIONS: '--max-old-space-size=256',
   })
   const payload = { image: 'A'.repeat(LARGE), widths: [64], format: 'webp' }

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 let folder: Awaited<ReturnType<typeof dataFolder>>
 let server: ServerProcess
 beforeAll(async () => {
   folder = await dataFolder()
-  server = await startServer({ JOBCAST_DATA: folder.path })
+  server = await startServer({ JOBCAST_DATA: folder.path, ...SAMPLES })
 })
 afterAll(async () => {
   await server.kill()

@@ -2,11 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
 import { SubmitAnswer } from '../../shared/api.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { runServer, type ServerProcess, startServer } from '../helpers/server.ts'
+import { runServer, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 /** Stands in payloads, results, keys and tokens, and nowhere else. */
@@ -15,11 +16,13 @@ const KEY = `admin-${MARK}`
 
 /** Types whose schemas quote what they refuse, and whose handlers leave errors behind that carry what they were given. */
 const JOBS = `
+import samples from ${JSON.stringify(pathToFileURL(SAMPLES.JOBCAST_JOBS).href)}
 const quoting = (refuses) => ({ '~standard': { version: 1, vendor: 'quoting', validate: (value) =>
   refuses() ? { issues: [{ message: 'must not be ' + JSON.stringify(value), path: [] }] } : { value },
 } })
 let looks = 0
 export default [
+  ...samples,
   { type: 'plain', run: (payload) => payload },
   { type: 'quoted', payload: quoting(() => ++looks > 1), run: () => null },
   { type: 'quoted-result', result: quoting(() => true), run: (payload) => payload },

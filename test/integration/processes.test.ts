@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { getJob, submit, untilJob, untilTerminal } from '../helpers/api.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 import { watch } from '../helpers/watcher.ts'
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 async function process(env: Record<string, string>): Promise<ServerProcess> {
-  const server = await startServer({ JOBCAST_LEASE_MS: '3000', JOBCAST_DRAIN_MS: '500', ...env })
+  const server = await startServer({ JOBCAST_LEASE_MS: '3000', JOBCAST_DRAIN_MS: '500', ...SAMPLES, ...env })
   onTestFinished(() => server.kill())
   return server
 }

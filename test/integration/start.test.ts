@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { VERSION } from '../../server/config.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { dataFolder, runServer, startServer } from '../helpers/server.ts'
+import { dataFolder, runServer, SAMPLES, startServer } from '../helpers/server.ts'
 
 const DIST = new URL('../../dist/server/index.js', import.meta.url).href
 
@@ -42,13 +42,27 @@ describe('a start loads what it needs and nothing else', () => {
   })
 
   test('on the embedded engine neither the image library nor the thread pool', async () => {
-    const loaded = await packagesLoaded({ JOBCAST_DATA: await scratch() })
+    const loaded = await packagesLoaded({ JOBCAST_DATA: await scratch(), ...SAMPLES })
     expect(loaded).toContain('libsql')
     expect(loaded.filter((name) => ['sharp', 'pino-pretty'].includes(name))).toEqual([])
   })
 })
 
-test('the built server runs what ships and what a module of its user declares, in threads too', async () => {
+/** Starts a server; what is returned runs a job there and tells how it ended. */
+async function started(env: Record<string, string>) {
+  const server = await startServer(env)
+  onTestFinished(() => void server.kill())
+  return async (type: string, payload: unknown): Promise<unknown> => {
+    const answer = await fetch(`${server.url}/api/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', prefer: 'wait=15' },
+      body: JSON.stringify({ type, payload }),
+    })
+    return answer.json()
+  }
+}
+
+test('the built server runs what a module of its user declares, in threads too', async () => {
   const folder = await scratch()
   const jobcast = JSON.stringify(DIST)
   const module = join(folder, 'jobs.mjs')
@@ -65,23 +79,24 @@ test('the built server runs what ships and what a module of its user declares, i
     `import { UnrecoverableError } from ${jobcast}
     export async function run() { throw new UnrecoverableError('never again') }`,
   )
-  const server = await startServer({ JOBCAST_DATA: folder, JOBCAST_JOBS: module, JOBCAST_LOG: 'silent' })
-  onTestFinished(() => void server.kill())
-  const run = async (type: string, payload: unknown): Promise<unknown> => {
-    const answer = await fetch(`${server.url}/api/jobs`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', prefer: 'wait=15' },
-      body: JSON.stringify({ type, payload }),
-    })
-    return answer.json()
-  }
+  const run = await started({ JOBCAST_DATA: folder, JOBCAST_JOBS: module, JOBCAST_LOG: 'silent' })
   const failed = { status: 'failed', error: 'never again', errorCode: 'unrecoverable', attempt: 1 }
   expect(await run('here', null)).toMatchObject(failed)
   expect(await run('thread', null)).toMatchObject(failed)
+})
+
+test('the built samples run, in threads too', async () => {
+  const run = await started({ JOBCAST_DATA: await scratch(), ...SAMPLES })
   expect(await run('render', { prompt: 'a hill', width: 64, height: 64 })).toMatchObject({
     status: 'completed',
     result: { width: 64, height: 64 },
   })
+})
+
+test('a server without types says so, and what to do', async () => {
+  const server = await startServer({ JOBCAST_DATA: await scratch() })
+  await server.stop()
+  expect(server.output.stderr).toMatch(/knows no job types and will run none: set JOBCAST_JOBS .*\n$/)
 })
 
 describe('a start that fails says in one line what to do', () => {
@@ -90,7 +105,7 @@ describe('a start that fails says in one line what to do', () => {
     [{ JOBCAST_ROLE: 'boss' }, 2, /JOBCAST_ROLE must be one of/],
     [{ REDIS_URL: 'amqp://user:hunter2@localhost' }, 2, /REDIS_URL must be an address/],
     [{ HOST: '0.0.0.0' }, 2, /HOST 0\.0\.0\.0 .*JOBCAST_API_KEYS/],
-    [{ JOBCAST_DEFAULT_TYPE: 'nope' }, 2, /JOBCAST_DEFAULT_TYPE nope is no job type: thumbnails/],
+    [{ JOBCAST_DEFAULT_TYPE: 'nope', ...SAMPLES }, 2, /JOBCAST_DEFAULT_TYPE nope is no job type: thumbnails/],
     [{ JOBCAST_JOBS: '/nowhere/jobs.mjs' }, 2, /JOBCAST_JOBS \/nowhere\/jobs\.mjs: there is no such file/],
     [{ REDIS_URL: 'redis://:hunter2@127.0.0.1:1' }, 1, /REDIS_URL/],
   ])('%j: exit %d', async (env, code, line) => {
@@ -106,7 +121,7 @@ describe('a start that fails says in one line what to do', () => {
     ['export default {}', /must be an array/],
     ['export default [{ type: "No", run() {} }]', /"No": type: must match/],
     ['export default [{ type: "a" }]', /"a": needs exactly one of run and isolate/],
-    ['export default [{ type: "countdown", run() {} }]', /"countdown" is defined twice/],
+    ['export default [{ type: "a", run() {} }, { type: "a", run() {} }]', /"a" is defined twice/],
     ['export default [', /Unexpected end of input/],
     ['await new Promise(() => {})', /awaits something that never comes/],
     ['throw new Error("first\\nsecond")', /first$/m],

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { ServerFrame } from '../../shared/protocol.ts'
 import { submit } from '../helpers/api.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 const WSCAT = fileURLToPath(new URL('../../node_modules/.bin/wscat', import.meta.url))
@@ -11,7 +11,7 @@ const WSCAT = fileURLToPath(new URL('../../node_modules/.bin/wscat', import.meta
 async function openServer(): Promise<ServerProcess> {
   const data = await dataFolder()
   onTestFinished(() => data.remove())
-  const server = await startServer({ JOBCAST_DATA: data.path })
+  const server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
   onTestFinished(() => server.kill())
   return server
 }

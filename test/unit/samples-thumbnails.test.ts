@@ -1,5 +1,6 @@
+import { tmpdir } from 'node:os'
 import sharp from 'sharp'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { problems, sample } from '../helpers/samples.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
@@ -45,6 +46,14 @@ describe('thumbnails', () => {
       event.kind === 'log' ? [event.data.line] : [],
     )
     expect(lines).toEqual(['wrote 64x32', 'wrote 600x300', 'wrote 16x8'])
+  })
+
+  test('says what to install where nothing resizes pictures', async () => {
+    const cwd = vi.spyOn(process, 'cwd').mockReturnValue(tmpdir())
+    onTestFinished(() => cwd.mockRestore())
+    const { job } = await run({ image: base64(Buffer.from('x')), widths: [64], format: 'webp' })
+    expect(job).toMatchObject({ status: 'failed', errorCode: 'unrecoverable' })
+    expect(job.error).toMatch(/sharp, which is not installed: npm install sharp$/)
   })
 
   test.each(['webp', 'jpeg', 'png', 'avif'])('writes %s', async (format) => {

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { submit } from '../../../helpers/api.ts'
-import { dataFolder, startServer } from '../../../helpers/server.ts'
+import { dataFolder, SAMPLES, startServer } from '../../../helpers/server.ts'
 import { until } from '../../../helpers/until.ts'
 import { cursorAt, type Kit, type TransportTest, Watch } from '../harness.ts'
 
@@ -76,7 +76,7 @@ export function endingCases(it: TransportTest): void {
 
     it('SIGTERM: told when to come back, with nothing lost, and let go', async (kit) => {
       const data = await dataFolder()
-      const server = await startServer({ JOBCAST_DATA: data.path })
+      const server = await startServer({ JOBCAST_DATA: data.path, ...SAMPLES })
       const { jobId, cursor } = await submit(server.url, {
         type: 'countdown',
         payload: {},

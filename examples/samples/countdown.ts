@@ -1,6 +1,6 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
+import { defineJob, type JobContext, UnrecoverableError } from 'jobcast'
 import { z } from 'zod'
-import { defineJob, type JobContext, UnrecoverableError } from '../index.ts'
 
 const Payload = z.strictObject({
   steps: z.int().min(1).max(10_000).default(10),

@@ -1,6 +1,5 @@
+import { defineJob } from 'jobcast'
 import { z } from 'zod'
-import { defineJob } from '../../index.ts'
-import { threadModule } from '../../worker/thread-module.ts'
 
 const side = z.int({ error: 'must be a whole number from 64 to 1024' }).min(64).max(1024)
 
@@ -14,7 +13,7 @@ const Payload = z.strictObject({
 export const render = defineJob({
   type: 'render',
   payload: Payload,
-  isolate: threadModule('./thread.js', import.meta.url),
+  isolate: new URL('./thread.js', import.meta.url),
   concurrency: 2,
   timeoutMs: 300_000,
 })

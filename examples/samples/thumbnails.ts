@@ -1,6 +1,9 @@
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { defineJob, type JobContext, UnrecoverableError } from 'jobcast'
 import type { Metadata, Sharp } from 'sharp'
 import { z } from 'zod'
-import { defineJob, type JobContext, UnrecoverableError } from '../index.ts'
 
 /** Pictures with more pixels than this are refused before they are decoded. */
 const MAX_PIXELS = 100_000_000
@@ -39,7 +42,7 @@ export const thumbnails = defineJob({
 })
 
 async function makeThumbnails({ image, widths, format }: Payload, context: JobContext) {
-  const { default: sharp } = await import('sharp')
+  const sharp = await loadSharp()
   const bytes = Buffer.from(base64Of(image), 'base64')
   // Of an animation the first frame.
   const open = () => sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
@@ -53,6 +56,18 @@ async function makeThumbnails({ image, widths, format }: Payload, context: JobCo
     context.log(`wrote ${made.at(-1)?.width}x${made.at(-1)?.height}`)
   }
   return { source: { width, height, ...source }, thumbnails: made }
+}
+
+/** That of the project which is being worked in: no part of this one needs it. */
+async function loadSharp(): Promise<typeof import('sharp').default> {
+  const require = createRequire(resolve('jobs.js'))
+  let path: string
+  try {
+    path = require.resolve('sharp')
+  } catch {
+    throw new UnrecoverableError('thumbnails are made by sharp, which is not installed: npm install sharp')
+  }
+  return (await import(pathToFileURL(path).href)).default
 }
 
 async function inspect(picture: Sharp, bytes: number) {

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import sharp from 'sharp'
-import type { JobContext } from '../../index.ts'
-import { paintTile, type Rectangle, tilesOf } from './paint.ts'
+import type { JobContext } from 'jobcast'
+import { paintTile, tilesOf } from './paint.ts'
+import { png } from './png.ts'
 import { composeScene } from './scene.ts'
 
 interface RenderPayload {
@@ -25,17 +25,6 @@ export async function run({ prompt, width, height }: RenderPayload, context: Job
   }
   const file = await png(picture, { x: 0, y: 0, width, height })
   return { width, height, format: 'png', bytes: file.length, dataUrl: dataUrl(file) }
-}
-
-async function png(
-  { width, height, pixels }: { width: number; height: number; pixels: Buffer },
-  tile: Rectangle,
-): Promise<Buffer> {
-  const { x: left, y: top } = tile
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .extract({ left, top, width: tile.width, height: tile.height })
-    .png({ compressionLevel: 6 })
-    .toBuffer()
 }
 
 function dataUrl(file: Buffer): string {
