@@ -20,7 +20,7 @@ export const BACKOFF = table({
   maxMs: {
     schema: z.int().min(0).max(DAY_MS),
     usual: 60_000,
-    about: 'the longest delay; one that is filled in is never less than `delayMs`',
+    about: 'the longest delay; one that is filled in is never less than a `delayMs` that is said beside it',
   },
   jitter: {
     schema: z.number().min(0).max(1),
@@ -35,9 +35,13 @@ export type Backoff = z.infer<typeof Backoff>
 /** The rest is filled in. */
 const SaidBackoff = Backoff.partial()
 
-/** What is `said`, else what is `usual`; a usual `maxMs` does not cut a longer `delayMs` that somebody asked for. */
+/**
+ * What is `said`, else what is `usual`. A usual `maxMs` does not cut a longer `delayMs` that somebody asked for with the same
+ * words, and stays as it is where nobody asked for a delay, even where it is less than the usual one.
+ */
 export function fillBackoff(said: z.infer<typeof SaidBackoff>, usual: Backoff): Backoff {
-  const maxMs = said.maxMs ?? Math.max(said.delayMs ?? usual.delayMs, usual.maxMs)
+  const raised = said.delayMs === undefined ? usual.maxMs : Math.max(said.delayMs, usual.maxMs)
+  const maxMs = said.maxMs ?? raised
   return fill({ ...said, maxMs }, usual)
 }
 

@@ -31,7 +31,7 @@ const FULL_LIMIT = 20
 
 /** An empty filter, as a form sends it, counts as left out. */
 export const ListParameters = z
-  .strictObject({
+  .object({
     type: z.array(TypeName).optional(),
     status: z.array(JobStatus).optional(),
     tag: z

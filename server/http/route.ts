@@ -92,12 +92,12 @@ export const header = {
   cacheControl: z.string().meta({ description: 'Whether and how the answer may be kept' }),
 }
 
-const None = z.strictObject({})
+const None = z.object({})
 type None = typeof None
 
 /**
  * `params` are the parameters of the path; what they do not fit is at no address: 404, with `missing` for people. `query` are
- * those behind the `?`; one that it does not name is an error.
+ * those behind the `?`; one that it does not name is an error, whatever the schema says of others.
  */
 export function route<Params extends z.ZodObject = None, Query extends z.ZodObject = None>(
   definition: Declaration & {
@@ -109,7 +109,7 @@ export function route<Params extends z.ZodObject = None, Query extends z.ZodObje
 ): Route
 export function route({
   params = None,
-  query = None,
+  query: parameters = None,
   missing = NO_SUCH_JOB,
   handle,
   ...declaration
@@ -119,6 +119,7 @@ export function route({
   readonly query?: z.ZodObject
   handle(call: Call<unknown, unknown>): Awaitable<Response>
 }): Route {
+  const query = parameters.strict()
   const isNamed = Object.keys(params.shape).length > 0
   const takesNoBody = declaration.method !== 'GET' && declaration.body === undefined
   // No parameter of any query is required, and most calls have none.

@@ -17,7 +17,7 @@ import { type Call, type HttpContext, header, onJob, type Route, route, textAnsw
  * `after` is a cursor; one that cannot be read is one of another epoch, so nothing is checked here. `place` is the place in
  * line that the caller has of a queued job, 0 for none.
  */
-export const PollParameters = z.strictObject({
+export const PollParameters = z.object({
   after: z.string().optional(),
   wait: whole(0, MAX_WAIT_S).optional(),
   history: flag.optional(),

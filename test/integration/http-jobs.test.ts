@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ListAnswer, OverviewAnswer, PollAnswer, SubmitAnswer, TypesAnswer } from '../../shared/api.ts'
 import { Job, JobSummary } from '../../shared/job.ts'
@@ -42,6 +43,14 @@ describe('GET /api/jobs/:id', () => {
       cursor: submitted.cursor,
       createdAt: submitted.createdAt,
     })
+  })
+
+  test('has its fields in the order that docs/protocol.md shows', async () => {
+    const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
+    const example: unknown = JSON.parse(/```json Job\n([\s\S]*?)```/.exec(page)?.[1] ?? '')
+    const submitted = await app.submit()
+    const job: unknown = await (await app.fetch(submitted.links.self)).json()
+    expect(Object.keys(Object(job))).toEqual(Object.keys(Object(example)))
   })
 
   test('answers 304 for as long as nothing has happened', async () => {

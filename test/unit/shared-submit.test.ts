@@ -98,6 +98,9 @@ describe('submit options', () => {
     expect(fillBackoff({ delayMs: 3_600_000 }, usual)).toEqual({ ...usual, ...hour })
     expect(fillBackoff({ delayMs: 3_600_000, maxMs: 10 }, usual).maxMs).toBe(10)
     expect(fillBackoff({ jitter: 0 }, { ...usual, ...hour })).toEqual({ ...usual, ...hour, jitter: 0 })
+    const short = { ...usual, maxMs: 200 }
+    expect(fillBackoff({ jitter: 0 }, short)).toEqual({ ...short, jitter: 0 })
+    expect(fillBackoff({ delayMs: 500 }, short)).toEqual({ ...short, delayMs: 500, maxMs: 500 })
   })
 
   test('take up to ten tags of 1 to 64 characters', () => {
