@@ -15,8 +15,8 @@ const ENTRIES = [
   'examples/samples/render/thread',
 ]
 
-/** They bring native code along, or are for terminals only; all others are bundled. */
-const EXTERNAL = ['libsql', 'pino-pretty']
+/** They bring native code along, are for terminals only, or load files beside them; all others are bundled. */
+const EXTERNAL = ['jiti', 'libsql', 'pino-pretty']
 
 /** Reads the Lua scripts beside it, a file each; bundled, it has their texts. */
 const SCRIPTS = join('server', 'engine', 'redis', 'scripts.ts')

@@ -63,6 +63,7 @@ const OWNERS = {
   pino: ['server/log.ts'],
   sharp: ['examples/samples/'],
   jose: ['server/auth/'],
+  jiti: ['server/jobs/module.ts'],
   react: ['client/react/', 'client/dashboard/'],
   'react-dom': ['client/dashboard/'],
 }
@@ -85,7 +86,7 @@ for (const file of ['shared', 'client', 'server', 'examples/samples'].flatMap(so
   )
   libraries.set(
     file,
-    imports.filter((one) => !one.typeOnly && !one.path && !one.specifier.startsWith('node:')),
+    imports.filter((one) => !one.typeOnly && !one.isLate && !one.path && !one.specifier.startsWith('node:')),
   )
   for (const one of imports) check(file, one)
   if (file !== 'server/config.ts' && /\bprocess\.env\b/.test(readFileSync(join(root, file), 'utf8'))) {
@@ -156,7 +157,7 @@ function importsOf(file) {
     const path = specifier.startsWith('.')
       ? relative(root, normalize(join(root, dirname(file), specifier)))
       : null
-    return { specifier, path, typeOnly: match[1] !== undefined || onlyTypes }
+    return { specifier, path, typeOnly: match[1] !== undefined || onlyTypes, isLate: match[4] !== undefined }
   })
 }
 

@@ -1,6 +1,7 @@
 import { ConfigError, readConfig } from './config.ts'
 import { isOutage } from './engine/errors.ts'
 import { createEvents, type Events } from './events.ts'
+import type { JobDefinition } from './jobs/define-job.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { createServer, type JobcastServer } from './server.ts'
@@ -22,7 +23,7 @@ try {
 
 async function main(): Promise<void> {
   const config = readConfig()
-  const definitions = await loadJobs(config.jobsModule)
+  const definitions = await ownJobs(config.jobsModule)
   const { defaultType, store } = config
   // On Redis it may be a type that only workers elsewhere know.
   if (
@@ -53,6 +54,13 @@ async function main(): Promise<void> {
   }
   process.stdout.write(`${server.ready()}\n`)
   process.exit(await stopping)
+}
+
+async function ownJobs(path: string | null): Promise<JobDefinition[]> {
+  if (path === null) return []
+  return loadJobs([path]).catch((error: unknown) => {
+    throw error instanceof ConfigError ? new ConfigError(`JOBCAST_JOBS ${error.message}`) : error
+  })
 }
 
 /** While it starts there is nothing to drain. */

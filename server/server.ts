@@ -16,7 +16,6 @@ import { createApp, createHealthApp } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { TypeRegistry } from './jobs/registry.ts'
-import { addressOfJobs } from './load-jobs.ts'
 import { createMaintenance } from './maintenance/maintenance.ts'
 import { PresenceBoard } from './maintenance/presence.ts'
 import { TypeKeeper, unservedTypes, unservedWarning } from './maintenance/type-keeper.ts'
@@ -84,7 +83,6 @@ export function createServer(options: {
           leaseMs: config.leaseMs,
           cancelGraceMs: config.cancelGraceMs,
           maxResultBytes: config.maxBytes,
-          jobsModule: config.jobsModule === null ? null : addressOfJobs(config.jobsModule),
         })
       : null
     const readiness = () => {

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { Json, RunEvent } from '../engine/engine.ts'
 import type { Handler, JobDefinition, ToldOfJob } from '../jobs/define-job.ts'
+import { definitionsIn, importModule } from '../jobs/module.ts'
 import { type AbortReason, createContext, type Emit, RunAborted } from './context.ts'
 import { checkPayload, checkReturned, classifyThrown, type Failure, failureOf, RunFailed } from './steps.ts'
 
@@ -22,7 +23,7 @@ export type ThreadPayload =
   | {
       readonly kind: 'submitted'
       readonly json: Json
-      /** URL of the module whose default export has the definitions. */
+      /** URL of the module that has the definition. */
       readonly jobsModule: string
       /** Why it does not come as it was made; ends the sentence "the schema makes something that …". */
       readonly lost: string
@@ -109,7 +110,8 @@ async function make(
   type: string,
   { json, jobsModule, lost }: Extract<ThreadPayload, { kind: 'submitted' }>,
 ): Promise<unknown> {
-  const { default: definitions }: { default?: readonly JobDefinition[] } = await import(jobsModule)
+  // They were checked when the process loaded them.
+  const definitions = definitionsIn(await importModule(jobsModule)) as readonly JobDefinition[] | null
   const definition = definitions?.find((one) => one.type === type)
   if (definition?.payload === undefined) {
     const error = `the payload's schema makes something that ${lost}, which no thread can be handed, and ${jobsModule} has no schema of type "${type}" when a thread loads it`
@@ -121,8 +123,8 @@ async function make(
 }
 
 async function load(module: string): Promise<Handler<unknown, unknown>> {
-  const loaded: { run?: unknown } = await import(module)
-  if (typeof loaded.run === 'function') return loaded.run as Handler<unknown, unknown>
+  const { run } = await importModule(module)
+  if (typeof run === 'function') return run as Handler<unknown, unknown>
   throw new TypeError(`the isolated module ${module} exports no function "run"`)
 }
 

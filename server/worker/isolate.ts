@@ -1,9 +1,8 @@
-import { isAbsolute, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { JsonText } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
+import { moduleHref, originOf } from '../jobs/module.ts'
 import { errorText, readThrown } from '../thrown.ts'
 import { lostOnTheWay } from './cloneable.ts'
 import { RunAborted } from './context.ts'
@@ -24,8 +23,6 @@ interface ThreadOptions {
   readonly maxThreads: number
   /** JavaScript heap of a thread, in MiB. */
   readonly heapMb: number
-  /** Where threads find the definitions, for schemas that must run in them. */
-  readonly jobsModule: URL | null
   readonly failure: (where: string, error: unknown) => void
 }
 
@@ -50,7 +47,7 @@ export class ThreadExecutors {
 
   /** `module`: URL, or path, of an ES module that exports `run(payload, context)`. */
   executor(definition: JobDefinition, module: URL | string): Executor {
-    const href = hrefOf(module)
+    const href = moduleHref(module)
     return { kills: true, run: (payload, execution) => this.#run(href, definition, payload, execution) }
   }
 
@@ -126,9 +123,9 @@ export class ThreadExecutors {
   ): ThreadPayload {
     const lost = definition.payload === undefined ? null : lostOnTheWay(payload)
     if (lost === null) return { kind: 'made', value: payload }
-    const { jobsModule } = this.#options
-    if (jobsModule !== null) return { kind: 'submitted', json: submitted, jobsModule: jobsModule.href, lost }
-    const error = `the payload's schema makes something that ${lost}, which no thread can be handed: define type "${type}" in the module that JOBCAST_JOBS names, where a thread can run the schema itself`
+    const jobsModule = originOf(definition)
+    if (jobsModule !== null) return { kind: 'submitted', json: submitted, jobsModule, lost }
+    const error = `the payload's schema makes something that ${lost}, which no thread can be handed: define type "${type}" in a jobs file (JOBCAST_JOBS, jobcast start), where a thread can run the schema itself`
     throw new RunFailed(failureOf('unrecoverable', error, true))
   }
 }
@@ -251,9 +248,4 @@ function failureOfDeath({ thrown, exitCode }: Death): Failure {
     return failureOf('handler_error', "the handler's thread ran out of memory", false)
   const read = readThrown(error)
   return failureOf('uncaught', errorText(read), false, read)
-}
-
-function hrefOf(module: URL | string): string {
-  if (module instanceof URL) return module.href
-  return !isAbsolute(module) && URL.canParse(module) ? module : pathToFileURL(resolve(module)).href
 }

@@ -27,8 +27,6 @@ export interface WorkerOptions {
   readonly maxResultBytes: number
   /** JavaScript heap of a thread, in MiB; 512 where left out. */
   readonly threadHeapMb?: number
-  /** The module that the definitions are from, where threads can load it too. */
-  readonly jobsModule?: URL | null
   /** For jitter: 0 up to 1. */
   readonly random?: () => number
 }
@@ -80,7 +78,6 @@ class JobWorker implements Worker {
     this.#threads = new ThreadExecutors({
       maxThreads: concurrency,
       heapMb: options.threadHeapMb ?? 512,
-      jobsModule: options.jobsModule ?? null,
       failure,
     })
     const runnables = definitions.map(

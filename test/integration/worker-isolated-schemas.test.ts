@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Json } from '../../server/engine/engine.ts'
-import { addressOfJobs, loadJobs } from '../../server/load-jobs.ts'
+import type { JobDefinition } from '../../server/jobs/define-job.ts'
+import { rememberOrigin } from '../../server/jobs/module.ts'
+import { loadJobs } from '../../server/load-jobs.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
 const JOBS = fileURLToPath(new URL('../helpers/classy-jobs.mjs', import.meta.url))
@@ -14,9 +16,18 @@ beforeEach(async () => {
 })
 afterEach(() => bench.close())
 
-async function endOf(type: string, payload: Json, jobsModule: URL | null = addressOfJobs(JOBS)) {
-  await bench.work(await loadJobs(JOBS), { jobsModule })
+async function endOf(type: string, payload: Json) {
+  return endAmong(await loadJobs([JOBS]), type, payload)
+}
+
+async function endAmong(definitions: readonly JobDefinition[], type: string, payload: Json) {
+  await bench.work(definitions)
   return bench.ended(await bench.submit(type, payload))
+}
+
+/** Equal definitions that no jobs file is known to have. */
+async function copies(): Promise<JobDefinition[]> {
+  return (await loadJobs([JOBS])).map((definition) => ({ ...definition }))
 }
 
 describe('an isolated handler whose schema transforms', () => {
@@ -48,14 +59,15 @@ describe('an isolated handler whose schema transforms', () => {
   })
 
   test('fails once and for all where no thread can find the schema, and says what to do', async () => {
-    const nowhere = await endOf('classes-there', CLASSES, null)
+    const nowhere = await endAmong(await copies(), 'classes-there', CLASSES)
     expect(nowhere).toMatchObject({ status: 'failed', errorCode: 'unrecoverable', attempt: 1 })
     expect(nowhere.error).toMatch(/holds a URL at "site".*JOBCAST_JOBS/)
   })
 
   test('fails likewise where the module that a thread loads does not have its type', async () => {
-    const elsewhere = new URL('data:text/javascript,export default []')
-    const gone = await endOf('classes-there', CLASSES, elsewhere)
+    const definitions = await copies()
+    for (const one of definitions) rememberOrigin(one, 'data:text/javascript,export default []')
+    const gone = await endAmong(definitions, 'classes-there', CLASSES)
     expect(gone).toMatchObject({ status: 'failed', errorCode: 'unrecoverable', attempt: 1 })
     expect(gone.error).toMatch(/data:text.* has no schema of type "classes-there"/)
   })

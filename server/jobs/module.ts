@@ -1,0 +1,116 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { JobDefinition } from './define-job.ts'
+
+/** Modules of the user's: those with job definitions, and those that isolated handlers are. Loads no library by itself. */
+
+/** What a module exports, by name. */
+export type Exports = Readonly<Record<string, unknown>>
+
+/** Written in what no Node, or not every one, runs as it stands. */
+const TRANSFORMED = /\.(?:[cm]?tsx?|jsx)$/
+/** What an import may leave out, in the order in which it is looked for. */
+const ENDINGS = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs']
+/** A module of these may be found where the file is TypeScript to Node: by a bare name, as a folder, through `paths`. */
+const UNRESOLVED = ['ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_DIR_IMPORT', 'ERR_UNKNOWN_FILE_EXTENSION']
+
+/**
+ * Imports the module at a URL. One in TypeScript may do on every Node what it may in a bundler: import without an extension,
+ * through `paths` of its tsconfig.json, and have enums and decorators. One in JavaScript is Node's own affair, and is
+ * taken likewise only where Node does not find what it imports.
+ */
+export async function importModule(href: string): Promise<Exports> {
+  const url = new URL(href)
+  if (url.protocol !== 'file:') return import(href)
+  const file = sourceFile(fileURLToPath(url))
+  if (TRANSFORMED.test(file)) return importTransformed(file)
+  try {
+    return await import(href)
+  } catch (error) {
+    if (!UNRESOLVED.includes(codeOf(error))) throw error
+    // Nothing of a graph has run in which something is not found.
+    return importTransformed(file).catch((again: unknown) => {
+      throw codeOf(again) === 'MODULE_NOT_FOUND' ? error : again
+    })
+  }
+}
+
+/** The URL of a module that is named by a URL, or by a path from the working directory. */
+export function moduleHref(module: URL | string): string {
+  if (module instanceof URL) return module.href
+  return !isAbsolute(module) && URL.canParse(module) ? module : pathToFileURL(resolve(module)).href
+}
+
+/** The file that an import of the path means: itself, or the one that it would be compiled from. */
+export function sourceFile(path: string): string {
+  if (existsSync(path)) return path
+  const bare = path.replace(/\.[cm]?jsx?$/, '')
+  return ENDINGS.map((ending) => bare + ending).find((file) => existsSync(file)) ?? path
+}
+
+/**
+ * What a module exports as job definitions: a default export that is an array, else an array named `jobs`, else every
+ * exported definition; null where there is none of them. Not checked yet.
+ */
+export function definitionsIn(module: Exports): readonly unknown[] | null {
+  const { default: main } = module
+  // TypeScript that was compiled to CommonJS exports all under one name.
+  const exported = isObject(main) && '__esModule' in main ? main : module
+  if (Array.isArray(exported.default)) return exported.default
+  if (Array.isArray(exported.jobs)) return exported.jobs
+  const definitions = Object.values(exported).filter(isDefinition)
+  return definitions.length === 0 ? null : definitions
+}
+
+/** Where each definition was loaded from: a thread cannot be handed it, but can load it there. */
+const origins = new WeakMap<JobDefinition, string>()
+
+export function rememberOrigin(definition: JobDefinition, href: string): void {
+  origins.set(definition, href)
+}
+
+/** URL of the module that has the definition; null where it was not loaded from a jobs file. */
+export function originOf(definition: JobDefinition): string | null {
+  return origins.get(definition) ?? null
+}
+
+function isDefinition(value: unknown): boolean {
+  if (!isObject(value) || typeof value.type !== 'string') return false
+  return typeof value.run === 'function' || value.isolate !== undefined
+}
+
+function isObject(value: unknown): value is Exports {
+  return typeof value === 'object' && value !== null
+}
+
+function codeOf(error: unknown): string {
+  return isObject(error) && typeof error.code === 'string' ? error.code : ''
+}
+
+async function importTransformed(file: string): Promise<Exports> {
+  const { createJiti } = await import('jiti')
+  const jiti = createJiti(pathToFileURL(file).href, {
+    tsconfigPaths: configWithPaths(dirname(file)) ?? false,
+    // The module itself, not a mixture of it and its default export.
+    interopDefault: false,
+    jsx: true,
+    // Two copies of it would not know each other's classes.
+    nativeModules: ['jobcast'],
+    // It says which side of a bundle a module is for, and throws anywhere else.
+    virtualModules: { 'server-only': {} },
+  })
+  return jiti.import(file)
+}
+
+/** The nearest configuration that has `paths`: that of the project, or of the part of it that is the app. */
+function configWithPaths(folder: string): string | null {
+  const names = ['tsconfig.json', 'tsconfig.app.json', 'tsconfig.base.json', 'jsconfig.json']
+  const files = names.map((name) => join(folder, name)).filter((file) => existsSync(file))
+  const found = [/"paths"/, /"(?:extends|baseUrl)"/].flatMap((word) =>
+    files.filter((file) => word.test(readFileSync(file, 'utf8'))),
+  )[0]
+  if (found !== undefined) return found
+  const parent = dirname(folder)
+  return parent === folder ? null : configWithPaths(parent)
+}
