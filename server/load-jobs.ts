@@ -30,14 +30,14 @@ const CONVENTION = FOLDERS.flatMap((folder) => [
 ])
 
 /** A place in a file, counted from 1; the column is null where nobody knows it. */
-export interface Place {
+interface Place {
   readonly file: string
   readonly line: number
   readonly column: number | null
 }
 
 /** A jobs file that cannot be used; the message is one line that begins with the place, or with the file. */
-export class JobsFileError extends ConfigError {
+class JobsFileError extends ConfigError {
   readonly place: Place | null
   /** What is wrong, without the place. */
   readonly problem: string
@@ -52,7 +52,7 @@ export class JobsFileError extends ConfigError {
 }
 
 /** The jobs file that a project has by convention, such as `jobs.ts` or `src/jobs.ts`; null where it has none. */
-export function findJobsFile(folder: string): string | null {
+function findJobsFile(folder: string): string | null {
   return CONVENTION.find((path) => existsSync(join(folder, path))) ?? null
 }
 
@@ -71,7 +71,7 @@ export async function loadJobs(paths: readonly string[]): Promise<JobDefinition[
 }
 
 /** A place as it is told: relative to the working directory where it is within. */
-export function shownPlace({ file, line, column }: Place): string {
+function shownPlace({ file, line, column }: Place): string {
   return `${shownPath(file)}:${line}${column === null ? '' : `:${column}`}`
 }
 
