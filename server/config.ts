@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, ROLES } from './auth/auth.ts'
 import { isLoopback, normalOrigin } from './auth/origin.ts'
+import { isTrustable, normalPath, TRUSTED_BY_DEFAULT, type TrustProxy } from './auth/reach.ts'
 import { parseRedisAddress } from './engine/redis/server.ts'
 
 /** Version of the package; a test holds it to package.json. */
@@ -35,6 +36,10 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   /** Request headers that pages of those origins may send besides the protocol's own; `*`: any. */
   readonly allowedHeaders: readonly string[]
+  /** Path that every address of this server begins with, such as `/jobs`; empty: none. */
+  readonly basePath: string
+  /** Proxies whose `X-Forwarded-…` headers count. */
+  readonly trustProxy: TrustProxy
   readonly logLevel: (typeof LOG_LEVELS)[number]
 }
 
@@ -98,6 +103,25 @@ const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, {
   error: 'every entry must be the name of a header such as X-Tenant, or *',
 })
 
+const basePath = z.string().transform((text, context) => {
+  const path = normalPath(text)
+  if (path !== null) return path
+  context.addIssue('must be a path such as /jobs, in letters, digits, dots, dashes, underscores and tildes')
+  return z.NEVER
+})
+
+const trustProxy = z.union([
+  z.stringbool({ truthy: ['true'], falsy: ['false'] }),
+  list.pipe(
+    z.array(
+      z.string().refine(isTrustable, {
+        error:
+          'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal',
+      }),
+    ),
+  ),
+])
+
 const redisUrl = z.string().refine((text) => parseRedisAddress(text) !== null, {
   error:
     'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
@@ -131,6 +155,8 @@ const Environment = z.object({
   JOBCAST_TOKEN_SECRET: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
   JOBCAST_ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
   JOBCAST_ALLOWED_HEADERS: list.pipe(z.array(headerName)).default(USUAL_HEADERS),
+  JOBCAST_BASE_PATH: basePath.default(''),
+  JOBCAST_TRUST_PROXY: trustProxy.default([...TRUSTED_BY_DEFAULT]),
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
 
@@ -186,6 +212,8 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     tokenSecret: env.JOBCAST_TOKEN_SECRET ?? null,
     allowedOrigins: env.JOBCAST_ALLOWED_ORIGINS,
     allowedHeaders: env.JOBCAST_ALLOWED_HEADERS,
+    basePath: env.JOBCAST_BASE_PATH,
+    trustProxy: env.JOBCAST_TRUST_PROXY,
     logLevel: env.JOBCAST_LOG,
   }
 }

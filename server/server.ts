@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Auth } from './auth/auth.ts'
 import { createOriginPolicy } from './auth/origin.ts'
+import { createReach } from './auth/reach.ts'
 import { type Config, VERSION } from './config.ts'
 import type { Engine, Presence } from './engine/engine.ts'
 import { openEngine } from './engine/open.ts'
@@ -102,18 +103,21 @@ export function createServer(options: {
     ]
     const metrics = createMetrics({ events, engine })
     const auth = await openAuth(engine)
+    const reach = createReach(config)
     if (serves) {
       const hub = new Hub({ feed: engine.feed, events, presences: () => engine.presences() })
       const origins = createOriginPolicy({
         allowedOrigins: config.allowedOrigins,
         allowedHeaders: config.allowedHeaders,
         keysRequired: auth.enabled,
+        reach,
       })
       const server = createHttpServer(
         createApp({
           engine,
           registry,
           hub,
+          reach,
           auth,
           origins,
           events,
@@ -126,7 +130,7 @@ export function createServer(options: {
           version: VERSION,
         }),
       )
-      const sockets = attachSockets({ server, hub, auth, origins, events })
+      const sockets = attachSockets({ server, hub, reach, auth, origins, events })
       // Sockets stop before the listener: it waits for every connection.
       parts.push(hub, listener(server), sockets)
       const startedAt = new Date().toISOString()
@@ -137,7 +141,9 @@ export function createServer(options: {
       }))
     } else if (config.portGiven) {
       parts.push(
-        listener(createHttpServer(createHealthApp({ engine, metrics, readiness, warnings, auth, events }))),
+        listener(
+          createHttpServer(createHealthApp({ engine, metrics, readiness, warnings, reach, auth, events })),
+        ),
       )
     }
     // After the listener: where the port is taken, no job has been claimed in vain.
@@ -216,8 +222,8 @@ export function createServer(options: {
       const url = address
         ? `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
         : null
-      if (config.role !== 'worker') return `jobcast listening on ${url}`
-      return url === null ? 'jobcast worker ready' : `jobcast worker ready on ${url}`
+      if (config.role !== 'worker') return `jobcast listening on ${url}${config.basePath}`
+      return url === null ? 'jobcast worker ready' : `jobcast worker ready on ${url}${config.basePath}`
     },
   }
 }

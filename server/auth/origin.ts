@@ -1,4 +1,5 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { isIP } from 'node:net'
+import type { Incoming, Reach } from './reach.ts'
 
 /** Which pages of a browser may call this server (RFC 6454), and under which names it may be called. */
 export interface OriginPolicy {
@@ -10,7 +11,7 @@ export interface OriginPolicy {
    * Why a request may not be answered; null where nothing speaks against it. One that only `reads` is harmless from any
    * page, which sees no more of the answer than CORS lets it; a WebSocket is none.
    */
-  refusal(headers: IncomingHttpHeaders, reads: boolean): OriginRefusal | null
+  refusal(incoming: Incoming, reads: boolean): OriginRefusal | null
 }
 
 interface OriginRefusal {
@@ -20,12 +21,23 @@ interface OriginRefusal {
   readonly remedy: string
 }
 
-export function createOriginPolicy(options: {
-  allowedOrigins: readonly string[]
-  allowedHeaders?: readonly string[]
-  keysRequired: boolean
-}): OriginPolicy {
+interface OriginOptions {
+  readonly allowedOrigins: readonly string[]
+  readonly allowedHeaders?: readonly string[]
+  readonly keysRequired: boolean
+  readonly reach: Reach
+  /** Whether settings are options of a call, rather than variables of the environment: as that they are named. */
+  readonly embedded?: boolean
+}
+
+export function createOriginPolicy(options: OriginOptions): OriginPolicy {
+  const { reach } = options
   const allowed = new Set(options.allowedOrigins.map((origin) => normalOrigin(origin) ?? origin))
+  const embedded = options.embedded ?? false
+
+  const keysRemedy = embedded
+    ? 'apiKeys or authorize, with which any name is answered'
+    : 'JOBCAST_API_KEYS, with which any name is answered'
 
   function allowsOrigin(origin: string | undefined, host: string | undefined): boolean {
     if (origin === undefined || allowed.has(origin)) return true
@@ -47,45 +59,74 @@ export function createOriginPolicy(options: {
    * Whether a proxy on the way changed `Host` for a page of its own origin. A page cannot say so itself: a browser sends
    * these headers as it finds, or for nobody without having asked here before. Where a foreign name is pointed at the
    * proxy, the browser leaves `Sec-Fetch-Site` out (it is for names that can be trusted: https, localhost), and a
-   * forwarded name is judged like a Host.
+   * forwarded name is judged like a Host; an address, such as a telephone in the same network asks, is nobody's to point.
    */
-  function isOwnBehindProxy(origin: string, headers: IncomingHttpHeaders): boolean {
-    const site = headers['sec-fetch-site']
+  function isOwnBehindProxy(origin: string, incoming: Incoming): boolean {
+    const site = incoming.headers['sec-fetch-site']
     if (site === 'same-origin' || site === 'none') return true
     const normal = normalOrigin(origin)
     if (normal === null) return false
-    const forwardedHost = first(headers['x-forwarded-host'])
-    if (forwardedHost !== undefined) return allowsHost(forwardedHost) && isSameHost(normal, forwardedHost)
+    const { host, port } = reach.forwarded(incoming)
+    if (host !== undefined) return (allowsHost(host) || isAddress(host)) && isSameHost(normal, host)
     // Of a WebSocket, for which Chromium sends no Sec-Fetch-Site, a Node proxy on this machine may forward just the port.
     const { hostname } = new URL(normal)
-    const forwardedPort = first(headers['x-forwarded-port'])
-    if (forwardedPort === undefined || !isOurs(headers.host) || !isLoopback(hostname)) return false
-    return isSameHost(normal, `${hostname}:${forwardedPort}`)
+    if (port === undefined || !isOurs(incoming.headers.host) || !isLoopback(hostname)) return false
+    return isSameHost(normal, `${hostname}:${port}`)
+  }
+
+  function remedyFor(origin: string, incoming: Incoming): string {
+    const normal = normalOrigin(origin)
+    if (normal === null)
+      return 'none: a page without an origin of its own, as in a sandboxed frame, cannot be allowed'
+    if (isSameHost(normal, reach.forwarded(incoming).host)) return keysRemedy
+    const allowing = settingOf('allowedOrigins', [...allowed, normal], embedded)
+    const { headers, socket } = incoming
+    const said = headers['x-forwarded-host']
+    if (isSameHost(normal, String(said)) && socket.remoteAddress !== undefined) {
+      const trusting = settingOf('trustProxy', [socket.remoteAddress], embedded)
+      return `${trusting}, where that is a proxy, which says for whom it forwards; otherwise ${allowing}`
+    }
+    const isLocal = isOurs(headers.host) && isLoopback(new URL(normal).hostname)
+    return isLocal ? `${allowing}, or a proxy that leaves Host as it is` : allowing
   }
 
   return {
     allowedHeaders: options.allowedHeaders ?? [],
     allowsOrigin,
-    refusal(headers, reads) {
-      const { host, origin } = headers
+    refusal(incoming, reads) {
+      const { host, origin } = incoming.headers
       if (!allowsHost(host)) {
         return {
           detail: 'without API keys this server answers to localhost only',
-          remedy: 'JOBCAST_API_KEYS, with which any name is answered',
+          remedy: keysRemedy,
         }
       }
       if (reads || origin === undefined) return null
-      if (allowsOrigin(origin, host) || isOwnBehindProxy(origin, headers)) return null
-      const normal = normalOrigin(origin)
+      if (allowsOrigin(origin, host) || isOwnBehindProxy(origin, incoming)) return null
       return {
-        detail: 'pages of this origin may not call this server: see JOBCAST_ALLOWED_ORIGINS',
-        remedy:
-          normal === null
-            ? 'none: a page without an origin of its own, as in a sandboxed frame, cannot be allowed'
-            : `JOBCAST_ALLOWED_ORIGINS=${[...allowed, normal].join(',')}`,
+        detail: `pages of this origin may not call this server: see ${nameOf('allowedOrigins', embedded)}`,
+        remedy: remedyFor(origin, incoming),
       }
     },
   }
+}
+
+const VARIABLES = {
+  allowedOrigins: 'JOBCAST_ALLOWED_ORIGINS',
+  trustProxy: 'JOBCAST_TRUST_PROXY',
+} as const
+type Setting = keyof typeof VARIABLES
+
+function nameOf(setting: Setting, embedded: boolean): string {
+  return embedded ? setting : VARIABLES[setting]
+}
+
+/** A setting as it is written where it belongs: in a call's options or in the environment. */
+function settingOf(setting: Setting, values: readonly string[], embedded: boolean): string {
+  const name = nameOf(setting, embedded)
+  return embedded
+    ? `${name}: [${values.map((value) => `'${value}'`).join(', ')}]`
+    : `${name}=${values.join(',')}`
 }
 
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\,]+$/i
@@ -110,6 +151,12 @@ function isSameHost(normalOrigin: string, host: string | undefined): boolean {
   return normal !== null && normal === normalHost(new URL(normalOrigin).host)
 }
 
+/** Whether it is an address rather than a name. */
+function isAddress(host: string): boolean {
+  const normal = normalHost(host)
+  return normal !== null && isIP(new URL(`http://${normal}`).hostname.replace(/^\[|\]$/g, '')) !== 0
+}
+
 function isOurs(host: string | undefined): boolean {
   const normal = normalHost(host)
   return normal !== null && isLoopback(new URL(`http://${normal}`).hostname)
@@ -118,12 +165,6 @@ function isOurs(host: string | undefined): boolean {
 function normalHost(host: string | undefined): string | null {
   const normal = host === undefined ? null : normalOrigin(`http://${host}`)
   return normal === null ? null : normal.slice('http://'.length).replace(/:443$/, '')
-}
-
-/** Each proxy on the way may add one behind those before it: the first is what the browser asked. */
-function first(header: string | string[] | undefined): string | undefined {
-  const text = Array.isArray(header) ? header[0] : header
-  return text?.split(',')[0]?.trim()
 }
 
 /** In the spelling of the URL standard, which knows one for every address: `127.1` and `[::ffff:127.0.0.1]` as well. */

@@ -7,13 +7,10 @@ import { notFound, ProblemError } from './problem.ts'
 import type { Access, HttpContext, Route } from './route.ts'
 
 /** Against pages of other origins, and foreign names that are pointed at a server that asks for no key. Throws `forbidden`. */
-export function checkOrigin(
-  { method, headers }: IncomingMessage,
-  origins: OriginPolicy,
-  events: Events,
-): void {
+export function checkOrigin(incoming: IncomingMessage, origins: OriginPolicy, events: Events): void {
+  const { method, headers } = incoming
   const reads = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-  const refusal = origins.refusal(headers, reads)
+  const refusal = origins.refusal(incoming, reads)
   if (refusal === null) return
   events.emit('origin.refused', { origin: headers.origin, host: headers.host, remedy: refusal.remedy })
   throw new ProblemError('forbidden', refusal.detail)

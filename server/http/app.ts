@@ -1,5 +1,6 @@
 import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
+import type { Reach } from '../auth/reach.ts'
 import type { Events } from '../events.ts'
 import { type App, dispatch } from './dispatch.ts'
 import { jobRoutes } from './jobs.ts'
@@ -20,14 +21,15 @@ export interface AppDeps extends SubmitDeps, ProbeDeps {
 
 /** Everything that is served over HTTP; WebSocket upgrades are attached to the server elsewhere. */
 export function createApp(deps: AppDeps): App {
-  const { auth, origins, events, pageFolder } = deps
+  const { reach, auth, origins, events, pageFolder } = deps
   return dispatch({
     routes: allRoutes(deps),
+    reach,
     auth,
     origins,
     events,
     budget: deps.hub.outputBudget,
-    page: loadPage(pageFolder),
+    page: loadPage(pageFolder, reach),
   })
 }
 
@@ -40,13 +42,16 @@ export function allRoutes(deps: AppDeps): Route[] {
     ...operationRoutes(deps),
     ...probeRoutes(deps),
   ]
-  return [...routes, openApiRoute(routes, deps.version)]
+  return [...routes, openApiRoute(routes, deps)]
 }
 
 /** What a worker serves for probes: `/healthz`, `/readyz` and `/metrics` (for `read` keys, where `auth` asks for any). */
-export function createHealthApp(deps: ProbeDeps & { readonly auth: Auth; readonly events: Events }): App {
+export function createHealthApp(
+  deps: ProbeDeps & { readonly reach: Reach; readonly auth: Auth; readonly events: Events },
+): App {
   return dispatch({
     routes: probeRoutes(deps),
+    reach: deps.reach,
     auth: deps.auth,
     origins: null,
     events: deps.events,

@@ -3,8 +3,10 @@ import { Hono } from 'hono'
 import type { Result, Router } from 'hono/router'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { H, RouterRoute } from 'hono/types'
+import { getPath } from 'hono/utils/url'
 import type { Auth } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
+import type { Reach } from '../auth/reach.ts'
 import type { Events } from '../events.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
@@ -16,6 +18,7 @@ import { type HttpContext, largeSize, type Route } from './route.ts'
 export type App = Hono<{ Bindings: HttpBindings }>
 
 interface DispatchOptions {
+  readonly reach: Reach
   readonly routes: readonly Route[]
   readonly auth: Auth
   /** Null where every origin and host may call, as for probes of a worker. */
@@ -27,6 +30,9 @@ interface DispatchOptions {
   readonly page: ((context: HttpContext) => Response | null) | null
 }
 
+/** What is not below the base path, as a path that no route has. */
+const ELSEWHERE = ''
+
 /** What nginx calls a request whose caller went away; seen by nobody but the metrics. */
 const CLIENT_CLOSED_REQUEST = 499
 
@@ -34,9 +40,9 @@ const CLIENT_CLOSED_REQUEST = 499
  * Puts routes on an app. There is no middleware: each route has exactly one handler, and that runs the checks
  * in their order (origin, credentials, query, body), turns every error into a problem and tells the events.
  */
-export function dispatch({ routes, auth, origins, events, budget, page }: DispatchOptions): App {
+export function dispatch({ routes, reach, auth, origins, events, budget, page }: DispatchOptions): App {
   const router = new AddressRouter<[H, RouterRoute]>()
-  const app: App = new Hono({ router })
+  const app: App = new Hono({ router, ...(reach.basePath !== '' && { getPath: pathBelow }) })
 
   for (const route of routes) {
     const run = (context: HttpContext) => answer(route, context)
@@ -85,8 +91,13 @@ export function dispatch({ routes, auth, origins, events, budget, page }: Dispat
       : route.answer(context, caller)
   }
 
+  function pathBelow(request: Request): string {
+    return reach.below(getPath(request)) ?? ELSEWHERE
+  }
+
   function answerElse(context: HttpContext): Response {
     const { method } = context.req.raw
+    if (context.req.path === ELSEWHERE) throw notFound(`what there is here begins with ${reach.basePath}/`)
     const allow = router.allow(context.req.path)
     if (allow !== null) {
       if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env.incoming, origins)

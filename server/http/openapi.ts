@@ -20,6 +20,7 @@ import { JobEvent } from '../../shared/event.ts'
 import { JOB, Job, JobSummary } from '../../shared/job.ts'
 import { LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
 import type { Table } from '../../shared/table.ts'
+import type { Reach } from '../auth/reach.ts'
 import { type DeclaredAnswer, type Route, route, TAGS } from './route.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
@@ -55,8 +56,11 @@ const TABLES: Record<string, Table> = {
 }
 
 /** `/openapi.json`: OpenAPI 3.1 of these routes and of itself, from the schemas that requests and answers are held to. */
-export function openApiRoute(routes: readonly Route[], version: string): Route {
-  // As bytes, which all answers share.
+export function openApiRoute(
+  routes: readonly Route[],
+  { version, reach }: { readonly version: string; readonly reach: Reach },
+): Route {
+  // As bytes, which all answers share but those to callers that reach this server below a path.
   let text: Promise<Buffer<ArrayBuffer>> | undefined
   const itself = route({
     method: 'GET',
@@ -72,14 +76,23 @@ export function openApiRoute(routes: readonly Route[], version: string): Route {
         headers: z.object({ 'Cache-Control': z.literal('no-cache') }),
       },
     },
-    async handle() {
+    async handle({ context: { env } }) {
       text ??= describe([...routes, itself], version)
-      return new Response(await text, {
+      const prefix = reach.prefix(env.incoming)
+      return new Response(prefix === '' ? await text : below(prefix, await text), {
         headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
       })
     },
   })
   return itself
+}
+
+const SERVERS = [{ url: '/' }]
+
+/** The same description for whoever reaches this server below a path. */
+function below(prefix: string, text: Buffer): Buffer<ArrayBuffer> {
+  const servers = (list: object[]) => `"servers":${JSON.stringify(list)}`
+  return Buffer.from(text.toString().replace(servers(SERVERS), servers([{ url: prefix }])))
 }
 
 /** It is made at the first request: neither its library nor its making costs anything at start. */
@@ -94,7 +107,7 @@ async function describe(routes: readonly Route[], version: string): Promise<Buff
       description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    servers: SERVERS,
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     security: [{ bearer: [] }],
     paths: pathsOf(routes),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { getMimeType } from 'hono/utils/mime'
+import type { Incoming, Reach } from '../auth/reach.ts'
 import { matchesEtag } from './headers.ts'
 import type { HttpContext } from './route.ts'
 
@@ -45,7 +46,7 @@ The API is described at /openapi.json.
  * and never reaches the file system. A file is read and compressed when it is first asked for, so that a start waits
  * for none of them. Navigations to addresses of the page's own router get its index.
  */
-export function loadPage(folder: string | null): (context: HttpContext) => Response | null {
+export function loadPage(folder: string | null, reach: Reach): (context: HttpContext) => Response | null {
   if (folder === null)
     return ({ req, env }) => (reads(env.incoming.method) && req.path === '/' ? notBuilt() : null)
   const files = listFolder(folder)
@@ -53,13 +54,34 @@ export function loadPage(folder: string | null): (context: HttpContext) => Respo
   return ({ env: { incoming } }) => {
     if (!reads(incoming.method)) return null
     // As it was sent: what a URL parser makes of `/a/../b` would hide what was asked for.
-    const path = (incoming.url ?? '').replace(/[?#].*$/s, '')
-    const file = path === '/' ? index : files.get(path)
+    const asked = (incoming.url ?? '').replace(/[?#].*$/s, '')
+    const path = reach.below(asked)
+    if (path === null) return null
+    const file = path === '/' || path === '/index.html' ? undefined : files.get(path)
     if (file !== undefined) return show(file(), incoming.headers)
-    return index !== undefined && isNavigation(path, incoming.headers.accept)
-      ? show(index(), incoming.headers)
-      : null
+    const isIndex = path === '/' || path === '/index.html' || isNavigation(path, incoming.headers.accept)
+    if (index === undefined || !isIndex) return null
+    return show(indexBelow(rootFrom(asked, path, incoming, reach), index()), incoming.headers)
   }
+}
+
+/**
+ * Where the page begins, for a browser that is at this address of it. As far up as the path below the base is deep, so
+ * that it holds whatever else a proxy took off the path without a word; where one said what, an address of a folder that
+ * came without its slash is told as well.
+ */
+function rootFrom(asked: string, path: string, incoming: Incoming, reach: Reach): string {
+  const prefix = reach.prefix(incoming)
+  if (prefix !== reach.basePath) return `${prefix}/`
+  if (asked === reach.basePath) return `./${asked.slice(asked.lastIndexOf('/') + 1)}/`
+  return '../'.repeat(path.split('/').length - 2) || './'
+}
+
+/** The build has every address of the index relative to its own; the digest in its tag is that of what is sent. */
+function indexBelow(root: string, index: PageFile): PageFile {
+  if (root === './') return index
+  const html = Buffer.from(index.body).toString().replaceAll('="./', `="${root}`)
+  return pageFile(new Uint8Array(Buffer.from(html)), index.headers)
 }
 
 function notBuilt(): Response {
@@ -106,22 +128,24 @@ function listFolder(folder: string): Map<string, () => PageFile> {
 }
 
 function readFile(path: string): PageFile {
-  const body = new Uint8Array(readFileSync(path))
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-  const type = getMimeType(path) ?? 'application/octet-stream'
-  const gzipped = /^text\/|javascript|json|svg/.test(type) ? new Uint8Array(gzipSync(body)) : null
   const hashed = path.includes(`${sep}assets${sep}`)
+  return pageFile(new Uint8Array(readFileSync(path)), {
+    ...SECURITY_HEADERS,
+    'content-type': getMimeType(path) ?? 'application/octet-stream',
+    // The build puts a digest of the content into the names of its assets.
+    'cache-control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
+    vary: 'Accept-Encoding',
+  })
+}
+
+function pageFile(body: Uint8Array<ArrayBuffer>, headers: Readonly<Record<string, string>>): PageFile {
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+  const isText = /^text\/|javascript|json|svg/.test(headers['content-type'] ?? '')
+  const gzipped = isText ? new Uint8Array(gzipSync(body)) : null
   return {
     body,
     gzipped: gzipped !== null && gzipped.length < body.length ? gzipped : null,
     etag,
-    headers: {
-      ...SECURITY_HEADERS,
-      'content-type': type,
-      // The build puts a digest of the content into the names of its assets.
-      'cache-control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
-      vary: 'Accept-Encoding',
-      etag,
-    },
+    headers: { ...headers, etag },
   }
 }

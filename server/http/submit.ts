@@ -5,6 +5,7 @@ import type { ProblemCode } from '../../shared/codes.ts'
 import { Job } from '../../shared/job.ts'
 import { MAX_BATCH } from '../../shared/limits.ts'
 import type { Auth, Caller } from '../auth/auth.ts'
+import type { Reach } from '../auth/reach.ts'
 import type { Engine, NewJob, SubmitReceipt, SubmitRequest, SubmittedJob } from '../engine/engine.ts'
 import { OutcomeUnknown } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
@@ -30,6 +31,7 @@ export interface SubmitDeps {
   readonly engine: Engine
   readonly registry: TypeRegistry
   readonly hub: Hub
+  readonly reach: Reach
   readonly auth: Auth
   readonly events: Events
   /** Of a payload's JSON; a batch body may have twice as much. */
@@ -153,8 +155,9 @@ async function submitOne(
   const submitted = receipt.jobs[0]
   if (submitted === undefined) throw new Error('the store answered a submission with no job')
 
+  const prefix = deps.reach.prefix(context.env.incoming)
   let answerHeaders: Record<string, string> = {
-    location: `/api/jobs/${submitted.jobId}`,
+    location: `${prefix}/api/jobs/${submitted.jobId}`,
     ...replayHeader(receipt),
   }
   const waitS = preferredWait(asText(headers.prefer))
@@ -168,7 +171,7 @@ async function submitOne(
       answerHeaders = { ...answerHeaders, ...appliedWait(holdMs / 1000) }
   }
   const token = deps.auth.enabled ? await deps.auth.issue(caller, submitted.jobId) : null
-  return textAnswer(202, answerText(submitted, token), answerHeaders)
+  return textAnswer(202, answerText(submitted, token, prefix), answerHeaders)
 }
 
 async function storeOne(
@@ -193,7 +196,11 @@ async function submitBatch(
   const receipt = await settled(deps, 'batch', takeBatch(deps, intake, context, caller))
   const { jobs } = receipt
   const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
-  return textAnswer(202, batchAnswer(jobs, tokens), replayHeader(receipt))
+  return textAnswer(
+    202,
+    batchAnswer(jobs, tokens, deps.reach.prefix(context.env.incoming)),
+    replayHeader(receipt),
+  )
 }
 
 async function takeBatch(
@@ -358,9 +365,9 @@ export function canonical(value: unknown): string {
   return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join(',')}}`
 }
 
-/** The JSON of a `SubmitAnswer`. */
-export function answerText(job: SubmittedJob, token: string | null): string {
-  return answerAround(job, token).join(job.jobId)
+/** The JSON of a `SubmitAnswer`; `prefix` stands before the paths in the caller's addresses. */
+export function answerText(job: SubmittedJob, token: string | null, prefix: string): string {
+  return answerAround(job, token, prefix).join(job.jobId)
 }
 
 /**
@@ -370,12 +377,13 @@ export function answerText(job: SubmittedJob, token: string | null): string {
 export function batchAnswer(
   jobs: readonly SubmittedJob[],
   tokens: readonly (string | null)[] | null,
+  prefix: string,
 ): Buffer<ArrayBuffer> {
   let last: SubmittedJob | undefined
   let around: string[] = []
   const answers = jobs.map((job, index) => {
     if (tokens !== null || last === undefined || !areAlike(job, last)) {
-      around = answerAround(job, tokens?.[index] ?? null)
+      around = answerAround(job, tokens?.[index] ?? null, prefix)
     }
     last = job
     return around.join(job.jobId)
@@ -386,17 +394,21 @@ export function batchAnswer(
 /**
  * What stands around the id in an answer, which has it five times. Answers are put together so, rather than by
  * `JSON.stringify`, because a batch has up to a thousand of them, which mostly differ in nothing but their ids. Ids are
- * hexadecimal and a token is base64url with dots, so neither needs escaping.
+ * hexadecimal, a token is base64url with dots and a prefix a plain path, so none needs escaping.
  */
-function answerAround({ status, type, createdAt, cursor }: SubmittedJob, token: string | null): string[] {
+function answerAround(
+  { status, type, createdAt, cursor }: SubmittedJob,
+  token: string | null,
+  prefix: string,
+): string[] {
   const facts = JSON.stringify({ status, type, createdAt, cursor }).slice(1, -1)
   const secret = token === null ? '' : `"token":"${token}",`
   return [
     '{"jobId":"',
-    `",${facts},${secret}"links":{"self":"/api/jobs/`,
-    '","events":"/api/jobs/',
-    '/events","cancel":"/api/jobs/',
-    '/cancel","socket":"/ws?job=',
+    `",${facts},${secret}"links":{"self":"${prefix}/api/jobs/`,
+    `","events":"${prefix}/api/jobs/`,
+    `/events","cancel":"${prefix}/api/jobs/`,
+    `/cancel","socket":"${prefix}/ws?job=`,
     '"}}',
   ]
 }

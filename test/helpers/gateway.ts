@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { type ApiKey, Auth } from '../../server/auth/auth.ts'
 import { createOriginPolicy } from '../../server/auth/origin.ts'
+import { createReach } from '../../server/auth/reach.ts'
 import type { Claim, Engine, Json, Outcome, RunEvent } from '../../server/engine/engine.ts'
 import { openEngine } from '../../server/engine/open.ts'
 import { createEvents, type Events, type ServerEvents } from '../../server/events.ts'
@@ -84,7 +85,9 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
   const hub = new Hub({ feed, events, sweepMs: QUICK_SWEEP_MS, ...options.hub })
   const keys = options.keys ?? []
   const auth = new Auth({ keys, secret: SECRET, tokenTtlMs: options.tokenTtlMs ?? 60_000 })
+  const reach = createReach({ basePath: '', trustProxy: ['loopback'] })
   const origins = createOriginPolicy({
+    reach,
     allowedOrigins: options.allowedOrigins ?? [],
     keysRequired: auth.enabled,
   })
@@ -93,6 +96,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
       engine,
       registry: new TypeRegistry(engine, [], 60_000),
       hub,
+      reach,
       auth,
       origins,
       events,
@@ -105,7 +109,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
       version: '9.9.9',
     }),
   )
-  const sockets = attachSockets({ server, hub, auth, origins, events, ...options.sockets })
+  const sockets = attachSockets({ server, hub, reach, auth, origins, events, ...options.sockets })
   hub.start()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type ApiKey, Auth } from '../../server/auth/auth.ts'
 import { createOriginPolicy } from '../../server/auth/origin.ts'
+import { createReach, type TrustProxy } from '../../server/auth/reach.ts'
 import type { Claim, Engine, Outcome } from '../../server/engine/engine.ts'
 import { createSqliteEngine } from '../../server/engine/sqlite/engine.ts'
 import { createEvents, type Events } from '../../server/events.ts'
@@ -49,6 +50,8 @@ export interface HttpAppOptions {
   readonly defaultType?: string
   readonly pageFolder?: string
   readonly tokenTtlMs?: number
+  readonly basePath?: string
+  readonly trustProxy?: TrustProxy
   readonly holdMs?: number
   /** Stands between the app and the real engine, to inject a fault. */
   readonly wrap?: (engine: Engine) => Engine
@@ -109,15 +112,21 @@ export class HttpApp {
     const { holdMs } = options
     const hub = new Hub({ feed: seen.feed, events, ...(holdMs !== undefined && { holdMs }) })
     await hub.start()
+    const reach = createReach({
+      basePath: options.basePath ?? '',
+      trustProxy: options.trustProxy ?? ['loopback'],
+    })
     const deps: AppDeps = {
       engine: seen,
       registry,
       hub,
+      reach,
       auth,
       origins: createOriginPolicy({
         allowedOrigins: options.allowedOrigins ?? [],
         allowedHeaders: options.allowedHeaders ?? [],
         keysRequired: auth.enabled,
+        reach,
       }),
       events,
       metrics: createMetrics({ events, engine: seen }),

@@ -99,8 +99,9 @@ describe('an upgrade of /ws', () => {
   let sockets: ReturnType<typeof attachSockets>
   beforeAll(async () => {
     guarded = await HttpApp.start({ keys: KEYS })
-    const { server, hub, auth, events } = guarded
-    sockets = attachSockets({ server, hub, auth, events, origins: guarded.deps.origins, maxConnections: 1 })
+    const { server, hub, auth, events, deps } = guarded
+    const { reach, origins } = deps
+    sockets = attachSockets({ server, hub, reach, auth, events, origins, maxConnections: 1 })
   })
   afterAll(async () => {
     await sockets.stop()

@@ -182,6 +182,7 @@ describe('operation', () => {
         metrics,
         readiness: () => draining,
         warnings: () => [],
+        reach: app.deps.reach,
         auth: app.auth,
         events: app.events,
       }),

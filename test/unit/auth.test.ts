@@ -8,6 +8,7 @@ import {
   type Permission,
 } from '../../server/auth/auth.ts'
 import { createOriginPolicy } from '../../server/auth/origin.ts'
+import { createReach, type Incoming } from '../../server/auth/reach.ts'
 
 const KEYS = [
   { name: 'viewer', role: 'read', key: 'view-key' },
@@ -104,8 +105,13 @@ describe('Auth', () => {
 })
 
 describe('OriginPolicy', () => {
-  const open = createOriginPolicy({ allowedOrigins: ['https://app.example'], keysRequired: false })
-  const keyed = createOriginPolicy({ allowedOrigins: [], keysRequired: true })
+  const reach = createReach({ basePath: '', trustProxy: ['loopback'] })
+  const open = createOriginPolicy({ allowedOrigins: ['https://app.example'], keysRequired: false, reach })
+  const keyed = createOriginPolicy({ allowedOrigins: [], keysRequired: true, reach })
+  const from =
+    (remoteAddress: string) =>
+    (headers: Incoming['headers']): Incoming => ({ headers, socket: { remoteAddress } })
+  const fromHere = from('127.0.0.1')
 
   test.each([
     [undefined, 'localhost:3000', true],
@@ -151,6 +157,7 @@ describe('OriginPolicy', () => {
     const policy = createOriginPolicy({
       allowedOrigins: ['HTTPS://App.example:443', 'capacitor://localhost'],
       keysRequired: true,
+      reach,
     })
     expect(policy.allowsOrigin('https://app.example', 'jobs.example')).toBe(true)
     expect(policy.allowsOrigin('capacitor://localhost', 'jobs.example')).toBe(true)
@@ -178,14 +185,15 @@ describe('OriginPolicy', () => {
     [undefined, false],
     ['', false],
   ])('host %j without keys: %j', (host, allowed) => {
-    expect(open.refusal({ host }, true) === null).toBe(allowed)
-    expect(keyed.refusal({ host }, true)).toBeNull()
+    expect(open.refusal(fromHere({ host }), true) === null).toBe(allowed)
+    expect(keyed.refusal(fromHere({ host }), true)).toBeNull()
   })
 
   describe('behind a proxy that changes Host and keeps Origin', () => {
     const host = '127.0.0.1:3000'
     const origin = 'http://localhost:5173'
-    const allows = (headers: Record<string, string>) => open.refusal(headers, false) === null
+    const allows = (headers: Record<string, string>, which = fromHere) =>
+      open.refusal(which(headers), false) === null
 
     test.each([
       ['a page of its own', { 'sec-fetch-site': 'same-origin' }, true],
@@ -215,16 +223,76 @@ describe('OriginPolicy', () => {
         'x-forwarded-host': 'evil.example:5173',
       }
       expect(allows(pointedAtProxy)).toBe(false)
-      expect(keyed.refusal(pointedAtProxy, false)).toBeNull()
+      expect(keyed.refusal(fromHere(pointedAtProxy), false)).toBeNull()
+    })
+  })
+
+  describe('of a proxy that is not trusted', () => {
+    const behind = {
+      host: 'jobcast:3000',
+      origin: 'https://app.example:8443',
+      'x-forwarded-host': 'app.example:8443',
+    }
+    test('a forwarded name counts for nothing, and the remedy is to trust it', () => {
+      expect(keyed.refusal(from('::1')(behind), false)).toBeNull()
+      const refused = keyed.refusal(from('172.18.0.3')(behind), false)
+      expect(refused?.remedy).toMatch(/^JOBCAST_TRUST_PROXY=172\.18\.0\.3, where that is a proxy/)
+      expect(refused?.remedy).toContain('JOBCAST_ALLOWED_ORIGINS=https://app.example:8443')
+    })
+  })
+
+  describe('of what a page or a name elsewhere may try', () => {
+    const host = 'localhost:3000'
+    test.each<[string, Record<string, string>]>([
+      ['a container by its name', { host: 'jobcast:3000' }],
+      ['a name that was pointed here', { host: 'evil.example', 'sec-fetch-site': 'none' }],
+      [
+        'the same, as if a proxy had been asked for localhost',
+        { host: 'evil.example', origin: 'http://evil.example', 'x-forwarded-host': 'localhost' },
+      ],
+      ['a frame without an origin', { host, origin: 'null', 'sec-fetch-site': 'cross-site' }],
+      ['a file', { host, origin: 'file://' }],
+      ['a page elsewhere', { host, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }],
+      ['a browser too old to say more', { host, origin: 'https://evil.example' }],
+      ['an address in the network', { host, origin: 'http://192.168.1.66' }],
+      [
+        'the same through the proxy of a developer',
+        { host, origin: 'http://192.168.1.66', 'x-forwarded-host': 'localhost:5173' },
+      ],
+      [
+        'a name whose beginning is an address',
+        { host, origin: 'http://192.168.1.5.evil.example', 'x-forwarded-host': '192.168.1.5.evil.example' },
+      ],
+      ['another port', { host, origin: 'http://localhost:4000', 'sec-fetch-site': 'same-site' }],
+      ['both spellings of this machine', { host: '127.0.0.1:3000', origin: 'http://localhost:3000' }],
+    ])('%s is refused', (_name, headers) => {
+      expect(open.refusal(fromHere(headers), false)).not.toBeNull()
+    })
+
+    test('a telephone may look at the page of a developer by the address of the machine', () => {
+      const origin = 'http://192.168.1.5:3000'
+      const headers = { host, origin, 'x-forwarded-host': '192.168.1.5:3000' }
+      expect(open.refusal(fromHere(headers), false)).toBeNull()
     })
   })
 
   test('a refusal says what would let the page in, beside what is allowed already', () => {
-    const remedy = (origin: string) => open.refusal({ host: 'localhost:3000', origin }, false)?.remedy
+    const remedy = (origin: string) =>
+      open.refusal(fromHere({ host: 'localhost:3000', origin }), false)?.remedy
+    expect(remedy('https://other.example')).toBe(
+      'JOBCAST_ALLOWED_ORIGINS=https://app.example,https://other.example',
+    )
     expect(remedy('http://localhost:5173')).toBe(
-      'JOBCAST_ALLOWED_ORIGINS=https://app.example,http://localhost:5173',
+      'JOBCAST_ALLOWED_ORIGINS=https://app.example,http://localhost:5173, or a proxy that leaves Host as it is',
     )
     expect(remedy('null')).toMatch(/^none: /)
-    expect(open.refusal({ host: 'jobs.example' }, true)?.remedy).toMatch(/^JOBCAST_API_KEYS/)
+    expect(open.refusal(fromHere({ host: 'jobs.example' }), true)?.remedy).toMatch(/^JOBCAST_API_KEYS/)
+    const embedded = createOriginPolicy({ allowedOrigins: [], keysRequired: false, reach, embedded: true })
+    const refused = embedded.refusal(fromHere({ host: 'localhost:3000', origin: 'https://a.example' }), false)
+    expect(refused).toEqual({
+      detail: 'pages of this origin may not call this server: see allowedOrigins',
+      remedy: "allowedOrigins: ['https://a.example']",
+    })
+    expect(embedded.refusal(fromHere({ host: 'a.example' }), true)?.remedy).toMatch(/^apiKeys or authorize,/)
   })
 })

@@ -32,6 +32,8 @@ describe('readConfig', () => {
         'baggage',
         'sentry-trace',
       ],
+      basePath: '',
+      trustProxy: ['loopback'],
       logLevel: 'info',
     })
   })
@@ -68,6 +70,15 @@ describe('readConfig', () => {
     })
   })
 
+  test('reads where it lies, and whose word on that counts', () => {
+    expect(readConfig({ JOBCAST_BASE_PATH: '/tools/jobs/' }).basePath).toBe('/tools/jobs')
+    expect(readConfig({ JOBCAST_BASE_PATH: '/' }).basePath).toBe('')
+    const trusted = (text: string) => readConfig({ JOBCAST_TRUST_PROXY: text }).trustProxy
+    expect(trusted('true')).toBe(true)
+    expect(trusted('false')).toBe(false)
+    expect(trusted('loopback, 10.0.0.0/8,::1')).toEqual(['loopback', '10.0.0.0/8', '::1'])
+  })
+
   test.each([
     [{ PORT: 'abc' }, /^PORT must be a whole number from 0 to 65535$/],
     [{ PORT: '65536' }, /^PORT /],
@@ -89,6 +100,10 @@ describe('readConfig', () => {
     [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant, not one' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
     [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant: acme' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
     [{ JOBCAST_DEFAULT_TYPE: 'No' }, /^JOBCAST_DEFAULT_TYPE must match/],
+    [{ JOBCAST_BASE_PATH: 'jobs' }, /^JOBCAST_BASE_PATH must be a path such as \/jobs/],
+    [{ JOBCAST_BASE_PATH: '/a/../b' }, /^JOBCAST_BASE_PATH /],
+    [{ JOBCAST_TRUST_PROXY: '1' }, /^JOBCAST_TRUST_PROXY must be true, false, or addresses and networks/],
+    [{ JOBCAST_TRUST_PROXY: 'loopback,10.0.0.0/40' }, /^JOBCAST_TRUST_PROXY /],
     [{ JOBCAST_LOG: 'loud' }, /^JOBCAST_LOG must be one of/],
     [{ JOBCAST_PREFIX: '{x}' }, /^JOBCAST_PREFIX /],
     [{ HOST: '0.0.0.0' }, /^HOST 0\.0\.0\.0 is reachable from other machines: set JOBCAST_API_KEYS/],

@@ -17,21 +17,28 @@ const { jobId, status, type, createdAt, cursor } = job
 
 describe('answers to submissions', () => {
   test('are the JSON that JSON.stringify would make', () => {
-    expect(answerText(job, null)).toBe(JSON.stringify({ jobId, status, type, createdAt, cursor, links }))
+    expect(answerText(job, null, '')).toBe(JSON.stringify({ jobId, status, type, createdAt, cursor, links }))
     const token = 'eyJh.eyJq-_.c2ln'
-    expect(answerText(job, token)).toBe(
+    expect(answerText(job, token, '')).toBe(
       JSON.stringify({ jobId, status, type, createdAt, cursor, token, links }),
     )
   })
 
+  test('name the addresses that lead to the job from where the caller is', () => {
+    const answers = [answerText(job, null, '/tools/jobs'), batchAnswer([job], null, '/tools/jobs').toString()]
+    for (const answer of answers) {
+      for (const link of Object.values(links)) expect(answer).toContain(`"/tools/jobs${link}"`)
+    }
+  })
+
   test('fit their schemas', () => {
-    expect(SubmitAnswer.parse(JSON.parse(answerText(job, null)))).toMatchObject({ jobId, links })
-    const { jobs } = BatchAnswer.parse(JSON.parse(batchAnswer([job, job], ['first', null]).toString()))
+    expect(SubmitAnswer.parse(JSON.parse(answerText(job, null, '')))).toMatchObject({ jobId, links })
+    const { jobs } = BatchAnswer.parse(JSON.parse(batchAnswer([job, job], ['first', null], '').toString()))
     expect(jobs.map((one) => one.token)).toEqual(['first', undefined])
   })
 
   test('to a batch are those to its jobs', () => {
-    expect(batchAnswer([], null).toString()).toBe('{"jobs":[]}')
+    expect(batchAnswer([], null, '').toString()).toBe('{"jobs":[]}')
     const others: SubmittedJob[] = [
       { ...job, jobId: newJobId() },
       { ...job, jobId: newJobId(), status: 'scheduled' },
@@ -40,7 +47,7 @@ describe('answers to submissions', () => {
       { ...job, jobId: newJobId(), cursor: 'aZ_-9012.12' },
     ]
     const all = [job, ...others, job]
-    const texts = all.map((one) => answerText(one, null))
-    expect(batchAnswer(all, null).toString()).toBe(`{"jobs":[${texts.join(',')}]}`)
+    const texts = all.map((one) => answerText(one, null, ''))
+    expect(batchAnswer(all, null, '').toString()).toBe(`{"jobs":[${texts.join(',')}]}`)
   })
 })

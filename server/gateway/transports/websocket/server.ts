@@ -7,6 +7,7 @@ import { HEARTBEAT_MS, MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS } from '../../../../sh
 import { SUBPROTOCOL } from '../../../../shared/protocol.ts'
 import type { Auth, Caller } from '../../../auth/auth.ts'
 import type { OriginPolicy } from '../../../auth/origin.ts'
+import type { Reach } from '../../../auth/reach.ts'
 import type { Events } from '../../../events.ts'
 import type { Hub } from '../../hub.ts'
 import { Lists, type ListTimes } from '../../lists/list-follower.ts'
@@ -28,7 +29,7 @@ export interface SocketOptions {
   readonly auth: Auth
   readonly origins: OriginPolicy
   readonly events: Events
-  readonly path?: string
+  readonly reach: Reach
   /** Whether the process drains already, apart from `drain` being called here. */
   readonly isDraining?: () => boolean
   readonly maxConnections?: number
@@ -77,7 +78,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     answerRefusal(socket, { code: 'invalid_request', detail: error.message, headers })
   })
   const rules: UpgradeRules = {
-    path: options.path ?? '/ws',
+    reach: options.reach,
     auth,
     origins,
     events,

@@ -6,7 +6,11 @@ import { PROBLEMS, type ProblemCode } from '../../../../shared/codes.ts'
 import { readQuery, SocketParameters } from '../../../../shared/query.ts'
 import type { Auth, Caller } from '../../../auth/auth.ts'
 import type { OriginPolicy } from '../../../auth/origin.ts'
+import type { Reach } from '../../../auth/reach.ts'
 import type { Events } from '../../../events.ts'
+
+/** Below the base path. */
+const SOCKET_PATH = '/ws'
 
 /** What `/ws?job=…` asks for: a subscription from the start. */
 export interface FirstSubscription {
@@ -35,7 +39,7 @@ export type Judgement =
   | { readonly ok: false; readonly refusal: Refusal }
 
 export interface UpgradeRules {
-  readonly path: string
+  readonly reach: Reach
   readonly auth: Auth
   readonly origins: OriginPolicy
   readonly events: Events
@@ -61,9 +65,10 @@ const TITLES: Partial<Record<ProblemCode, string>> = {
 /** Decides about a WebSocket upgrade before anything is made of it. */
 export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules): Promise<Judgement> {
   const { pathname, query } = splitTarget(request.url ?? '')
-  if (pathname !== rules.path) return refuse('not_found', `WebSockets are served at ${rules.path}`)
+  if (rules.reach.below(pathname) !== SOCKET_PATH)
+    return refuse('not_found', `WebSockets are served at ${rules.reach.basePath}${SOCKET_PATH}`)
   const { host, origin, authorization } = request.headers
-  const refusal = rules.origins.refusal(request.headers, false)
+  const refusal = rules.origins.refusal(request, false)
   if (refusal !== null) {
     rules.events.emit('origin.refused', { origin, host, remedy: refusal.remedy })
     return refuse('forbidden', refusal.detail)
