@@ -1,5 +1,6 @@
 import type { BatchAnswer, ListAnswer, OverviewAnswer, SubmitAnswer, TypesAnswer } from '../shared/api.ts'
 import type { Job } from '../shared/job.ts'
+import type { InputOf, JobId, JobOf, JobsByName, JobType, JobTypes, ResultOf } from '../shared/job-type.ts'
 import { MAX_BATCH } from '../shared/limits.ts'
 import type { SubmitOptions } from '../shared/options.ts'
 import type { JobStatus } from '../shared/status.ts'
@@ -49,13 +50,13 @@ export interface ClientOptions {
   readonly share?: boolean
 }
 
-export interface Submission {
-  readonly type: string
+export interface Submission<Name extends string = string, Input = unknown> {
+  readonly type: Name
   /**
    * JSON, checked by the server against the type's schema. What JSON would lose or change in silence (`NaN`, a `BigInt`, a
    * `Map`, …) is a `TypeError` that names its path, and nothing is sent.
    */
-  readonly payload: unknown
+  readonly payload: Input
   readonly options?: SubmitOptions
 }
 
@@ -65,9 +66,21 @@ export interface SubmitCall {
   readonly signal?: AbortSignal
 }
 
-export interface JobsQuery {
+export interface RunCall extends SubmitCall {
+  /**
+   * Ends the wait, not the job: that goes on, unless `cancelOnAbort` says otherwise. The error (code `aborted`) tells which,
+   * and has the job's id.
+   */
+  readonly signal?: AbortSignal
+  /** The job is cancelled where `signal` fires. */
+  readonly cancelOnAbort?: boolean
+  /** As of `watch`: called with every event of the job, in order. */
+  readonly onEvent?: WatchOptions['onEvent']
+}
+
+export interface JobsQuery<Name extends string = string> {
   /** Any of them. */
-  readonly type?: string | readonly string[]
+  readonly type?: Name | readonly Name[]
   /** Any of them. */
   readonly status?: JobStatus | readonly JobStatus[]
   /** All of them. */
@@ -80,14 +93,45 @@ export interface JobsQuery {
   readonly full?: boolean
 }
 
-/** Every method that calls the server rejects with a `JobcastError`; with a `TypeError` where the call itself is a mistake. */
-export interface JobcastClient {
+/** The answer to a submission of the type. */
+export type SubmittedJob<Name extends string = string> = Omit<SubmitAnswer, 'jobId' | 'type'> & {
+  readonly jobId: JobId<Name>
+  readonly type: Name
+}
+
+/** As a condition it is shown in errors as the names themselves. */
+type Names<Jobs> = JobsByName<Jobs> extends infer ByName ? keyof ByName & string : never
+type Called<Jobs, Name extends Names<Jobs>> = Extract<JobsByName<Jobs>[Name], JobType>
+type SubmissionOf<Jobs> = {
+  [Name in Names<Jobs>]: Submission<Name, InputOf<Called<Jobs, Name>>>
+}[Names<Jobs>]
+
+/**
+ * `Jobs` is what an app's jobs are declared as (`typeof jobs`): with it names, payloads and results are those of the
+ * declarations; without it any go. Every method that calls the server rejects with a `JobcastError`; with a `TypeError`
+ * where the call itself is a mistake.
+ */
+export interface JobcastClient<Jobs extends JobTypes = readonly JobType[]> {
   /** Resolves once the job is stored. Without an `idempotencyKey` it is sent once and never again. */
-  submit(submission: Submission & SubmitCall): Promise<SubmitAnswer>
+  submit<Name extends Names<Jobs>>(
+    submission: Submission<Name, InputOf<Called<Jobs, Name>>> & SubmitCall,
+  ): Promise<SubmittedJob<Name>>
   /** All or none, in order; 1–1,000. */
-  submitBatch(jobs: readonly Submission[], call?: SubmitCall): Promise<BatchAnswer>
-  get(jobId: string, call?: { readonly signal?: AbortSignal }): Promise<Job>
-  list(query?: JobsQuery, call?: { readonly signal?: AbortSignal }): Promise<ListAnswer>
+  submitBatch(jobs: readonly SubmissionOf<Jobs>[], call?: SubmitCall): Promise<BatchAnswer>
+  /**
+   * Submits, and resolves to the job's result once it completed. Rejects with a `JobcastError` where it did not: code
+   * `job_failed` or `job_cancelled`, with the job; `removed` or `expired` where it was forgotten before its end was seen.
+   */
+  run<Name extends Names<Jobs>>(
+    submission: Submission<Name, InputOf<Called<Jobs, Name>>>,
+    call?: RunCall,
+  ): Promise<ResultOf<Called<Jobs, Name>>>
+  /** An id that a typed `submit` answered with remembers its type; of any other string it may be any of them. */
+  get<Name extends Names<Jobs> = Names<Jobs>>(
+    jobId: JobId<Name>,
+    call?: { readonly signal?: AbortSignal },
+  ): Promise<JobOf<Called<Jobs, Name>>>
+  list(query?: JobsQuery<Names<Jobs>>, call?: { readonly signal?: AbortSignal }): Promise<ListAnswer>
   types(call?: { readonly signal?: AbortSignal }): Promise<TypesAnswer>
   overview(call?: { readonly signal?: AbortSignal }): Promise<OverviewAnswer>
   /** Requests the cancel of a running job, which takes a moment: watch for `cancelled`. */
@@ -96,10 +140,13 @@ export interface JobcastClient {
   retry(jobId: string): Promise<Job>
   /** Forgets a terminal job. */
   remove(jobId: string): Promise<void>
-  pause(type: string): Promise<void>
-  resume(type: string): Promise<void>
+  pause(type: Names<Jobs>): Promise<void>
+  resume(type: Names<Jobs>): Promise<void>
   /** Throws (code `closed`) once the client is closed; a `TypeError` where the call is a mistake. */
-  watch(jobId: string, options?: WatchOptions): JobWatch
+  watch<Name extends Names<Jobs> = Names<Jobs>>(
+    jobId: JobId<Name>,
+    options?: WatchOptions,
+  ): JobWatch<JobOf<Called<Jobs, Name>>>
   /**
    * Many jobs at once: by type and tag, or by id. Where auth is on, it takes an API key as the client's credential. Throws
    * as `watch` does.
@@ -118,6 +165,8 @@ export interface JobcastClient {
 
 /** How long a submission with an idempotency key is tried where no signal says so. */
 const SUBMIT_WITHIN_MS = 60_000
+/** Whoever aborts does not want to wait. */
+const CANCEL_WITHIN_MS = 5000
 
 const BASE_URL: Rule = {
   is: (value) => typeof value === 'string' && (value === '' || isServer(value)),
@@ -150,11 +199,19 @@ const SUBMISSION: Rule = {
 const TYPE = textUpTo(64)
 const SIGNALLED = { signal: SIGNAL }
 const SUBMIT_CALL = { idempotencyKey: textUpTo(255), signal: SIGNAL } satisfies Record<keyof SubmitCall, Rule>
+const RUN_CALL = {
+  ...SUBMIT_CALL,
+  cancelOnAbort: YES_OR_NO,
+  onEvent: FUNCTION,
+} satisfies Record<keyof RunCall, Rule>
 
 /** Throws a `TypeError` that says what was expected where an option is not what it must be. */
-export function createClient(options: ClientOptions = {}): JobcastClient {
+export function createClient<Jobs extends JobTypes = readonly JobType[]>(
+  options: ClientOptions = {},
+): JobcastClient<Jobs> {
   checkOptions('createClient', options, CLIENT_OPTIONS)
-  return new Client(options)
+  // The border: that the server has these job types, and that what it answers is theirs, is the caller's word.
+  return new Client(options) as JobcastClient as JobcastClient<Jobs>
 }
 
 class Client implements JobcastClient {
@@ -182,10 +239,10 @@ class Client implements JobcastClient {
     return this.#http.clock.now()
   }
 
-  async submit(submit: Submission & SubmitCall): Promise<SubmitAnswer> {
+  async submit<Name extends string>(submit: Submission<Name> & SubmitCall): Promise<SubmittedJob<Name>> {
     check('submit: the job', submit, SUBMISSION)
     const { idempotencyKey, signal, ...submission } = submit
-    const answer = await this.#post<SubmitAnswer>('/api/jobs', submission, { idempotencyKey, signal })
+    const answer = await this.#post<SubmittedJob<Name>>('/api/jobs', submission, { idempotencyKey, signal })
     this.#remember(answer)
     return answer
   }
@@ -196,6 +253,44 @@ class Client implements JobcastClient {
     const answer = await this.#post<BatchAnswer>('/api/jobs/batch', { jobs }, call)
     for (const job of answer.jobs) this.#remember(job)
     return answer
+  }
+
+  async run(submission: Submission, call: RunCall = {}): Promise<unknown> {
+    checkOptions('run', call, RUN_CALL)
+    const { cancelOnAbort, onEvent, ...submitCall } = call
+    const { jobId, cursor } = await this.submit({ ...submission, ...submitCall })
+    const watch = this.watch(jobId, onEvent === undefined ? {} : { after: cursor, onEvent })
+    const unlink = onAbort(call.signal, () => watch.close())
+    try {
+      return resultOf(await watch.finished)
+    } catch (error) {
+      if (!(error instanceof JobcastError) || error.job !== null) throw error
+      if (error.code === 'closed' && call.signal?.aborted) throw await this.#left(watch, call)
+      const { code, message } = error
+      throw new JobcastError(code, message, { cause: error, jobIds: [jobId], job: watch.getSnapshot().job })
+    } finally {
+      unlink()
+      watch.close()
+    }
+  }
+
+  /** That a run is not waited for any more, and what becomes of it. */
+  async #left({ jobId, getSnapshot }: JobWatch, { signal, cancelOnAbort }: RunCall): Promise<JobcastError> {
+    const known = { cause: signal?.reason, jobIds: [jobId], job: getSnapshot().job }
+    const left = `the wait for job ${jobId} was aborted`
+    if (cancelOnAbort !== true) return new JobcastError('aborted', `${left}; the job goes on`, known)
+    try {
+      const call = {
+        method: 'POST',
+        credential: this.#credentialFor(jobId),
+        timeoutMs: CANCEL_WITHIN_MS,
+      } as const
+      const job = await this.#http.json<Job>(jobPath(jobId, '/cancel'), call)
+      return new JobcastError('aborted', `${left}; its cancel was requested`, { ...known, job })
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return new JobcastError('aborted', `${left}; it could not be cancelled: ${why}`, known)
+    }
   }
 
   async get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
@@ -293,9 +388,19 @@ class Client implements JobcastClient {
     return this.#credential ?? this.#tokens.get(jobId)
   }
 
-  #remember(answer: SubmitAnswer): void {
+  #remember(answer: Pick<SubmitAnswer, 'jobId' | 'token'>): void {
     if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token, 'fresh')
   }
+}
+
+/** Throws where it has none. */
+function resultOf(job: Job): unknown {
+  const { jobId, type, status, error, result } = job
+  if (status === 'completed') return result
+  const about = { jobIds: [jobId], job }
+  if (status === 'cancelled')
+    throw new JobcastError('job_cancelled', `job ${jobId} (${type}) was cancelled`, about)
+  throw new JobcastError('job_failed', `job ${jobId} (${type}) failed: ${error}`, about)
 }
 
 /** An address of its own, or a path on the page's server. */

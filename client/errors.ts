@@ -1,10 +1,12 @@
 import type { FrameErrorCode, ProblemCode, UnsubscribedCode } from '../shared/codes.ts'
+import type { Job } from '../shared/job.ts'
 
 /**
  * Why something did not work. Besides what the server says:
  * `network` the server could not be reached; `timeout` it did not answer in time; `aborted` the caller's signal fired;
  * `closed` the watch or the client was closed; `barred` the server forbade to connect again;
- * `http_error` an answer that is not Jobcast's, such as a proxy's; `unsupported` no transport can work here.
+ * `http_error` an answer that is not Jobcast's, such as a proxy's; `unsupported` no transport can work here;
+ * `job_failed` and `job_cancelled` how the job ended that `run` waited for.
  */
 export type JobcastErrorCode =
   | ProblemCode
@@ -17,6 +19,8 @@ export type JobcastErrorCode =
   | 'barred'
   | 'http_error'
   | 'unsupported'
+  | 'job_failed'
+  | 'job_cancelled'
 
 export interface InputError {
   /** The path in the input, such as `payload.width`. */
@@ -29,6 +33,7 @@ export interface JobcastErrorDetails {
   readonly errors?: readonly InputError[]
   readonly retryAfterMs?: number | null
   readonly jobIds?: readonly string[]
+  readonly job?: Job | null
   readonly cause?: unknown
 }
 
@@ -42,8 +47,10 @@ export class JobcastError extends Error {
   readonly errors: readonly InputError[]
   /** How long the server asks to wait before the next try, in ms. */
   readonly retryAfterMs: number | null
-  /** With `outcome_unknown`: the jobs that may have been stored. */
+  /** With `outcome_unknown`: the jobs that may have been stored; from `run`, once it is stored: the job. */
   readonly jobIds: readonly string[]
+  /** From `run`: the job as far as it was seen; as it ended, with `job_failed` and `job_cancelled`. Else null. */
+  readonly job: Job | null
 
   constructor(code: JobcastErrorCode, message: string, details: JobcastErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -52,6 +59,7 @@ export class JobcastError extends Error {
     this.errors = details.errors ?? []
     this.retryAfterMs = details.retryAfterMs ?? null
     this.jobIds = details.jobIds ?? []
+    this.job = details.job ?? null
   }
 }
 

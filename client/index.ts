@@ -1,6 +1,16 @@
 export type { ListAnswer, OverviewAnswer, SubmitAnswer, TypeInfo, TypesAnswer } from '../shared/api.ts'
 export type { JobEvent } from '../shared/event.ts'
 export type { Job, JobSummary, QueuePlace } from '../shared/job.ts'
+export type {
+  InputOf,
+  JobId,
+  JobOf,
+  JobType,
+  JobTypes,
+  OutputOf,
+  ResultByStatus,
+  ResultOf,
+} from '../shared/job-type.ts'
 export type { SubmitOptions } from '../shared/options.ts'
 export { isTerminal, type JobStatus } from '../shared/status.ts'
 export {
@@ -8,8 +18,10 @@ export {
   createClient,
   type JobcastClient,
   type JobsQuery,
+  type RunCall,
   type Submission,
   type SubmitCall,
+  type SubmittedJob,
 } from './client.ts'
 export type { ConnectionState } from './connection.ts'
 export { type InputError, JobcastError, type JobcastErrorCode } from './errors.ts'

@@ -5,13 +5,13 @@ import { guarded, type Readable, Store, type Unsubscribe } from './store.ts'
 import type { TransportName } from './transports/link.ts'
 import type { Observer, WatchedJob } from './watched-job.ts'
 
-export interface WatchState {
+export interface WatchState<Shown extends Job = Job> {
   /**
    * `connecting` nothing arrived yet; `live`; `reconnecting` what is shown may be old; `ended` the job is terminal and
    * nothing more comes; `refused` nothing will ever come, `error` says why.
    */
   readonly phase: 'connecting' | 'live' | 'reconnecting' | 'ended' | 'refused'
-  readonly job: Job | null
+  readonly job: Shown | null
   /** Where a queued job stands and when it may start; null where that is not known (yet). */
   readonly queue: QueuePlace | null
   /**
@@ -45,10 +45,12 @@ export interface WatchOptions {
  * left early closes it as well, unless somebody else listens: a subscriber, `onEvent`, another iteration, or whoever has
  * taken `finished` before.
  */
-export interface JobWatch extends Readable<WatchState>, AsyncIterable<WatchEvent> {
+export interface JobWatch<Shown extends Job = Job>
+  extends Readable<WatchState<Shown>>,
+    AsyncIterable<WatchEvent> {
   readonly jobId: string
   /** The terminal job; rejects with a `JobcastError` when it never will be seen. */
-  readonly finished: Promise<Job>
+  readonly finished: Promise<Shown>
   /** Stops watching; `finished` rejects with code `closed` unless it has settled. */
   close(): void
 }

@@ -47,7 +47,9 @@ export interface UseJobOptions {
   readonly history?: boolean
 }
 
-export interface UseJob<Payload, Result> extends JobState<Result> {
+export type UseJob<Payload, Result> = JobState<Result> & JobCommands<Payload>
+
+interface JobCommands<Payload> {
   /** Submits and watches. Resolves to the job's id once it is stored; rejects with a `JobcastError`. Equal calls in one go are one. */
   startJob(payload: Payload, options?: StartOptions): Promise<string>
   /** Rejects with a `JobcastError`, which `error` shows as well. */

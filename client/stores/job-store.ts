@@ -1,4 +1,5 @@
 import type { Job, Progress, QueuePlace } from '../../shared/job.ts'
+import type { ResultByStatus } from '../../shared/job-type.ts'
 import type { SubmitOptions } from '../../shared/options.ts'
 import type { JobStatus } from '../../shared/status.ts'
 import { type Rule, textUpTo, YES_OR_NO } from '../arguments.ts'
@@ -11,10 +12,16 @@ import type { TransportName } from '../transports/link.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
 import { NOTHING_KNOWN } from '../watched-job.ts'
 
-export interface JobState<Result = unknown> {
-  /** `idle` no job, or one of which nothing is known yet; `submitting` until the server has stored it. */
-  readonly status: JobStatus | 'idle' | 'submitting'
-  readonly result: Result | null
+/** One job of a user interface. `status` tells whether there is a result: with `completed`, and only then. */
+export type JobState<Result = unknown> = JobFacts & ResultByStatus<Result, ShownStatus>
+
+/**
+ * `idle` no job, or one of which nothing is known yet; `submitting` until the server has stored it; `loading` it had completed
+ * when it was submitted (again), and its result is still to come.
+ */
+type ShownStatus = JobStatus | 'idle' | 'submitting' | 'loading'
+
+interface JobFacts {
   /** What went wrong with the job (a message), else with the submission, the watch or a command. */
   readonly error: string | JobcastError | null
   readonly progress: Progress | null
@@ -80,8 +87,7 @@ type Mode =
       readonly error: JobcastError | null
     }
 
-const NOTHING: JobState = {
-  status: 'idle',
+const NOTHING: JobFacts & { readonly result: null } = {
   result: null,
   error: null,
   progress: null,
@@ -93,6 +99,8 @@ const NOTHING: JobState = {
   phase: 'idle',
   transport: null,
 }
+
+const IDLE: JobState = { ...NOTHING, status: 'idle' }
 
 /**
  * One job of a user interface, from the click to the result: `idle`, `submitting`, then a `job` that is watched for as
@@ -261,13 +269,12 @@ function isSame(begun: Begun, payload: unknown, start: StartOptions): boolean {
 }
 
 function show(mode: Mode): JobState {
-  if (mode.kind === 'idle') return mode.error === null ? NOTHING : { ...NOTHING, error: mode.error }
+  if (mode.kind === 'idle') return mode.error === null ? IDLE : { ...IDLE, error: mode.error }
   if (mode.kind === 'submitting') return { ...NOTHING, status: 'submitting' }
   const { jobId, shown, error } = mode
   const job = shown?.job ?? null
   return {
-    status: job?.status ?? mode.status ?? 'idle',
-    result: job?.result ?? null,
+    ...resultOf(job, mode.status),
     error: job?.error ?? shown?.error ?? error,
     progress: job?.progress ?? null,
     jobId,
@@ -278,6 +285,13 @@ function show(mode: Mode): JobState {
     phase: shown?.phase ?? 'connecting',
     transport: shown?.transport ?? null,
   }
+}
+
+/** Of a job that had ended when it was submitted (again), the result is still to come. */
+function resultOf(job: Job | null, answered: JobStatus | null): ResultByStatus<unknown, ShownStatus> {
+  if (job?.status === 'completed') return { status: job.status, result: job.result }
+  if (job !== null) return { status: job.status, result: null }
+  return { status: answered === 'completed' ? 'loading' : (answered ?? 'idle'), result: null }
 }
 
 function asError(error: unknown): JobcastError {

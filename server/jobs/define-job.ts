@@ -3,8 +3,10 @@ import { z } from 'zod'
 import { TypeName } from '../../shared/api.ts'
 import type { LogLevel } from '../../shared/event.ts'
 import type { JOB, Job } from '../../shared/job.ts'
+import type { JobType, Jsonified } from '../../shared/job-type.ts'
 import { DEFAULT_OPTIONS, fillPolicy, type POLICY, type RunPolicy, SaidPolicy } from '../../shared/options.ts'
 import type { Marked } from '../../shared/table.ts'
+import type { Awaitable } from './check-value.ts'
 
 interface Told {
   readonly inContext: true
@@ -38,43 +40,80 @@ export interface JobContext extends ToldOfJob {
 export type Handler<Payload, Result> = (payload: Payload, context: JobContext) => Promise<Result> | Result
 
 /** What the type says of how its jobs are run is in `POLICY`, with units and what holds where it is left out. */
-interface JobSettings extends Readonly<SaidPolicy> {
+interface JobSettings<Name extends string> extends Readonly<SaidPolicy> {
   /** Matches `[a-z][a-z0-9._-]{0,63}`; every type is its own queue. */
-  readonly type: string
+  readonly type: Name
   /** Runs of this type at once in one process; left out: as many as the process runs in all. */
   readonly concurrency?: number
 }
 
 /**
- * A job type. `payload` is a zod schema or any Standard Schema; left out, any JSON goes. Exactly one of `run`
- * (in this process) and `isolate` (in a worker thread that ends with the run and is killed at the timeout: the URL of an
- * ES module that exports `run(payload, context)`, since functions do not cross threads) is given.
+ * A job type, as the server takes it. `payload` is a zod schema or any Standard Schema; left out, any JSON goes. Exactly one
+ * of `run` (in this process) and `isolate` (in a worker thread that ends with the run and is killed at the timeout: the URL of
+ * an ES module that exports `run(payload, context)`, since functions do not cross threads) is given.
  */
-export interface JobDefinition<Payload = unknown, Result = unknown> extends JobSettings {
-  readonly payload?: StandardSchemaV1<unknown, Payload>
-  readonly result?: StandardSchemaV1<unknown, unknown>
-  readonly run?: Handler<Payload, Result>
+export interface JobDefinition<
+  Name extends string = string,
+  Input = unknown,
+  Output = unknown,
+  Result = unknown,
+> extends JobSettings<Name>,
+    JobType {
+  readonly type: Name
+  readonly payload?: StandardSchemaV1<unknown, Output>
+  readonly result?: StandardSchemaV1
+  // A method, so that what takes a certain payload is a definition like any other.
+  run?(payload: Output, context: JobContext): unknown
   readonly isolate?: URL | string
+  readonly '~job'?: { readonly input: Input; readonly output: Output; readonly result: Result }
 }
 
-type RunsHere<Payload, Result> = JobSettings & {
-  readonly payload?: StandardSchemaV1<unknown, Payload>
-  readonly result?: StandardSchemaV1<unknown, Result>
-  run(payload: Payload, context: JobContext): Promise<Result> | Result
+/** A definition whose handler runs in this process, and can be called by a test as well. */
+export interface RunnableJob<Name extends string, Input, Output, Result, Returned>
+  extends JobDefinition<Name, Input, Output, Result> {
+  run(payload: Output, context: JobContext): Returned
   readonly isolate?: never
 }
 
-type RunsIsolated<Payload> = JobSettings & {
-  readonly payload?: StandardSchemaV1<unknown, Payload>
-  readonly result?: StandardSchemaV1<unknown, unknown>
-  readonly isolate: URL | string
-  readonly run?: never
+type Schema = StandardSchemaV1 | undefined
+type InputBy<Payload> = Payload extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Payload> : unknown
+type OutputBy<Payload> = Payload extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Payload> : unknown
+
+/** A handler that returns nothing has the result null. */
+type ResultBy<Result, Returned> = Result extends StandardSchemaV1
+  ? Jsonified<StandardSchemaV1.InferOutput<Result>>
+  : Awaited<Returned> extends void
+    ? null
+    : Jsonified<Awaited<Returned>>
+
+interface Declared<Name extends string, Payload, Result> extends JobSettings<Name> {
+  /** Zod or any Standard Schema. Left out: any JSON goes, and the handler gets it as it came. */
+  readonly payload?: Payload
+  /** Is given what the handler returned, as JSON; what it makes of that is the result. */
+  readonly result?: Result
 }
 
-/** Declares a job type; throws a `TypeError` that names the field where the declaration is wrong. */
-export function defineJob<Payload = unknown, Result = unknown>(
-  definition: RunsHere<Payload, Result> | RunsIsolated<Payload>,
-): JobDefinition {
+/**
+ * Declares a job type, and keeps in its own type the name, what submitters send, what the handler gets and what it returns.
+ * The result of an isolated handler is known by its schema; `z.custom<Picture>()` says a type and checks nothing. Throws a
+ * `TypeError` that names the field where the declaration is wrong.
+ */
+export function defineJob<
+  const Name extends string,
+  Returned extends Awaitable<InputBy<Result>>,
+  Payload extends Schema = undefined,
+  Result extends Schema = undefined,
+  Isolate extends URL | string | undefined = undefined,
+>(
+  definition: Declared<Name, Payload, Result> &
+    (
+      | { run(payload: OutputBy<Payload>, context: JobContext): Returned; readonly isolate?: never }
+      | { readonly isolate: Isolate; readonly run?: never }
+    ),
+): Isolate extends undefined
+  ? RunnableJob<Name, InputBy<Payload>, OutputBy<Payload>, ResultBy<Result, Returned>, Returned>
+  : JobDefinition<Name, InputBy<Payload>, OutputBy<Payload>, ResultBy<Result, unknown>>
+export function defineJob(definition: unknown): JobDefinition {
   return checkDefinition(definition)
 }
 
