@@ -4,6 +4,7 @@ import {
   type ClientOptions,
   createClient,
   type JobcastClient,
+  JobcastError,
   type TransportName,
   type WatchEvent,
 } from '../../client/index.ts'
@@ -72,6 +73,79 @@ describe('with a server', () => {
     const byId = (one: { jobId: string }, other: { jobId: string }) => (one.jobId < other.jobId ? 1 : -1)
     expect([...tagged.getSnapshot().jobs].sort(byId)).toEqual([...listed.jobs].sort(byId))
     expect(client.connection.getSnapshot()).toEqual({ transport: 'websocket', phase: 'open' })
+  })
+
+  test('run resolves to the result, and tells of every event on the way', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const kinds: string[] = []
+    const result = await client.run(countdown({ steps: 3, stepMs: 10, logs: true }), {
+      onEvent: ({ kind }) => kinds.push(kind),
+    })
+    expect(result).toEqual({ steps: 3 })
+    expect(kinds.filter((kind) => kind === 'log')).toHaveLength(3)
+    expect(kinds.filter((kind) => kind === 'status')).toHaveLength(2)
+  })
+
+  test('run rejects with the job where it did not complete, and as submit does', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const failing = { ...countdown({ steps: 2, stepMs: 0, failAtStep: 2 }), options: { maxAttempts: 1 } }
+    const failed = await client.run(failing).catch((error: unknown) => error)
+    const jobId = failed instanceof JobcastError ? failed.jobIds[0] : undefined
+    expect(failed).toMatchObject({
+      code: 'job_failed',
+      message: `job ${jobId} (countdown) failed: failed at step 2, as asked`,
+      job: { jobId, status: 'failed', errorCode: 'handler_error', attempt: 1 },
+    })
+    const long = { ...countdown({ steps: 100, stepMs: 100 }), options: { tags: ['to-be-cancelled'] } }
+    const cancelled = client.run(long)
+    const named = async () => (await client.list({ tag: 'to-be-cancelled' })).jobs[0]
+    await until(async () => (await named())?.status === 'processing', { what: 'the job to run' })
+    await client.cancel((await named())?.jobId ?? '')
+    await expect(cancelled).rejects.toMatchObject({ code: 'job_cancelled', job: { status: 'cancelled' } })
+    const refused = client.run(countdown({ steps: 'many' }))
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_payload', job: null })
+    await expect(client.run(countdown({}), Object({ abort: true }))).rejects.toThrow(TypeError)
+  })
+
+  test('run rejects where the job is forgotten before its end was seen', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const job = countdown({ steps: 1, stepMs: 0 })
+    const { jobId } = await client.submit({ ...job, idempotencyKey: 'forgotten' })
+    await client.watch(jobId).finished
+    await client.remove(jobId)
+    const call = { idempotencyKey: 'forgotten' }
+    await expect(client.run(job, call)).rejects.toMatchObject({
+      code: 'not_found',
+      jobIds: [jobId],
+      job: null,
+    })
+  })
+
+  test('an abort ends the wait of run at once, and the job where that is asked for', async () => {
+    const client = openClient({ baseUrl: server.url })
+    const long = countdown({ steps: 100, stepMs: 100 })
+    const abandon = async (cancelOnAbort: boolean) => {
+      const abort = new AbortController()
+      const why = new Error('the user has left')
+      const run = client.run(long, {
+        signal: abort.signal,
+        cancelOnAbort,
+        onEvent: () => abort.abort(why),
+      })
+      const error = await run.catch((error: unknown) => error)
+      expect(error).toMatchObject({ code: 'aborted', cause: why, job: { status: 'processing' } })
+      return error instanceof JobcastError ? error : Promise.reject(error)
+    }
+    const left = await abandon(false)
+    const [leftId = ''] = left.jobIds
+    expect(left.message).toBe(`the wait for job ${leftId} was aborted; the job goes on`)
+    expect(await client.get(leftId)).toMatchObject({ status: 'processing', cancelRequested: false })
+    await client.cancel(leftId)
+    const ended = await abandon(true)
+    const [endedId = ''] = ended.jobIds
+    expect(ended.message).toBe(`the wait for job ${endedId} was aborted; its cancel was requested`)
+    expect(await client.watch(endedId).finished).toMatchObject({ status: 'cancelled' })
+    await expect(client.run(long, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' })
   })
 
   test('a watch sees the same over each transport', async () => {
