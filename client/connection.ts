@@ -73,7 +73,7 @@ export class Connection implements LinkOwner {
   readonly state = new Store<ConnectionState>({ transport: null, phase: 'idle' })
   readonly #options: ConnectionOptions
   /** What may be used here, best first. */
-  readonly #ladder: TransportName[]
+  #ladder: TransportName[]
   readonly #jobs = new Set<CarriedJob>()
   readonly #assignments: Assignments
   readonly #lists = new Set<CarriedList>()
@@ -88,7 +88,7 @@ export class Connection implements LinkOwner {
   #lingerTimer: ReturnType<typeof setTimeout> | undefined
   /**
    * The way down began with something that had worked, or led past the last rung, or the network has come back since: it
-   * was an outage, it seems.
+   * was an outage, it seems. Or nobody has tried the top yet.
    */
   #outage = false
 
@@ -172,10 +172,12 @@ export class Connection implements LinkOwner {
   failed(link: Link, failure: Failure): void {
     const state = this.#state
     if (state.link === undefined) return
+    this.#heedPassing()
     const rung = this.#ladder.indexOf(link.transport)
     const next = this.#ladder[rung + 1]
+    const isHopeless = rung < 0
     const { barred } = failure
-    if (barred?.forGood) this.#ladder.splice(rung, 1)
+    if (barred?.forGood) this.#ladder = this.#ladder.filter((one) => one !== link.transport)
     if (state.kind === 'trying' && link === state.trial) {
       link.close()
       this.#become({ kind: 'settled', link: state.link })
@@ -184,12 +186,13 @@ export class Connection implements LinkOwner {
       return
     }
     if (link !== state.link) return
-    if (barred === null && !failure.silent && !failure.repeated) return
+    const mayStay = barred === null && !isHopeless
+    if (mayStay && !failure.silent && !failure.repeated) return
     // Further down nothing carries lists: where there is nothing else, the link goes on trying.
-    if (barred === null && link.lists !== undefined && this.#jobs.size === 0) return
+    if (mayStay && link.lists !== undefined && this.#jobs.size === 0) return
     if (failure.brief) this.#fragile.add(link.transport)
     const isKnownGood = this.#proven.has(link.transport) && !this.#fragile.has(link.transport)
-    if (barred === null && (isKnownGood || next === undefined)) this.#outage = true
+    if (mayStay && (isKnownGood || next === undefined)) this.#outage = true
     const target = next ?? this.#ladder[0]
     if (target === undefined) this.#giveUp(barred?.error)
     // Down at once; up again only after the pause that the link itself would have made.
@@ -261,9 +264,11 @@ export class Connection implements LinkOwner {
   }
 
   #wake(): void {
-    this.#memory ??= new TransportMemory(this.#options.http.url(''))
+    this.#heedPassing()
+    const { http } = this.#options
+    this.#memory ??= new TransportMemory(http.url(''), http.isBelowPath)
     const remembered = this.#ladder.find((transport) => transport === this.#memory?.transport)
-    const transport = remembered ?? this.#ladder[0]
+    const transport = remembered ?? this.#firstOf(this.#ladder)
     if (transport === undefined) {
       this.#giveUp()
       return
@@ -271,6 +276,25 @@ export class Connection implements LinkOwner {
     this.#life.start()
     this.#become({ kind: 'seeking', link: this.#open(transport) })
     this.#assign()
+  }
+
+  /**
+   * What to begin with where nothing is known. Below a path something stands before the server that may pass no WebSocket
+   * on: the first answer over HTTP says so, or else the top is tried beside it, at once. A page that tries a WebSocket in
+   * vain has an error in its console, which nobody can keep out of it.
+   */
+  #firstOf(ladder: readonly TransportName[]): TransportName | undefined {
+    const { passing, isBelowPath } = this.#options.http
+    const [top, next] = ladder
+    if (top !== 'websocket' || passing !== null || !isBelowPath || this.#jobs.size === 0) return top
+    this.#outage = next !== undefined
+    return next ?? top
+  }
+
+  /** Leaves out what does not get through to the server. */
+  #heedPassing(): void {
+    const { passing } = this.#options.http
+    if (passing !== null) this.#ladder = this.#ladder.filter((one) => passing.includes(one))
   }
 
   /** Closes everything. */
@@ -343,6 +367,7 @@ export class Connection implements LinkOwner {
   }
 
   #scheduleTrial(link: Link): void {
+    this.#heedPassing()
     if (link.transport === this.#ladder[0] || this.#outage) {
       this.#outage = false
       this.#memory?.note(link.transport, null)

@@ -19,16 +19,25 @@ export interface Call {
   readonly timeoutMs?: number
 }
 
+/** Who stands before a server and cannot pass on every transport says with it which ones get through. */
+const TRANSPORTS_HEADER = 'jobcast-transports'
 /** Large payloads over slow lines take their time; for ever is too long. */
 const CALL_TIMEOUT_MS = 60_000
 
 /** HTTP calls to one server; whatever goes wrong is a `JobcastError`. */
 export class Http {
   readonly clock = new ServerClock()
+  /** The transports that get to the server, as its answers say where something on the way lets fewer through; null: nothing said so. */
+  passing: readonly string[] | null = null
   readonly #options: HttpOptions
 
   constructor(options: HttpOptions) {
     this.#options = options
+  }
+
+  /** Whether the server is below a path, so that something stands before it. */
+  get isBelowPath(): boolean {
+    return new URL(this.url('/')).pathname !== '/'
   }
 
   /** The address of a path on the server. Throws where nobody said which server. */
@@ -80,6 +89,8 @@ export class Http {
     } catch (error) {
       throw describe(error, call.signal)
     }
+    const passing = response.headers.get(TRANSPORTS_HEADER)
+    if (passing !== null) this.passing = passing.split(/\s*,\s*/)
     if (!response.ok) throw await refusal(response)
     this.clock.note(Date.parse(response.headers.get('date') ?? ''), asked)
     return response

@@ -14,6 +14,7 @@ const LAYERS = [
   { of: 'client/dashboard/', may: ['client/', 'shared/'] },
   { of: 'client/react/', may: ['client/', 'shared/'] },
   { of: 'client/', may: ['shared/'] },
+  { of: 'next/', may: ['shared/'] },
   { of: 'server/engine/', may: ['shared/'] },
   { of: 'server/auth/', may: ['shared/'] },
   { of: 'server/jobs/', may: ['shared/', 'server/engine/engine.ts', 'server/engine/errors.ts'] },
@@ -68,7 +69,7 @@ const OWNERS = {
   'react-dom': ['client/dashboard/'],
 }
 
-/** Shared modules that the browser may bundle; the rest of `shared/` brings zod along, so only its types. */
+/** Shared modules that the browser, or an app's build, may bundle; the rest of `shared/` brings zod along, so only its types. */
 const BUNDLED = ['codes', 'cursor', 'status', 'fold', 'limits'].map((name) => `shared/${name}.ts`)
 
 /** Every run of an isolated handler begins a thread with it: a library would cost each more than the thread itself. */
@@ -78,7 +79,7 @@ const breaches = []
 const graph = new Map()
 const libraries = new Map()
 
-for (const file of ['shared', 'client', 'server', 'examples/samples'].flatMap(sources)) {
+for (const file of ['shared', 'client', 'next', 'server', 'examples/samples'].flatMap(sources)) {
   const imports = importsOf(file)
   graph.set(
     file,
@@ -112,7 +113,8 @@ function check(file, { specifier, path, typeOnly }) {
   if (layer && !path.startsWith(layer.of) && !layer.may.some((allowed) => path.startsWith(allowed))) {
     breaches.push(`${file}: may not import ${path}`)
   }
-  if (file.startsWith('client/') && !file.startsWith('client/dashboard/') && path.startsWith('shared/')) {
+  const isBundled = /^(?:client|next)\//.test(file) && !file.startsWith('client/dashboard/')
+  if (isBundled && path.startsWith('shared/')) {
     if (!typeOnly && !BUNDLED.includes(path)) breaches.push(`${file}: may import only types of ${path}`)
   }
   if (file.startsWith('shared/') && BUNDLED.includes(file) && !typeOnly && !BUNDLED.includes(path)) {
@@ -126,8 +128,9 @@ function checkLibrary(file, specifier) {
     : specifier.split('/')[0]
   if (file.startsWith('shared/') && library !== 'zod')
     breaches.push(`${file}: shared/ imports zod only, not ${specifier}`)
-  if (file.startsWith('client/') && specifier.startsWith('node:'))
-    breaches.push(`${file}: the client imports no ${specifier}`)
+  // A handler runs wherever an app does: on the edge, too.
+  if (/^(?:client|next)\//.test(file) && specifier.startsWith('node:'))
+    breaches.push(`${file}: ${dirname(file)}/ imports no ${specifier}`)
   const owners = OWNERS[library]
   if (owners && !owners.some((owner) => file.startsWith(owner))) {
     breaches.push(`${file}: ${library} belongs to ${owners.join(', ')}`)

@@ -31,6 +31,32 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
+/** `title` of an HTTP problem. */
+export const PROBLEM_TITLES: Record<ProblemCode, string> = {
+  invalid_json: 'The body is not JSON',
+  invalid_request: 'The request is not valid',
+  invalid_payload: 'The payload is not valid',
+  invalid_options: 'The options are not valid',
+  unknown_type: 'There is no such job type',
+  invalid_idempotency_key: 'The Idempotency-Key is not valid',
+  unauthorized: 'An API key or a job token is needed',
+  forbidden: 'This is not allowed',
+  not_found: 'Not found',
+  method_not_allowed: 'Method not allowed',
+  request_timeout: 'The request took too long to arrive',
+  already_finished: 'The job has already finished',
+  not_retryable: 'The job cannot be retried',
+  not_finished: 'The job has not finished',
+  payload_too_large: 'The body is too large',
+  unsupported_media_type: 'The body must be JSON',
+  idempotency_mismatch: 'The Idempotency-Key was used with another body',
+  rate_limited: 'Too many requests',
+  headers_too_large: 'The headers are too large',
+  internal_error: 'Something went wrong in the server',
+  unavailable: 'Not available at the moment',
+  outcome_unknown: 'The answer of the store was lost',
+}
+
 /** `errorCode` of a job. The `invalid_*`, `unserializable_result` and `result_too_large` failures are never retried. */
 export const JOB_ERROR_CODES = [
   'handler_error',

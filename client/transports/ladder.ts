@@ -51,25 +51,30 @@ function isNode(): boolean {
  */
 export class TransportMemory {
   readonly #key: string
+  /** Whether what needs no trial is remembered as well, since a page would not begin with it by itself. */
+  readonly #keepsTop: boolean
   /** What worked last. */
   transport: TransportName | null = null
   /** When a better one is to be tried again, in ms since 1970; null where there is none. */
   trialAt: number | null = null
 
-  constructor(server: string) {
+  constructor(server: string, keepsTop: boolean) {
     this.#key = `jobcast:transport:${server}`
+    this.#keepsTop = keepsTop
     const stored = withStorage((storage) => storage.getItem(this.#key))
     const note = withStorage((): unknown => JSON.parse(stored ?? 'null'))
-    if (!isRecord(note) || typeof note.trialAt !== 'number') return
+    if (!isRecord(note)) return
+    const { trialAt } = note
+    if (typeof trialAt !== 'number' && !(keepsTop && trialAt === null)) return
     this.transport = LADDER.find((name) => name === note.transport) ?? null
-    this.trialAt = note.trialAt
+    this.trialAt = trialAt
   }
 
   note(transport: TransportName | null, trialAt: number | null): void {
     this.transport = transport
     this.trialAt = trialAt
     withStorage((storage) => {
-      if (trialAt === null) storage.removeItem(this.#key)
+      if (trialAt === null && !this.#keepsTop) storage.removeItem(this.#key)
       else storage.setItem(this.#key, JSON.stringify({ transport, trialAt }))
     })
   }

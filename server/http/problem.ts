@@ -1,5 +1,5 @@
 import type { Problem } from '../../shared/api.ts'
-import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
+import { PROBLEM_TITLES, PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import { BadPage, IdempotencyMismatch, OutcomeUnknown, Unavailable } from '../engine/errors.ts'
 
 /** One thing that is wrong with the input; `path` is dotted: `payload.width`, `jobs.3.options.delayMs`, `limit`. */
@@ -38,31 +38,6 @@ export const RETRY_AFTER_S = '1'
 /** Of an answer that may be another one soon. */
 export const RETRY = { headers: { 'retry-after': RETRY_AFTER_S } } as const
 
-const TITLES: Record<ProblemCode, string> = {
-  invalid_json: 'The body is not JSON',
-  invalid_request: 'The request is not valid',
-  invalid_payload: 'The payload is not valid',
-  invalid_options: 'The options are not valid',
-  unknown_type: 'There is no such job type',
-  invalid_idempotency_key: 'The Idempotency-Key is not valid',
-  unauthorized: 'An API key or a job token is needed',
-  forbidden: 'This is not allowed',
-  not_found: 'Not found',
-  method_not_allowed: 'Method not allowed',
-  request_timeout: 'The request took too long to arrive',
-  already_finished: 'The job has already finished',
-  not_retryable: 'The job cannot be retried',
-  not_finished: 'The job has not finished',
-  payload_too_large: 'The body is too large',
-  unsupported_media_type: 'The body must be JSON',
-  idempotency_mismatch: 'The Idempotency-Key was used with another body',
-  rate_limited: 'Too many requests',
-  headers_too_large: 'The headers are too large',
-  internal_error: 'Something went wrong in the server',
-  unavailable: 'Not available at the moment',
-  outcome_unknown: 'The answer of the store was lost',
-}
-
 /** More are of no help to anybody, and a hostile body can hold a million. */
 const MAX_ERRORS = 100
 const MAX_TEXT = 300
@@ -72,7 +47,7 @@ export function problemBody(code: ProblemCode, detail: string, extras: ProblemEx
   const { errors, jobId, jobIds } = extras
   const problem: Problem = {
     type: `urn:jobcast:problem:${code}`,
-    title: TITLES[code],
+    title: PROBLEM_TITLES[code],
     status: PROBLEMS[code],
     detail,
     code,

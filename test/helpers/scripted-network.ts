@@ -74,7 +74,11 @@ export interface ScriptedRequest {
   /** The connection breaks. */
   breaks(): void
   /** Answers with a stream of server-sent events that stays open. */
-  stream(): { event(event: string, data: unknown, id?: string): void; retry(ms: number): void; end(): void }
+  stream(headers?: Record<string, string>): {
+    event(event: string, data: unknown, id?: string): void
+    retry(ms: number): void
+    end(): void
+  }
 }
 
 /** A `fetch` without a network: every request is kept, and waits for the test to answer it. */
@@ -101,7 +105,7 @@ export function scriptedFetch() {
             ...headers,
           }),
         breaks: () => reject(new TypeError('fetch failed')),
-        stream: () => {
+        stream: (headers = {}) => {
           const encoder = new TextEncoder()
           const state: { controller?: ReadableStreamDefaultController<Uint8Array> } = {}
           const body = new ReadableStream<Uint8Array>({
@@ -110,7 +114,11 @@ export function scriptedFetch() {
               signal.addEventListener('abort', () => controller.error(signal.reason))
             },
           })
-          resolve(new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } }))
+          resolve(
+            new Response(body, {
+              headers: { 'content-type': 'text/event-stream; charset=utf-8', ...headers },
+            }),
+          )
           const write = (text: string) => state.controller?.enqueue(encoder.encode(text))
           return {
             event: (event, data, id) =>

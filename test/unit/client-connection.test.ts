@@ -1036,3 +1036,75 @@ describe('over SSE', () => {
     expect(request().url.search).toBe('?after=e1.2&history=1&place=0')
   })
 })
+
+describe('below a path', () => {
+  const BELOW = { baseUrl: 'http://server/below' }
+  const NO_SOCKET = { 'jobcast-transports': 'sse, long-poll, polling' }
+  const replayed = (stream: { event(event: string, data: unknown, id?: string): void }) =>
+    stream.event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+
+  it('begins with what every proxy passes, and moves up at once to a WebSocket that works', async () => {
+    const { sockets, socket, request, requests } = setUp(BELOW)
+    client.watch('j1')
+    await pass(0)
+    expect(sockets).toHaveLength(0)
+    const stream = request().stream()
+    replayed(stream)
+    await pass(0)
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+    expect(socket().url).toBe('ws://server/below/ws')
+    socket().hello()
+    socket().says({ op: 'subscribed', jobId: 'j1', mode: 'resume', cursor: 'e1.2', events: [] })
+    expect(connection()).toEqual({ transport: 'websocket', phase: 'open' })
+    expect(requests).toHaveLength(1)
+  })
+
+  it('makes no WebSocket where the first answer says that none gets through', async () => {
+    const { sockets, request } = setUp(BELOW)
+    client.watch('j1')
+    await pass(0)
+    const stream = request().stream(NO_SOCKET)
+    replayed(stream)
+    await pass(1000)
+    for (let n = 0; n < 35; n++) {
+      stream.event('ping', {})
+      await pass(10_000)
+    }
+    expect(sockets).toHaveLength(0)
+    expect(connection()).toEqual({ transport: 'sse', phase: 'open' })
+  })
+
+  it('knows it from the answer to a submission, wherever the server is', async () => {
+    const { sockets, request } = setUp()
+    const submitted = client.submit({ type: 'countdown', payload: {} })
+    await pass(0)
+    request().json({ jobId: 'j1', token: 't1' }, 202, NO_SOCKET)
+    await submitted
+    client.watch('j1')
+    await pass(0)
+    expect(sockets).toHaveLength(0)
+    expect(request().url.pathname).toBe('/api/jobs/j1/events')
+  })
+
+  it('leaves a WebSocket alone that a list was begun with, once an answer says so', async () => {
+    const { sockets, socket, request } = setUp(BELOW)
+    const list = client.watchList()
+    const listed = client.list()
+    await pass(0)
+    request().json({ jobs: [], nextPage: null }, 200, NO_SOCKET)
+    await listed
+    socket().ends()
+    await pass(60_000)
+    expect(sockets).toHaveLength(1)
+    expect(list.getSnapshot().phase).toBe('unsupported')
+  })
+
+  it('says that it cannot watch where only a WebSocket was asked for', async () => {
+    const { request } = setUp({ transports: ['websocket'] })
+    const got = client.get('j1')
+    await pass(0)
+    request().json(aJob(), 200, NO_SOCKET)
+    await got
+    await expect(client.watch('j1').finished).rejects.toMatchObject({ code: 'unsupported' })
+  })
+})

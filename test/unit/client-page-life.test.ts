@@ -378,6 +378,23 @@ describe('the next page of the same browser tab', () => {
     expect(stored.size).toBe(0)
   })
 
+  it('begins with a WebSocket below a path where that worked', async () => {
+    stageSession()
+    const below = { baseUrl: 'http://server/below' }
+    const first = setUp(below)
+    client.watch('j1')
+    await pass(0)
+    first.request().stream().event('snapshot', { reason: 'new', job: aJob() }, 'e1.2')
+    await pass(0)
+    first.socket().hello()
+    client.close()
+    await pass(0)
+    const { sockets, requests } = setUp(below)
+    client.watch('j1')
+    await pass(0)
+    expect([sockets.length, requests.length]).toEqual([1, 0])
+  })
+
   it.each(['{', 'null', '{"transport":"pigeon","trialAt":1}'])('is not confused by %s', async (text) => {
     const stored = stageSession()
     stored.set('jobcast:transport:http://server', text)

@@ -1,0 +1,2 @@
+export type { Access } from './access.ts'
+export { createHandler, type HandlerOptions } from './handler.ts'
