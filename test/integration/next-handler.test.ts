@@ -8,7 +8,7 @@ import { type Access, createHandler, type HandlerOptions } from '../../next/inde
 import { Problem, SubmitAnswer } from '../../shared/api.ts'
 import { Job } from '../../shared/job.ts'
 import { freePort } from '../helpers/free-port.ts'
-import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
+import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
 
 /** The handler in front of the built server, behind Node's HTTP as a framework puts it there. */
@@ -21,6 +21,7 @@ beforeAll(async () => {
   data = await dataFolder()
   server = await startServer({
     JOBCAST_DATA: data.path,
+    ...SAMPLES,
     JOBCAST_API_KEYS: `app:submit:${KEY},boss:admin:boss-key`,
   })
 })
