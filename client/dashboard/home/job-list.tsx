@@ -3,8 +3,9 @@ import { useInViewport } from '@mantine/hooks'
 import { IconChevronRight, IconFilterOff, IconPlayerPlay } from '@tabler/icons-react'
 import { memo } from 'react'
 import { Link } from 'wouter'
+import type { TypeInfo } from '../../../shared/api.ts'
 import type { JobSummary } from '../../../shared/job.ts'
-import { useJob, useJobs, useTypes } from '../../react/index.ts'
+import { useJob, useJobs } from '../../react/index.ts'
 import { useKnownTime, useNow } from '../common/clock.ts'
 import {
   between,
@@ -23,12 +24,11 @@ import classes from './job-list.module.css'
 const PAGE_SIZE = 30
 
 /** The jobs, newest first, kept live. */
-export function JobList() {
+export function JobList({ types }: { types: readonly TypeInfo[] }) {
   const filters = useFilters()
-  const { data } = useTypes()
   return (
     <section aria-label="Jobs">
-      <FilterBar filters={filters} types={data?.types ?? []} />
+      <FilterBar filters={filters} types={types} />
       <Jobs filters={filters} />
     </section>
   )
@@ -78,7 +78,7 @@ function NoJobs({ filters }: { filters: Filters }) {
     <EmptyState
       icon={<IconPlayerPlay size={22} stroke={1.5} />}
       title="No jobs yet"
-      text="Submit one with the form, and watch it here from its first moment to its last."
+      text="Submit one, and watch it here from its first moment to its last."
     />
   )
 }

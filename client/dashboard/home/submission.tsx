@@ -8,10 +8,17 @@ import { useClient } from '../../react/index.ts'
 import type { Json } from '../common/json.tsx'
 import { explain } from '../common/words.ts'
 
+interface Problem {
+  readonly path: string
+  readonly message: string
+}
+
 /** What the server said against a submission. */
 interface Problems {
   /** What is wrong with a form's field, by its name in the payload: `widths` also collects `payload.widths.0`. */
   of(field: string): string | undefined
+  /** All that is wrong within the payload, by its path there. */
+  readonly listed: readonly Problem[]
   /** What belongs to none of the fields. */
   readonly general: string | null
 }
@@ -23,8 +30,8 @@ interface FormSubmission {
   send(payload: Json, options?: SubmitOptions): Promise<void>
 }
 
-/** One form's way to the server. `fields` are those that show their own problems. */
-export function useSubmission(type: string, fields: readonly string[]): FormSubmission {
+/** One form's way to the server. `fields` are those that show their own problems; left out: the form lists them all. */
+export function useSubmission(type: string, fields?: readonly string[]): FormSubmission {
   const client = useClient()
   const [, navigate] = useLocation()
   const [isSending, setSending] = useState(false)
@@ -46,24 +53,27 @@ export function useSubmission(type: string, fields: readonly string[]): FormSubm
   return { isSending, problems: problemsOf(error, fields), send }
 }
 
-function problemsOf(error: unknown, fields: readonly string[]): Problems {
-  const listed = error instanceof JobcastError ? error.errors : []
-  const stray = listed.filter(({ path }) => !fields.some((field) => belongsTo(path, field)))
+function problemsOf(error: unknown, fields: readonly string[] | undefined): Problems {
+  const all = error instanceof JobcastError ? error.errors : []
+  const isShown = (path: string) =>
+    fields === undefined
+      ? isWithin(path, 'payload')
+      : fields.some((field) => isWithin(path, `payload.${field}`))
+  const stray = all.filter(({ path }) => !isShown(path))
   return {
-    of: (field) => listed.find(({ path }) => belongsTo(path, field))?.message,
-    general: generalProblem(error, listed.length > 0, stray),
+    of: (field) => all.find(({ path }) => isWithin(path, `payload.${field}`))?.message,
+    listed: all
+      .filter(({ path }) => isWithin(path, 'payload'))
+      .map(({ path, message }) => ({ path: path.replace('payload.', ''), message })),
+    general: generalProblem(error, all.length > 0, stray),
   }
 }
 
-function belongsTo(path: string, field: string): boolean {
-  return path === `payload.${field}` || path.startsWith(`payload.${field}.`)
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(`${place}.`)
 }
 
-function generalProblem(
-  error: unknown,
-  hasList: boolean,
-  stray: readonly { path: string; message: string }[],
-): string | null {
+function generalProblem(error: unknown, hasList: boolean, stray: readonly Problem[]): string | null {
   if (error === null) return null
   if (stray.length > 0) return stray.map(({ path, message }) => `${path}: ${message}`).join('\n')
   if (hasList) return null
