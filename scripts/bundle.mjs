@@ -1,4 +1,4 @@
-// Bundles dist/server and dist/examples: a few files to load instead of the hundreds that the server and its libraries are made of.
+// Bundles dist/server, dist/examples and dist/cli: a few files to load instead of the hundreds that they and their libraries are made of.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { build } from 'vite'
@@ -13,7 +13,11 @@ const ENTRIES = [
   'server/worker/isolate-thread',
   'examples/samples/index',
   'examples/samples/render/thread',
+  'cli/dev-server',
 ]
+
+/** Loads of it only what a command needs, and none of the server: it starts for every call. */
+const COMMAND = 'cli/main'
 
 /** They bring native code along, are for terminals only, or load files beside them; all others are bundled. */
 const EXTERNAL = ['jiti', 'libsql', 'pino-pretty']
@@ -103,37 +107,45 @@ const findThreadModules = {
   },
 }
 
-await build({
-  configFile: false,
-  logLevel: 'warn',
-  // What examples import is this package itself.
-  resolve: { alias: { jobcast: resolve('server', 'index.ts') } },
+await bundle(ENTRIES, 'server', {
   plugins: [leaveOut, inlineScripts, keepAddresses, findThreadModules],
-  build: {
-    ssr: true,
-    target: 'node20',
-    outDir: 'dist',
-    // The declarations are there already.
-    emptyOutDir: false,
-    copyPublicDir: false,
-    // Half as much to read and compile at every start. Stacks in the log are told by the maps.
-    minify: true,
-    sourcemap: true,
-    license: { fileName: 'server/THIRD-PARTY-LICENSES.md' },
-    rolldownOptions: {
-      input: Object.fromEntries(ENTRIES.map((entry) => [entry, `${entry}.ts`])),
-      output: {
-        entryFileNames: '[name].js',
-        chunkFileNames: 'server/chunks/[name].js',
-        // What else entries have in common comes into one file: each costs a start more to find than to read.
-        codeSplitting: {
-          groups: [
-            { name: 'thread', minShareCount: 2, priority: 1, test: (id) => threadModules.has(id) },
-            { name: 'shared', minShareCount: 2 },
-          ],
+  // Stacks in the log are told by the maps.
+  sourcemap: true,
+  // What else entries have in common comes into one file: each costs a start more to find than to read.
+  groups: [
+    { name: 'thread', minShareCount: 2, priority: 1, test: (id) => threadModules.has(id) },
+    { name: 'shared', minShareCount: 2 },
+  ],
+})
+await bundle([COMMAND], 'cli', { plugins: [keepAddresses] })
+
+function bundle(entries, folder, { plugins, sourcemap = false, groups = [] }) {
+  return build({
+    configFile: false,
+    logLevel: 'warn',
+    // What examples import is this package itself.
+    resolve: { alias: { jobcast: resolve('server', 'index.ts') } },
+    plugins,
+    build: {
+      ssr: true,
+      target: 'node20',
+      outDir: 'dist',
+      // The declarations are there already.
+      emptyOutDir: false,
+      copyPublicDir: false,
+      // Half as much to read and compile at every start.
+      minify: true,
+      sourcemap,
+      license: { fileName: `${folder}/THIRD-PARTY-LICENSES.md` },
+      rolldownOptions: {
+        input: Object.fromEntries(entries.map((entry) => [entry, `${entry}.ts`])),
+        output: {
+          entryFileNames: '[name].js',
+          chunkFileNames: `${folder}/chunks/[name].js`,
+          codeSplitting: { groups },
         },
       },
     },
-  },
-  ssr: { noExternal: true, external: EXTERNAL },
-})
+    ssr: { noExternal: true, external: EXTERNAL },
+  })
+}
