@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           name: 'tests',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/fault/**', ...WITH_A_CLOCK],
+          exclude: ['test/fault/**', 'test/package/**', ...WITH_A_CLOCK],
           // Most of them wait rather than compute, so that four files at once keep two cores busy.
           maxWorkers: 4,
           // A process of its own for each file would cost more than most files do.
