@@ -94,26 +94,30 @@ const leaveOut = {
 
 /** Every thread of an isolated handler begins with these modules, so they come into a file without the rest. */
 const threadModules = new Set()
+/** These come with every `import … from 'jobcast'`; the server itself is loaded once it is started. */
+const indexModules = new Set()
 
-const findThreadModules = {
-  name: 'find-thread-modules',
+const findModules = {
+  name: 'find-modules',
   buildEnd() {
-    const add = (id) => {
-      if (threadModules.has(id)) return
-      threadModules.add(id)
-      for (const imported of this.getModuleInfo(id)?.importedIds ?? []) add(imported)
+    const add = (modules, id) => {
+      if (modules.has(id)) return
+      modules.add(id)
+      for (const imported of this.getModuleInfo(id)?.importedIds ?? []) add(modules, imported)
     }
-    add(resolve('server', 'worker', 'isolate-thread.ts'))
+    add(threadModules, resolve('server', 'worker', 'isolate-thread.ts'))
+    add(indexModules, resolve('server', 'index.ts'))
   },
 }
 
 await bundle(ENTRIES, 'server', {
-  plugins: [leaveOut, inlineScripts, keepAddresses, findThreadModules],
+  plugins: [leaveOut, inlineScripts, keepAddresses, findModules],
   // Stacks in the log are told by the maps.
   sourcemap: true,
   // What else entries have in common comes into one file: each costs a start more to find than to read.
   groups: [
-    { name: 'thread', minShareCount: 2, priority: 1, test: (id) => threadModules.has(id) },
+    { name: 'thread', minShareCount: 2, priority: 2, test: (id) => threadModules.has(id) },
+    { name: 'index', minShareCount: 2, priority: 1, test: (id) => indexModules.has(id) },
     { name: 'shared', minShareCount: 2 },
   ],
 })

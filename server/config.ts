@@ -1,62 +1,147 @@
 import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
-import { type ApiKey, ROLES } from './auth/auth.ts'
+import { type ApiKey, type Authorize, ROLES } from './auth/auth.ts'
 import { isLoopback, normalOrigin } from './auth/origin.ts'
 import { isTrustable, normalPath, TRUSTED_BY_DEFAULT, type TrustProxy } from './auth/reach.ts'
+import type { EngineAddress } from './engine/open.ts'
 import { parseRedisAddress } from './engine/redis/server.ts'
 
 /** Version of the package; a test holds it to package.json. */
 export const VERSION = '0.1.0'
 
-/** Everything that can be set from outside. Times in ms, sizes in bytes. */
+/** Where jobs are stored: in Redis, which any number of processes share, or in a folder that one process has for itself. */
+export type Store =
+  | {
+      /** `redis://` or `redis+sentinel://`, with user, password and database where needed. */
+      readonly redis: string
+      /** In front of all keys and channels, so that several can share one Redis; `jobcast` where it is left out. */
+      readonly prefix?: string
+    }
+  | {
+      /** The path of a folder, made where there is none. */
+      readonly sqlite: string
+    }
+
+/**
+ * What may be set of a server. Times in ms, sizes in bytes. Each is a variable of the environment as well, for `npm start` and
+ * `jobcast start`: `maxBytes` is `JOBCAST_MAX_BYTES`, and its text goes here, too.
+ */
+export interface Settings {
+  /** `all` (where it is left out), `api` (takes and tells of jobs, runs none) or `worker` (runs jobs, serves probes only). */
+  readonly role?: 'all' | 'api' | 'worker'
+  /** In front of every address: with `/jobs` the API is at `/jobs/api`, the page at `/jobs/`. Nothing where it is left out. */
+  readonly basePath?: string
+  /** Whether the page is served; it is where that is left out. */
+  readonly dashboard?: boolean
+  /** Of a payload's JSON; a batch may have twice as much. 8 MiB where it is left out. */
+  readonly maxBytes?: number
+  /** The type of a submission in the classic form (`POST /api/jobs/submit`) that names none. */
+  readonly defaultType?: string
+  /** How many jobs run at once in this process; 10 where it is left out. */
+  readonly concurrency?: number
+  /** How long after the death of a process its jobs are taken back; 15 s where it is left out. */
+  readonly leaseMs?: number
+  /** How long handlers may go on when the server stops, before their jobs are given back; 10 s where it is left out. */
+  readonly drainMs?: number
+  /** How long finished jobs are kept, where neither type nor submission says otherwise; a day where it is left out. */
+  readonly retainMs?: number
+  /** How long handlers may take to end once they are cancelled; 5 s where it is left out. */
+  readonly cancelGraceMs?: number
+  /** Who may call. With none, and without `authorize`, everybody may, and only names of this machine are answered. */
+  readonly apiKeys?: string | readonly (ApiKey | string)[]
+  /** How long a job token is good for; a week where it is left out. */
+  readonly tokenTtlMs?: number
+  /** What job tokens are signed with, 16 characters at least; the store keeps one where it is left out. */
+  readonly tokenSecret?: string
+  /** Exact origins, besides the server's own, of pages that may call. */
+  readonly allowedOrigins?: string | readonly string[]
+  /** Request headers that pages of those origins may send besides the protocol's own; `*`: any. */
+  readonly allowedHeaders?: string | readonly string[]
+  /** Proxies whose `X-Forwarded-…` headers count: those on this machine where it is left out. */
+  readonly trustProxy?: string | TrustProxy
+}
+
+/** A server's settings, all of them, checked. */
 export interface Config {
-  readonly port: number
-  /** Whether `PORT` was set: a worker serves its health page only then. */
-  readonly portGiven: boolean
-  readonly host: string
-  readonly store:
-    | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
-    | { readonly kind: 'sqlite'; readonly folder: string }
+  readonly store: EngineAddress
   readonly role: 'all' | 'api' | 'worker'
+  /** Empty, or `/jobs`: without a slash at its end. */
+  readonly basePath: string
+  readonly dashboard: boolean
   readonly maxBytes: number
-  /** Path of an ES module with job definitions. */
-  readonly jobsModule: string | null
   readonly defaultType: string | null
   readonly concurrency: number
   readonly leaseMs: number
   readonly drainMs: number
-  /** How long the handlers of all slots may hang before the process ends; null: for ever. */
-  readonly hungExitMs: number | null
   readonly retainMs: number
   readonly cancelGraceMs: number
   readonly apiKeys: readonly ApiKey[]
+  readonly authorize: Authorize | null
   readonly tokenTtlMs: number
   readonly tokenSecret: string | null
-  /** Exact origins besides the server's own. */
   readonly allowedOrigins: readonly string[]
-  /** Request headers that pages of those origins may send besides the protocol's own; `*`: any. */
   readonly allowedHeaders: readonly string[]
-  /** Path that every address of this server begins with, such as `/jobs`; empty: none. */
-  readonly basePath: string
-  /** Proxies whose `X-Forwarded-…` headers count. */
   readonly trustProxy: TrustProxy
+  /** Whether they are options of a call, rather than variables of the environment. */
+  readonly embedded: boolean
+  /** What the settings are called where they were made, for messages that say which to change. */
+  readonly named: Named
+}
+
+/** What can be set of the process of `npm start` besides. */
+export interface ProcessConfig extends Config {
+  readonly port: number
+  /** Whether `PORT` was set: a worker serves its health page only then. */
+  readonly portGiven: boolean
+  readonly host: string
+  /** Path of an ES module with job definitions. */
+  readonly jobsModule: string | null
+  /** How long the handlers of all slots may hang before the process ends; null: for ever. */
+  readonly hungExitMs: number | null
   readonly logLevel: (typeof LOG_LEVELS)[number]
 }
 
-/** A variable that cannot be used; the message is one line that names it and shows no secret. */
+/** A setting that cannot be used; the message is one line that names it and shows no secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
+type Setting = keyof Settings | 'host' | 'port' | 'redis' | 'prefix' | 'sqlite'
+
+/** The name of a setting: of an option where a program made it, of a variable where the environment did. */
+export type Named = (setting: Setting) => string
+
+const inOptions: Named = (setting) =>
+  setting === 'redis' || setting === 'prefix' || setting === 'sqlite' ? `store.${setting}` : setting
+
+const VARIABLE_OF: Partial<Record<Setting, string>> = {
+  host: 'HOST',
+  port: 'PORT',
+  redis: 'REDIS_URL',
+  sqlite: 'JOBCAST_DATA',
+}
+
+const inEnvironment: Named = (setting) =>
+  VARIABLE_OF[setting] ?? `JOBCAST_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 const DAY_MS = 24 * 60 * 60 * 1000
 const YEAR_MS = 365 * DAY_MS
+
+/** A number, or the text of one. */
 function whole(min: number, max: number) {
   const error = `must be a whole number from ${min} to ${max}`
   return z
-    .string()
-    .regex(/^\d{1,15}$/, { error })
-    .transform(Number)
+    .union(
+      [
+        z.int(),
+        z
+          .string()
+          .regex(/^\d{1,15}$/)
+          .transform(Number),
+      ],
+      { error },
+    )
     .refine((value) => value >= min && value <= max, { error })
 }
 
@@ -66,25 +151,35 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
 
 const API_KEY = /^([^:]+):([^:]+):(.+)$/
 const apiKey = z
-  .string()
-  .transform((entry) => API_KEY.exec(entry)?.slice(1))
-  .pipe(
-    z.tuple([z.string(), z.enum(ROLES), z.string()], {
-      error: `every entry must be name:role:key, the role one of ${ROLES.join(', ')}`,
+  .union([
+    z.string().transform((entry) => {
+      const [, name, role, key] = API_KEY.exec(entry) ?? []
+      return { name, role, key }
     }),
+    z.unknown(),
+  ])
+  .pipe(
+    z.strictObject(
+      { name: z.string().regex(/^[^:]+$/), role: z.enum(ROLES), key: z.string().min(1) },
+      { error: 'is none' },
+    ),
   )
-  .transform(([name, role, key]): ApiKey => ({ name, role, key }))
 
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
+/** Entries, or their text with commas between them. */
+const list = z.union(
+  [
+    z.array(z.unknown()),
+    z.string().transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
+  ],
+  { error: 'must be a list' },
 )
 
-const origin = z.string().refine((text) => normalOrigin(text) !== null, {
-  error: 'every entry must be an origin such as https://example.com',
-})
+const origin = z.string().refine((text) => normalOrigin(text) !== null)
 
 /** What tracers and fetching libraries add by themselves; a page cannot call where one of its headers is refused. */
 const USUAL_HEADERS = [
@@ -99,9 +194,16 @@ const USUAL_HEADERS = [
 ]
 
 /** RFC 9110 section 5.1. */
-const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, {
-  error: 'every entry must be the name of a header such as X-Tenant, or *',
-})
+const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/)
+
+function listOf<Entry extends z.ZodType>(entry: Entry, error: string) {
+  return list.transform((entries, context): z.output<Entry>[] => {
+    const parsed = z.array(entry).safeParse(entries)
+    if (parsed.success) return parsed.data
+    context.issues.push({ code: 'custom', message: error, input: entries })
+    return z.NEVER
+  })
+}
 
 const basePath = z.string().transform((text, context) => {
   const path = normalPath(text)
@@ -110,110 +212,162 @@ const basePath = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const trustable = z.string().refine(isTrustable)
 const trustProxy = z.union([
+  z.boolean(),
   z.stringbool({ truthy: ['true'], falsy: ['false'] }),
-  list.pipe(
-    z.array(
-      z.string().refine(isTrustable, {
-        error:
-          'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal',
-      }),
-    ),
+  listOf(
+    trustable,
+    'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal',
   ),
 ])
 
-const redisUrl = z.string().refine((text) => parseRedisAddress(text) !== null, {
-  error:
-    'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
-})
-
-const Environment = z.object({
-  PORT: whole(0, 65_535).optional(),
-  HOST: z.string().default('127.0.0.1'),
-  REDIS_URL: redisUrl.optional(),
-  JOBCAST_DATA: z.string().default('.data'),
-  JOBCAST_MAX_BYTES: whole(1024, 512 * 1024 * 1024).default(8 * 1024 * 1024),
-  JOBCAST_PREFIX: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1–64 letters, digits, dots, dashes or underscores' })
-    .default('jobcast'),
-  JOBCAST_ROLE: oneOf(['all', 'api', 'worker']).default('all'),
-  JOBCAST_JOBS: z.string().optional(),
-  JOBCAST_DEFAULT_TYPE: TypeName.optional(),
-  JOBCAST_CONCURRENCY: whole(1, 10_000).default(10),
-  JOBCAST_LEASE_MS: whole(1000, DAY_MS).default(15_000),
-  JOBCAST_DRAIN_MS: whole(0, DAY_MS).default(10_000),
-  JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
-  JOBCAST_RETAIN_MS: whole(1000, YEAR_MS).default(DAY_MS),
-  JOBCAST_API_KEYS: list
-    .pipe(z.array(apiKey))
+const SETTINGS = {
+  role: oneOf(['all', 'api', 'worker']).default('all'),
+  basePath: basePath.default(''),
+  dashboard: z.union([z.boolean(), z.stringbool()], { error: 'must be true or false' }).default(true),
+  maxBytes: whole(1024, 512 * 1024 * 1024).default(8 * 1024 * 1024),
+  defaultType: TypeName.optional(),
+  concurrency: whole(1, 10_000).default(10),
+  leaseMs: whole(1000, DAY_MS).default(15_000),
+  drainMs: whole(0, DAY_MS).default(10_000),
+  retainMs: whole(1000, YEAR_MS).default(DAY_MS),
+  cancelGraceMs: whole(0, DAY_MS).default(5000),
+  apiKeys: listOf(apiKey, `every entry must be name:role:key, the role one of ${ROLES.join(', ')}`)
     .refine((keys) => unique(keys.map(({ name }) => name)), { error: 'every name must be another' })
     .refine((keys) => unique(keys.map(({ key }) => key)), { error: 'every key must be another' })
     .default([]),
-  JOBCAST_TOKEN_TTL_MS: whole(1000, YEAR_MS).default(7 * DAY_MS),
-  JOBCAST_CANCEL_GRACE_MS: whole(0, DAY_MS).default(5000),
-  JOBCAST_TOKEN_SECRET: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
-  JOBCAST_ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
-  JOBCAST_ALLOWED_HEADERS: list.pipe(z.array(headerName)).default(USUAL_HEADERS),
-  JOBCAST_BASE_PATH: basePath.default(''),
-  JOBCAST_TRUST_PROXY: trustProxy.default([...TRUSTED_BY_DEFAULT]),
+  tokenTtlMs: whole(1000, YEAR_MS).default(7 * DAY_MS),
+  tokenSecret: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
+  allowedOrigins: listOf(origin, 'every entry must be an origin such as https://example.com').default([]),
+  allowedHeaders: listOf(
+    headerName,
+    'every entry must be the name of a header such as X-Tenant, or *',
+  ).default(USUAL_HEADERS),
+  trustProxy: trustProxy.default([...TRUSTED_BY_DEFAULT]),
+} satisfies Record<keyof Settings, z.ZodType>
+
+const Settings = z.object(SETTINGS)
+const SETTING_NAMES = z.keyof(Settings).options
+
+const redis = z.custom<string>((text) => typeof text === 'string' && parseRedisAddress(text) !== null, {
+  error:
+    'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
+})
+const prefix = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1–64 letters, digits, dots, dashes or underscores' })
+  .default('jobcast')
+const sqlite = z.string().min(1, { error: 'must be the path of a folder' })
+
+/** What only a process of its own reads. */
+const Process = z.object({
+  PORT: whole(0, 65_535).optional(),
+  HOST: z.string().default('127.0.0.1'),
+  REDIS_URL: redis.optional(),
+  JOBCAST_DATA: sqlite.default('.data'),
+  JOBCAST_PREFIX: prefix,
+  JOBCAST_JOBS: z.string().optional(),
+  JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
 
 /** Every variable that is read, as the documents list them. */
-export const VARIABLES = Object.keys(Environment.shape)
+export const VARIABLES = [...z.keyof(Process).options, ...SETTING_NAMES.map(inEnvironment)]
 
 function unique(texts: readonly string[]): boolean {
   return new Set(texts).size === texts.length
 }
 
-/** Reads the configuration, empty variables counting as unset. Throws `ConfigError`. */
-export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+/** What `createJobServer` was called with. Throws `ConfigError`. */
+export function checkSettings(
+  settings: Settings & { readonly store?: Store | undefined; readonly authorize?: Authorize | undefined },
+): Config {
+  const { store = { sqlite: '.data' }, authorize, ...others } = settings
+  for (const name of Object.keys(others)) {
+    if (!SETTING_NAMES.some((known) => known === name)) throw new ConfigError(`there is no option ${name}`)
+  }
+  if (authorize !== undefined && typeof authorize !== 'function')
+    throw new ConfigError('authorize must be a function')
+  return toConfig(others, addressOf(store), authorize ?? null, inOptions)
+}
+
+/** The border: whoever writes JavaScript may have said anything. */
+function addressOf(store: unknown): EngineAddress {
+  const redisStore = z
+    .strictObject({ redis: z.unknown(), prefix: z.unknown() })
+    .safeParse(store, { jitless: true })
+  if (redisStore.success && redisStore.data.redis !== undefined) {
+    const url = parse(redis, redisStore.data.redis, inOptions('redis'))
+    return { kind: 'redis', url, prefix: parse(prefix, redisStore.data.prefix, inOptions('prefix')) }
+  }
+  const folder = z.strictObject({ sqlite: z.unknown() }).safeParse(store, { jitless: true })
+  if (folder.success)
+    return { kind: 'sqlite', folder: parse(sqlite, folder.data.sqlite, inOptions('sqlite')) }
+  throw new ConfigError("store must be { redis: 'redis://localhost:6379' } or { sqlite: '.data' }")
+}
+
+/** Reads the configuration of a process, empty variables counting as unset. Throws `ConfigError`. */
+export function readConfig(environment: Record<string, string | undefined> = process.env): ProcessConfig {
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
-  // Compiling a schema pays for itself only when it is used again.
-  const parsed = Environment.safeParse(given, { jitless: true })
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    throw new ConfigError(`${String(issue?.path[0])} ${issue?.message}`)
-  }
-  const env = parsed.data
-  if (env.REDIS_URL === undefined && env.JOBCAST_ROLE !== 'all') {
-    throw new ConfigError(
-      `JOBCAST_ROLE ${env.JOBCAST_ROLE} needs REDIS_URL: the embedded engine serves one process only`,
-    )
-  }
-  if (env.JOBCAST_API_KEYS.length === 0 && env.JOBCAST_ROLE !== 'worker' && !isLoopback(env.HOST)) {
-    throw new ConfigError(
-      `HOST ${env.HOST} is reachable from other machines: set JOBCAST_API_KEYS, or use 127.0.0.1`,
-    )
-  }
+  const env = parse(Process, given, null)
+  const address: EngineAddress =
+    env.REDIS_URL === undefined
+      ? { kind: 'sqlite', folder: env.JOBCAST_DATA }
+      : { kind: 'redis', url: env.REDIS_URL, prefix: env.JOBCAST_PREFIX }
+  const settings = Object.fromEntries(SETTING_NAMES.map((name) => [name, given[inEnvironment(name)]]))
+  const config = toConfig(settings, address, null, inEnvironment)
+  if (config.role !== 'worker') checkHost(config, env.HOST)
   return {
+    ...config,
     port: env.PORT ?? 3000,
     portGiven: env.PORT !== undefined,
     host: env.HOST,
-    store:
-      env.REDIS_URL === undefined
-        ? { kind: 'sqlite', folder: env.JOBCAST_DATA }
-        : { kind: 'redis', url: env.REDIS_URL, prefix: env.JOBCAST_PREFIX },
-    role: env.JOBCAST_ROLE,
-    maxBytes: env.JOBCAST_MAX_BYTES,
     jobsModule: env.JOBCAST_JOBS ?? null,
-    defaultType: env.JOBCAST_DEFAULT_TYPE ?? null,
-    concurrency: env.JOBCAST_CONCURRENCY,
-    leaseMs: env.JOBCAST_LEASE_MS,
-    drainMs: env.JOBCAST_DRAIN_MS,
     hungExitMs: env.JOBCAST_HUNG_EXIT_MS ?? null,
-    retainMs: env.JOBCAST_RETAIN_MS,
-    cancelGraceMs: env.JOBCAST_CANCEL_GRACE_MS,
-    apiKeys: env.JOBCAST_API_KEYS,
-    tokenTtlMs: env.JOBCAST_TOKEN_TTL_MS,
-    tokenSecret: env.JOBCAST_TOKEN_SECRET ?? null,
-    allowedOrigins: env.JOBCAST_ALLOWED_ORIGINS,
-    allowedHeaders: env.JOBCAST_ALLOWED_HEADERS,
-    basePath: env.JOBCAST_BASE_PATH,
-    trustProxy: env.JOBCAST_TRUST_PROXY,
     logLevel: env.JOBCAST_LOG,
   }
+}
+
+function toConfig(
+  given: Readonly<Record<string, unknown>>,
+  store: EngineAddress,
+  authorize: Authorize | null,
+  named: Named,
+): Config {
+  // Compiling a schema pays for itself only when it is used again.
+  const parsed = Settings.safeParse(given, { jitless: true })
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const setting = SETTING_NAMES.find((name) => name === issue?.path[0])
+    throw new ConfigError(`${setting === undefined ? '' : named(setting)} ${issue?.message}`)
+  }
+  const { defaultType = null, tokenSecret = null, ...settings } = parsed.data
+  if (store.kind !== 'redis' && settings.role !== 'all') {
+    throw new ConfigError(
+      `${named('role')} ${settings.role} needs ${named('redis')}: the embedded engine serves one process only`,
+    )
+  }
+  return { ...settings, defaultType, tokenSecret, store, authorize, embedded: named === inOptions, named }
+}
+
+function parse<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  name: string | null,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value, { jitless: true })
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new ConfigError(`${name ?? String(issue?.path[0])} ${issue?.message}`)
+}
+
+/** Whoever reaches a server that asks nobody who they are may do everything. Throws `ConfigError`. */
+export function checkHost({ apiKeys, authorize, named }: Config, host: string): void {
+  if (apiKeys.length > 0 || authorize !== null || isLoopback(host)) return
+  throw new ConfigError(
+    `${named('host')} ${host} is reachable from other machines: set ${named('apiKeys')}, or use 127.0.0.1`,
+  )
 }

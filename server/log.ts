@@ -1,6 +1,5 @@
-import { type Logger, pino } from 'pino'
 import type { JobErrorCode } from '../shared/codes.ts'
-import type { Config } from './config.ts'
+import type { ProcessConfig } from './config.ts'
 import type { Events } from './events.ts'
 import { inSource, withoutOwn } from './source-maps.ts'
 import { readThrown, stackText, type Thrown } from './thrown.ts'
@@ -8,25 +7,51 @@ import { readThrown, stackText, type Thrown } from './thrown.ts'
 /** Errors with these codes are worded by a schema, which may quote the value that it refuses: the job alone has them. */
 const QUOTING = new Set<JobErrorCode | null>(['invalid_payload', 'invalid_result'])
 
-/** Logs go to standard error: JSON lines, or coloured text where it is a terminal. No payload, result or key is in them. */
-export async function createLog(level: Config['logLevel']): Promise<Logger> {
+/** What is written down. Details have no payload, result or key in them. */
+export interface Log {
+  isLevelEnabled(level: 'debug' | 'warn'): boolean
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+type Write = (message: string, details: object) => void
+
+/**
+ * Where an embedded server writes what it does: functions that are called with a sentence and an object of details, as those
+ * of `console` and winston are; those of pino, which take them the other way round, are known by its `bindings`. What is left
+ * out is not written.
+ */
+export interface Logger {
+  readonly debug?: Write
+  readonly info?: Write
+  readonly warn?: Write
+  readonly error?: Write
+}
+
+/** Logs of a process of its own go to standard error: JSON lines, or coloured text where it is a terminal. */
+export async function createLog(level: ProcessConfig['logLevel']): Promise<Log> {
+  const { pino } = await import('pino')
   // Errors are told by `loggedError`, which knows what may be.
   const options = { level, serializers: { err: (logged: unknown) => logged } }
   if (!process.stderr.isTTY) {
     const destination = pino.destination({ dest: 2, sync: true })
     // Where nobody reads any more, that would be one more thing to tell nobody of.
     destination.on('error', () => {})
-    return pino(options, destination)
+    const lines: Log = pino(options, destination)
+    return lines
   }
   const { default: pretty } = await import('pino-pretty')
-  return pino(
+  const log: Log = pino(
     options,
     pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }),
   )
+  return log
 }
 
 /** Writes down what the process does; no other place logs by hand. */
-export function logEvents(events: Events, log: Logger): void {
+export function logEvents(events: Events, log: Log): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
   events.on('run.settled', (settled) => {
     const failed = settled.status === 'failed' || settled.status === 'scheduled'
@@ -73,7 +98,7 @@ export function logEvents(events: Events, log: Logger): void {
       'nothing runs in this process any more: every slot is held by a handler that goes on after it was told to stop; start the process again, or set JOBCAST_HUNG_EXIT_MS to have it end by itself',
     ),
   )
-  events.on('worker.unstuck', () => log.info('a slot is free again: jobs run'))
+  events.on('worker.unstuck', () => log.info({}, 'a slot is free again: jobs run'))
   events.on('types.unserved', (what) => log.warn(what, 'jobs wait, and no live worker runs their types'))
   events.on('jobs.rescued', (batch) => log.warn(batch, 'took back jobs whose lease had run out'))
   events.on('jobs.promoted', (batch) => log.debug(batch, 'scheduled jobs queued'))
@@ -105,6 +130,39 @@ export function logEvents(events: Events, log: Logger): void {
   )
   events.on('process.draining', (why) => log.info(why, 'draining'))
   events.on('failure', ({ where, error }) => log.error({ where, err: loggedError(error) }, 'failure'))
+}
+
+/** The log of an embedded server: what it was given; left out, warnings and errors on the console; `false`: nothing. */
+export function logTo(logger: Logger | false | undefined): Log | null {
+  if (logger === false) return null
+  if (logger === undefined) return toLog({ warn: onConsole('warn'), error: onConsole('error') })
+  return toLog(logger)
+}
+
+function toLog(logger: Logger): Log {
+  const isPino = typeof Reflect.get(logger, 'bindings') === 'function'
+  const writer = (level: keyof Logger) => (details: object, message: string) => {
+    if (isPino) Reflect.apply(logger[level] ?? (() => {}), logger, [details, message])
+    else logger[level]?.(message, details)
+  }
+  return {
+    isLevelEnabled: (level) => logger[level] !== undefined,
+    debug: writer('debug'),
+    info: writer('info'),
+    warn: writer('warn'),
+    error: writer('error'),
+  }
+}
+
+/** One line, and behind it the stack of what was thrown, where something was. */
+function onConsole(level: 'warn' | 'error'): Write {
+  return (message, details) => {
+    const { err, ...facts } = details as { readonly err?: LoggedError }
+    const told = Object.entries(facts).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+    const stack = err === undefined ? '' : `\n${err.stack}`
+    // biome-ignore lint/suspicious/noConsole: whoever gave no log has this one.
+    console[level](`jobcast: ${message}${told.length > 0 ? ` (${told.join(', ')})` : ''}${stack}`)
+  }
 }
 
 /** What the log may say of an error. */

@@ -1,10 +1,11 @@
-import { ConfigError, readConfig } from './config.ts'
+import { ConfigError, type ProcessConfig, readConfig } from './config.ts'
 import { isOutage } from './engine/errors.ts'
 import { createEvents, type Events } from './events.ts'
+import { type SupervisedServer, superviseServer } from './job-server.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
-import { createServer, type JobcastServer } from './server.ts'
+import { ListenError, startServer } from './server.ts'
 import { inSource } from './source-maps.ts'
 import { catchUncaught } from './uncaught.ts'
 import { currentScope } from './worker/execution.ts'
@@ -24,24 +25,13 @@ try {
 async function main(): Promise<void> {
   const config = readConfig()
   const definitions = await ownJobs(config.jobsModule)
-  const { defaultType, store } = config
-  // On Redis it may be a type that only workers elsewhere know.
-  if (
-    defaultType !== null &&
-    store.kind === 'sqlite' &&
-    !definitions.some(({ type }) => type === defaultType)
-  ) {
-    throw new ConfigError(
-      `JOBCAST_DEFAULT_TYPE ${defaultType} is no job type: ${definitions.map(({ type }) => type).join(', ')}`,
-    )
-  }
   const events = createEvents()
   logEvents(events, await createLog(config.logLevel))
   const broken = new Promise<void>((resolve) => catchUncaught(events, resolve))
 
-  const server = createServer({ config, definitions, events })
+  const server = superviseServer(config, (listenAt) => startServer({ config, definitions, events, listenAt }))
   process.once('SIGTERM', leave).once('SIGINT', leave)
-  await server.start()
+  const ready = await begin(server, config)
   process.off('SIGTERM', leave).off('SIGINT', leave)
   const stopping = stopOnSignal(server, {
     signal: (signal) => void events.emit('process.draining', { signal }),
@@ -52,7 +42,7 @@ async function main(): Promise<void> {
     const hint = 'set JOBCAST_JOBS to the path of a module that exports job definitions'
     process.stderr.write(`jobcast: this process knows no job types and will run none: ${hint}\n`)
   }
-  process.stdout.write(`${server.ready()}\n`)
+  process.stdout.write(`${ready}\n`)
   process.exit(await stopping)
 }
 
@@ -61,6 +51,18 @@ async function ownJobs(path: string | null): Promise<JobDefinition[]> {
   return loadJobs([path]).catch((error: unknown) => {
     throw error instanceof ConfigError ? new ConfigError(`JOBCAST_JOBS ${error.message}`) : error
   })
+}
+
+/** Resolves to the line that tells whoever started the process that it is ready. */
+async function begin(server: SupervisedServer, config: ProcessConfig): Promise<string> {
+  const { role, port, portGiven, host } = config
+  if (role === 'worker' && !portGiven) {
+    await server.start()
+    return 'jobcast worker ready'
+  }
+  const { url } = await server.listen({ port, host })
+  const at = url + config.basePath
+  return role === 'worker' ? `jobcast worker ready on ${at}` : `jobcast listening on ${at}`
 }
 
 /** While it starts there is nothing to drain. */
@@ -74,7 +76,7 @@ function leave(): never {
  * once.
  */
 function stopOnSignal(
-  server: JobcastServer,
+  server: SupervisedServer,
   on: {
     signal(signal: string): void
     broken(stop: () => void): void
@@ -115,12 +117,6 @@ function stopWhenStuck(events: Events, afterMs: number | null, stop: () => void)
 
 /** One line that says what to do. */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || isOutage(error)) return error.message
-  const { code, port, message, stack } = error as NodeJS.ErrnoException & { port?: number }
-  if (code === 'EADDRINUSE')
-    return `port ${port} is in use: end what listens there, or set PORT to another one`
-  if (code === 'EACCES') return `port ${port} may not be listened on: set PORT to one above 1023`
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return `HOST is not an address of this machine (${message})`
-  return stack === undefined ? String(error) : inSource(stack)
+  if (error instanceof ConfigError || error instanceof ListenError || isOutage(error)) return error.message
+  return error instanceof Error && error.stack !== undefined ? inSource(error.stack) : String(error)
 }

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 
 /** Role of an API key; each includes the ones before it. */
 export const ROLES = ['read', 'submit', 'admin'] as const
@@ -13,10 +14,21 @@ export interface ApiKey {
 /** What a job token lets its bearer do with its one job. */
 type TokenRights = 'watch' | 'control'
 
-/** Who is calling. Without API keys everyone is `anyone` and may do everything. */
+/** What a job token is made of. */
+export interface JobTokenScope {
+  readonly jobId: string
+  /** `watch` lets its bearer read and watch the job, `control` cancel it as well. */
+  readonly rights: TokenRights
+  /** How long it is good for, in ms; left out: as long as the server's others (`tokenTtlMs`). */
+  readonly ttlMs?: number
+}
+
+/** Who is calling. Where nobody is asked who they are, everyone is `anyone` and may do everything. */
 export type Caller =
   | { readonly kind: 'anyone' }
   | { readonly kind: 'key'; readonly name: string; readonly role: Role }
+  /** Whom `authorize` has let in; the name is empty where it gave none. */
+  | { readonly kind: 'user'; readonly name: string; readonly role: Role }
   | {
       readonly kind: 'token'
       readonly jobId: string
@@ -34,7 +46,22 @@ export type JobAction = 'read' | 'cancel' | 'retry' | 'remove' | 'issue'
 export type StoreAction = 'read' | 'submit' | 'admin'
 export type Permission = 'allowed' | 'forbidden' | 'not_found'
 
-/** Only where keys are asked for are there tokens. */
+/** What an app says of a caller whom it knows: what they may do and, for the memory of their `Idempotency-Key`s, who they are. */
+export interface Authorized {
+  readonly role: Role
+  readonly name?: string
+}
+
+/**
+ * Asked about every call and WebSocket that brings no API key or job token: an app that has users of its own says here what
+ * they may do, by a cookie or header of the request (which comes without its body). Null: this caller is nobody, which is
+ * answered 401. What it throws is logged and answered 500.
+ */
+export type Authorize = (
+  request: Request,
+) => Authorized | null | undefined | Promise<Authorized | null | undefined>
+
+/** Only where credentials are asked for are there tokens. */
 let loading: Promise<typeof import('jose')> | undefined
 function loadJose(): Promise<typeof import('jose')> {
   loading ??= import('jose')
@@ -48,36 +75,58 @@ export class Auth {
   readonly #keys: readonly { readonly name: string; readonly role: Role; readonly digest: Buffer }[]
   readonly #secret: Uint8Array
   readonly #tokenTtlMs: number
+  readonly #authorize: Authorize | null
 
-  constructor(options: { keys: readonly ApiKey[]; secret: string; tokenTtlMs: number }) {
-    this.enabled = options.keys.length > 0
+  constructor(options: {
+    keys: readonly ApiKey[]
+    secret: string
+    tokenTtlMs: number
+    authorize?: Authorize | null
+  }) {
+    this.#authorize = options.authorize ?? null
+    this.enabled = options.keys.length > 0 || this.#authorize !== null
     this.#keys = options.keys.map(({ name, role, key }) => ({ name, role, digest: digest(key) }))
     this.#secret = new TextEncoder().encode(options.secret)
     this.#tokenTtlMs = options.tokenTtlMs
   }
 
-  /** `credential` is an API key or a job token, without `Bearer`. */
-  async identify(credential: string | undefined): Promise<Identified> {
+  /**
+   * `credential` is an API key or a job token, without `Bearer`. `request` is made where it is neither, and the app is to say
+   * who it is; left out, it is not asked. Rejects with what the app throws.
+   */
+  async identify(credential: string | undefined, request?: () => Request): Promise<Identified> {
     if (!this.enabled) return { ok: true, caller: { kind: 'anyone' } }
+    const identified = await this.#ownCredential(credential)
+    if (identified.ok || identified.expired || this.#authorize === null || request === undefined)
+      return identified
+    const caller = userOf(await this.#authorize(request()))
+    return caller === null ? identified : { ok: true, caller }
+  }
+
+  /** A job token with the rights of its caller; where no credentials are asked for there are none, and null is returned. */
+  async issue(caller: Caller, jobId: string): Promise<string | null> {
+    return this.enabled ? this.sign({ jobId, rights: rightsOf(caller), ttlMs: this.#tokenTtlMs }) : null
+  }
+
+  /** A job token. `ttlMs` is how long it is good for; left out: as long as others. */
+  async sign({ jobId, rights, ttlMs = this.#tokenTtlMs }: JobTokenScope): Promise<string> {
+    const { SignJWT } = await loadJose()
+    const now = Date.now()
+    return (
+      new SignJWT({ job: jobId, rights })
+        .setProtectedHeader({ alg: 'HS256' })
+        // In fractions of a second (RFC 7519 section 2, NumericDate): rounding would take up to a second off its life.
+        .setIssuedAt(now / 1000)
+        .setExpirationTime((now + ttlMs) / 1000)
+        .sign(this.#secret)
+    )
+  }
+
+  async #ownCredential(credential: string | undefined): Promise<Identified> {
     if (credential === undefined || credential === '') return { ok: false, expired: false }
     const key = this.#findKey(credential)
     if (key !== undefined) return { ok: true, caller: { kind: 'key', name: key.name, role: key.role } }
     return this.#readToken(credential)
-  }
-
-  /** A job token; without API keys there are none, and null is returned. */
-  async issue(caller: Caller, jobId: string): Promise<string | null> {
-    if (!this.enabled) return null
-    const { SignJWT } = await loadJose()
-    const now = Date.now()
-    return (
-      new SignJWT({ job: jobId, rights: rightsOf(caller) })
-        .setProtectedHeader({ alg: 'HS256' })
-        // In fractions of a second (RFC 7519 section 2, NumericDate): rounding would take up to a second off its life.
-        .setIssuedAt(now / 1000)
-        .setExpirationTime((now + this.#tokenTtlMs) / 1000)
-        .sign(this.#secret)
-    )
   }
 
   // Every digest is compared, so that the time tells nothing about which key was near.
@@ -110,7 +159,7 @@ export class Auth {
 /** What a caller may do with one job; another's job does not exist for a token. */
 export function mayOnJob(caller: Caller, action: JobAction, jobId: string): Permission {
   if (caller.kind === 'anyone') return 'allowed'
-  if (caller.kind === 'key') {
+  if (caller.kind !== 'token') {
     const needed: Role =
       action === 'read' || action === 'issue' ? 'read' : action === 'remove' ? 'admin' : 'submit'
     return includes(caller.role, needed) ? 'allowed' : 'forbidden'
@@ -129,7 +178,17 @@ export function mayOnStore(caller: Caller, action: StoreAction): Permission {
 
 function rightsOf(caller: Caller): TokenRights {
   if (caller.kind === 'token') return caller.rights
-  return caller.kind === 'key' && caller.role === 'read' ? 'watch' : 'control'
+  return caller.kind !== 'anyone' && caller.role === 'read' ? 'watch' : 'control'
+}
+
+/** What an app's own function says comes from outside: nothing that it may return by mistake lets anybody in. */
+function userOf(authorized: Authorized | null | undefined): Caller | null {
+  if (authorized === null || authorized === undefined) return null
+  const { role, name = '' } = authorized
+  if (!ROLES.includes(role) || typeof name !== 'string') {
+    throw new TypeError(`authorize must return null or { role, name }, the role one of ${ROLES.join(', ')}`)
+  }
+  return { kind: 'user', name, role }
 }
 
 function includes(role: Role, needed: Role): boolean {
@@ -138,4 +197,14 @@ function includes(role: Role, needed: Role): boolean {
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
+}
+
+/** A request of `node:http` as `authorize` is given it, without its body. */
+export function requestOf(incoming: IncomingMessage & { readonly originalUrl?: unknown }): Request {
+  const { headers, socket, method = 'GET', url = '/', originalUrl = url } = incoming
+  const scheme = 'encrypted' in socket && socket.encrypted ? 'https' : 'http'
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one): [string, string] => [name, one]),
+  )
+  return new Request(`${scheme}://${headers.host ?? 'localhost'}${originalUrl}`, { method, headers: lines })
 }

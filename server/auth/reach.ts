@@ -18,6 +18,8 @@ export interface Reach {
 
 /** What is to be known of a request; its peer's address is undefined where there is none, as over a Unix socket. */
 export interface Incoming {
+  /** What a program has taken off the path itself before this server saw it, as Express does where it mounts something. */
+  readonly mount?: string
   readonly headers: IncomingHttpHeaders
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
@@ -57,11 +59,13 @@ export function createReach({ basePath, trustProxy }: { basePath: string; trustP
       return rest === '' || rest.startsWith('?') ? `/${rest}` : null
     },
     prefix(incoming) {
-      const given = incoming.headers['x-forwarded-prefix']
-      if (given === undefined || !trusts(incoming.socket.remoteAddress)) return basePath
+      const { headers, socket, mount = '' } = incoming
+      const own = mount + basePath
+      const given = headers['x-forwarded-prefix']
+      if (given === undefined || !trusts(socket.remoteAddress)) return own
       const takenOff = readPrefix(String(given))
       // A proxy that names the path without taking it off names what is said already.
-      return takenOff.endsWith(basePath) ? takenOff : takenOff + basePath
+      return takenOff.endsWith(own) ? takenOff : takenOff + own
     },
     forwarded({ headers, socket }) {
       const host = headers['x-forwarded-host']

@@ -176,8 +176,9 @@ export class Hub implements Source {
     return this.traffic.info()
   }
 
-  /** Calls back from when the promise resolves until `unwatch`. Rejects with `Unavailable`. */
+  /** Calls back from when the promise resolves until `unwatch`, and starts where that was not done. Rejects with `Unavailable`. */
   async watch(jobId: string, watcher: Watcher): Promise<void> {
+    this.start()
     if (this.#state.is !== 'running') throw new Unavailable('the gateway does not run')
     const topic = this.#topicOf(jobId)
     topic.watchers = joined(topic.watchers, watcher)

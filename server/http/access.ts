@@ -1,16 +1,17 @@
-import type { IncomingMessage } from 'node:http'
 import { type Auth, type Caller, mayOnJob, mayOnStore } from '../auth/auth.ts'
 import type { OriginPolicy } from '../auth/origin.ts'
 import type { Events } from '../events.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
+import { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
 import { notFound, ProblemError } from './problem.ts'
 import type { Access, HttpContext, Route } from './route.ts'
 
 /** Against pages of other origins, and foreign names that are pointed at a server that asks for no key. Throws `forbidden`. */
-export function checkOrigin(incoming: IncomingMessage, origins: OriginPolicy, events: Events): void {
-  const { method, headers } = incoming
+export function checkOrigin(arrival: Arrival, origins: OriginPolicy, events: Events): void {
+  const { method, headers } = arrival
   const reads = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-  const refusal = origins.refusal(incoming, reads)
+  const refusal = origins.refusal(arrival, reads)
   if (refusal === null) return
   events.emit('origin.refused', { origin: headers.origin, host: headers.host, remedy: refusal.remedy })
   throw new ProblemError('forbidden', refusal.detail)
@@ -22,8 +23,9 @@ const ANYONE: Caller = { kind: 'anyone' }
 export function authorize(auth: Auth, route: Route, context: HttpContext): Awaitable<Caller> {
   const { access } = route
   if (access === 'open') return ANYONE
+  const { caller } = context.env
   const jobId = 'job' in access ? (context.req.param('id') ?? '') : ''
-  if (!auth.enabled) return permit(ANYONE, access, jobId)
+  if (caller !== null || !auth.enabled) return permit(caller ?? ANYONE, access, jobId)
   return identify(auth, route, context).then((caller) => permit(caller, access, jobId))
 }
 
@@ -36,7 +38,7 @@ function permit(caller: Caller, access: Exclude<Access, 'open'>, jobId: string):
 
 async function identify(auth: Auth, route: Route, context: HttpContext): Promise<Caller> {
   const credential = credentialOf(route, context)
-  const identified = await auth.identify(credential)
+  const identified = await auth.identify(credential, () => context.env.toRequest())
   if (identified.ok) return identified.caller
   if (credential === undefined) {
     throw new ProblemError('unauthorized', 'send Authorization: Bearer with an API key or a job token', {
@@ -54,8 +56,8 @@ async function identify(auth: Auth, route: Route, context: HttpContext): Promise
 
 const BEARER = /^Bearer +(\S+)\s*$/i
 
-function credentialOf(route: Route, { env: { incoming }, req }: HttpContext): string | undefined {
-  const bearer = BEARER.exec(incoming.headers.authorization ?? '')?.[1]
+function credentialOf(route: Route, { env, req }: HttpContext): string | undefined {
+  const bearer = BEARER.exec(env.headers.authorization ?? '')?.[1]
   if (bearer !== undefined || !route.tokenInQuery) return bearer
   const mark = req.url.indexOf('?')
   const token = mark === -1 ? null : new URLSearchParams(req.url.slice(mark + 1)).get('token')
@@ -78,7 +80,7 @@ const OWN_HEADERS = [
 const PREFLIGHT_MAX_AGE_S = '600'
 
 /** Lets a page of an allowed origin read the answer (Fetch standard, section CORS protocol). */
-export function allowOrigin(response: Response, { headers }: IncomingMessage, origins: OriginPolicy): void {
+export function allowOrigin(response: Response, { headers }: Arrival, origins: OriginPolicy): void {
   const { origin, host } = headers
   if (origin === undefined) return
   response.headers.append('vary', 'Origin')
@@ -88,8 +90,8 @@ export function allowOrigin(response: Response, { headers }: IncomingMessage, or
 }
 
 /** Answer to OPTIONS: what the address can do and, to a browser's preflight, what a page may do with it. */
-export function optionsAnswer(allow: string, { headers }: IncomingMessage, origins: OriginPolicy): Response {
-  const response = new Response(null, { status: 204, headers: { allow } })
+export function optionsAnswer(allow: string, { headers }: Arrival, origins: OriginPolicy): Response {
+  const response = new Answer(null, { status: 204, headers: { allow } })
   const preflight = headers.origin !== undefined && headers['access-control-request-method'] !== undefined
   if (preflight && origins.allowsOrigin(headers.origin, headers.host)) {
     response.headers.set('access-control-allow-methods', allow)

@@ -13,6 +13,8 @@ import { watchRoutes } from './watch.ts'
 
 export interface AppDeps extends SubmitDeps, ProbeDeps {
   readonly origins: OriginPolicy
+  /** Whether there is a page. */
+  readonly dashboard: boolean
   /** Folder of the built web page; null where it is not built. */
   readonly pageFolder: string | null
   /** Of the package. */
@@ -21,7 +23,7 @@ export interface AppDeps extends SubmitDeps, ProbeDeps {
 
 /** Everything that is served over HTTP; WebSocket upgrades are attached to the server elsewhere. */
 export function createApp(deps: AppDeps): App {
-  const { reach, auth, origins, events, pageFolder } = deps
+  const { reach, auth, origins, events, dashboard, pageFolder } = deps
   return dispatch({
     routes: allRoutes(deps),
     reach,
@@ -29,7 +31,7 @@ export function createApp(deps: AppDeps): App {
     origins,
     events,
     budget: deps.hub.outputBudget,
-    page: loadPage(pageFolder, reach),
+    page: dashboard ? loadPage(pageFolder, reach) : null,
   })
 }
 

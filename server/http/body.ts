@@ -1,27 +1,22 @@
-import type { IncomingMessage } from 'node:http'
+import type { Arrival } from './arrival.ts'
 import { parseJson } from './json-body.ts'
-import { Disconnected, ProblemError } from './problem.ts'
-import type { HttpContext } from './route.ts'
+import { ProblemError } from './problem.ts'
 
-/** A body may take this long, in ms, whatever its speed; from then on it must have kept the least speed. */
-const GRACE_MS = 10_000
-const LEAST_BYTES_PER_MS = 1
-const SPEED_CHECK_MS = 2000
+/** What is read of a body that is not needed, in bytes: enough to tell that it says something. */
+const MOST_OF_NOTHING = 1024
 
 /** Reads a JSON body of at most `limit` bytes. Throws `ProblemError` (415, 413, 408) and `Disconnected`. */
-export async function readBody(context: HttpContext, limit: number): Promise<Buffer> {
-  checkMediaType(context.env.incoming)
-  return readBytes(context, limit)
+export async function readBody(arrival: Arrival, limit: number): Promise<Buffer> {
+  checkMediaType(arrival)
+  return arrival.read(limit)
 }
 
 /** Of calls that need no body: none, or an empty object; anything else would be ignored, so it is refused. */
-export async function readNoBody(context: HttpContext): Promise<void> {
-  const { headers } = context.env.incoming
-  const length = headers['content-length']
-  if (headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) return
-  const bytes = await readBytes(context, 1024)
+export async function readNoBody(arrival: Arrival): Promise<void> {
+  if (!arrival.hasBody) return
+  const bytes = await arrival.read(MOST_OF_NOTHING)
   if (bytes.length === 0) return
-  checkMediaType(context.env.incoming)
+  checkMediaType(arrival)
   const { value } = parseJson(bytes)
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const fields = Object.keys(value)
@@ -35,7 +30,7 @@ export async function readNoBody(context: HttpContext): Promise<void> {
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 const CHARSET = /;\s*charset\s*=\s*"?([^\s";]+)/i
 
-function checkMediaType({ headers }: IncomingMessage): void {
+function checkMediaType({ headers }: Arrival): void {
   const type = headers['content-type']
   if (type !== 'application/json' && !isJsonInUtf8(type ?? '')) {
     throw new ProblemError(
@@ -57,74 +52,6 @@ function checkMediaType({ headers }: IncomingMessage): void {
 function isJsonInUtf8(type: string): boolean {
   const charset = CHARSET.exec(type)?.[1]?.toLowerCase() ?? 'utf-8'
   return JSON_TYPE.test(type) && (charset === 'utf-8' || charset === 'utf8')
-}
-
-async function readBytes({ env: { incoming, outgoing } }: HttpContext, limit: number): Promise<Buffer> {
-  if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
-  // Node tells of a request as soon as it has read the headers, and of a body that came along with them right after.
-  await null
-  if (incoming.destroyed) throw new Disconnected('the caller went away')
-  const whole = readAtOnce(incoming)
-  if (whole !== null) return whole
-  // Whoever asked first is told to go on only now, when the call is allowed and the size is fine.
-  if (incoming.headers.expect !== undefined) outgoing.writeContinue()
-  return readAsItComes(incoming, limit)
-}
-
-/** A small body has mostly come together with its headers: then it needs neither listeners nor a timer. */
-function readAtOnce(incoming: IncomingMessage): Buffer | null {
-  const { readableLength } = incoming
-  if (readableLength === 0 || readableLength !== Number(incoming.headers['content-length'])) return null
-  return incoming.read()
-}
-
-function readAsItComes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const started = performance.now()
-    const chunks: Buffer[] = []
-    let size = 0
-
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > limit) return fail(tooLarge(limit))
-      chunks.push(chunk)
-    }
-    const onEnd = () => {
-      release()
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size))
-    }
-    const onGone = () => fail(new Disconnected('the caller went away'))
-    const checkSpeed = () => {
-      if (size < (performance.now() - started) * LEAST_BYTES_PER_MS) return fail(tooSlow())
-      timer = setTimeout(checkSpeed, SPEED_CHECK_MS)
-    }
-    let timer = setTimeout(checkSpeed, GRACE_MS)
-    const release = () => {
-      clearTimeout(timer)
-      incoming.off('data', onData)
-      incoming.off('end', onEnd)
-      incoming.off('error', onGone)
-      incoming.off('close', onGone)
-    }
-    const fail = (error: Error) => {
-      release()
-      // An error that comes later, as when the connection breaks, must not go unheard.
-      incoming.on('error', () => {})
-      reject(error)
-    }
-    incoming.on('data', onData)
-    incoming.on('end', onEnd)
-    incoming.on('error', onGone)
-    incoming.on('close', onGone)
-  })
-}
-
-function tooLarge(limit: number): ProblemError {
-  return new ProblemError('payload_too_large', `the body may have ${limit} bytes`)
-}
-
-function tooSlow(): ProblemError {
-  return new ProblemError('request_timeout', 'the body came too slowly', { headers: { connection: 'close' } })
 }
 
 interface Waiting {

@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { Result, Router } from 'hono/router'
 import { TrieRouter } from 'hono/router/trie-router'
@@ -9,13 +8,22 @@ import type { OriginPolicy } from '../auth/origin.ts'
 import type { Reach } from '../auth/reach.ts'
 import type { Events } from '../events.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
-import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
 import { allowOrigin, authorize, checkOrigin, optionsAnswer } from './access.ts'
+import { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
 import { Disconnected, notFound, ProblemError, problemOf, problemResponse, unavailable } from './problem.ts'
 import { type HttpContext, largeSize, type Route } from './route.ts'
 
-export type App = Hono<{ Bindings: HttpBindings }>
+export interface App {
+  readonly reach: Reach
+  /** Answers a request; rejects with nothing. */
+  fetch(request: Request, arrival: Arrival): Awaitable<Response>
+  /** Whether there is anything at its address, whatever can be done with it. */
+  knows(arrival: Arrival): boolean
+  /** What can be done at which address, the page apart. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[]
+}
 
 interface DispatchOptions {
   readonly reach: Reach
@@ -27,7 +35,7 @@ interface DispatchOptions {
   /** Null where no answer is large. */
   readonly budget: OutputBudget | null
   /** Answers what is no route: a file of the page. Null where it has none. */
-  readonly page: ((context: HttpContext) => Response | null) | null
+  readonly page: ((arrival: Arrival) => Response | null) | null
 }
 
 /** What is not below the base path, as a path that no route has. */
@@ -42,7 +50,7 @@ const CLIENT_CLOSED_REQUEST = 499
  */
 export function dispatch({ routes, reach, auth, origins, events, budget, page }: DispatchOptions): App {
   const router = new AddressRouter<[H, RouterRoute]>()
-  const app: App = new Hono({ router, ...(reach.basePath !== '' && { getPath: pathBelow }) })
+  const app = new Hono<{ Bindings: Arrival }>({ router, getPath: pathBelow })
 
   for (const route of routes) {
     const run = (context: HttpContext) => answer(route, context)
@@ -52,7 +60,17 @@ export function dispatch({ routes, reach, auth, origins, events, budget, page }:
     const isPage = page !== null && router.allow(context.req.path) === null
     return observed(context, isPage ? 'page' : 'unknown', answerElse)
   })
-  return app
+  return {
+    reach,
+    routes: app.routes,
+    fetch: (request, arrival) => app.fetch(request, arrival),
+    knows: (arrival) => router.allow(arrival.path) !== null || (page?.(arrival) ?? null) !== null,
+  }
+
+  function pathBelow(request: Request, context?: { env?: Arrival }): string {
+    const path = getPath(request)
+    return context?.env?.isStripped === true ? path : (reach.below(path) ?? ELSEWHERE)
+  }
 
   async function observed(
     context: HttpContext,
@@ -61,25 +79,24 @@ export function dispatch({ routes, reach, auth, origins, events, budget, page }:
     tell?: Route['refuse'],
   ): Promise<Response> {
     const started = performance.now()
-    const { incoming } = context.env
-    const { method } = context.req.raw
+    const { env } = context
+    const { method } = env
     let response: Response
     try {
-      if (origins !== null) checkOrigin(incoming, origins, events)
+      if (origins !== null) checkOrigin(env, origins, events)
       response = await run(context)
       const bytes = budget === null ? 0 : largeSize(response)
-      if (budget !== null && bytes > 0) count(budget, context, bytes)
+      if (budget !== null && bytes > 0) response = charged(budget, env, response, bytes)
     } catch (error) {
       response = refuse(`${method} ${route}`, error, (problem) => tell?.(context, problem) ?? null)
     }
-    if (origins !== null && response.status !== CLIENT_CLOSED_REQUEST)
-      allowOrigin(response, incoming, origins)
+    if (origins !== null && response.status !== CLIENT_CLOSED_REQUEST) allowOrigin(response, env, origins)
     events.emit('http.answered', { method, route, status: response.status, ms: performance.now() - started })
     return response
   }
 
   function refuse(where: string, error: unknown, tell: (problem: ProblemError) => Response | null): Response {
-    if (error instanceof Disconnected) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+    if (error instanceof Disconnected) return new Answer(null, { status: CLIENT_CLOSED_REQUEST })
     const problem = problemOf(error) ?? unforeseen(where, error)
     return tell(problem) ?? problemResponse(problem)
   }
@@ -91,21 +108,17 @@ export function dispatch({ routes, reach, auth, origins, events, budget, page }:
       : route.answer(context, caller)
   }
 
-  function pathBelow(request: Request): string {
-    return reach.below(getPath(request)) ?? ELSEWHERE
-  }
-
   function answerElse(context: HttpContext): Response {
-    const { method } = context.req.raw
+    const { method } = context.env
     if (context.req.path === ELSEWHERE) throw notFound(`what there is here begins with ${reach.basePath}/`)
     const allow = router.allow(context.req.path)
     if (allow !== null) {
-      if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env.incoming, origins)
+      if (method === 'OPTIONS' && origins !== null) return optionsAnswer(allow, context.env, origins)
       throw methodNotAllowed(method, allow)
     }
     if (context.req.path === '/' && method !== 'GET' && method !== 'HEAD')
       throw methodNotAllowed(method, 'GET, HEAD')
-    const file = page?.(context) ?? null
+    const file = page?.(context.env) ?? null
     if (file === null) throw notFound('there is nothing at this address; /openapi.json lists what there is')
     return file
   }
@@ -123,14 +136,11 @@ function methodNotAllowed(method: string, allow: string): ProblemError {
 }
 
 /** Counts a large answer until it is taken. Throws `unavailable` where it would be too much, of calls that change nothing. */
-function count(budget: OutputBudget, { env: { incoming, outgoing } }: HttpContext, bytes: number): void {
-  if (outgoing.destroyed) return
-  if (incoming.method === 'GET' && !budget.fits(bytes))
+function charged(budget: OutputBudget, arrival: Arrival, response: Response, bytes: number): Response {
+  if (arrival.isGone || !(response instanceof Answer)) return response
+  if (arrival.method === 'GET' && !budget.fits(bytes))
     throw unavailable('too much waits for slow readers; try again')
-  const { socket } = incoming
-  const charge = budget.charge({ taken: () => bytesTaken(socket), cut: () => socket.destroy() })
-  charge.add(bytes)
-  outgoing.once('close', charge.release)
+  return arrival.charge(budget, response, bytes)
 }
 
 /**

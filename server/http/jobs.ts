@@ -9,6 +9,7 @@ import type { Auth } from '../auth/auth.ts'
 import type { Engine, JobPage, ListQuery } from '../engine/engine.ts'
 import type { Hub } from '../gateway/hub.ts'
 import type { OutputBudget } from '../gateway/output-budget.ts'
+import { Answer } from './answer.ts'
 import { matchesEtag } from './headers.ts'
 import { notFound, ProblemError } from './problem.ts'
 import { type Call, header, json, onJob, type Route, route, textAnswer } from './route.ts'
@@ -125,7 +126,7 @@ export function jobRoutes({ engine, hub, auth }: JobDeps): Route[] {
       async handle({ params }) {
         const verdict = await engine.remove(params.id)
         if (verdict !== 'removed') throw refuseChange(verdict)
-        return new Response(null, { status: 204 })
+        return new Answer(null, { status: 204 })
       },
     }),
     route({
@@ -184,15 +185,13 @@ async function showJob(
   budget: OutputBudget,
   { context, params: { id } }: Call<{ readonly id: string }, unknown>,
 ): Promise<Response> {
-  const { url, env } = { url: context.req.url, env: context.env }
-  const wanted = env.incoming.headers['if-none-match']
-  const conditional = !url.includes('?')
+  const wanted = context.env.headers['if-none-match']
+  const conditional = !context.req.url.includes('?')
   if (conditional && wanted !== undefined) {
     const [position] = await engine.feed.positions([id])
     if (!position) throw notFound()
     const etag = quote(formatCursor(position.epoch, position.seq))
-    if (matchesEtag(wanted, etag))
-      return new Response(null, { status: 304, headers: { ...REVALIDATE, etag } })
+    if (matchesEtag(wanted, etag)) return new Answer(null, { status: 304, headers: { ...REVALIDATE, etag } })
   }
   const job = await budget.readAlone(() => engine.get(id))
   if (job === null) throw notFound()

@@ -21,6 +21,7 @@ import { JOB, Job, JobSummary } from '../../shared/job.ts'
 import { LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
 import type { Table } from '../../shared/table.ts'
 import type { Reach } from '../auth/reach.ts'
+import { Answer } from './answer.ts'
 import { type DeclaredAnswer, type Route, route, TAGS } from './route.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
@@ -78,8 +79,8 @@ export function openApiRoute(
     },
     async handle({ context: { env } }) {
       text ??= describe([...routes, itself], version)
-      const prefix = reach.prefix(env.incoming)
-      return new Response(prefix === '' ? await text : below(prefix, await text), {
+      const prefix = reach.prefix(env)
+      return new Answer(prefix === '' ? await text : below(prefix, await text), {
         headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
       })
     },

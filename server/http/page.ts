@@ -3,9 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { getMimeType } from 'hono/utils/mime'
-import type { Incoming, Reach } from '../auth/reach.ts'
+import type { Reach } from '../auth/reach.ts'
+import { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
 import { matchesEtag } from './headers.ts'
-import type { HttpContext } from './route.ts'
 
 interface PageFile {
   readonly body: Uint8Array<ArrayBuffer>
@@ -46,22 +47,18 @@ The API is described at /openapi.json.
  * and never reaches the file system. A file is read and compressed when it is first asked for, so that a start waits
  * for none of them. Navigations to addresses of the page's own router get its index.
  */
-export function loadPage(folder: string | null, reach: Reach): (context: HttpContext) => Response | null {
-  if (folder === null)
-    return ({ req, env }) => (reads(env.incoming.method) && req.path === '/' ? notBuilt() : null)
+export function loadPage(folder: string | null, reach: Reach): (arrival: Arrival) => Response | null {
+  if (folder === null) return ({ method, path }) => (reads(method) && path === '/' ? notBuilt() : null)
   const files = listFolder(folder)
   const index = files.get('/index.html')
-  return ({ env: { incoming } }) => {
-    if (!reads(incoming.method)) return null
-    // As it was sent: what a URL parser makes of `/a/../b` would hide what was asked for.
-    const asked = (incoming.url ?? '').replace(/[?#].*$/s, '')
-    const path = reach.below(asked)
-    if (path === null) return null
+  return (arrival) => {
+    const { method, headers, path } = arrival
+    if (!reads(method)) return null
     const file = path === '/' || path === '/index.html' ? undefined : files.get(path)
-    if (file !== undefined) return show(file(), incoming.headers)
-    const isIndex = path === '/' || path === '/index.html' || isNavigation(path, incoming.headers.accept)
+    if (file !== undefined) return show(file(), headers)
+    const isIndex = path === '/' || path === '/index.html' || isNavigation(path, headers.accept)
     if (index === undefined || !isIndex) return null
-    return show(indexBelow(rootFrom(asked, path, incoming, reach), index()), incoming.headers)
+    return show(indexBelow(rootFrom(arrival, reach), index()), headers)
   }
 }
 
@@ -70,8 +67,9 @@ export function loadPage(folder: string | null, reach: Reach): (context: HttpCon
  * that it holds whatever else a proxy took off the path without a word; where one said what, an address of a folder that
  * came without its slash is told as well.
  */
-function rootFrom(asked: string, path: string, incoming: Incoming, reach: Reach): string {
-  const prefix = reach.prefix(incoming)
+function rootFrom(arrival: Arrival, reach: Reach): string {
+  const { asked, path } = arrival
+  const prefix = reach.prefix(arrival)
   if (prefix !== reach.basePath) return `${prefix}/`
   if (asked === reach.basePath) return `./${asked.slice(asked.lastIndexOf('/') + 1)}/`
   return '../'.repeat(path.split('/').length - 2) || './'
@@ -85,12 +83,12 @@ function indexBelow(root: string, index: PageFile): PageFile {
 }
 
 function notBuilt(): Response {
-  return new Response(NOT_BUILT, {
+  return new Answer(NOT_BUILT, {
     headers: { ...SECURITY_HEADERS, 'content-type': 'text/plain; charset=utf-8' },
   })
 }
 
-function reads(method: string | undefined): boolean {
+function reads(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
@@ -101,15 +99,15 @@ function isNavigation(path: string, accept: string | undefined): boolean {
   return !odd && !elsewhere && (accept?.includes('text/html') ?? false)
 }
 
-function show(file: PageFile, headers: HttpContext['env']['incoming']['headers']): Response {
+function show(file: PageFile, headers: Arrival['headers']): Response {
   const wanted = headers['if-none-match']
   if (wanted !== undefined && matchesEtag(wanted, file.etag)) {
-    return new Response(null, { status: 304, headers: file.headers })
+    return new Answer(null, { status: 304, headers: file.headers })
   }
   if (file.gzipped !== null && /\bgzip\b/.test(headers['accept-encoding'] ?? '')) {
-    return new Response(file.gzipped, { headers: { ...file.headers, 'content-encoding': 'gzip' } })
+    return new Answer(file.gzipped, { headers: { ...file.headers, 'content-encoding': 'gzip' } })
   }
-  return new Response(file.body, { headers: file.headers })
+  return new Answer(file.body, { headers: file.headers })
 }
 
 /** By path: what reads the file the first time and has it the next. */

@@ -1,6 +1,7 @@
 import type { Problem } from '../../shared/api.ts'
 import { PROBLEM_TITLES, PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import { BadPage, IdempotencyMismatch, OutcomeUnknown, Unavailable } from '../engine/errors.ts'
+import { Answer } from './answer.ts'
 
 /** One thing that is wrong with the input; `path` is dotted: `payload.width`, `jobs.3.options.delayMs`, `limit`. */
 export interface FieldError {
@@ -63,7 +64,7 @@ export function problemBody(code: ProblemCode, detail: string, extras: ProblemEx
 }
 
 export function problemResponse({ code, message, extras }: ProblemError): Response {
-  return new Response(problemBody(code, message, extras), {
+  return new Answer(problemBody(code, message, extras), {
     status: PROBLEMS[code],
     headers: { ...PROBLEM_HEADERS, ...extras.headers },
   })

@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { ProblemCode } from '../../shared/codes.ts'
@@ -7,10 +6,12 @@ import type { Caller, JobAction, StoreAction } from '../auth/auth.ts'
 import { isJobId } from '../engine/job/ids.ts'
 import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import type { Awaitable } from '../jobs/check-value.ts'
+import { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
 import { readNoBody } from './body.ts'
 import { invalidQuery, NO_SUCH_JOB, notFound, type ProblemError } from './problem.ts'
 
-export type HttpContext = Context<{ Bindings: HttpBindings }>
+export type HttpContext = Context<{ Bindings: Arrival }>
 
 /** Who may call: everyone, or whoever may do this with the one job that the path names as `:id`, or with the store. */
 export type Access = 'open' | { readonly store: StoreAction } | { readonly job: JobAction }
@@ -140,7 +141,7 @@ export function route({
       const mark = url.indexOf('?')
       const asked = mark === -1 ? withoutQuery() : parse(query, url.slice(mark + 1))
       const call = { context, caller, params: named.data, query: asked }
-      return takesNoBody ? readNoBody(context).then(() => handle(call)) : handle(call)
+      return takesNoBody ? readNoBody(context.env).then(() => handle(call)) : handle(call)
     },
   }
 }
@@ -165,10 +166,10 @@ export function textAnswer(
   headers?: Readonly<Record<string, string>>,
 ): Response {
   const all = headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS
-  if (text.length < COUNTED_BYTES) return new Response(text, { status, headers: all })
+  if (text.length < COUNTED_BYTES) return new Answer(text, { status, headers: all })
   // A text would stay in the heap until its last byte is taken, beside its bytes.
   const bytes = typeof text === 'string' ? Buffer.from(text) : text
-  const response = new Response(bytes, { status, headers: all })
+  const response = new Answer(bytes, { status, headers: all })
   sizes.set(response, bytes.length)
   return response
 }

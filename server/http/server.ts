@@ -8,10 +8,12 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
 import { answeringOn } from '../gateway/transports/websocket/upgrade.ts'
+import { Answer } from './answer.ts'
+import { type Arrival, arrivalOf, arrivalOfOwn, isElsewhere, NodeArrival } from './arrival.ts'
 import type { App } from './dispatch.ts'
 import { PROBLEM_HEADERS, ProblemError, problemBody, problemResponse, RETRY_AFTER_S } from './problem.ts'
 
@@ -23,16 +25,49 @@ const MAX_HEADER_BYTES = 16 * 1024
 /** Longer than the 60 s for which load balancers keep their connections, so that they are the ones to end them. */
 const KEEP_ALIVE_MS = 65_000
 
-/** A server for the app, with limits on how a request may arrive; what breaks them is told in problems as well. */
-export function createHttpServer(app: App): Server {
-  const answer = getRequestListener((request, env) => app.fetch(request, env), {
-    errorHandler: (error) => problemResponse(malformed(error)),
-  })
-  const listener: RequestListener = (incoming, outgoing) => {
+/** Answers what comes over `node:http`. Where `next` is given, it is called for what this app has nothing to do with. */
+export type NodeHandler = (incoming: IncomingMessage, outgoing: ServerResponse, next?: () => void) => void
+
+export function nodeHandler(app: App): NodeHandler {
+  const { reach } = app
+  const answer = getRequestListener(
+    (request, bindings) => {
+      // The border: the listener is handed nothing but HTTP/1 below, and hands back what it was handed.
+      const { incoming, outgoing } = bindings as HttpBindings
+      return app.fetch(request, new NodeArrival(incoming, outgoing, reach))
+    },
+    { overrideGlobalObjects: false, errorHandler: (error) => problemResponse(malformed(error)) },
+  )
+  const isOurs = (arrival: Arrival) => !isElsewhere(arrival) && (reach.basePath !== '' || app.knows(arrival))
+  return (incoming, outgoing, next) => {
+    if (next !== undefined && !isOurs(new NodeArrival(incoming, outgoing, reach))) {
+      next()
+      return
+    }
     const { headers } = incoming
     if (headers.host?.startsWith('[')) headers.host = shortestIpv6(headers.host)
-    return answer(incoming, outgoing)
+    void answer(incoming, outgoing)
   }
+}
+
+/** Does the same for whoever has a `Request`. */
+export async function answerFetch(app: App, request: Request): Promise<Response> {
+  return responseOf(await app.fetch(request, arrivalOf(request, app.reach)))
+}
+
+/** Does the same for a client in this process, which may do everything; `url` has no base path. */
+export async function answerCall(app: App, url: string, init: RequestInit): Promise<Response> {
+  const request = new Request(url, init)
+  return responseOf(await app.fetch(request, arrivalOfOwn(request, { kind: 'anyone' })))
+}
+
+function responseOf(answer: Response): Response {
+  return answer instanceof Answer ? answer.toResponse() : answer
+}
+
+/** A server for the app, with limits on how a request may arrive; what breaks them is told in problems as well. */
+export function createHttpServer(app: App): Server {
+  const listener = nodeHandler(app)
   const server = createServer(
     {
       requestTimeout: REQUEST_TIMEOUT_MS,

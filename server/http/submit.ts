@@ -150,12 +150,12 @@ async function submitOne(
   { context, caller }: Call<unknown, unknown>,
   defaultType: string | null,
 ): Promise<Response> {
-  const { headers } = context.env.incoming
+  const { headers } = context.env
   const receipt = await settled(deps, 'one', storeOne(deps, context, caller, defaultType))
   const submitted = receipt.jobs[0]
   if (submitted === undefined) throw new Error('the store answered a submission with no job')
 
-  const prefix = deps.reach.prefix(context.env.incoming)
+  const prefix = deps.reach.prefix(context.env)
   let answerHeaders: Record<string, string> = {
     location: `${prefix}/api/jobs/${submitted.jobId}`,
     ...replayHeader(receipt),
@@ -180,8 +180,8 @@ async function storeOne(
   caller: Caller,
   defaultType: string | null,
 ): Promise<SubmitReceipt> {
-  const key = idempotencyKey(context.env.incoming.headers['idempotency-key'])
-  const body = parseBody(await readBody(context, deps.maxBytes + ENVELOPE_BYTES))
+  const key = idempotencyKey(context.env.headers['idempotency-key'])
+  const body = parseBody(await readBody(context.env, deps.maxBytes + ENVELOPE_BYTES))
   const checking = checkSubmission(body.value, { ...rulesFor(deps, body), defaultType })
   const checked = checking instanceof Promise ? await checking : checking
   if (!checked.ok) throw refusal(checked)
@@ -196,11 +196,7 @@ async function submitBatch(
   const receipt = await settled(deps, 'batch', takeBatch(deps, intake, context, caller))
   const { jobs } = receipt
   const tokens = deps.auth.enabled ? await tokensFor(deps.auth, caller, jobs) : null
-  return textAnswer(
-    202,
-    batchAnswer(jobs, tokens, deps.reach.prefix(context.env.incoming)),
-    replayHeader(receipt),
-  )
+  return textAnswer(202, batchAnswer(jobs, tokens, deps.reach.prefix(context.env)), replayHeader(receipt))
 }
 
 async function takeBatch(
@@ -209,11 +205,11 @@ async function takeBatch(
   context: HttpContext,
   caller: Caller,
 ): Promise<SubmitReceipt> {
-  const { incoming, outgoing } = context.env
-  const key = idempotencyKey(incoming.headers['idempotency-key'])
-  const bytes = await readBody(context, deps.maxBytes * 2)
+  const { env } = context
+  const key = idempotencyKey(env.headers['idempotency-key'])
+  const bytes = await readBody(env, deps.maxBytes * 2)
   return intake.through(bytes.length, () => {
-    if (outgoing.destroyed) throw new Disconnected('the caller went away')
+    if (env.isGone) throw new Disconnected('the caller went away')
     return storeBatch(deps, bytes, key, caller)
   })
 }
@@ -351,10 +347,16 @@ function idempotencyOf(
   body: unknown,
 ): NonNullable<SubmitRequest['idempotency']> {
   return {
-    scope: caller.kind === 'key' ? caller.name : '',
+    scope: scopeOf(caller),
     key,
     bodyHash: createHash('sha256').update(canonical(body)).digest('base64url'),
   }
+}
+
+/** No API key's name has a colon. */
+function scopeOf(caller: Caller): string {
+  if (caller.kind === 'key') return caller.name
+  return caller.kind === 'user' ? `user:${caller.name}` : ''
 }
 
 /** JSON with the keys of every object in order, so that equal values have equal texts. Recursive: for checked input. */

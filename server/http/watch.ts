@@ -9,6 +9,7 @@ import type { Hub } from '../gateway/hub.ts'
 import { COUNTED_BYTES } from '../gateway/output-budget.ts'
 import { longPoll } from '../gateway/transports/long-poll.ts'
 import { openStream, retryField } from '../gateway/transports/sse.ts'
+import { Answer } from './answer.ts'
 import { asksForStream, prefersJson } from './headers.ts'
 import { Disconnected, notFound, ProblemError } from './problem.ts'
 import { type Call, type HttpContext, header, onJob, type Route, route, textAnswer } from './route.ts'
@@ -105,7 +106,7 @@ export function watchRoutes({ hub }: { readonly hub: Hub }): Route[] {
         204: { description: 'The job has finished and the cursor is its last' },
       },
       handle(call) {
-        const { headers } = call.context.env.incoming
+        const { headers } = call.context.env
         // An EventSource reconnects to its old address: what it adds by itself is the newer cursor.
         const { lastEventId, after: first } = call.query
         const header = headers['last-event-id']
@@ -145,23 +146,24 @@ function askForUpgrade(): never {
 }
 
 async function stream(hub: Hub, { context, caller, params, query }: PollCall): Promise<Response> {
-  const { signal, method } = context.req.raw
+  const { env, req } = context
+  const { signal, method } = req.raw
   const opened = await openStream(hub, {
     jobId: params.id,
     after: query.after || null,
     history: query.history ?? false,
     places: query.place !== undefined,
     expiresAt: expiryOf(caller),
-    comesBack: asksForStream(context.env.incoming.headers.accept),
+    comesBack: asksForStream(env.headers.accept),
     signal,
-    cut: () => context.env.incoming.socket.destroy(),
+    ...(env.cut && { cut: env.cut }),
   })
   if (opened.kind === 'not_found') throw notFound()
   // 204 stops an EventSource for good (HTML standard, section server-sent events).
   if (opened.kind === 'finished')
-    return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
+    return new Answer(null, { status: 204, headers: { 'cache-control': 'no-store' } })
   if (method === 'HEAD') await opened.body.cancel()
-  return new Response(method === 'HEAD' ? null : opened.body, { headers: STREAM_HEADERS })
+  return new Answer(method === 'HEAD' ? null : opened.body, { headers: STREAM_HEADERS })
 }
 
 /**
@@ -169,11 +171,11 @@ async function stream(hub: Hub, { context, caller, params, query }: PollCall): P
  * passes by itself, a stream that ends tells it when to come back. Null for what is final, and for whoever did not ask for
  * a stream by name, as each of them does.
  */
-function comeBack({ env: { incoming }, req }: HttpContext, { code, message }: ProblemError): Response | null {
+function comeBack({ env: { headers }, req }: HttpContext, { code, message }: ProblemError): Response | null {
   const status = PROBLEMS[code]
-  if (!asksForStream(incoming.headers.accept) || (status < 500 && status !== 429)) return null
+  if (!asksForStream(headers.accept) || (status < 500 && status !== 429)) return null
   const body = `: ${code}: ${message.replace(/\s+/g, ' ')}\n${retryField('refused')}`
-  return new Response(req.method === 'HEAD' ? null : body, { headers: STREAM_HEADERS })
+  return new Answer(req.method === 'HEAD' ? null : body, { headers: STREAM_HEADERS })
 }
 
 function expiryOf(caller: Caller): number | null {

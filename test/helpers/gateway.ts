@@ -13,7 +13,7 @@ import type { Claim, Engine, Json, Outcome, RunEvent } from '../../server/engine
 import { openEngine } from '../../server/engine/open.ts'
 import { createEvents, type Events, type ServerEvents } from '../../server/events.ts'
 import { Hub, type HubOptions } from '../../server/gateway/hub.ts'
-import { attachSockets, type SocketOptions } from '../../server/gateway/transports/websocket/server.ts'
+import { createSockets, type SocketOptions } from '../../server/gateway/transports/websocket/server.ts'
 import { createApp } from '../../server/http/app.ts'
 import { createHttpServer } from '../../server/http/server.ts'
 import { TypeRegistry } from '../../server/jobs/registry.ts'
@@ -103,13 +103,15 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
       metrics: createMetrics({ events, engine }),
       maxBytes: 8 * 1024 * 1024,
       defaultType: null,
+      dashboard: true,
       pageFolder: null,
       readiness: () => null,
       warnings: () => [],
       version: '9.9.9',
     }),
   )
-  const sockets = attachSockets({ server, hub, reach, auth, origins, events, ...options.sockets })
+  const sockets = createSockets({ hub, reach, auth, origins, events, ...options.sockets })
+  sockets.attach(server)
   hub.start()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -132,6 +132,7 @@ export class HttpApp {
       metrics: createMetrics({ events, engine: seen }),
       maxBytes: options.maxBytes ?? 64 * 1024,
       defaultType: options.defaultType ?? null,
+      dashboard: true,
       pageFolder: options.pageFolder ?? null,
       readiness: options.readiness ?? (() => null),
       warnings: options.warnings ?? (() => []),

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { attachSockets } from '../../server/gateway/transports/websocket/server.ts'
+import { createSockets, type Sockets } from '../../server/gateway/transports/websocket/server.ts'
 import { createApp } from '../../server/http/app.ts'
 import { HEADERS_OF_PROBLEMS } from '../../server/http/openapi.ts'
 import { Problem } from '../../shared/api.ts'
@@ -96,12 +96,13 @@ test('a page may use every header that is declared', async () => {
 
 describe('an upgrade of /ws', () => {
   let guarded: HttpApp
-  let sockets: ReturnType<typeof attachSockets>
+  let sockets: Sockets
   beforeAll(async () => {
     guarded = await HttpApp.start({ keys: KEYS })
     const { server, hub, auth, events, deps } = guarded
     const { reach, origins } = deps
-    sockets = attachSockets({ server, hub, reach, auth, events, origins, maxConnections: 1 })
+    sockets = createSockets({ hub, reach, auth, events, origins, maxConnections: 1 })
+    sockets.attach(server)
   })
   afterAll(async () => {
     await sockets.stop()

@@ -4,6 +4,10 @@ import { ConfigError, readConfig } from '../../server/config.ts'
 describe('readConfig', () => {
   test('serves the embedded engine on loopback where nothing is set', () => {
     expect(readConfig({})).toEqual({
+      named: expect.any(Function),
+      embedded: false,
+      authorize: null,
+      dashboard: true,
       port: 3000,
       portGiven: false,
       host: '127.0.0.1',

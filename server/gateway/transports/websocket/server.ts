@@ -24,7 +24,6 @@ import {
 } from './upgrade.ts'
 
 export interface SocketOptions {
-  readonly server: Server
   readonly hub: Hub
   readonly auth: Auth
   readonly origins: OriginPolicy
@@ -47,9 +46,19 @@ const TIMES: SocketTimes = { heartbeatMs: HEARTBEAT_MS, idleMs: 30_000, stallMs:
 const MAX_FRAGMENTS = 64
 const MAX_BUFFERED_CHUNKS = 128
 
-/** Serves WebSockets on an HTTP server. `drain` may be called twice, and so may `stop`. */
-export function attachSockets(options: SocketOptions): { drain(): void; stop(): Promise<void> } {
-  const { server, hub, auth, origins, events, drainSpreadMs = DRAIN_SPREAD_MS } = options
+export interface Sockets {
+  /** Makes a WebSocket of a request that asks for one, or answers why not. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Takes all upgrades of an HTTP server, until `stop`. */
+  attach(server: Server): void
+  /** Tells every client to reconnect elsewhere. Tolerates being called twice, as `stop` does. */
+  drain(): void
+  stop(): Promise<void>
+}
+
+/** Serves WebSockets at `path`. */
+export function createSockets(options: SocketOptions): Sockets {
+  const { hub, auth, origins, events, drainSpreadMs = DRAIN_SPREAD_MS } = options
   const times = { ...TIMES, ...options.times }
   const hello = encodeFrame({
     op: 'hello',
@@ -88,17 +97,22 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
   const offSweep = hub.onSweep((now) => {
     for (const connection of connections) connection.sweep(now)
   })
-  server.on('upgrade', onUpgrade)
+  const detach: (() => void)[] = []
 
-  function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (!asksForWebSocket(request)) {
-      ignoreUpgrade(server, request, socket, head)
-      return
+  function attach(server: Server): void {
+    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (asksForWebSocket(request)) upgrade(request, socket, head)
+      else ignoreUpgrade(server, request, socket, head)
     }
+    server.on('upgrade', onUpgrade)
+    detach.push(() => server.removeListener('upgrade', onUpgrade))
+  }
+
+  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // This listens until the WebSocket does itself: a peer that resets now must not end the process.
     const onError = () => socket.destroy()
     socket.on('error', onError)
-    upgrade(request, socket, head)
+    judgeAndOpen(request, socket, head)
       .catch((error: unknown) => {
         events.emit('failure', { where: 'upgrade', error })
         answerRefusal(socket, { code: 'internal_error', detail: 'the upgrade failed' })
@@ -108,7 +122,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
       })
   }
 
-  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  async function judgeAndOpen(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const judgement = await judgeUpgrade(request, rules)
     if (!judgement.ok) return answerRefusal(socket, judgement.refusal)
     if (!(socket instanceof Socket)) throw new TypeError('the upgraded connection is no socket')
@@ -140,7 +154,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
 
   async function stop(): Promise<void> {
     draining = true
-    server.removeListener('upgrade', onUpgrade)
+    for (const leave of detach.splice(0)) leave()
     if (connections.size > 0) await closeAll()
     offSweep()
   }
@@ -158,7 +172,7 @@ export function attachSockets(options: SocketOptions): { drain(): void; stop(): 
     })
   }
 
-  return { drain, stop }
+  return { upgrade, attach, drain, stop }
 }
 
 /** What peers get to answer the close frame when the process stops. */

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import type { Problem } from '../../../../shared/api.ts'
 import { PROBLEMS, type ProblemCode } from '../../../../shared/codes.ts'
 import { readQuery, SocketParameters } from '../../../../shared/query.ts'
-import type { Auth, Caller } from '../../../auth/auth.ts'
+import { type Auth, type Caller, requestOf } from '../../../auth/auth.ts'
 import type { OriginPolicy } from '../../../auth/origin.ts'
 import type { Reach } from '../../../auth/reach.ts'
 import type { Events } from '../../../events.ts'
@@ -86,7 +86,9 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
   }
   const read = readQuery(SocketParameters, query)
   if (!read.ok) return refuse('invalid_request', 'the query is not valid', { errors: listed(read.errors) })
-  const opener = await identifyOpener(rules.auth, authorization)
+  const isNamed = read.value.token !== undefined && read.value.token !== ''
+  const asked = isNamed ? undefined : () => requestOf(request)
+  const opener = await identifyOpener(rules.auth, authorization, asked)
   if (opener === 'unauthorized')
     return refuse('unauthorized', 'the credentials in Authorization are not valid')
   return { ok: true, opener, first: firstOf(read.value) }
@@ -147,11 +149,14 @@ function firstOf({
 async function identifyOpener(
   auth: Auth,
   authorization: string | undefined,
+  asked: (() => Request) | undefined,
 ): Promise<Caller | null | 'unauthorized'> {
-  if (!auth.enabled || authorization === undefined) return null
-  const credential = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
-  const identified = await auth.identify(credential)
-  return identified.ok ? identified.caller : 'unauthorized'
+  if (!auth.enabled) return null
+  const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+  const identified = await auth.identify(credential, asked)
+  if (identified.ok) return identified.caller
+  // Whoever is nobody yet may bring a token with each job.
+  return authorization === undefined ? null : 'unauthorized'
 }
 
 /** Options of `Connection` that belong to the wish for another protocol. */
