@@ -212,15 +212,16 @@ const basePath = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-const trustable = z.string().refine(isTrustable)
-const trustProxy = z.union([
-  z.boolean(),
-  z.stringbool({ truthy: ['true'], falsy: ['false'] }),
-  listOf(
-    trustable,
-    'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal',
-  ),
-])
+const trusted =
+  'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal'
+const trustProxy = z.union(
+  [
+    z.boolean(),
+    z.stringbool({ truthy: ['true'], falsy: ['false'] }),
+    listOf(z.string().refine(isTrustable), trusted),
+  ],
+  { error: trusted },
+)
 
 const SETTINGS = {
   role: oneOf(['all', 'api', 'worker']).default('all'),
