@@ -3,6 +3,8 @@ import type { Engine } from './engine.ts'
 /** Where jobs are stored. */
 export type EngineAddress =
   | { readonly kind: 'sqlite'; readonly folder: string }
+  /** In this process, and nowhere else: what was stored is gone when the engine stops. */
+  | { readonly kind: 'memory' }
   | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
 
 export interface EngineHooks {
@@ -16,9 +18,10 @@ export interface EngineHooks {
 
 /** The engine for an address, not started yet. Loads only the libraries that this one needs. */
 export async function openEngine(address: EngineAddress, hooks: EngineHooks = {}): Promise<Engine> {
-  if (address.kind === 'sqlite') {
+  if (address.kind !== 'redis') {
     const { createSqliteEngine } = await import('./sqlite/engine.ts')
-    return createSqliteEngine({ folder: address.folder, ...hooks })
+    const location = address.kind === 'memory' ? { memory: null } : { folder: address.folder }
+    return createSqliteEngine({ ...location, ...hooks })
   }
   const { createRedisEngine } = await import('./redis/engine.ts')
   return createRedisEngine({ url: address.url, prefix: address.prefix, ...hooks })

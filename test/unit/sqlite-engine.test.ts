@@ -672,7 +672,7 @@ test('no statement reads a whole table or sorts', async () => {
   await engine.stop()
   const statements = new Set(spies.flatMap((spy) => spy.mock.calls.map(([sql]) => sql)))
 
-  const store = new Store(folder)
+  const store = new Store({ folder })
   onTestFinished(() => store.close())
   const plans = [...statements]
     .filter((sql) => /SELECT|UPDATE|DELETE/.test(sql))

@@ -37,7 +37,7 @@ import { Claims, Waiters } from './claim.ts'
 import { DatabaseError } from './database.ts'
 import { guarded, Listeners, Presences } from './listeners.ts'
 import { list, places, position, read } from './reads.ts'
-import { Store } from './store.ts'
+import { Store, type StoreLocation } from './store.ts'
 import type { Effects } from './transaction.ts'
 import {
   cancel,
@@ -55,9 +55,11 @@ import {
 } from './verbs.ts'
 import { asUnavailable, Health, type Verb, Writer } from './writer.ts'
 
-export interface SqliteEngineOptions {
-  /** Where the file is; made where there is none. One process at a time. */
-  readonly folder: string
+export type SqliteEngineOptions = StoreLocation & SqliteEngineHooks
+
+interface SqliteEngineHooks {
+  /** Tells the time in ms since 1970; left out: `Date.now`. Leases go by a clock that nobody sets. */
+  readonly now?: () => number
   /** The store takes no more writes. */
   readonly onDown?: (reason: string) => void
   /** It takes them again. */
@@ -67,7 +69,7 @@ export interface SqliteEngineOptions {
 }
 
 /**
- * The embedded engine: one SQLite file in a folder that this process owns. Reads see what is durable; writes
+ * The embedded engine: one SQLite file in a folder that this process owns, or in its memory. Reads see what is durable; writes
  * go through one writer. A commit and what others are told of it are one step of the event loop, so the feed
  * cannot lose a message.
  */
@@ -96,11 +98,13 @@ class SqliteEngine implements Engine {
   readonly #schedules = new Listeners<Scheduled>()
   readonly #waiters = new Waiters()
   readonly #presences = new Presences()
+  readonly #now: () => number
   #claims = new Claims()
   #state: State = { kind: 'closed' }
 
   constructor(options: SqliteEngineOptions) {
     this.#options = options
+    this.#now = options.now ?? Date.now
     this.feed = this.#createFeed()
   }
 
@@ -316,19 +320,20 @@ class SqliteEngine implements Engine {
       const some = await this.#read((store) => places(store, jobIds.slice(first, first + MOST_PLACES)))
       for (const [jobId, place] of some) found.set(jobId, place)
     }
-    return { now: Date.now(), places: jobs.map(({ jobId }) => found.get(jobId) ?? null) }
+    return { now: this.#now(), places: jobs.map(({ jobId }) => found.get(jobId) ?? null) }
   }
 
   #openStore(): Store {
-    const { folder } = this.#options
+    const newer = new NewerWords((what) => guarded(() => this.#options.onNewer?.(what)))
     try {
-      return new Store(folder, new NewerWords((what) => guarded(() => this.#options.onNewer?.(what))))
+      return new Store(this.#options, { newer, now: this.#now })
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
       const advice = error.isDamage
         ? 'restore it from a backup, or move it away to start with an empty one'
         : 'see that the disk has room, and that no other program uses the files or keeps them from this user'
-      throw new Unavailable(`the store in ${folder} cannot be opened (${error.message}): ${advice}`)
+      const name = 'folder' in this.#options ? this.#options.folder : 'memory'
+      throw new Unavailable(`the store in ${name} cannot be opened (${error.message}): ${advice}`)
     }
   }
 
@@ -343,7 +348,7 @@ class SqliteEngine implements Engine {
   async #read<T>(look: (store: Store, now: number) => T): Promise<T> {
     await this.#open().writer.barrier()
     try {
-      return look(this.#open().store, Date.now())
+      return look(this.#open().store, this.#now())
     } catch (error) {
       throw asUnavailable(error)
     }
@@ -360,7 +365,7 @@ class SqliteEngine implements Engine {
       this.#submissions.emit(ALL, { types: [...submitted.types], tags: [...submitted.tags] })
     }
     if (scheduledFor !== null) {
-      this.#schedules.emit(ALL, { inMs: Math.max(0, scheduledFor - Date.now()), isOwn: true })
+      this.#schedules.emit(ALL, { inMs: Math.max(0, scheduledFor - this.#now()), isOwn: true })
     }
     for (const [type, jobs] of ready) {
       if (catalog.claimable(type) > 0) this.#waiters.wake(type, jobs)

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Unavailable } from '../errors.ts'
@@ -21,12 +21,25 @@ import { decodeRow, type JobRow, ROW, takeEvent } from './job-row.ts'
 import { checkOwner, migrate } from './migrations.ts'
 import { PendingWrites } from './pending-writes.ts'
 
+interface StoreOptions {
+  readonly newer?: NewerWords
+  readonly now?: () => number
+}
+
 /** How many numbers are reserved at a time, so that not every submission writes which one was the last. */
 const RESERVED_NUMBERS = 10_000
+
+/**
+ * Where the file is: in a folder, which is made where there is none, and belongs to one process at a time; or in this
+ * process' memory, where those of one name are the same; null: one that nobody else has, and that nobody finds again.
+ */
+export type StoreLocation = { readonly folder: string } | { readonly memory: string | null }
 
 /** The open file: the statements that several verbs use, and what is kept in memory beside it. */
 export class Store {
   readonly path: string
+  /** Tells the time, in ms since 1970. */
+  readonly now: () => number
   readonly epoch: string
   readonly newer: NewerWords
   readonly catalog: Catalog
@@ -39,16 +52,19 @@ export class Store {
   readonly #database: Database
   readonly #statements = new Map<string, Statement>()
   readonly #release: ReleaseFolder
+  /** Null in memory, where nobody can take the file away. */
   readonly #inode: bigint | null
   #lastNumber: number
   /** Numbers up to this one are known to the file as taken. */
   #reservedNumber: number
 
-  /** Opens the folder's file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
-  constructor(folder: string, newer = new NewerWords()) {
+  /** Opens the file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
+  constructor(location: StoreLocation, { newer = new NewerWords(), now = Date.now }: StoreOptions = {}) {
     this.newer = newer
-    this.path = join(folder, 'jobcast.db')
-    this.#release = lockFolder(folder)
+    this.now = now
+    this.path =
+      'folder' in location ? join(location.folder, 'jobcast.db') : memoryPath(location.memory ?? randomUUID())
+    this.#release = 'folder' in location ? lockFolder(location.folder) : () => {}
     let database: Database | undefined
     try {
       database = openDatabase(this.path)
@@ -70,7 +86,7 @@ export class Store {
       this.catalog = new Catalog(database)
       this.pending = new PendingWrites(database)
       this.#readRuns()
-      this.#inode = inodeOf(this.path)
+      this.#inode = 'folder' in location ? inodeOf(this.path) : null
     } catch (error) {
       database?.close()
       this.#release()
@@ -95,7 +111,7 @@ export class Store {
    * Throws `Unavailable` where the file was removed or replaced: what is written to it then would be lost.
    */
   assertInPlace(): void {
-    if (inodeOf(this.path) === this.#inode) return
+    if (this.#inode === null || inodeOf(this.path) === this.#inode) return
     throw new Unavailable(`${this.path} was removed or replaced while in use: restart Jobcast`)
   }
 
@@ -222,6 +238,11 @@ export class Store {
   #meta(name: string): string {
     return String(this.#database.prepare('SELECT value FROM meta WHERE name = ?').get([name])?.[0])
   }
+}
+
+/** Every connection of the process that opens it is on the same database (https://sqlite.org/inmemorydb.html). */
+export function memoryPath(name: string): string {
+  return `file:jobcast-${name}?mode=memory&cache=shared`
 }
 
 /** Tells a file from any other; null where there is none to be seen. */

@@ -30,11 +30,11 @@ export const NO_RESULT = 'null'
  */
 export class Transaction {
   readonly store: Store
-  readonly now: number = Date.now()
+  readonly now: number
   /** Now on the clock that nobody sets. Leases go by it: they live in this process alone, and end with it. */
   readonly monotonicNow: number = performance.now()
   /** `now` as everyone sees it. */
-  readonly at: string = iso(this.now)
+  readonly at: string
   readonly effects: Effects = {
     messages: [],
     ready: new Map(),
@@ -51,6 +51,8 @@ export class Transaction {
 
   constructor(store: Store, isWatched: (jobId: string) => boolean) {
     this.store = store
+    this.now = store.now()
+    this.at = iso(this.now)
     this.#isWatched = isWatched
     store.begin()
   }
