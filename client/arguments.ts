@@ -25,6 +25,12 @@ export const SIGNAL: Rule = {
   says: 'an AbortSignal',
 }
 
+/** That it is whole is the server's to know: it has come from there. */
+export const JOB: Rule = {
+  is: (value) => typeof value === 'object' && value !== null && 'cursor' in value && 'payload' in value,
+  says: 'a job, as get resolves to',
+}
+
 export function textUpTo(length: number): Rule {
   return {
     is: (value) => typeof value === 'string' && value !== '' && value.length <= length,

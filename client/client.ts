@@ -10,6 +10,7 @@ import {
   checkJobId,
   checkOptions,
   FUNCTION,
+  JOB,
   listOf,
   type Rule,
   SIGNAL,
@@ -187,6 +188,7 @@ const CLIENT_OPTIONS = {
 } satisfies Record<keyof ClientOptions, Rule>
 const WATCH_OPTIONS = {
   after: TEXT,
+  job: JOB,
   token: CREDENTIAL,
   history: YES_OR_NO,
   onEvent: FUNCTION,
@@ -223,7 +225,7 @@ class Client implements JobcastClient {
   constructor(options: ClientOptions) {
     const { credential, fetch, renewToken } = options
     // An empty one is what a setting that is missing in a build leaves.
-    const baseUrl = options.baseUrl ? new URL(options.baseUrl, globalThis.location?.href).href : undefined
+    const baseUrl = options.baseUrl ? addressOf(options.baseUrl)?.href : undefined
     this.#credential = credential
     this.#http = new Http({ baseUrl, fetch })
     const changed = (jobId: string) => this.#watches.credentialChanged(jobId)
@@ -405,9 +407,15 @@ function resultOf(job: Job): unknown {
 
 /** An address of its own, or a path on the page's server. */
 function isServer(baseUrl: string): boolean {
-  if (!URL.canParse(baseUrl, globalThis.location?.href)) return false
-  const { protocol, search, hash } = new URL(baseUrl, globalThis.location?.href)
-  return /^https?:$/.test(protocol) && search === '' && hash === ''
+  const url = addressOf(baseUrl)
+  // A server that renders a page has no address for a path, and calls nothing.
+  if (url === null) return baseUrl.startsWith('/')
+  return /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
+}
+
+function addressOf(baseUrl: string): URL | null {
+  const page = globalThis.location?.href
+  return URL.canParse(baseUrl, page) ? new URL(baseUrl, page) : null
 }
 
 interface SubmitCallArguments {

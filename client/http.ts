@@ -43,7 +43,12 @@ export class Http {
   /** The address of a path on the server. Throws where nobody said which server. */
   url(path: string): string {
     const base = this.#options.baseUrl ?? globalThis.location?.origin
-    if (base === undefined) throw new JobcastError('unsupported', 'outside of a page, baseUrl must be given')
+    if (base === undefined) {
+      throw new JobcastError(
+        'unsupported',
+        'outside of a page, baseUrl must be the whole address of a server',
+      )
+    }
     return base.replace(/\/+$/, '') + path
   }
 

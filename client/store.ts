@@ -1,16 +1,23 @@
 export type Unsubscribe = () => void
 
-/** A value that changes: what `useSyncExternalStore` asks for. */
+/**
+ * A value that changes. It is a store of Svelte's (`$value` in a component), what `useSyncExternalStore` of React asks for,
+ * and what `useStore` of `jobcast/vue` makes a ref of.
+ */
 export interface Readable<T> {
-  subscribe(listener: () => void): Unsubscribe
+  /** Calls at once with the value, and then with every other one, until what it returns is called. */
+  subscribe(listener: (value: T) => void): Unsubscribe
   /** The same object until something changed. */
   getSnapshot(): T
 }
 
 /** Calls what users passed in; what it throws is reported and stops nothing of ours. */
-export function guarded(call: () => void): void {
+export function guarded<Arguments extends unknown[]>(
+  call: ((...args: Arguments) => void) | undefined,
+  ...args: Arguments
+): void {
   try {
-    call()
+    call?.(...args)
   } catch (error) {
     queueMicrotask(() => {
       throw error
@@ -28,10 +35,11 @@ export class Store<T> implements Readable<T> {
   }
 
   // Arrow functions, so that they can be handed to React as they are.
-  readonly subscribe = (listener: () => void): Unsubscribe => {
-    const entry = () => guarded(listener)
+  readonly subscribe = (listener: (value: T) => void): Unsubscribe => {
+    const entry = () => guarded(listener, this.#value)
     this.#listeners.add(entry)
     if (this.#listeners.size === 1) this.activated()
+    entry()
     return () => {
       if (this.#listeners.delete(entry) && this.#listeners.size === 0) this.deactivated()
     }

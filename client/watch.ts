@@ -26,9 +26,17 @@ export interface WatchState<Shown extends Job = Job> {
   readonly error: JobcastError | null
 }
 
+/** A job that was read before, of whatever type. */
+export type KnownJob = Omit<Job, 'payload' | 'result'> & {
+  readonly payload: unknown
+  readonly result: unknown
+}
+
 export interface WatchOptions {
   /** Deliver the events after this cursor, as far as they are retained. */
   readonly after?: string
+  /** The job as it was read before (`get`): it is shown at once, and what follows are the events after its cursor. */
+  readonly job?: KnownJob
   /** Job token; left out: the one that submit returned here, else the client's credential. */
   readonly token?: string
   /** Deliver and keep the retained events as well, for a timeline, a log, output so far. */
@@ -138,7 +146,7 @@ export class Watch extends Store<WatchState> implements JobWatch, Observer {
     for (const event of fresh) {
       for (const queue of [...this.#iterators]) queue.push(event)
       const onEvent = this.#onEvent
-      if (onEvent !== undefined && this.#settle !== null) guarded(() => onEvent(event))
+      if (onEvent !== undefined && this.#settle !== null) guarded(onEvent, event)
     }
   }
 

@@ -1,7 +1,7 @@
 import { isSameHistory, laterCursor, parseCursor } from '../shared/cursor.ts'
 import type { JobEvent } from '../shared/event.ts'
 import { fold } from '../shared/fold.ts'
-import type { QueuePlace } from '../shared/job.ts'
+import type { Job, QueuePlace } from '../shared/job.ts'
 import type { Replay } from '../shared/protocol.ts'
 import { isTerminal } from '../shared/status.ts'
 import type { JobcastError } from './errors.ts'
@@ -23,6 +23,8 @@ type Snapshot = Extract<Replay, { mode: 'snapshot' }>
 export interface WatchedJobOptions {
   readonly jobId: string
   readonly history: boolean
+  /** The job as it was read before. */
+  readonly before?: Job | undefined
   readonly credential: () => string | undefined
   readonly renew: () => Promise<boolean>
   /** Nobody observes any more, or it is over. */
@@ -53,7 +55,7 @@ export class WatchedJob implements CarriedJob {
   readonly #observers = new Set<Observer>()
   #state = NOTHING_KNOWN
   #history: boolean
-  /** Start over with a snapshot, so as to get the history that was not asked for at first. */
+  /** Start over with a snapshot, so as to get the history that was not asked for at first, or that nobody has read yet. */
   #afresh = false
   /** A new credential was fetched and has not proved itself yet. */
   #renewed = false
@@ -62,6 +64,9 @@ export class WatchedJob implements CarriedJob {
     this.jobId = options.jobId
     this.#options = options
     this.#history = options.history
+    if (options.before === undefined) return
+    this.#state = { ...NOTHING_KNOWN, job: options.before }
+    this.#afresh = options.history
   }
 
   get state(): WatchState {

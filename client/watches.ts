@@ -1,3 +1,4 @@
+import type { Job } from '../shared/job.ts'
 import type { ClientOptions } from './client.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError } from './errors.ts'
@@ -45,16 +46,17 @@ export class Watches {
     if (options.token !== undefined) this.#tokens.keep(jobId, options.token, 'given')
     const history = options.history === true || options.after !== undefined
     const known = this.#jobs.get(jobId)
-    const job = known ?? this.#begin(jobId, history)
+    const job = known ?? this.#begin(jobId, history, options.job as Job | undefined)
     const watch = new Watch(job, options)
     if (known === undefined || (history && job.wantHistory())) this.#carrier.carry(job)
     return watch
   }
 
-  #begin(jobId: string, history: boolean): WatchedJob {
+  #begin(jobId: string, history: boolean, before: Job | undefined): WatchedJob {
     const job = new WatchedJob({
       jobId,
       history,
+      before,
       credential: () => this.#tokens.get(jobId) ?? this.#credential,
       renew: () => this.#tokens.renew(jobId),
       released: () => {

@@ -1,83 +1,56 @@
-import {
-  createContext,
-  createElement,
-  type ReactNode,
-  useCallback,
-  useContext,
-  useMemo,
-  useState,
-  useSyncExternalStore,
-} from 'react'
+'use client'
+import { useCallback, useInsertionEffect, useMemo, useState } from 'react'
 import type { OverviewAnswer, SubmitAnswer, TypesAnswer } from '../../shared/api.ts'
+import type { JobType } from '../../shared/job-type.ts'
 import { checkOptions } from '../arguments.ts'
 import type { JobcastClient, JobsQuery, Submission, SubmitCall } from '../client.ts'
 import type { ConnectionState } from '../connection.ts'
 import { JobcastError } from '../errors.ts'
-import type { Readable } from '../store.ts'
-import { JOB_OPTIONS, type JobState, JobStore, type StartOptions } from '../stores/job-store.ts'
+import {
+  givenJobId,
+  JOB_OPTIONS,
+  type JobControls,
+  type JobState,
+  JobStore,
+  type JobStoreOptions,
+} from '../stores/job-store.ts'
 import { type JobsState, JobsStore } from '../stores/jobs-store.ts'
 import { type ResourceState, ResourceStore } from '../stores/resource-store.ts'
+import { useClient } from './provider.ts'
+import { areSame, useHeld, useTracked } from './use-store.ts'
 
-const ClientContext = createContext<JobcastClient | null>(null)
+/** Callbacks and `token` may be others at every render: the latest count. */
+export type UseJobOptions<J extends JobType = JobType> = JobStoreOptions<J>
 
-export interface JobcastProviderProps {
-  readonly client: JobcastClient
-  readonly children?: ReactNode
-}
+/** What of it a component reads decides when it is rendered again: by progress only where it shows progress. */
+export type UseJob<J extends JobType = JobType> = JobState<J> & JobControls<J>
 
-/** Hands the client to the hooks below. Whoever made the client closes it. */
-export function JobcastProvider({ client, children }: JobcastProviderProps): ReactNode {
-  // Not the context itself, which is a provider only since React 19.
-  return createElement(ClientContext.Provider, { value: client }, children)
-}
-
-/** The client of the nearest provider; throws where there is none. */
-export function useClient(): JobcastClient {
-  const client = useContext(ClientContext)
-  if (client === null) throw new Error('a Jobcast hook was used outside of JobcastProvider')
-  return client
-}
-
-export interface UseJobOptions {
-  /** Type of what `startJob` submits, unless it says another. */
-  readonly type?: string
-  /** A job to show from the start; null, or nothing: none yet. */
-  readonly jobId?: string | null
-  /** With the events from before: for a timeline, a log, output so far. */
-  readonly history?: boolean
-}
-
-export type UseJob<Payload, Result> = JobState<Result> & JobCommands<Payload>
-
-interface JobCommands<Payload> {
-  /** Submits and watches. Resolves to the job's id once it is stored; rejects with a `JobcastError`. Equal calls in one go are one. */
-  startJob(payload: Payload, options?: StartOptions): Promise<string>
-  /** Rejects with a `JobcastError`, which `error` shows as well. */
-  cancel(): Promise<void>
-  retry(): Promise<void>
-  reset(): void
-}
+const CONTROLS = ['startJob', 'cancel', 'retry', 'reset'] as const
 
 /**
- * One job: submit it, or name one that exists, and have it live. `Payload` and `Result` are what the type's handler
- * takes and returns; they are taken on trust.
+ * One job: submit it, or name one that exists, and have it live. `J` is the type's definition (`typeof resize`), of which
+ * names, payload and result are known; they are taken on trust.
  */
-export function useJob<Payload = unknown, Result = unknown>(
-  options: UseJobOptions = {},
-): UseJob<Payload, Result> {
+export function useJob<J extends JobType = JobType>(options: UseJobOptions<J> = {}): UseJob<J> {
   checkOptions('useJob', options, JOB_OPTIONS)
   const client = useClient()
-  const { type, jobId: given, history } = options
+  // The border: that the server's jobs are of this type is the caller's word.
+  const said: JobStoreOptions = options as object
   // Another way to say that there is none is no reason to begin anew.
-  const jobId = given || undefined
-  const inputs = [client, type, jobId, history]
-  const { store, state } = useStore(() => new JobStore(client, { type, jobId, history }), inputs)
-  return useMemo(() => {
-    const { startJob, cancel, retry, reset } = store
-    // The caller vouches for the type of its result.
-    return { ...(state as JobState<Result>), startJob, cancel, retry, reset }
-  }, [store, state])
+  const inputs = [client, said.type, givenJobId(said), said.history === true]
+  const held = useHeld<JobStore>(inputs, (before) => {
+    // With another client the job goes on that was shown.
+    const isSameJob = before !== null && areSame(before.inputs.slice(1), inputs.slice(1))
+    const { jobId, job } = isSameJob ? before.store.getSnapshot() : { jobId: null, job: null }
+    return new JobStore(client, jobId === null ? said : { ...said, jobId, initialJob: job })
+  })
+  useInsertionEffect(() => {
+    held.store.options = said
+  })
+  return useTracked<JobState, JobStore, (typeof CONTROLS)[number]>(held, CONTROLS) as UseJob as UseJob<J>
 }
+
+const LIST_METHODS = ['refresh', 'loadMore'] as const
 
 export interface UseJobs extends JobsState {
   /** Reads the first page again, now. */
@@ -94,8 +67,10 @@ export function useJobs(query: JobsQuery = {}, { refreshMs = 3000 }: { refreshMs
   const client = useClient()
   // The query is often another object at every render, so that its text stands for it.
   const inputs = [client, JSON.stringify(query), refreshMs]
-  const { store, state } = useStore(() => new JobsStore(client, query, refreshMs), inputs)
-  return useMemo(() => ({ ...state, refresh: store.refresh, loadMore: store.loadMore }), [store, state])
+  return useTracked(
+    useHeld(inputs, () => new JobsStore(client, query, refreshMs)),
+    LIST_METHODS,
+  )
 }
 
 export interface UseSubmitJob {
@@ -164,40 +139,22 @@ export function useOverview({ refreshMs = 3000 }: RefreshOptions = {}): UseResou
 /** How the client is connected. */
 export function useConnection(): ConnectionState {
   const { connection } = useClient()
-  return useSyncExternalStore(connection.subscribe, connection.getSnapshot, connection.getSnapshot)
+  return useTracked(
+    useHeld([connection], () => connection),
+    NO_METHODS,
+    IDLE,
+  )
 }
+
+const NO_METHODS = [] as const
+const IDLE: ConnectionState = { transport: null, phase: 'idle' }
+const RESOURCE_METHODS = ['refresh'] as const
 
 function useResource<T>(
   refreshMs: number,
   read: (client: JobcastClient, signal: AbortSignal) => Promise<T>,
 ): UseResource<T> {
   const client = useClient()
-  const { store, state } = useStore(
-    () => new ResourceStore(refreshMs, (signal) => read(client, signal)),
-    [client, refreshMs],
-  )
-  return useMemo(() => ({ ...state, refresh: store.refresh }), [store, state])
-}
-
-/**
- * Makes a store of the SDK, holds it for as long as its inputs are the same, and reads it. It is held in state: what
- * `useMemo` holds may be forgotten at any time, and is at every hot reload, with the job that the store had begun.
- */
-function useStore<T, S extends Readable<T>>(
-  create: () => S & Readable<T>,
-  inputs: readonly unknown[],
-): { readonly store: S; readonly state: T } {
-  const [first, hold] = useState(() => ({ inputs, store: create() }))
-  let held = first
-  if (!areSame(held.inputs, inputs)) {
-    held = { inputs, store: create() }
-    // React renders again at once, before anybody sees this one.
-    hold(held)
-  }
-  const { store } = held
-  return { store, state: useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot) }
-}
-
-function areSame(before: readonly unknown[], now: readonly unknown[]): boolean {
-  return before.length === now.length && before.every((input, index) => Object.is(input, now[index]))
+  const create = () => new ResourceStore(refreshMs, (signal) => read(client, signal))
+  return useTracked(useHeld([client, refreshMs], create), RESOURCE_METHODS)
 }

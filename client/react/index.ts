@@ -1,14 +1,12 @@
-export type { StartOptions } from '../stores/job-store.ts'
+'use client'
+export type { JobControls, JobListeners, JobState, StartOptions } from '../stores/job-store.ts'
 export type { ListedJob } from '../stores/jobs-store.ts'
 export {
-  JobcastProvider,
-  type JobcastProviderProps,
   type UseJob,
   type UseJobOptions,
   type UseJobs,
   type UseResource,
   type UseSubmitJob,
-  useClient,
   useConnection,
   useJob,
   useJobs,
@@ -16,3 +14,5 @@ export {
   useSubmitJob,
   useTypes,
 } from './hooks.ts'
+export { JobProgress, type JobProgressProps, type ShownJob } from './job-progress.tsx'
+export { JobcastProvider, type JobcastProviderProps, useClient } from './provider.ts'

@@ -7,6 +7,7 @@ import { createServer } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
+import { until } from '../helpers/until.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -20,11 +21,66 @@ const APP = {
     import { StrictMode } from 'react'
     import { App } from './app.jsx'
     import { Eager } from './eager.jsx'
-    createRoot(document.getElementById('root')).render(
-      <JobcastProvider client={createClient()}>
-        {location.search === '?eager' ? <StrictMode><Eager /></StrictMode> : <App />}
-      </JobcastProvider>,
+    import { hydrate } from './hydrated.jsx'
+    const query = new URLSearchParams(location.search)
+    const root = document.getElementById('root')
+    if (query.has('job')) hydrate(root, query.get('job'))
+    else createRoot(root).render(
+      query.has('eager') ? (
+        <StrictMode><JobcastProvider baseUrl="/"><Eager /></JobcastProvider></StrictMode>
+      ) : (
+        <JobcastProvider client={createClient()}><App /></JobcastProvider>
+      ),
     )`,
+  // A server has read the job and rendered the page; what is rendered when, and told how often, is noted.
+  'hydrated.jsx': `
+    import { hydrateRoot } from 'react-dom/client'
+    import { renderToString } from 'react-dom/server'
+    import { createClient } from 'jobcast/client'
+    import { JobcastProvider, JobProgress, useJob } from 'jobcast/react'
+    import { StrictMode } from 'react'
+    const noted = (window.noted = { statuses: [], percents: [], bars: [], told: [] })
+    function Quiet({ initialJob }) {
+      const { status } = useJob({ initialJob })
+      noted.statuses.push(status)
+      return <output>{status}</output>
+    }
+    function Loud({ initialJob }) {
+      const { progress } = useJob({ initialJob })
+      noted.percents.push(progress?.percent ?? 0)
+      return <meter value={progress?.percent ?? 0} max={100} />
+    }
+    function Passing({ initialJob }) {
+      const job = useJob({ initialJob })
+      noted.bars.push(0)
+      return <JobProgress job={job} />
+    }
+    function Told({ initialJob, onEnd }) {
+      useJob({ initialJob, onCompleted: (result, { jobId }) => onEnd(jobId) })
+      return null
+    }
+    export async function hydrate(root, jobId) {
+      const client = createClient()
+      const initialJob = await client.get(jobId)
+      const tree = (
+        <>
+          <JobcastProvider baseUrl="/">
+            <Quiet initialJob={initialJob} />
+            <Loud initialJob={initialJob} />
+            <Passing initialJob={initialJob} />
+          </JobcastProvider>
+          <StrictMode>
+            <JobcastProvider client={client}>
+              <Told initialJob={initialJob} onEnd={(id) => noted.told.push(id)} />
+            </JobcastProvider>
+          </StrictMode>
+        </>
+      )
+      root.innerHTML = renderToString(tree)
+      noted.fromServer = root.innerText
+      for (const list of [noted.statuses, noted.percents, noted.bars]) list.length = 0
+      hydrateRoot(root, tree)
+    }`,
   'eager.jsx': `
     import { useEffect } from 'react'
     import { useJob } from 'jobcast/react'
@@ -153,6 +209,51 @@ test.each([
     expect(problems).toEqual([])
   },
 )
+
+test.each([
+  { version: '18', from: 'test/react-18' },
+  { version: '19', from: '.' },
+])(
+  'React $version goes on from what a server has rendered, and renders only what reads what changed',
+  async ({ from }) => {
+    const { url } = await serveApp(from)
+    const jobId = await startCountdown({ steps: 60, stepMs: 40 })
+    const { page, problems } = await openApp(`${url}?job=${jobId}`)
+    const noted = () => page.evaluate((): Noted => Reflect.get(window, 'noted'))
+    await until(async () => (await noted()).told.length > 0, { what: 'the end to be told' })
+    const { fromServer, statuses, percents, bars, told } = await noted()
+    expect(fromServer).toContain('processing')
+    expect(statuses).toEqual(['processing', 'completed'])
+    expect(new Set(percents).size).toBeGreaterThan(5)
+    expect(bars.length).toBeGreaterThan(5)
+    expect(told).toEqual([jobId])
+    expect(problems).toEqual([])
+  },
+)
+
+interface Noted {
+  readonly fromServer: string
+  readonly statuses: readonly string[]
+  readonly percents: readonly number[]
+  readonly bars: readonly unknown[]
+  readonly told: readonly string[]
+}
+
+/** Starts a job, and waits until it runs. */
+async function startCountdown(payload: object): Promise<string> {
+  const answer = await fetch(`${server.url}/api/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ type: 'countdown', payload }),
+  })
+  const { jobId } = (await answer.json()) as { jobId: string }
+  const status = async () => {
+    const read = await fetch(`${server.url}/api/jobs/${jobId}`)
+    return ((await read.json()) as { status: string }).status
+  }
+  await until(async () => (await status()) === 'processing', { what: 'the job to run' })
+  return jobId
+}
 
 /** Those that an effect has started, newest first. */
 async function eagerJobs(): Promise<string[]> {

@@ -38,7 +38,7 @@ describe('a client is not made', () => {
       { baseUrl: 'localhost:3000' },
       /baseUrl must be the address of a server, such as .*; it is "localhost:3000"$/,
     ],
-    [{ baseUrl: '/jobs' }, /baseUrl must be/],
+    [{ baseUrl: 'jobs' }, /baseUrl must be/],
     [{ baseUrl: 'ftp://server' }, /baseUrl must be/],
     [{ baseUrl: 'http://server?key=1' }, /baseUrl must be/],
     [{ baseUrl: new URL('http://server') }, /it is an object$/],
@@ -128,8 +128,12 @@ describe('nothing is watched', () => {
   it('where nobody said which server, however often that is tried', () => {
     const nowhere = createClient()
     for (let n = 0; n < 2; n++) {
-      expect(() => nowhere.watch('j1')).toThrow('outside of a page, baseUrl must be given')
-      expect(() => nowhere.watchList()).toThrow('outside of a page, baseUrl must be given')
+      expect(() => nowhere.watch('j1')).toThrow(
+        'outside of a page, baseUrl must be the whole address of a server',
+      )
+      expect(() => nowhere.watchList()).toThrow(
+        'outside of a page, baseUrl must be the whole address of a server',
+      )
     }
   })
 

@@ -136,7 +136,7 @@ describe('a job of a user interface', () => {
     network.socket().says({ op: 'event', jobId: 'j1', prev: 3, ...aCompletion(4) })
     network.socket().says({ op: 'end', jobId: 'j1', cursor: 'e1.4', status: 'completed' })
     expect(store.getSnapshot()).toMatchObject({ status: 'completed', result: { steps: 3 }, phase: 'ended' })
-    expect([...new Set(seen)]).toEqual(['submitting', 'queued', 'processing', 'completed'])
+    expect([...new Set(seen)]).toEqual(['idle', 'submitting', 'queued', 'processing', 'completed'])
     const before = seen.length
     leave()
     store.reset()
@@ -542,12 +542,12 @@ function Page() {
 describe('the hooks', () => {
   it('render on a server, where nothing is connected', () => {
     const tree = createElement(JobcastProvider, { client }, createElement(Page))
-    expect(renderToString(createElement(StrictMode, null, tree))).toBe('<p>idle true null idle</p>')
+    expect(renderToString(createElement(StrictMode, null, tree))).toBe('<p>loading true null idle</p>')
     expect(network.requests).toHaveLength(0)
     expect(network.sockets).toHaveLength(0)
   })
 
   it('say what is missing without a provider', () => {
-    expect(() => renderToString(createElement(Page))).toThrow('outside of JobcastProvider')
+    expect(() => renderToString(createElement(Page))).toThrow('no <JobcastProvider> is above this component')
   })
 })
