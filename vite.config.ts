@@ -9,6 +9,8 @@ const WITH_A_CLOCK = ['test/unit/client-*.test.ts', 'test/unit/worker-prefetch.t
 /** The web page (`vite build`) and the tests (`vitest`). */
 export default defineConfig({
   root: 'client/dashboard',
+  // Wherever a proxy puts the page: the server says in its index from where on.
+  base: './',
   plugins: [react()],
   // Examples import this package by its name.
   resolve: {

@@ -4,6 +4,7 @@ import { createContext, type FormEvent, type ReactNode, useContext, useMemo, use
 import { createClient, type JobcastClient } from '../index.ts'
 import { JobcastProvider } from '../react/index.ts'
 import classes from './api-key.module.css'
+import { ROOT } from './root.ts'
 
 interface ApiKeyInUse {
   /** The API key in use, or null where none was given. */
@@ -49,7 +50,7 @@ export function ApiKeyProvider({ children }: { children: ReactNode }) {
 }
 
 function signedWith(apiKey: string | null): Signed {
-  return { apiKey, client: createClient(apiKey === null ? {} : { credential: apiKey }) }
+  return { apiKey, client: createClient({ baseUrl: ROOT, ...(apiKey !== null && { credential: apiKey }) }) }
 }
 
 export function useApiKey(): ApiKeyInUse {

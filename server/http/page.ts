@@ -58,20 +58,16 @@ export function loadPage(folder: string | null, reach: Reach): (arrival: Arrival
     if (file !== undefined) return show(file(), headers)
     const isIndex = path === '/' || path === '/index.html' || isNavigation(path, headers.accept)
     if (index === undefined || !isIndex) return null
-    return show(indexBelow(rootFrom(arrival, reach), index()), headers)
+    return show(indexBelow(rootFrom(path, reach.prefix(arrival)), index()), headers)
   }
 }
 
 /**
- * Where the page begins, for a browser that is at this address of it. As far up as the path below the base is deep, so
- * that it holds whatever else a proxy took off the path without a word; where one said what, an address of a folder that
- * came without its slash is told as well.
+ * Where the page begins, for a browser that is at this path of it. Where nobody said what stands before the path, as far
+ * up as it is deep: so it holds whatever a proxy took off without a word.
  */
-function rootFrom(arrival: Arrival, reach: Reach): string {
-  const { asked, path } = arrival
-  const prefix = reach.prefix(arrival)
-  if (prefix !== reach.basePath) return `${prefix}/`
-  if (asked === reach.basePath) return `./${asked.slice(asked.lastIndexOf('/') + 1)}/`
+function rootFrom(path: string, prefix: string): string {
+  if (prefix !== '') return `${prefix}/`
   return '../'.repeat(path.split('/').length - 2) || './'
 }
 

@@ -4,6 +4,7 @@ import { useApiKey } from '../api-key.tsx'
 import { useKnownTime } from '../common/clock.ts'
 import { between, formatDateTime, formatDuration, formatTicking } from '../common/format.ts'
 import { Copy, Section } from '../common/parts.tsx'
+import { ROOT } from '../root.ts'
 import classes from './facts.module.css'
 
 /** A job's figures. */
@@ -74,10 +75,10 @@ function Ticking({ since }: { since: string }) {
 export function WatchFromTerminal({ jobId }: { jobId: string }) {
   const header = useApiKey().apiKey === null ? '' : ' -H "Authorization: Bearer $JOBCAST_KEY"'
   const id = encodeURIComponent(jobId)
-  const socket = `${location.origin.replace(/^http/, 'ws')}/ws?job=${id}`
+  const socket = `${ROOT.replace(/^http/, 'ws')}/ws?job=${id}`
   return (
     <Section title="From a terminal">
-      <Command what="curl command" text={`curl${header} "${location.origin}/api/jobs/${id}"`} />
+      <Command what="curl command" text={`curl${header} "${ROOT}/api/jobs/${id}"`} />
       <Command what="wscat command" text={`npx wscat${header} -c "${socket}"`} />
     </Section>
   )
