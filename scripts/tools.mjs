@@ -6,6 +6,9 @@ import { delimiter, join } from 'node:path'
 const TOOLS = [
   { variable: 'REDIS_SERVER_BIN', names: ['redis-server', 'valkey-server'], apt: 'redis-server' },
   { variable: 'NGINX_BIN', names: ['nginx'], apt: 'nginx' },
+  { variable: 'CADDY_BIN', names: ['caddy'], apt: 'caddy' },
+  { variable: 'HAPROXY_BIN', names: ['haproxy'], apt: 'haproxy' },
+  { variable: 'APACHE_BIN', names: ['apache2', 'httpd'], apt: 'apache2-bin' },
   { variable: 'CHROMIUM_BIN', names: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
   // Takes half the processor time of a whole browser, which does what is left without it.
   {

@@ -32,7 +32,7 @@ export const SubmitAnswer = z.object({
   cursor: z.string(),
   /** Job token, where authorization is on. */
   token: z.string().optional(),
-  /** Paths on this server. */
+  /** Paths, as they are reached from where the caller is: with what a base path or a proxy puts before them. */
   links: z.object({ self: z.string(), events: z.string(), cancel: z.string(), socket: z.string() }),
 })
 export type SubmitAnswer = z.infer<typeof SubmitAnswer>

@@ -25,7 +25,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'jobcast-vite-'))
   await writeFile(join(root, 'index.html'), '<!doctype html><title>a page of its own</title>')
   const sockets = server.url.replace('http', 'ws')
-  const rewrite = (path: string) => path.replace('/next', '')
+  const rewrite = (path: string) => path.replace(/^\/(next|kept|rewritten)/, '')
   vite = await createServer({
     root,
     configFile: false,
@@ -37,6 +37,8 @@ beforeAll(async () => {
         '/api': server.url,
         '/ws': sockets,
         '/next': { target: sockets, changeOrigin: true, xfwd: true, rewrite },
+        '/kept': { target: sockets, ws: true, rewrite },
+        '/rewritten': { target: sockets, ws: true, changeOrigin: true, rewriteWsOrigin: true, rewrite },
       },
     },
   })
@@ -84,12 +86,13 @@ const connects = (address: string): Promise<boolean> =>
   )
 
 test('a page submits through the proxies of Vite and of Next', async () => {
-  expect(await submit(addressOf(vite))).toBe(202)
-  expect(await submit(`${addressOf(vite)}/next`)).toBe(202)
+  for (const path of ['', '/next', '/kept', '/rewritten'])
+    expect([path, await submit(addressOf(vite) + path)]).toEqual([path, 202])
 })
 
-test('a WebSocket passes where the proxy says for whom it forwards, and is refused where it does not', async () => {
-  expect(await connects(`${addressOf(vite)}/next`)).toBe(true)
+test('a WebSocket passes where the proxy leaves Host, or says for whom it forwards; else it is refused', async () => {
+  for (const path of ['/next', '/kept', '/rewritten'])
+    expect([path, await connects(addressOf(vite) + path)]).toEqual([path, true])
   expect(await connects(addressOf(vite))).toBe(false)
 })
 

@@ -1,10 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { freePort } from './free-port.ts'
-import { until } from './until.ts'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { launchTool } from './tool.ts'
 
 /** A real nginx of a test's own, before some servers. */
 export interface Nginx {
@@ -17,85 +13,45 @@ export interface Nginx {
   stop(): Promise<void>
 }
 
-const PORT_ATTEMPTS = 5
-
-/** Starts nginx (`NGINX_BIN`, else the one on the PATH) on 127.0.0.1, with all of its files in a new folder. */
+/** Starts nginx (`NGINX_BIN`, else the one on the PATH) on 127.0.0.1, before servers at these addresses. */
 export async function startNginx(targets: readonly string[]): Promise<Nginx> {
-  const folder = await mkdtemp(join(tmpdir(), 'jobcast-nginx-'))
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await launch(folder, targets, await freePort(), await freePort())
-    } catch (error) {
-      if (attempt < PORT_ATTEMPTS && String(error).includes('Address already in use')) continue
-      await rm(folder, { recursive: true, force: true })
-      throw error
-    }
-  }
-}
-
-async function launch(
-  folder: string,
-  targets: readonly string[],
-  port: number,
-  narrowPort: number,
-): Promise<Nginx> {
-  const errors = join(folder, 'error.log')
-  await writeFile(join(folder, 'nginx.conf'), configuration(folder, targets, port, narrowPort))
-  const child = spawn(
-    process.env.NGINX_BIN ?? 'nginx',
-    ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', errors, '-g', 'daemon off;'],
-    // Where Debian has it, which is not on everybody's PATH.
-    { stdio: 'ignore', env: { PATH: [process.env.PATH, '/usr/sbin'].join(delimiter) } },
-  )
-  let failure: Error | null = null
-  child.on('error', (error) => {
-    failure = error
+  const { child, ports, stop } = await launchTool({
+    name: 'nginx',
+    ports: 2,
+    prepare: (folder, [port = 0, narrowPort = 0]) =>
+      nginxCommand(folder, servers(targets, port, narrowPort), 'worker_shutdown_timeout 1s;'),
   })
-  const exited = once(child, 'exit').catch(() => {})
-  // A test run that is cut short takes it along.
-  const killAtExit = () => child.kill('SIGTERM')
-  process.once('exit', killAtExit)
-  void exited.then(() => process.removeListener('exit', killAtExit))
-  const nginx: Nginx = {
-    url: `http://127.0.0.1:${port}`,
-    narrowUrl: `http://127.0.0.1:${narrowPort}`,
-    reload: () => void child.kill('SIGHUP'),
-    async stop() {
-      child.kill('SIGTERM')
-      await exited
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-  await until(async () => failure !== null || child.exitCode !== null || (await answers(nginx.narrowUrl)), {
-    what: 'nginx to answer',
-  })
-  if (failure !== null) throw failure
-  if (child.exitCode !== null) throw new Error(`nginx did not start: ${await readFile(errors, 'utf8')}`)
-  return nginx
-}
-
-async function answers(url: string): Promise<boolean> {
-  const response = await fetch(`${url}/healthz`).catch(() => null)
-  await response?.body?.cancel()
-  return response !== null
+  const [url = '', narrowUrl = ''] = ports.map((port) => `http://127.0.0.1:${port}`)
+  return { url, narrowUrl, reload: () => void child.kill('SIGHUP'), stop }
 }
 
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-function configuration(folder: string, targets: readonly string[], port: number, narrowPort: number): string {
+/** Writes a whole configuration around what belongs into `http`; what to run with it. */
+export async function nginxCommand(folder: string, http: string, main = ''): Promise<[string, ...string[]]> {
   // As root its processes would become another user, who may not enter the folder.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
-  const servers = targets.map((target) => `server ${new URL(target).host};`)
-  return `
+  const configuration = `
 ${user}
 pid ${join(folder, 'nginx.pid')};
 worker_processes 2;
-worker_shutdown_timeout 1s;
+${main}
 events { worker_connections 2048; }
 http {
   access_log off;
   ${TEMPORARY.map((name) => `${name}_temp_path ${join(folder, name)};`).join('\n  ')}
-  upstream gateways { ${servers.join(' ')} }
+${http}
+}
+`
+  await writeFile(join(folder, 'nginx.conf'), configuration)
+  const files = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr']
+  return [process.env.NGINX_BIN ?? 'nginx', ...files, '-g', 'daemon off;']
+}
+
+function servers(targets: readonly string[], port: number, narrowPort: number): string {
+  const upstream = targets.map((target) => `server ${new URL(target).host};`)
+  return `
+  upstream gateways { ${upstream.join(' ')} }
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   proxy_http_version 1.1;
   proxy_connect_timeout 2s;
@@ -117,6 +73,5 @@ http {
       proxy_ignore_headers X-Accel-Buffering;
     }
   }
-}
 `
 }

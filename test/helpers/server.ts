@@ -32,7 +32,7 @@ export interface ServerProcess {
 export async function startServer(env: Record<string, string> = {}): Promise<ServerProcess> {
   const child = spawnServer(env)
   const ready = await readyLine(child)
-  const port = Number(/:(\d+)$/.exec(ready)?.[1] ?? 0)
+  const port = Number(/:(\d+)(?:\/.*)?$/.exec(ready)?.[1] ?? 0)
   return {
     url: port === 0 ? '' : `http://127.0.0.1:${port}`,
     port,
