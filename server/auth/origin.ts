@@ -143,10 +143,10 @@ export function normalOrigin(text: string): string | null {
 
 /**
  * Only hosts are compared: behind a proxy that ends TLS the scheme seen here is not the page's. For the same reason both
- * 80 and 443 are the port that need not be named.
+ * 80 and 443 are the port that need not be named. A proxy may write the scheme of a WebSocket (`rewriteWsOrigin` of Vite).
  */
 function isSameHost(normalOrigin: string, host: string | undefined): boolean {
-  if (!/^https?:/.test(normalOrigin)) return false
+  if (!/^(https?|wss?):/.test(normalOrigin)) return false
   const normal = normalHost(host)
   return normal !== null && normal === normalHost(new URL(normalOrigin).host)
 }
