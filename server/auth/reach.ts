@@ -60,7 +60,8 @@ export function createReach({ basePath, trustProxy }: { basePath: string; trustP
     },
     prefix(incoming) {
       const { headers, socket, mount = '' } = incoming
-      const own = mount + basePath
+      // It may have been the caller's to choose, as where a parameter is mounted at.
+      const own = mount === '' ? basePath : (normalPath(mount) ?? '') + basePath
       const given = headers['x-forwarded-prefix']
       if (given === undefined || !trusts(socket.remoteAddress)) return own
       const takenOff = readPrefix(String(given))

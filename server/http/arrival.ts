@@ -32,13 +32,11 @@ export interface Arrival extends Omit<Incoming, 'mount'>, Place {
 type MaybeExpress = IncomingMessage & { readonly originalUrl?: unknown; readonly body?: unknown }
 
 abstract class Placed implements Place {
-  readonly asked: string
   readonly path: string
   readonly isStripped: boolean
   readonly mount: string
 
   constructor(place: Place) {
-    this.asked = place.asked
     this.path = place.path
     this.isStripped = place.isStripped
     this.mount = place.mount
@@ -163,16 +161,17 @@ export function arrivalOf(request: Request, reach: Reach): Arrival {
 /** Of a client in this process, which may do everything, and leaves the base path out. */
 export function arrivalOfOwn(request: Request, caller: Caller): Arrival {
   const { pathname: path, host } = new URL(request.url)
-  const arrival = new FetchArrival(request, { asked: path, path, isStripped: true, mount: '' }, caller)
+  const arrival = new FetchArrival(request, { path, isStripped: true, mount: '' }, caller)
   arrival.headers.host = host
   return arrival
 }
 
 /** Where a request is addressed to. */
 interface Place {
-  /** The path as it was sent: what a URL parser makes of `/a/../b` would hide what was asked for. */
-  readonly asked: string
-  /** What of it is below the base path; empty where it is not. */
+  /**
+   * What of the path is below the base path; empty where it is not. Of the path as it was sent: what a URL parser makes of
+   * `/a/../b` would hide what was asked for.
+   */
   readonly path: string
   /** Whether the base path is left out in the address that Hono is given. */
   readonly isStripped: boolean
@@ -186,7 +185,7 @@ export function isElsewhere({ path }: Arrival): boolean {
 }
 
 function placeOf(asked: string, reach: Reach): Place {
-  return { asked, path: reach.below(asked) ?? '', isStripped: false, mount: '' }
+  return { path: reach.below(asked) ?? '', isStripped: false, mount: '' }
 }
 
 /**
@@ -198,7 +197,7 @@ function placeOfNode({ url = '/', originalUrl = url }: MaybeExpress, reach: Reac
   if (typeof originalUrl !== 'string' || originalUrl === url) return placeOf(path, reach)
   const asked = pathOf(originalUrl)
   const mount = asked.endsWith(path) ? asked.slice(0, -path.length) : asked
-  if (mount === reach.basePath) return { asked, path, isStripped: true, mount: '' }
+  if (mount === reach.basePath) return { path, isStripped: true, mount: '' }
   return { ...placeOf(path, reach), mount }
 }
 

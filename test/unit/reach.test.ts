@@ -62,6 +62,16 @@ describe('what proxies say', () => {
     expect(at(basePath).prefix(request(headers))).toBe(prefix)
   })
 
+  test.each([
+    ['/app', {}, '/app/jobs'],
+    ['/app', { 'x-forwarded-prefix': '/tools' }, '/tools/app/jobs'],
+    ['/app', { 'x-forwarded-prefix': '/app/jobs' }, '/app/jobs'],
+    ['/"><script>', {}, '/jobs'],
+    ['//evil.example', {}, '/jobs'],
+  ])('of what a program has mounted at %j', (mount, headers, prefix) => {
+    expect(at('/jobs').prefix({ ...request(headers), mount })).toBe(prefix)
+  })
+
   test.each<[TrustProxy, string | undefined, boolean]>([
     [['loopback'], '127.0.0.1', true],
     [['loopback'], '::1', true],
