@@ -9,7 +9,10 @@ import { parseRedisAddress } from './engine/redis/server.ts'
 /** Version of the package; a test holds it to package.json. */
 export const VERSION = '0.1.0'
 
-/** Where jobs are stored: in Redis, which any number of processes share, or in a folder that one process has for itself. */
+/**
+ * Where jobs are stored: in Redis, which any number of processes share, in a folder that one process has for itself, or in
+ * the process's memory, for as long as the server runs.
+ */
 export type Store =
   | {
       /** `redis://` or `redis+sentinel://`, with user, password and database where needed. */
@@ -21,6 +24,7 @@ export type Store =
       /** The path of a folder, made where there is none. */
       readonly sqlite: string
     }
+  | 'memory'
 
 /**
  * What may be set of a server. Times in ms, sizes in bytes. Each is a variable of the environment as well, for `npm start` and
@@ -295,6 +299,7 @@ export function checkSettings(
 
 /** The border: whoever writes JavaScript may have said anything. */
 function addressOf(store: unknown): EngineAddress {
+  if (store === 'memory') return { kind: 'memory' }
   const redisStore = z
     .strictObject({ redis: z.unknown(), prefix: z.unknown() })
     .safeParse(store, { jitless: true })
@@ -305,7 +310,7 @@ function addressOf(store: unknown): EngineAddress {
   const folder = z.strictObject({ sqlite: z.unknown() }).safeParse(store, { jitless: true })
   if (folder.success)
     return { kind: 'sqlite', folder: parse(sqlite, folder.data.sqlite, inOptions('sqlite')) }
-  throw new ConfigError("store must be { redis: 'redis://localhost:6379' } or { sqlite: '.data' }")
+  throw new ConfigError("store must be { redis: 'redis://localhost:6379' }, { sqlite: '.data' } or 'memory'")
 }
 
 /** Reads the configuration of a process, empty variables counting as unset. Throws `ConfigError`. */

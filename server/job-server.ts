@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createClient, type JobcastClient } from '../client/client.ts'
+import type { JobTypes } from '../shared/job-type.ts'
 import type { Authorize, JobTokenScope } from './auth/auth.ts'
 import { type Config, ConfigError, checkSettings, type Settings, type Store } from './config.ts'
 import type { Events } from './events.ts'
@@ -9,9 +10,10 @@ import type { Logger } from './log.ts'
 import type { ListenAt, RunningServer } from './server.ts'
 import type { GiveBack } from './worker/runner.ts'
 
-export interface JobServerOptions extends Settings {
+export interface JobServerOptions<Jobs extends readonly JobDefinition[] = readonly JobDefinition[]>
+  extends Settings {
   /** The job types that it runs and takes, as `defineJob` declares them. */
-  readonly jobs: readonly JobDefinition[]
+  readonly jobs: Jobs
   /** Where jobs are stored; `{ sqlite: '.data' }` where it is left out. */
   readonly store?: Store
   /** Says what a caller may do who brings no API key or job token; with it, nobody else may do anything. */
@@ -29,7 +31,7 @@ export interface JobServerOptions extends Settings {
  * an uncaught exception of the program; such handlers are better `isolate`d. Several may be in one process. All functions may be
  * called without the object.
  */
-export interface JobServer {
+export interface JobServer<Jobs extends JobTypes = readonly JobDefinition[]> {
   /** Connects to the store and begins to run jobs. Whatever is called first does so by itself. Rejects in one line that says what to do. */
   start(): Promise<void>
   /**
@@ -51,13 +53,15 @@ export interface JobServer {
   /** For the `upgrade` event of `node:http`: false, and nothing is done, where the path is not the WebSocket's, `basePath` and `/ws`. */
   upgrade(this: void, request: IncomingMessage, socket: Duplex, head: Buffer): boolean
   /** The client of `jobcast/client`, straight to this server's store: without network, and with every right. */
-  readonly client: JobcastClient
+  readonly client: JobcastClient<Jobs>
   /** A token for one job, to be handed to a browser. */
   token(this: void, scope: JobTokenScope): Promise<string>
 }
 
 /** Throws a `ConfigError` or `TypeError` that names the option, or the job type and its field, where one is wrong. */
-export function createJobServer(options: JobServerOptions): JobServer {
+export function createJobServer<const Jobs extends readonly JobDefinition[]>(
+  options: JobServerOptions<Jobs>,
+): JobServer<Jobs> {
   const { jobs, log, ...settings } = options
   const config = checkSettings(settings)
   const definitions = distinct(jobs)
@@ -93,17 +97,17 @@ type State =
   | { readonly is: 'stopping'; readonly server: RunningServer; readonly stopped: Promise<void> }
 
 /** What `process.ts` needs of it besides. */
-export interface SupervisedServer extends JobServer {
+export interface SupervisedServer<Jobs extends JobTypes = readonly JobDefinition[]> extends JobServer<Jobs> {
   stop(giveBack?: GiveBack): Promise<void>
 }
 
 /** Starts a server when it is first needed, and is its one `state`. */
-export function superviseServer(
+export function superviseServer<Jobs extends JobTypes = readonly JobDefinition[]>(
   config: Config,
   begin: (listenAt: ListenAt | null) => Promise<RunningServer>,
-): SupervisedServer {
+): SupervisedServer<Jobs> {
   let state: State = { is: 'new' }
-  let client: JobcastClient | null = null
+  let client: JobcastClient<Jobs> | null = null
 
   async function started(listenAt: ListenAt | null): Promise<RunningServer> {
     if (state.is === 'stopping') await state.stopped
@@ -185,7 +189,7 @@ export function superviseServer(
       return true
     },
     get client() {
-      client ??= createClient({
+      client ??= createClient<Jobs>({
         baseUrl: 'http://localhost',
         transports: ['sse', 'long-poll', 'polling'],
         fetch: async (url, init = {}) => (await used()).call(String(url), init),
