@@ -19,6 +19,7 @@ const CONFIGURATION = [
   'tsconfig.build.json',
   'tsconfig.server.json',
   'scripts/bundle.mjs',
+  'scripts/declarations.mjs',
 ]
 
 for (const target of [CODE, PAGE]) {
@@ -32,6 +33,7 @@ function buildCode() {
     rmSync(join('dist', folder), { recursive: true, force: true })
   run(binary('tsc'), ['-p', 'tsconfig.build.json'])
   run(binary('tsc'), ['-p', 'tsconfig.server.json'])
+  run(process.execPath, [join('scripts', 'declarations.mjs')])
   run(process.execPath, [join('scripts', 'bundle.mjs')])
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { JOB_ERROR_CODES } from './codes.ts'
 import { LABELS, POLICY } from './options.ts'
 import { JOB_STATUSES } from './status.ts'
-import { shapeOf, table, withMark, withoutMark } from './table.ts'
+import { type Marked, shapeOf, table, withMark, withoutMark } from './table.ts'
 
 export const JobStatus = z.enum(JOB_STATUSES)
 
@@ -47,6 +47,9 @@ export const JOB = table({
   cancelRequested: { schema: z.boolean(), from: 'events', about: 'whether somebody cancelled it' },
   cursor: { schema: z.string(), from: 'store', about: 'of its last event' },
 })
+
+/** The fields that handlers find in their `ctx`. */
+export type ToldField = Marked<typeof JOB, { readonly inContext: true }>
 
 /** A job as every transport shows it. */
 export const Job = z.object(shapeOf(JOB))

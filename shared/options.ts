@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fill, optionShapeOf, shapeOf, table, usualOf, type ValuesOf } from './table.ts'
+import { fill, type Marked, optionShapeOf, shapeOf, table, usualOf, type ValuesOf } from './table.ts'
 
 /**
  * Every option that there is, in tables: checks of definitions and submissions, defaults, what stores keep, OpenAPI and
@@ -71,6 +71,9 @@ export const POLICY = table({
     about: 'for how long it can be read when it has ended, so that whoever reconnects learns how',
   },
 })
+
+/** The options that handlers find in their `ctx`. */
+export type ToldOption = Marked<typeof POLICY, { readonly inContext: true }>
 
 /** How one job is to be run, with nothing left open. */
 export type RunPolicy = Readonly<ValuesOf<typeof POLICY>>

@@ -2,20 +2,19 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { TypeName } from '../../shared/api.ts'
 import type { LogLevel } from '../../shared/event.ts'
-import type { JOB, Job } from '../../shared/job.ts'
+import type { Job, ToldField } from '../../shared/job.ts'
 import type { JobType, Jsonified } from '../../shared/job-type.ts'
-import { DEFAULT_OPTIONS, fillPolicy, type POLICY, type RunPolicy, SaidPolicy } from '../../shared/options.ts'
-import type { Marked } from '../../shared/table.ts'
+import {
+  DEFAULT_OPTIONS,
+  fillPolicy,
+  type RunPolicy,
+  SaidPolicy,
+  type ToldOption,
+} from '../../shared/options.ts'
 import type { Awaitable } from './check-value.ts'
 
-interface Told {
-  readonly inContext: true
-}
-
 /** What a handler is told of its job: the fields, and the options of its run, that their tables mark as such. */
-export type ToldOfJob = Readonly<
-  Pick<Job, Marked<typeof JOB, Told>> & Pick<RunPolicy, Marked<typeof POLICY, Told>>
->
+export type ToldOfJob = Readonly<Pick<Job, ToldField> & Pick<RunPolicy, ToldOption>>
 
 /** What a handler is given besides its payload. */
 export interface JobContext extends ToldOfJob {
@@ -158,12 +157,12 @@ export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_O
 }
 
 /** JSON Schema of the payload where the schema is zod's; null for others and where it cannot be expressed. */
-export function payloadSchemaOf(definition: JobDefinition): Record<string, z.core.util.JSONType> | null {
+export function payloadSchemaOf(definition: JobDefinition): Record<string, Job['payload']> | null {
   if (!(definition.payload instanceof z.ZodType)) return null
   try {
     return z.toJSONSchema(definition.payload, { io: 'input', unrepresentable: 'any' }) as Record<
       string,
-      z.core.util.JSONType
+      Job['payload']
     >
   } catch {
     return null
