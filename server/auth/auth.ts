@@ -1,5 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { normalOrigin } from './origin.ts'
+import type { Reach } from './reach.ts'
 
 /** Role of an API key; each includes the ones before it. */
 export const ROLES = ['read', 'submit', 'admin'] as const
@@ -199,12 +201,19 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/** A request of `node:http` as `authorize` is given it, without its body. */
-export function requestOf(incoming: IncomingMessage & { readonly originalUrl?: unknown }): Request {
+/** A request of `node:http` as `authorize` is given it, without its body: to the origin that a trusted proxy was asked for. */
+export function requestOf(
+  incoming: IncomingMessage & { readonly originalUrl?: unknown },
+  reach: Reach,
+): Request {
   const { headers, socket, method = 'GET', url = '/', originalUrl = url } = incoming
-  const scheme = 'encrypted' in socket && socket.encrypted ? 'https' : 'http'
+  const own = 'encrypted' in socket && socket.encrypted ? 'https' : 'http'
+  const said = reach.forwarded(incoming)
+  const origin = `${said.scheme ?? own}://${said.host ?? headers.host ?? 'localhost'}`
   const lines = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((one): [string, string] => [name, one]),
   )
-  return new Request(`${scheme}://${headers.host ?? 'localhost'}${originalUrl}`, { method, headers: lines })
+  // Whatever it is called, it is to be judged.
+  const base = normalOrigin(origin) ?? `${own}://localhost`
+  return new Request(`${base}${originalUrl}`, { method, headers: lines })
 }

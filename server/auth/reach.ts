@@ -25,6 +25,7 @@ export interface Incoming {
 }
 
 interface Forwarded {
+  readonly scheme?: 'http' | 'https' | undefined
   readonly host?: string | undefined
   readonly port?: string | undefined
 }
@@ -69,10 +70,14 @@ export function createReach({ basePath, trustProxy }: { basePath: string; trustP
       return takenOff.endsWith(own) ? takenOff : takenOff + own
     },
     forwarded({ headers, socket }) {
-      const host = headers['x-forwarded-host']
-      const port = headers['x-forwarded-port']
-      if ((host === undefined && port === undefined) || !trusts(socket.remoteAddress)) return NOTHING
-      return { host: first(host), port: first(port) }
+      const { 'x-forwarded-proto': scheme, 'x-forwarded-host': host, 'x-forwarded-port': port } = headers
+      if ((scheme ?? host ?? port) === undefined || !trusts(socket.remoteAddress)) return NOTHING
+      const said = first(scheme)
+      return {
+        scheme: said === 'http' || said === 'https' ? said : undefined,
+        host: first(host),
+        port: first(port),
+      }
     },
   }
 }

@@ -48,11 +48,13 @@ export class NodeArrival extends Placed implements Arrival {
   readonly caller = null
   readonly #incoming: MaybeExpress
   readonly #outgoing: ServerResponse
+  readonly #reach: Reach
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, reach: Reach) {
     super(placeOfNode(incoming, reach))
     this.#incoming = incoming
     this.#outgoing = outgoing
+    this.#reach = reach
   }
 
   get method(): string {
@@ -104,7 +106,7 @@ export class NodeArrival extends Placed implements Arrival {
   }
 
   toRequest(): Request {
-    return requestOf(this.#incoming)
+    return requestOf(this.#incoming, this.#reach)
   }
 }
 

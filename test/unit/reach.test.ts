@@ -1,4 +1,7 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { requestOf } from '../../server/auth/auth.ts'
 import { createReach, isTrustable, normalPath, type TrustProxy } from '../../server/auth/reach.ts'
 
 const at = (basePath: string, trustProxy: TrustProxy = ['loopback']) => createReach({ basePath, trustProxy })
@@ -96,12 +99,13 @@ describe('what proxies say', () => {
     const reach = at('', trustProxy)
     const headers = {
       'x-forwarded-prefix': '/p',
+      'x-forwarded-proto': 'https',
       'x-forwarded-host': 'a.example, b',
       'x-forwarded-port': '1',
     }
     const said = { headers, socket: { remoteAddress: address } }
     expect(reach.prefix(said)).toBe(counts ? '/p' : '')
-    expect(reach.forwarded(said)).toEqual(counts ? { host: 'a.example', port: '1' } : {})
+    expect(reach.forwarded(said)).toEqual(counts ? { scheme: 'https', host: 'a.example', port: '1' } : {})
   })
 
   test.each([
@@ -118,5 +122,22 @@ describe('what proxies say', () => {
     ['', false],
   ])('%j can be trusted: %j', (entry, can) => {
     expect(isTrustable(entry)).toBe(can)
+  })
+
+  test.each([
+    ['nothing', {}, 'http://jobcast:3000'],
+    ['a scheme', { 'x-forwarded-proto': 'https, http' }, 'https://jobcast:3000'],
+    ['both', { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'a.example' }, 'https://a.example'],
+    ['another scheme', { 'x-forwarded-proto': 'javascript' }, 'http://jobcast:3000'],
+    ['what is no host', { 'x-forwarded-host': 'a.example/b?c' }, 'http://localhost'],
+  ])('whoever decides by the request is told the origin that the caller asked: %s', (_what, said, origin) => {
+    const incoming = new IncomingMessage(new Socket())
+    Object.assign(incoming, {
+      method: 'POST',
+      url: '/api/jobs?x',
+      headers: { host: 'jobcast:3000', ...said },
+    })
+    expect(requestOf(incoming, at('', true)).url).toBe(`${origin}/api/jobs?x`)
+    expect(requestOf(incoming, at('', false)).url).toBe('http://jobcast:3000/api/jobs?x')
   })
 })

@@ -87,7 +87,7 @@ export async function judgeUpgrade(request: IncomingMessage, rules: UpgradeRules
   const read = readQuery(SocketParameters, query)
   if (!read.ok) return refuse('invalid_request', 'the query is not valid', { errors: listed(read.errors) })
   const isNamed = read.value.token !== undefined && read.value.token !== ''
-  const asked = isNamed ? undefined : () => requestOf(request)
+  const asked = isNamed ? undefined : () => requestOf(request, rules.reach)
   const opener = await identifyOpener(rules.auth, authorization, asked)
   if (opener === 'unauthorized')
     return refuse('unauthorized', 'the credentials in Authorization are not valid')
