@@ -20,7 +20,7 @@ const ENTRIES = [
 const COMMAND = 'cli/main'
 
 /** They bring native code along, are for terminals only, or load files beside them; all others are bundled. */
-const EXTERNAL = ['jiti', 'libsql', 'pino-pretty']
+const EXTERNAL = ['jiti', 'libsql']
 
 /** Reads the Lua scripts beside it, a file each; bundled, it has their texts. */
 const SCRIPTS = join('server', 'engine', 'redis', 'scripts.ts')
