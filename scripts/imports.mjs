@@ -13,6 +13,7 @@ const LAYERS = [
   { of: 'shared/', may: [] },
   { of: 'client/dashboard/', may: ['client/', 'shared/'] },
   { of: 'client/react/', may: ['client/', 'shared/'] },
+  { of: 'client/vue/', may: ['client/', 'shared/'] },
   { of: 'client/', may: ['shared/'] },
   { of: 'next/', may: ['shared/'] },
   { of: 'server/engine/', may: ['shared/'] },
@@ -73,6 +74,7 @@ const OWNERS = {
   'string-width': ['cli/'],
   'slice-ansi': ['cli/'],
   react: ['client/react/', 'client/dashboard/'],
+  vue: ['client/vue/'],
   'react-dom': ['client/dashboard/'],
 }
 

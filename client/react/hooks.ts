@@ -14,7 +14,7 @@ import {
   JobStore,
   type JobStoreOptions,
 } from '../stores/job-store.ts'
-import { type JobsState, JobsStore } from '../stores/jobs-store.ts'
+import { type JobsHandle, type JobsState, JobsStore } from '../stores/jobs-store.ts'
 import { type ResourceState, ResourceStore } from '../stores/resource-store.ts'
 import { useClient } from './provider.ts'
 import { areSame, useHeld, useTracked } from './use-store.ts'
@@ -52,11 +52,7 @@ export function useJob<J extends JobType = JobType>(options: UseJobOptions<J> = 
 
 const LIST_METHODS = ['refresh', 'loadMore'] as const
 
-export interface UseJobs extends JobsState {
-  /** Reads the first page again, now. */
-  refresh(): Promise<void>
-  loadMore(): Promise<void>
-}
+export type UseJobs = JobsState & Pick<JobsHandle, 'refresh' | 'loadMore'>
 
 /**
  * A live list of jobs: the server tells of new ones and of status changes over a WebSocket. Where it cannot (on another

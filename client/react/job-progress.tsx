@@ -48,11 +48,11 @@ function Shown({ job, label = 'Job', describe = describeJob, className, style }:
   const isMoving = status === 'loading' || status === 'submitting' || (status === 'processing' && !progress)
   const isOld = phase === 'reconnecting' && !isOver
   const bar = useSweep(isMoving)
-  const percent = isOver && status !== 'failed' ? 100 : (progress?.percent ?? (status === 'failed' ? 100 : 0))
+  const percent = status === 'completed' ? 100 : (progress?.percent ?? (isOver ? 100 : 0))
   const message = status === 'failed' || status === 'idle' ? textOf(error) : null
   if (status === 'idle' && message === null) return null
 
-  const shownPercent = status === 'processing' && progress ? `${Math.floor(percent)} %` : null
+  const shownPercent = status === 'processing' && progress ? `${Math.floor(percent)}%` : null
   const text = status === 'idle' ? 'Not available' : describe(job)
   const spoken = [typeof text === 'string' ? text : null, shownPercent].filter(Boolean).join(', ')
   return (
@@ -87,8 +87,8 @@ function Shown({ job, label = 'Job', describe = describeJob, className, style }:
           style={{
             ...BAR,
             background: COLORS[status] ?? `var(--jobcast-color, ${BLUE})`,
-            width: isMoving ? '30%' : `${percent}%`,
-            opacity: isOld ? 0.45 : 1,
+            width: isMoving ? '100%' : `${percent}%`,
+            opacity: isOld || isMoving ? 0.45 : 1,
           }}
         />
       </div>
@@ -141,13 +141,13 @@ function useSweep(isMoving: boolean): RefObject<HTMLDivElement | null> {
   useEffect(() => {
     if (!isMoving || matchMedia('(prefers-reduced-motion: reduce)').matches) return
     // Not a rule of a style sheet, which a page's policy may forbid.
+    const piece = { width: '30%', opacity: 1 }
     const sweep = bar.current?.animate(
-      [{ transform: 'translateX(-100%)' }, { transform: 'translateX(334%)' }],
-      {
-        duration: 1400,
-        iterations: Number.POSITIVE_INFINITY,
-        easing: 'ease-in-out',
-      },
+      [
+        { ...piece, transform: 'translateX(-100%)' },
+        { ...piece, transform: 'translateX(334%)' },
+      ],
+      { duration: 1400, iterations: Number.POSITIVE_INFINITY, easing: 'ease-in-out' },
     )
     return () => sweep?.cancel()
   }, [isMoving])

@@ -5,7 +5,7 @@ import type { JobcastClient, JobsQuery } from '../client.ts'
 import { JobcastError } from '../errors.ts'
 import type { ListWatch } from '../list-watch.ts'
 import { VisibleTimer } from '../page-life.ts'
-import { Store } from '../store.ts'
+import { type Readable, Store } from '../store.ts'
 import type { JobWatch, WatchState } from '../watch.ts'
 
 /** A job in a list; payload and result are there once it is watched, or with `full`. */
@@ -19,6 +19,26 @@ export interface JobsState {
   readonly error: JobcastError | null
   readonly nextPage: string | null
   readonly hasMore: boolean
+}
+
+/** A list of jobs, kept live while somebody listens. */
+export interface JobsHandle extends Readable<JobsState> {
+  /** Reads the list again, as much of it as one call gives. Never rejects: what went wrong is in the state. */
+  refresh(): Promise<void>
+  /** Appends the next page, if there is one. Never rejects. */
+  loadMore(): Promise<void>
+}
+
+/**
+ * Makes the store of a list. Where the server does not tell of new jobs, it is read again every `refreshMs` (default 3,000)
+ * while the page is visible.
+ */
+export function createJobsStore(
+  client: JobcastClient,
+  query: JobsQuery = {},
+  { refreshMs = 3000 }: { readonly refreshMs?: number } = {},
+): JobsHandle {
+  return new JobsStore(client, query, refreshMs)
 }
 
 interface Watched {
@@ -39,7 +59,7 @@ const MAX_FULL_PAGE = 20
  * is read again every `refreshMs` while the page is visible, which finds new jobs, and all unfinished ones are watched in
  * between, as are those of further pages at all times. Jobs that stay in the list keep their watch.
  */
-export class JobsStore extends Store<JobsState> {
+export class JobsStore extends Store<JobsState> implements JobsHandle {
   readonly #client: JobcastClient
   readonly #query: JobsQuery
   readonly #timer: VisibleTimer
@@ -64,7 +84,6 @@ export class JobsStore extends Store<JobsState> {
     })
   }
 
-  /** Reads the list again, as much of it as one call gives. Never rejects: what went wrong is in the state. */
   readonly refresh = (): Promise<void> => {
     const most = this.#query.full === true ? MAX_FULL_PAGE : MAX_PAGE
     const page = this.#query.limit ?? Math.min(PAGE, most)
@@ -79,7 +98,6 @@ export class JobsStore extends Store<JobsState> {
     })
   }
 
-  /** Appends the next page, if there is one. Never rejects. */
   readonly loadMore = async (): Promise<void> => {
     if (this.#pushedOut) await this.refresh()
     const page = this.#nextPage

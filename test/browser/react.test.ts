@@ -1,13 +1,12 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import react from '@vitejs/plugin-react'
 import type { Browser, Page } from 'playwright-core'
-import { createServer } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
 import { until } from '../helpers/until.ts'
+import { serveApp } from '../helpers/user-app.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -130,40 +129,8 @@ afterAll(async () => {
   await browser?.close()
 })
 
-/** The app under Vite's dev server, with hot reload; its React is the one that can be found from `from`. */
-async function serveApp(from: string): Promise<{ readonly url: string; readonly folder: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'jobcast-app-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  await symlink(resolve(from, 'node_modules'), join(folder, 'node_modules'))
-  for (const [name, text] of Object.entries(APP)) await writeFile(join(folder, name), text)
-  const vite = await createServer({
-    configFile: false,
-    logLevel: 'error',
-    root: folder,
-    cacheDir: join(folder, '.vite'),
-    plugins: [react()],
-    resolve: {
-      dedupe: ['react', 'react-dom'],
-      alias: {
-        'jobcast/client': resolve('client/index.ts'),
-        'jobcast/react': resolve('client/react/index.ts'),
-      },
-    },
-    server: {
-      port: 0,
-      fs: { strict: false },
-      proxy: {
-        '/api': { target: server.url, changeOrigin: false },
-        '/ws': { target: server.url, ws: true },
-      },
-    },
-  })
-  onTestFinished(() => vite.close())
-  await vite.listen()
-  const [url] = vite.resolvedUrls?.local ?? []
-  if (url === undefined) throw new Error('Vite listens nowhere')
-  return { url, folder }
-}
+/** Its React is the one that can be found from `from`. */
+const serve = (from: string) => serveApp({ files: APP, plugins: [react()], server: server.url, from })
 
 async function openApp(url: string): Promise<{ readonly page: Page; readonly problems: string[] }> {
   const page = await browser.newPage()
@@ -181,7 +148,7 @@ test.each([
 ])(
   'the hooks work with React $version, and a job that was started goes on when its component is edited',
   async ({ version, from }) => {
-    const { url, folder } = await serveApp(from)
+    const { url, folder } = await serve(from)
     const { page, problems } = await openApp(url)
     const main = page.locator('main')
     await main.waitFor()
@@ -216,7 +183,7 @@ test.each([
 ])(
   'React $version goes on from what a server has rendered, and renders only what reads what changed',
   async ({ from }) => {
-    const { url } = await serveApp(from)
+    const { url } = await serve(from)
     const jobId = await startCountdown({ steps: 60, stepMs: 40 })
     const { page, problems } = await openApp(`${url}?job=${jobId}`)
     const noted = () => page.evaluate((): Noted => Reflect.get(window, 'noted'))

@@ -219,7 +219,7 @@ describe('a server', () => {
       ),
     )
     expect(page).toContain('Third of seven')
-    expect(page).toContain('41 %')
+    expect(page).toContain('41%')
     expect(page).toMatch(/role="progressbar" aria-label="Rendering" [^>]*aria-valuenow="41"/)
     expect(network.requests).toHaveLength(0)
   })

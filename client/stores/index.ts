@@ -1,0 +1,10 @@
+export {
+  createJobStore,
+  type JobControls,
+  type JobHandle,
+  type JobListeners,
+  type JobState,
+  type JobStoreOptions,
+  type StartOptions,
+} from './job-store.ts'
+export { createJobsStore, type JobsHandle, type JobsState, type ListedJob } from './jobs-store.ts'
