@@ -60,6 +60,10 @@ type State =
   | { readonly is: 'running'; readonly sweeper: NodeJS.Timeout; readonly offReset: Unsubscribe }
   | { readonly is: 'stopped' }
 
+/** Others take the place of a process that drains meanwhile: its readers come back not all at once, and a few of them soon. */
+const COME_BACK_MS = [500, 15_000] as const
+const COME_BACK_EACH_MS = 20
+
 /**
  * Job -> watchers: the feed is listened to once for each watched job, however many watch it. Nothing in it matters: a gateway
  * that dies loses no event, since every watcher comes back with its cursor.
@@ -174,6 +178,13 @@ export class Hub implements Source {
   /** Sums up what the overview tells of this gateway. */
   info() {
     return this.traffic.info()
+  }
+
+  /** When readers of a draining process come back, in ms: at random between the two. */
+  comeBackMs(): [number, number] {
+    const { sockets, streams } = this.traffic.info()
+    const [least, most] = COME_BACK_MS
+    return [least, Math.min(most, least + COME_BACK_EACH_MS * (sockets + streams))]
   }
 
   /** Calls back from when the promise resolves until `unwatch`, and starts where that was not done. Rejects with `Unavailable`. */

@@ -481,7 +481,7 @@ describe('draining', () => {
     await run.report({ kind: 'log', data: { level: 'info', line: 'still served' } })
     for (const client of clients) {
       expect(await client.closed).toEqual({ code: 1012, reason: 'restart' })
-      expect(client.all('drain')).toEqual([{ op: 'drain', reconnectMs: [500, 15_000] }])
+      expect(client.all('drain')).toEqual([{ op: 'drain', reconnectMs: [500, 500 + 40 * 20] }])
     }
     expect(Math.max(...closedAt) - Math.min(...closedAt)).toBeGreaterThan(100)
     expect(clients.some((client) => client.all('event').length === 1)).toBe(true)

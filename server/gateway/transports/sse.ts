@@ -43,8 +43,6 @@ export type StreamAnswer =
 
 /** When clients come back, in ms: spread, so that they do not come all at once. */
 const RECONNECT_MS = {
-  /** Clients of a draining process: others take its place meanwhile. */
-  drain: { min: 500, max: 15_000 },
   /** Those who were refused because the store was away, or there was no room. */
   refused: { min: 1000, max: 5000 },
   /** Those whose stream broke, which nobody foresaw. */
@@ -56,6 +54,10 @@ const RECONNECT_MS = {
 /** The field that tells an `EventSource` when to come back: from now on, after every end of a stream, until it is told another time. */
 export function retryField(after: keyof typeof RECONNECT_MS): string {
   const { min, max } = RECONNECT_MS[after]
+  return retryWithin(min, max)
+}
+
+function retryWithin(min: number, max: number): string {
   return `retry: ${Math.round(min + Math.random() * (max - min))}\n\n`
 }
 
@@ -239,7 +241,7 @@ class EventStream implements Dialect, Pipe {
 
   #sweep(now: number): void {
     this.#outbox.check(now)
-    if (this.#state === 'open' && now >= this.#endsAt) this.#leave('planned', CLOSE.normal)
+    if (this.#state === 'open' && now >= this.#endsAt) this.#leave(retryField('planned'), CLOSE.normal)
     const { unavailable } = this.#hub
     const isNews = unavailable !== this.#isUnavailable
     if (this.#state !== 'open' || (now < this.#nextPingAt && !isNews)) return
@@ -251,12 +253,12 @@ class EventStream implements Dialect, Pipe {
   }
 
   #drain(): void {
-    this.#leave('drain', CLOSE.restart)
+    this.#leave(retryWithin(...this.#hub.comeBackMs()), CLOSE.restart)
   }
 
   /** The reader is to come back with its cursor. */
-  #leave(until: keyof typeof RECONNECT_MS, code: number): void {
-    this.#outbox.frame(Buffer.from(retryField(until)))
+  #leave(retry: string, code: number): void {
+    this.#outbox.frame(Buffer.from(retry))
     this.#session.close()
     this.#end(code)
   }

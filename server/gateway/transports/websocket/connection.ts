@@ -42,9 +42,6 @@ export interface ConnectionOptions {
   readonly onClosed: (connection: Connection) => void
 }
 
-/** When clients of a draining process come back: at random between the two. */
-const RECONNECT_MS: [number, number] = [500, 15_000]
-
 /** Close codes that ws gives to what breaks the WebSocket protocol (RFC 6455, section 7.4.1), by its error's code. */
 const VIOLATIONS: Readonly<Record<string, number>> = {
   WS_ERR_INVALID_UTF8: 1007,
@@ -146,7 +143,7 @@ export class Connection implements SubscriptionOwner {
   /** Tells the client to reconnect elsewhere, and closes after `delayMs`. */
   drain(delayMs: number): void {
     if (this.#state.is !== 'open') return
-    this.#outbox.frame(encodeFrame({ op: 'drain', reconnectMs: RECONNECT_MS }))
+    this.#outbox.frame(encodeFrame({ op: 'drain', reconnectMs: this.#hub.comeBackMs() }))
     this.#state = { is: 'draining', timer: setTimeout(() => this.#closeWhenWritten(), delayMs) }
   }
 
