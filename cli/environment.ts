@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+
 /** What the command reads from its environment besides what configures a server (`server/config.ts`); empty is unset. */
 
 function read(name: string): string | undefined {
@@ -14,4 +17,24 @@ export function wantsColor(stream: { readonly isTTY?: boolean }): boolean {
   const forced = read('FORCE_COLOR')
   if (forced !== undefined) return forced !== '0' && forced !== 'false'
   return stream.isTTY === true && read('TERM') !== 'dumb'
+}
+
+/** Of a server of `jobcast dev`: address and drain are the command's to say, whatever the app beside it listens to. */
+export function serverVariables({
+  port,
+  host,
+}: {
+  readonly port: number
+  readonly host: string
+}): NodeJS.ProcessEnv {
+  return { JOBCAST_DRAIN_MS: '0', ...process.env, PORT: String(port), HOST: host }
+}
+
+/**
+ * The variables of a process that is started: those of this one and, where it does not have them, of files such as `.env`, the first of
+ * them before the others, as `node --env-file` reads them.
+ */
+export function variablesWith(files: readonly string[]): NodeJS.ProcessEnv {
+  const read = files.map((file) => parseEnv(readFileSync(file, 'utf8')))
+  return { NODE_ENV: 'development', ...Object.assign({}, ...read.reverse()), ...process.env }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { JOB_STATUSES } from '../shared/status.ts'
 import type { ClientFlags } from './connect.ts'
+import type { DevFlags } from './dev.ts'
 import { wantsColor } from './environment.ts'
 import type { ListFlags } from './jobs.ts'
 import type { SubmitFlags } from './submit.ts'
@@ -64,6 +65,28 @@ function clientCommand(usage: string, description: string, ...shown: string[]): 
 function collect(value: string, all: readonly string[] = []): string[] {
   return [...all, value]
 }
+
+command(
+  'dev [files...]',
+  'Run a server for development: it loads your jobs files, again with every save, and shows what jobs do.',
+  'Servers:',
+  'jobcast dev',
+  'jobcast dev src/jobs.ts --port 4000',
+  'jobcast dev --with-examples --open',
+)
+  .option('-p, --port <port>', 'where it listens', '3300')
+  .option('--host <host>', 'the address that it listens at', '127.0.0.1')
+  .option('--open', 'open its page in a browser')
+  .option('--with-examples', 'with the job types of the examples, to try it with')
+  .option(
+    '--env-file <file>',
+    'read variables from this file instead of .env.local and .env; may be repeated',
+    collect,
+  )
+  .action(async (files: string[], flags: DevFlags) => {
+    const { dev } = await import('./dev.ts')
+    process.exit(await dev(files, flags, version))
+  })
 
 clientCommand(
   'submit <type> [payload...]',

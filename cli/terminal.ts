@@ -58,7 +58,7 @@ export function cut(text: string, columns: number): string {
   return columns < 2 ? '' : `${sliceAnsi(text, 0, columns - 1)}…`
 }
 
-function pad(text: string, columns: number): string {
+export function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)))
 }
 

@@ -69,7 +69,6 @@ const OWNERS = {
   commander: ['cli/'],
   chokidar: ['cli/'],
   'log-update': ['cli/'],
-  '@clack/prompts': ['cli/'],
   picocolors: ['cli/'],
   'string-width': ['cli/'],
   'slice-ansi': ['cli/'],

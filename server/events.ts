@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { JobErrorCode } from '../shared/codes.ts'
+import type { LogLevel } from '../shared/event.ts'
 import type { JobStatus } from '../shared/status.ts'
 import type { Thrown } from './thrown.ts'
 
@@ -25,6 +26,8 @@ export interface ServerEvents {
       runMs: number
     },
   ]
+  /** A handler has logged a line: told only where somebody listens. */
+  'run.logged': [{ jobId: string; type: string; level: LogLevel; line: string }]
   /** A run's lease was lost: it was told to stop and what it does from now on is discarded. */
   'run.lost': [{ jobId: string; type: string; attempt: number }]
   /** A run was left to be taken back as stalled, since it may be why its process ends. */

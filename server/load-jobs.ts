@@ -12,7 +12,7 @@ import {
   rememberOrigin,
   sourceFile,
 } from './jobs/module.ts'
-import { packageManagerOf } from './package-manager.ts'
+import { findJobsFile, JOBS_FOLDERS, packageManagerOf } from './project.ts'
 import { inSource, isOwn, withoutOwn } from './source-maps.ts'
 import { errorText, isThrown, readThrown, type Thrown } from './thrown.ts'
 
@@ -21,23 +21,15 @@ const PATIENCE_MS = 10_000
 /** What another Node gets to report wrong syntax, in ms. */
 const REPORT_MS = 5000
 
-/** Where jobs files are looked for where nobody names one. */
-const FOLDERS = ['.', 'src', 'app', 'src/app', 'server', 'src/server', 'lib', 'src/lib']
-const NAMES = ['jobs.ts', 'jobs.mts', 'jobs.tsx', 'jobs.js', 'jobs.mjs', 'jobs.cjs']
-const CONVENTION = FOLDERS.flatMap((folder) => [
-  ...NAMES.map((name) => join(folder, name)),
-  ...NAMES.map((name) => join(folder, 'jobs', name.replace('jobs', 'index'))),
-])
-
 /** A place in a file, counted from 1; the column is null where nobody knows it. */
-interface Place {
+export interface Place {
   readonly file: string
   readonly line: number
   readonly column: number | null
 }
 
 /** A jobs file that cannot be used; the message is one line that begins with the place, or with the file. */
-class JobsFileError extends ConfigError {
+export class JobsFileError extends ConfigError {
   readonly place: Place | null
   /** What is wrong, without the place. */
   readonly problem: string
@@ -49,11 +41,6 @@ class JobsFileError extends ConfigError {
     this.place = place
     this.problem = problem
   }
-}
-
-/** The jobs file that a project has by convention, such as `jobs.ts` or `src/jobs.ts`; null where it has none. */
-function findJobsFile(folder: string): string | null {
-  return CONVENTION.find((path) => existsSync(join(folder, path))) ?? null
 }
 
 /** The job types that the files at these paths define, in order. Rejects with `JobsFileError`. */
@@ -153,7 +140,7 @@ function placeOfType(file: string, type: unknown): Place | null {
 /** The file that a wrong path may have been meant to be. */
 function hint(path: string): string {
   const name = basename(path, extname(path))
-  const folders = [dirname(path), '.', 'src', ...FOLDERS]
+  const folders = [dirname(path), ...JOBS_FOLDERS]
   const alike = folders.flatMap((folder) =>
     ['.ts', '.mts', '.js', '.mjs'].map((ending) => join(folder, name + ending)),
   )

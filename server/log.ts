@@ -52,6 +52,11 @@ export async function createLog(level: ProcessConfig['logLevel']): Promise<Log> 
 
 /** Writes down what the process does; no other place logs by hand. */
 export function logEvents(events: Events, log: Log): void {
+  logRuns(events, log)
+  logServer(events, log)
+}
+
+function logRuns(events: Events, log: Log): void {
   events.on('run.claimed', (run) => log.debug(run, 'run claimed'))
   events.on('run.settled', (settled) => {
     const failed = settled.status === 'failed' || settled.status === 'scheduled'
@@ -65,6 +70,10 @@ export function logEvents(events: Events, log: Log): void {
     const told = { ...run, error, ...(failed && thrown && { err: loggedThrown(thrown) }) }
     log[level](told, failed ? 'run failed' : 'run settled')
   })
+}
+
+/** All but how runs went. */
+export function logServer(events: Events, log: Log): void {
   events.on('run.lost', (run) =>
     log.warn(run, 'lease lost: the run was told to stop, its outcome is discarded'),
   )

@@ -131,6 +131,10 @@ export class Runner {
       emit: (run, event, bytes) => {
         run.reports.buffer.add(event, bytes)
         this.#reporter.wake(run)
+        if (event.kind === 'log' && options.events.listenerCount('run.logged') > 0) {
+          const { jobId, type } = run.claim
+          options.events.emit('run.logged', { jobId, type, ...event.data })
+        }
       },
       decided: (run, outcome, thrown) => {
         run.thrown = thrown

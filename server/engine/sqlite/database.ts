@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Libsql from 'libsql'
 import { Unavailable } from '../errors.ts'
@@ -161,11 +161,13 @@ export function lockFolder(folder: string): ReleaseFolder {
  * `mkdirSync` with `recursive` tries for ever where a file system refuses a folder whose parent is there (`/proc`):
  * node 20 takes that for a missing parent.
  */
-function makeFolder(path: string): void {
+function makeFolder(path: string, content: 'jobs' | 'folders' = 'jobs'): void {
   if (existsSync(path)) return
-  makeFolder(dirname(path))
+  makeFolder(dirname(path), 'folders')
   try {
     mkdirSync(path, { mode: 0o700 })
+    // Jobs hold what users send: no repository takes them up unasked.
+    if (content === 'jobs') writeFileSync(join(path, '.gitignore'), '*\n')
   } catch (error) {
     // Another process was quicker.
     if (!existsSync(path)) throw error
