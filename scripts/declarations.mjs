@@ -1,7 +1,7 @@
 // Writes the declarations of dist/shared anew, in plain TypeScript: as they are inferred from zod's schemas, everybody who
-// uses the package would need zod, of the version that it was built with.
+// uses the package would need zod, of the version that it was built with. And takes away those that no user comes upon.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const FOLDER = join('dist', 'shared')
@@ -46,6 +46,26 @@ for (const module of modules) {
   // Nothing that is loaded from dist/client needs the schemas themselves; dist/server has them in its bundle.
   for (const ending of ['js', 'js.map', 'd.ts']) rmSync(join(FOLDER, `${module.name}.${ending}`))
   if (types.length > 0) writeFileSync(join(FOLDER, `${module.name}.d.ts`), `${head.join('')}${json}${body}`)
+}
+
+const reached = new Set()
+const { exports: entries, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+for (const { types } of Object.values(entries)) if (types !== undefined) reach(join(types))
+for (const file of readdirSync('dist', { recursive: true })) {
+  const path = join('dist', file)
+  if (file.endsWith('.d.ts') && !reached.has(path)) rmSync(path)
+}
+
+/** Follows what a declaration imports, which must be there wherever the package is installed. */
+function reach(path) {
+  if (reached.has(path)) return
+  reached.add(path)
+  const text = readFileSync(path, 'utf8')
+  for (const [, name] of text.matchAll(/^(?:import|export) .*?from ['"]([^'"]+)['"]/gm)) {
+    if (name.startsWith('.')) reach(join(dirname(path), name.replace(/\.(?:tsx?|js)$/, '.d.ts')))
+    else if (!name.startsWith('node:') && !(name in { ...dependencies, ...peerDependencies }))
+      throw new Error(`${path} imports ${name}, which nobody has who installs the package`)
+  }
 }
 
 function print(definition, context) {

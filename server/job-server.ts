@@ -96,12 +96,12 @@ type State =
   | { readonly is: 'running'; readonly server: RunningServer }
   | { readonly is: 'stopping'; readonly server: RunningServer; readonly stopped: Promise<void> }
 
-/** What `process.ts` needs of it besides. */
+/** What `process.ts` needs of it besides. @internal */
 export interface SupervisedServer<Jobs extends JobTypes = readonly JobDefinition[]> extends JobServer<Jobs> {
   stop(giveBack?: GiveBack): Promise<void>
 }
 
-/** Starts a server when it is first needed, and is its one `state`. */
+/** Starts a server when it is first needed, and is its one `state`. @internal */
 export function superviseServer<Jobs extends JobTypes = readonly JobDefinition[]>(
   config: Config,
   begin: (listenAt: ListenAt | null) => Promise<RunningServer>,
