@@ -1,5 +1,11 @@
 export type { InputOf, JobOf, OutputOf, ResultOf } from '../shared/job-type.ts'
 export type { Authorize, Authorized } from './auth/auth.ts'
-export { createJobServer, type JobServer, type JobServerOptions } from './job-server.ts'
+export {
+  createJobClient,
+  createJobServer,
+  type JobClientOptions,
+  type JobServer,
+  type JobServerOptions,
+} from './job-server.ts'
 export { defineJob, type JobContext, type JobDefinition, type RunnableJob } from './jobs/define-job.ts'
 export { UnrecoverableError } from './jobs/errors.ts'

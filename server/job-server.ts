@@ -1,60 +1,82 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createClient, type JobcastClient } from '../client/client.ts'
-import type { JobTypes } from '../shared/job-type.ts'
+import { JobcastError } from '../client/errors.ts'
+import type { JobType, JobTypes } from '../shared/job-type.ts'
 import type { Authorize, JobTokenScope } from './auth/auth.ts'
 import { type Config, ConfigError, checkSettings, type Settings, type Store } from './config.ts'
-import type { Events } from './events.ts'
+import { isOutage } from './engine/errors.ts'
+import { isJobId } from './engine/job/ids.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
 import type { Logger } from './log.ts'
-import type { ListenAt, RunningServer } from './server.ts'
+import type { ListenAt, RunningProducer, RunningServer } from './server.ts'
 import type { GiveBack } from './worker/runner.ts'
 
 export interface JobServerOptions<Jobs extends readonly JobDefinition[] = readonly JobDefinition[]>
   extends Settings {
-  /** The job types that it runs and takes, as `defineJob` declares them. */
+  /** The job types that it takes and runs, as `defineJob` declares them. */
   readonly jobs: Jobs
   /** Where jobs are stored; `{ sqlite: '.data' }` where it is left out. */
   readonly store?: Store
   /** Says what a caller may do who brings no API key or job token; with it, nobody else may do anything. */
   readonly authorize?: Authorize
   /**
-   * Where it writes what it does. Left out, warnings and errors go to the console, in a line each: whoever embeds a server has
-   * a log of their own, and wants to know nothing of what goes well. `false`: nothing is written.
+   * Where it writes what it does. Left out, warnings and errors go to the console, in a line each: a program has a log of its
+   * own, and wants to know nothing of what goes well. `false`: nothing is written.
    */
   readonly log?: Logger | false
 }
 
 /**
- * A job server within a program. It installs no handlers of signals, reads no environment, changes no globals and never ends the
- * process: all of that is the program's own. In particular, what a handler throws where nobody can catch it, as out of a timer, is
- * an uncaught exception of the program; such handlers are better `isolate`d. Several may be in one process. All functions may be
- * called without the object.
+ * A job server within a program. It installs no handlers of signals, reads no environment, changes no globals and never ends
+ * the process: all of that is the program's own. So what a handler throws where nobody can catch it, as out of a timer, is an
+ * uncaught exception of the program; a type whose handler may do that is better `isolate`d. A program that loads its modules
+ * anew as they change keeps its server in `globalThis`. Several may be in one process. All of its functions may be called
+ * without the object.
  */
-export interface JobServer<Jobs extends JobTypes = readonly JobDefinition[]> {
-  /** Connects to the store and begins to run jobs. Whatever is called first does so by itself. Rejects in one line that says what to do. */
-  start(): Promise<void>
+export interface JobServer<Jobs extends JobTypes = readonly JobType[]> {
   /**
-   * Takes no more jobs, lets those that run end for as long as `drainMs` allows, gives the others back, and closes everything, `client`
-   * among it. `start` begins anew; until then nothing is answered.
+   * Connects to the store and begins to run jobs; whatever else is called first does so by itself. Once it has started, nothing
+   * happens. Rejects with an error of one line that says what to do, and may then be called again.
    */
-  stop(): Promise<void>
-  /** Serves HTTP and WebSockets by itself; at 127.0.0.1, port 3000, where nothing else is said. Resolves to the address. */
-  listen(at?: { readonly port?: number; readonly host?: string }): Promise<{ readonly url: string }>
-  /** Answers a request of any framework that has `Request` and `Response`: Hono, Next.js, Bun, Deno. It needs its whole path. */
+  start(this: void): Promise<void>
+  /**
+   * Takes no more jobs, lets those that run go on for as long as `drainMs` allows, gives the others back, and closes
+   * everything, `client` as well. From then on nothing is answered, until `start` begins anew.
+   */
+  stop(this: void): Promise<void>
+  /**
+   * Serves HTTP and WebSockets on a port of its own; 3000 at 127.0.0.1, where nothing else is said (0: any free one). Resolves
+   * to the address for `createClient`.
+   */
+  listen(
+    this: void,
+    at?: { readonly port?: number; readonly host?: string },
+  ): Promise<{ readonly url: string }>
+  /**
+   * Answers a request of any framework that has `Request` and `Response`: Hono, Next.js, Bun, Deno. It needs the whole path,
+   * base path included. An event stream ends with the request's signal, or once its body is cancelled. There are no WebSockets
+   * this way; clients go on with server-sent events.
+   */
   fetch(this: void, request: Request): Promise<Response>
-  /** Answers a request of Express, connect or `node:http`; calls `next` for what is not under `basePath`. */
+  /**
+   * Answers a request of Express, connect or `node:http`; calls `next` for what is not under `basePath`, or, where there is
+   * none, for what is at no address of its own. It may be mounted at the base path, and before or after `express.json()`.
+   */
   handler(
     this: void,
     request: IncomingMessage,
     response: ServerResponse,
     next?: (error?: unknown) => void,
   ): void
-  /** For the `upgrade` event of `node:http`: false, and nothing is done, where the path is not the WebSocket's, `basePath` and `/ws`. */
+  /** For the `upgrade` event of `node:http`: false, and nothing is done, where the path is not `/ws` under `basePath`. */
   upgrade(this: void, request: IncomingMessage, socket: Duplex, head: Buffer): boolean
-  /** The client of `jobcast/client`, straight to this server's store: without network, and with every right. */
+  /**
+   * The client of `jobcast/client`, straight to this server's store: without network, and with every right. It watches jobs;
+   * lists it does not (`watchList` is `unsupported`). After a `stop` there is another one.
+   */
   readonly client: JobcastClient<Jobs>
-  /** A token for one job, to be handed to a browser. */
+  /** A token for one job, to be handed to whoever is to watch it. Rejects with a `TypeError` where the scope is wrong. */
   token(this: void, scope: JobTokenScope): Promise<string>
 }
 
@@ -65,16 +87,58 @@ export function createJobServer<const Jobs extends readonly JobDefinition[]>(
   const { jobs, log, ...settings } = options
   const config = checkSettings(settings)
   const definitions = distinct(jobs)
-  return superviseServer(config, async (listenAt) => {
-    const [{ startServer }, { createEvents }, { logEvents, logTo }] = await Promise.all([
-      import('./server.ts'),
-      import('./events.ts'),
-      import('./log.ts'),
-    ])
-    const events: Events = createEvents()
-    const written = logTo(log)
-    if (written !== null) logEvents(events, written)
-    return startServer({ config, definitions, events, listenAt })
+  const server = superviseServer(
+    config,
+    async (listenAt) => {
+      const { startServer } = await import('./server.ts')
+      return startServer({ config, definitions, events: await logged(log), listenAt })
+    },
+    (error) => tellFailure(log, error),
+  )
+  // The border: the jobs are those that were given.
+  return server as JobServer as JobServer<Jobs>
+}
+
+export interface JobClientOptions extends Pick<Settings, 'maxBytes' | 'retainMs'> {
+  /** `redis://` or `redis+sentinel://`, as its servers have it. */
+  readonly redis: string
+  /** As its servers have it; `jobcast` where it is left out. */
+  readonly prefix?: string
+  /**
+   * Definitions of the types that are submitted here, whose payloads are checked before they are stored. Left out: the types are
+   * those that workers have registered, which check the payloads.
+   */
+  readonly jobs?: readonly JobDefinition[]
+  /** See `createJobServer`. */
+  readonly log?: Logger | false
+}
+
+/**
+ * A client that is straight at the Redis of job servers: it submits from any process, without one of them on the way, and has
+ * every right. It connects when it is first used. A process that has nothing else to do ends without waiting for it; `close`
+ * closes the connections. Throws a `ConfigError` or `TypeError` that names the option that is wrong.
+ */
+export function createJobClient<Jobs extends JobTypes = readonly JobType[]>({
+  redis,
+  prefix,
+  jobs = [],
+  log,
+  ...settings
+}: JobClientOptions): JobcastClient<Jobs> {
+  const store = { redis, ...(prefix !== undefined && { prefix }) }
+  const config = checkSettings({ ...settings, store, role: 'api' })
+  const definitions = distinct(jobs)
+  const supervisor = new Supervisor<RunningProducer, undefined>(async () => {
+    const { startProducer } = await import('./server.ts')
+    return startProducer({ config, definitions, events: await logged(log) })
+  })
+  const client = clientOf<Jobs>(async () => supervisor.used(undefined))
+  const close = client.close.bind(client)
+  return Object.assign(client, {
+    close() {
+      close()
+      void supervisor.stop()
+    },
   })
 }
 
@@ -89,81 +153,134 @@ function distinct(jobs: readonly JobDefinition[]): JobDefinition[] {
   return definitions
 }
 
-/** Modes: see `start` and `stop` of `JobServer`. A start that fails leaves it as it was. */
-type State =
-  | { readonly is: 'new' | 'stopped' }
-  | { readonly is: 'starting'; readonly started: Promise<RunningServer> }
-  | { readonly is: 'running'; readonly server: RunningServer }
-  | { readonly is: 'stopping'; readonly server: RunningServer; readonly stopped: Promise<void> }
-
-/** What `process.ts` needs of it besides. @internal */
-export interface SupervisedServer<Jobs extends JobTypes = readonly JobDefinition[]> extends JobServer<Jobs> {
-  stop(giveBack?: GiveBack): Promise<void>
+async function logged(log: Logger | false | undefined) {
+  const [{ createEvents }, { logEvents, logTo }] = await Promise.all([
+    import('./events.ts'),
+    import('./log.ts'),
+  ])
+  const events = createEvents()
+  const written = logTo(log)
+  if (written !== null) logEvents(events, written)
+  return events
 }
 
-/** Starts a server when it is first needed, and is its one `state`. @internal */
-export function superviseServer<Jobs extends JobTypes = readonly JobDefinition[]>(
-  config: Config,
-  begin: (listenAt: ListenAt | null) => Promise<RunningServer>,
-): SupervisedServer<Jobs> {
-  let state: State = { is: 'new' }
-  let client: JobcastClient<Jobs> | null = null
+/** A server that was to start by itself has no other way to say why it did not. */
+async function tellFailure(log: Logger | false | undefined, error: unknown): Promise<void> {
+  const { loggedError, logTo } = await import('./log.ts')
+  const message = error instanceof Error ? error.message : String(error)
+  const foreseen = error instanceof ConfigError || isOutage(error)
+  logTo(log)?.error(foreseen ? {} : { err: loggedError(error) }, `the job server did not start: ${message}`)
+}
 
-  async function started(listenAt: ListenAt | null): Promise<RunningServer> {
-    if (state.is === 'stopping') await state.stopped
-    if (state.is === 'running') return state.server
-    if (state.is === 'starting') return state.started
-    const before = state
-    const starting = begin(listenAt).then(
-      (server) => {
-        state = { is: 'running', server }
-        return server
+/** Modes: `new` until it is started; a start that fails leaves it as it was before. */
+type State<Running> =
+  | { readonly is: 'new' | 'stopped' }
+  | { readonly is: 'starting'; readonly started: Promise<Running> }
+  | { readonly is: 'running'; readonly running: Running }
+  | { readonly is: 'stopping'; readonly running: Running; readonly stopped: Promise<void> }
+
+/** Starts what is needed when it is, and ends it. */
+class Supervisor<Running extends { stop(giveBack?: GiveBack): Promise<void> }, Beginning> {
+  readonly #begin: (beginning: Beginning) => Promise<Running>
+  #state: State<Running> = { is: 'new' }
+
+  constructor(begin: (beginning: Beginning) => Promise<Running>) {
+    this.#begin = begin
+  }
+
+  /** Resolves to what runs; `beginning` counts where nothing does yet. */
+  async started(beginning: Beginning): Promise<Running> {
+    if (this.#state.is === 'stopping') await this.#state.stopped
+    if (this.#state.is === 'running') return this.#state.running
+    if (this.#state.is === 'starting') return this.#state.started
+    const before = this.#state
+    const started = this.#begin(beginning).then(
+      (running) => {
+        this.#state = { is: 'running', running }
+        return running
       },
       (error: unknown) => {
-        state = before
+        this.#state = before
         throw error
       },
     )
-    state = { is: 'starting', started: starting }
-    return starting
+    this.#state = { is: 'starting', started }
+    return started
   }
 
-  /** The server for a call, which starts it; not once it was stopped: a late call must not bring it back. */
-  function used(): RunningServer | Promise<RunningServer> {
-    if (state.is === 'running' || state.is === 'stopping') return state.server
-    if (state.is === 'stopped')
-      return Promise.reject(new Error('the job server was stopped: start() starts it again'))
-    return started(null)
+  /** The same for a call, which finds it draining as well. Once it was stopped it is gone: a late call must not bring it back. */
+  used(beginning: Beginning): Running | Promise<Running> {
+    if (this.#state.is === 'running' || this.#state.is === 'stopping') return this.#state.running
+    return this.#state.is === 'stopped' ? Promise.reject(new Stopped()) : this.started(beginning)
   }
 
-  async function stop(giveBack?: GiveBack): Promise<void> {
-    if (state.is === 'starting') await state.started.catch(() => {})
-    if (state.is === 'stopping') return state.stopped
-    if (state.is !== 'running') {
-      state = { is: 'stopped' }
+  async stop(giveBack?: GiveBack): Promise<void> {
+    if (this.#state.is === 'starting') await this.#state.started.catch(() => {})
+    if (this.#state.is === 'stopping') return this.#state.stopped
+    if (this.#state.is !== 'running') {
+      this.#state = { is: 'stopped' }
       return
     }
-    const { server } = state
-    client?.close()
-    client = null
-    const stopped = server.stop(giveBack).finally(() => {
-      state = { is: 'stopped' }
+    const { running } = this.#state
+    const stopped = running.stop(giveBack).finally(() => {
+      this.#state = { is: 'stopped' }
     })
-    state = { is: 'stopping', server, stopped }
+    this.#state = { is: 'stopping', running, stopped }
     return stopped
+  }
+}
+
+class Stopped extends Error {
+  override readonly name = 'Stopped'
+
+  constructor() {
+    super('the job server was stopped; start() starts it again')
+  }
+}
+
+/** What `process.ts` needs of it besides. @internal */
+export interface SupervisedServer extends JobServer {
+  stop(this: void, giveBack?: GiveBack): Promise<void>
+}
+
+/** A server that starts when it is first used; `onFailure` hears why it could not, where that was by itself. @internal */
+export function superviseServer(
+  config: Config,
+  begin: (listenAt: ListenAt | null) => Promise<RunningServer>,
+  onFailure: (error: unknown) => void = () => {},
+): SupervisedServer {
+  const supervisor = new Supervisor(begin)
+  let client: JobcastClient | null = null
+
+  function used(): RunningServer | Promise<RunningServer> {
+    const running = supervisor.used(null)
+    if (running instanceof Promise) {
+      running.catch((error: unknown) => {
+        if (!(error instanceof Stopped)) onFailure(error)
+      })
+    }
+    return running
   }
 
   return {
     async start() {
-      await started(null)
+      await supervisor.started(null)
     },
-    stop,
+    stop(giveBack) {
+      client?.close()
+      client = null
+      return supervisor.stop(giveBack)
+    },
     async listen({ port = 3000, host = '127.0.0.1' } = {}) {
-      const server = await started({ port, host })
+      const server = await supervisor.started({ port, host })
       return { url: await server.listen({ port, host }) }
     },
     async fetch(request) {
-      return (await used()).fetch(request)
+      try {
+        return await (await used()).fetch(request)
+      } catch (error) {
+        return refusalOf(error)
+      }
     },
     handler(request, response, next) {
       const server = used()
@@ -176,46 +293,102 @@ export function superviseServer<Jobs extends JobTypes = readonly JobDefinition[]
     upgrade(request, socket, head) {
       if (config.role === 'worker' || pathOf(request) !== `${config.basePath}/ws`) return false
       const server = used()
-      if (server instanceof Promise) {
-        const onError = () => socket.destroy()
-        socket.on('error', onError)
-        server
-          .then(
-            (one) => one.upgrade(request, socket, head),
-            () => socket.destroy(),
-          )
-          .finally(() => socket.removeListener('error', onError))
-      } else server.upgrade(request, socket, head)
+      if (server instanceof Promise) upgradeLater(server, request, socket, head)
+      else server.upgrade(request, socket, head)
       return true
     },
     get client() {
-      client ??= createClient<Jobs>({
-        baseUrl: 'http://localhost',
-        transports: ['sse', 'long-poll', 'polling'],
-        fetch: async (url, init = {}) => (await used()).call(String(url), init),
-      })
+      client ??= clientOf(used)
       return client
     },
     async token(scope) {
+      checkScope(scope)
       return (await used()).token(scope)
     },
   }
+}
+
+/** What a client in this process makes its calls with. */
+type Callee = Pick<RunningProducer, 'call'>
+
+function clientOf<Jobs extends JobTypes>(used: () => Callee | Promise<Callee>): JobcastClient<Jobs> {
+  return createClient<Jobs>({
+    baseUrl: 'http://localhost',
+    transports: ['sse', 'long-poll', 'polling'],
+    async fetch(url, { method = 'GET', headers, body, signal } = {}) {
+      // The border: this is how the client makes its calls.
+      const given = headers as Readonly<Record<string, string>>
+      const text = typeof body === 'string' ? body : null
+      try {
+        const callee = await used()
+        return await callee.call({
+          url: String(url),
+          method,
+          headers: given,
+          body: text,
+          signal: signal ?? new AbortController().signal,
+        })
+      } catch (error) {
+        if (error instanceof Stopped) throw new JobcastError('closed', error.message)
+        if (isOutage(error)) throw new JobcastError('unavailable', error.message, { cause: error })
+        throw error
+      }
+    },
+  })
+}
+
+function checkScope({ jobId, rights, ttlMs }: JobTokenScope): void {
+  if (typeof jobId !== 'string' || !isJobId(jobId))
+    throw new TypeError('token: jobId must be the id of a job')
+  if (rights !== 'watch' && rights !== 'control')
+    throw new TypeError("token: rights must be 'watch' or 'control'")
+  if (ttlMs !== undefined && !(Number.isInteger(ttlMs) && ttlMs >= 1000))
+    throw new TypeError('token: ttlMs must be a whole number of ms, 1000 or more')
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
   return url.replace(/\?.*$/s, '')
 }
 
-/** Answers a request that came to a server which does not start. */
+function upgradeLater(
+  server: Promise<RunningServer>,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  // Nobody listens meanwhile: a peer that resets now must not end the process.
+  const onError = () => socket.destroy()
+  socket.on('error', onError)
+  server.then(
+    ({ upgrade }) => {
+      socket.removeListener('error', onError)
+      upgrade(request, socket, head)
+    },
+    () => socket.destroy(),
+  )
+}
+
+/** The answer where the server does not run; rejects with the error where it is not one that passes by itself. */
+async function refusalOf(error: unknown): Promise<Response> {
+  if (!(error instanceof Stopped) && !isOutage(error)) throw error
+  const { problemResponse, unavailable } = await import('./http/problem.ts')
+  return problemResponse(unavailable(error.message)).toResponse()
+}
+
 function refuse(
   response: ServerResponse,
   error: unknown,
   next: ((error?: unknown) => void) | undefined,
 ): void {
-  if (next !== undefined) {
-    next(error)
-    return
-  }
-  response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
-  response.end(`${error instanceof Error ? error.message : String(error)}\n`)
+  refusalOf(error).then(
+    async (answer) => {
+      response.writeHead(answer.status, Object.fromEntries(answer.headers))
+      response.end(await answer.text())
+    },
+    (unforeseen: unknown) => {
+      if (next !== undefined) return next(unforeseen)
+      response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' })
+      response.end('the job server did not start; its log says why\n')
+    },
+  )
 }

@@ -61,8 +61,7 @@ async function begin(server: SupervisedServer, config: ProcessConfig): Promise<s
     return 'jobcast worker ready'
   }
   const { url } = await server.listen({ port, host })
-  const at = url + config.basePath
-  return role === 'worker' ? `jobcast worker ready on ${at}` : `jobcast listening on ${at}`
+  return role === 'worker' ? `jobcast worker ready on ${url}` : `jobcast listening on ${url}`
 }
 
 /** While it starts there is nothing to drain. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { Auth, type JobTokenScope } from './auth/auth.ts'
 import { createOriginPolicy } from './auth/origin.ts'
 import { createReach } from './auth/reach.ts'
@@ -14,7 +15,8 @@ import { openEngine } from './engine/open.ts'
 import type { Events } from './events.ts'
 import { Hub } from './gateway/hub.ts'
 import { createSockets } from './gateway/transports/websocket/server.ts'
-import { createApp, createHealthApp } from './http/app.ts'
+import { type AppDeps, createApp, createHealthApp } from './http/app.ts'
+import type { Call } from './http/arrival.ts'
 import { answerCall, answerFetch, createHttpServer, type NodeHandler, nodeHandler } from './http/server.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { TypeRegistry } from './jobs/registry.ts'
@@ -39,25 +41,32 @@ export interface ListenAt {
   readonly host: string
 }
 
-/** A server that was started. */
-export interface RunningServer {
-  /** Never rejects for what a caller has done. */
-  fetch(request: Request): Promise<Response>
-  readonly handler: NodeHandler
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** Answers a client in this process, which may do everything. */
-  call(url: string, init: RequestInit): Promise<Response>
-  token(scope: JobTokenScope): Promise<string>
-  /** Resolves to the address, such as `http://127.0.0.1:3000`; listening already, to that. Rejects with `ListenError`. */
-  listen(at: ListenAt): Promise<string>
+/** What answers clients in this process, and nobody else. */
+export interface RunningProducer {
+  /** Answers a client, which may do everything. */
+  call(call: Call): Promise<Response>
   /** Drains, then stops. What does not end by itself meanwhile is given back: unspent where nothing else is said. */
   stop(giveBack?: GiveBack): Promise<void>
 }
 
-export interface ServerParts {
+/** A server that was started. */
+export interface RunningServer extends RunningProducer {
+  /** Never rejects for what a caller has done. */
+  fetch(request: Request): Promise<Response>
+  readonly handler: NodeHandler
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  token(scope: JobTokenScope): Promise<string>
+  /** Resolves to the address, base path included. Rejects with `ListenError`, and where it listens already elsewhere. */
+  listen(at: ListenAt): Promise<string>
+}
+
+interface ProducerParts {
   readonly config: Config
   readonly definitions: readonly JobDefinition[]
   readonly events: Events
+}
+
+interface ServerParts extends ProducerParts {
   /** Where to listen before the first job is claimed; null: nowhere yet. */
   readonly listenAt: ListenAt | null
 }
@@ -77,50 +86,126 @@ const ANSWER_MS = 1000
  * Wires the parts of one server together and starts them; the only place that knows all of them and their order. Rejects, with
  * everything stopped again, where a part cannot start.
  */
-export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const services: Service[] = []
-  const stop = stopper(services, parts.events)
+export function startServer(parts: ServerParts): Promise<RunningServer> {
+  return withServices(parts.events, (services) => startAll(parts, services))
+}
+
+/** Does the same for what only clients of this process use: no worker, no gateway for others, and none of the store's duties. */
+export function startProducer(parts: ProducerParts): Promise<RunningProducer> {
+  return withServices(parts.events, async (services) => {
+    const { engine, registry } = await openStore(parts, services, { isBackground: true })
+    const { app, hub } = await openGateway(parts, {
+      engine,
+      registry,
+      readiness: () => null,
+      warnings: () => [],
+    })
+    // It starts with the first job that is watched.
+    await services.add({ stop: () => hub.stop() })
+    return { call: (call) => answerCall(app, call) }
+  })
+}
+
+async function withServices<Started>(
+  events: Events,
+  start: (services: Services) => Promise<Started>,
+): Promise<Started & { stop(giveBack?: GiveBack): Promise<void> }> {
+  const services = new Services(events)
+  const stop = (giveBack?: GiveBack) => services.stop(giveBack)
   try {
-    return { ...(await startAll(parts, services, stop.isDraining)), stop: stop.stop }
+    return { ...(await start(services)), stop }
   } catch (error) {
-    await stop.stop().catch(() => {})
+    await stop().catch(() => {})
     throw error
   }
 }
 
-function stopper(services: Service[], events: Events) {
-  let draining = false
-  return {
-    isDraining: () => draining,
-    async stop(giveBack: GiveBack = 'unspent'): Promise<void> {
-      draining = true
-      await Promise.all(services.map((service) => service.drain?.(giveBack)))
-      for (const service of services.reverse().splice(0)) {
-        try {
-          await service.stop()
-        } catch (error) {
-          // The others, the store among them, are to be stopped all the same.
-          events.emit('failure', { where: 'stop', error })
-        }
+/** What was started, in that order; it stops in the opposite one. */
+class Services {
+  readonly #events: Events
+  readonly #started: Service[] = []
+  #isDraining = false
+
+  constructor(events: Events) {
+    this.#events = events
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
+  async add(service: Service): Promise<void> {
+    this.#started.push(service)
+    await service.start?.()
+  }
+
+  async stop(giveBack: GiveBack = 'unspent'): Promise<void> {
+    this.#isDraining = true
+    await Promise.all(this.#started.map((service) => service.drain?.(giveBack)))
+    for (const service of this.#started.reverse().splice(0)) {
+      try {
+        await service.stop()
+      } catch (error) {
+        // The others, the store among them, are to be stopped all the same.
+        this.#events.emit('failure', { where: 'stop', error })
       }
-    },
+    }
   }
 }
 
-async function startAll(
-  { config, definitions, events, listenAt }: ServerParts,
-  services: Service[],
-  isDraining: () => boolean,
-): Promise<Omit<RunningServer, 'stop'>> {
-  checkDefaultType(config, definitions)
+async function openStore(
+  { config, definitions, events }: ProducerParts,
+  services: Services,
+  { isBackground = false } = {},
+): Promise<{ engine: Engine; registry: TypeRegistry }> {
   const engine = await openEngine(config.store, {
+    named: config.named,
+    isBackground,
     onDown: (reason) => events.emit('store.down', { reason }),
     onUp: (epoch, warnings) => events.emit('store.up', { epoch, warnings }),
     onNewer: (what) => events.emit('store.newer', { what }),
   })
-  services.push(engine)
-  await engine.start()
-  const registry = new TypeRegistry(engine, definitions, config.retainMs)
+  await services.add(engine)
+  return { engine, registry: new TypeRegistry(engine, definitions, config.retainMs) }
+}
+
+/** Everything that answers callers, whoever they are. */
+async function openGateway(
+  { config, events }: ProducerParts,
+  { engine, ...deps }: Pick<AppDeps, 'engine' | 'registry' | 'readiness' | 'warnings'>,
+) {
+  const hub = new Hub({ feed: engine.feed, events, presences: () => engine.presences() })
+  const auth = await openAuth(config, engine)
+  const reach = createReach(config)
+  const origins = createOriginPolicy({
+    allowedOrigins: config.allowedOrigins,
+    allowedHeaders: config.allowedHeaders,
+    keysRequired: auth.enabled,
+    reach,
+    embedded: config.embedded,
+  })
+  const all: AppDeps = {
+    ...deps,
+    engine,
+    hub,
+    reach,
+    auth,
+    origins,
+    events,
+    metrics: createMetrics({ events, engine }),
+    maxBytes: config.maxBytes,
+    defaultType: config.defaultType,
+    dashboard: config.dashboard,
+    pageFolder: existsSync(PAGE_FOLDER) ? PAGE_FOLDER : null,
+    version: VERSION,
+  }
+  return { ...all, app: createApp(all) }
+}
+
+async function startAll(parts: ServerParts, services: Services): Promise<Omit<RunningServer, 'stop'>> {
+  const { config, definitions, events, listenAt } = parts
+  checkDefaultType(config, definitions)
+  const { engine, registry } = await openStore(parts, services)
   const registrations = registry.registrations()
   await engine.registerTypes(registrations)
 
@@ -141,7 +226,7 @@ async function startAll(
       })
     : null
   const readiness = () => {
-    if (isDraining()) return 'the process is draining'
+    if (services.isDraining) return 'the process is draining'
     return worker === null ? null : stuckReason(worker.hung())
   }
   const warnings = async () => {
@@ -150,38 +235,13 @@ async function startAll(
     return worker === null ? unserved : [...hungWarnings(worker.hung()), ...unserved]
   }
 
-  const metrics = createMetrics({ events, engine })
-  const auth = await openAuth(config, engine)
-  const hub = new Hub({ feed: engine.feed, events, presences: () => engine.presences() })
-  const reach = createReach(config)
-  const origins = createOriginPolicy({
-    allowedOrigins: config.allowedOrigins,
-    allowedHeaders: config.allowedHeaders,
-    keysRequired: auth.enabled,
-    reach,
-    embedded: config.embedded,
-  })
-  const app = createApp({
-    engine,
-    registry,
-    hub,
-    auth,
-    origins,
-    events,
-    metrics,
-    reach,
-    maxBytes: config.maxBytes,
-    defaultType: config.defaultType,
-    dashboard: config.dashboard,
-    pageFolder: existsSync(PAGE_FOLDER) ? PAGE_FOLDER : null,
-    readiness,
-    warnings,
-    version: VERSION,
-  })
-  const open = serves ? app : createHealthApp({ engine, metrics, readiness, warnings, reach, auth, events })
+  const gateway = await openGateway(parts, { engine, registry, readiness, warnings })
+  const { app, hub, auth } = gateway
+  // Of a worker only probes and metrics are there for others.
+  const open = serves ? app : createHealthApp(gateway)
   const server = createHttpServer(open)
   const listener = listenerOf(server, config)
-  const sockets = createSockets({ hub, reach, auth, origins, events })
+  const sockets = createSockets(gateway)
   if (serves) {
     sockets.attach(server)
     const startedAt = new Date().toISOString()
@@ -192,22 +252,17 @@ async function startAll(
     }))
   }
 
-  // In the order in which they start; they stop in the opposite one.
-  const parts: Service[] = [
-    createMaintenance({ engine, events }),
-    new TypeKeeper({ engine, events, registrations, runs: works }),
-    // Sockets stop before the listener: it waits for every connection.
-    // Where nobody is served it starts with the first job that this process watches itself.
-    serves ? hub : { stop: () => hub.stop() },
-    {
-      start: () => (listenAt === null ? undefined : listener.listen(listenAt).then(() => {})),
-      stop: listener.stop,
-    },
-    sockets,
-  ]
-  // After the listener: where the port is taken, no job has been claimed in vain.
+  await services.add(createMaintenance({ engine, events }))
+  await services.add(new TypeKeeper({ engine, events, registrations, runs: works }))
+  // Where nobody is served it starts with the first job that this process watches itself.
+  await services.add(serves ? hub : { stop: () => hub.stop() })
+  // Sockets stop before the listener: it waits for every connection.
+  await services.add({ stop: listener.stop })
+  await services.add(sockets)
+  if (listenAt !== null) await listener.listen(listenAt)
+  // Only now: where the port is taken, no job has been claimed in vain.
   if (worker !== null) {
-    parts.push({
+    await services.add({
       start: () => worker.start(),
       drain: (giveBack) => worker.drain(config.drainMs, giveBack),
       stop: () => worker.stop(),
@@ -218,17 +273,14 @@ async function startAll(
       info: { ...worker.info(), pace: worker.pace() },
     }))
   }
-  parts.push(new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }))
-
-  for (const part of parts) {
-    services.push(part)
-    await part.start?.()
-  }
+  await services.add(
+    new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }),
+  )
   return {
     fetch: (request) => answerFetch(open, request),
     handler: nodeHandler(open),
     upgrade: sockets.upgrade,
-    call: (url, init) => answerCall(app, url, init),
+    call: (call) => answerCall(app, call),
     token: (scope) => auth.sign(scope),
     listen: listener.listen,
   }
@@ -254,14 +306,21 @@ async function openAuth(
 }
 
 function listenerOf(server: HttpServer, config: Config) {
-  let listening: Promise<string> | null = null
+  let listening: { readonly at: ListenAt; readonly url: Promise<string> } | null = null
 
   function listen(at: ListenAt): Promise<string> {
-    listening ??= begin(at).catch((error: unknown) => {
+    if (listening !== null)
+      return isDeepStrictEqual(at, listening.at) ? listening.url : elsewhere(listening.url)
+    const url = begin(at)
+    listening = { at, url }
+    url.catch(() => {
       listening = null
-      throw error
     })
-    return listening
+    return url
+  }
+
+  async function elsewhere(url: Promise<string>): Promise<never> {
+    throw new ListenError(`it listens at ${await url} already`)
   }
 
   async function begin({ port, host }: ListenAt): Promise<string> {
@@ -271,14 +330,14 @@ function listenerOf(server: HttpServer, config: Config) {
       server.once('error', refuse)
       server.listen(port, host, () => {
         server.removeListener('error', refuse)
-        resolve(urlOf(server.address() as AddressInfo))
+        resolve(urlOf(server.address() as AddressInfo) + config.basePath)
       })
     })
   }
 
   async function stop(): Promise<void> {
+    await listening?.url.catch(() => {})
     if (listening === null) return
-    await listening
     listening = null
     await new Promise<void>((resolve) => {
       const cut = setTimeout(() => server.closeAllConnections(), ANSWER_MS)

@@ -7,7 +7,11 @@ export type EngineAddress =
   | { readonly kind: 'memory' }
   | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
 
-export interface EngineHooks {
+export interface EngineOptions {
+  /** What the settings of the store are called where they were made, for messages that say which to change. */
+  readonly named?: (setting: 'redis' | 'prefix' | 'sqlite') => string
+  /** Whether the store, while it owes no answer, lets the process end; left out: it does not. */
+  readonly isBackground?: boolean
   /** The store went away; why, in one line. */
   readonly onDown?: (reason: string) => void
   /** It is back, with this epoch, and with what is at risk with it (`Engine.check`). */
@@ -17,12 +21,14 @@ export interface EngineHooks {
 }
 
 /** The engine for an address, not started yet. Loads only the libraries that this one needs. */
-export async function openEngine(address: EngineAddress, hooks: EngineHooks = {}): Promise<Engine> {
+export async function openEngine(address: EngineAddress, options: EngineOptions = {}): Promise<Engine> {
+  const { named, isBackground = false, ...hooks } = options
   if (address.kind !== 'redis') {
     const { createSqliteEngine } = await import('./sqlite/engine.ts')
     const location = address.kind === 'memory' ? { memory: null } : { folder: address.folder }
-    return createSqliteEngine({ ...location, ...hooks })
+    return createSqliteEngine({ ...location, ...(named && { named: named('sqlite') }), ...hooks })
   }
   const { createRedisEngine } = await import('./redis/engine.ts')
-  return createRedisEngine({ url: address.url, prefix: address.prefix, ...hooks })
+  const names = named && { names: { redis: named('redis'), prefix: named('prefix') } }
+  return createRedisEngine({ url: address.url, prefix: address.prefix, isBackground, ...names, ...hooks })
 }

@@ -141,7 +141,8 @@ export class Hub implements Source {
 
   start(): void {
     if (this.#state.is !== 'new') return
-    const sweeper = setInterval(() => this.#sweep(), this.#sweepMs)
+    // Whoever is open here, or waits for somebody, keeps the process alive by itself; that goes for the timers below, too.
+    const sweeper = setInterval(() => this.#sweep(), this.#sweepMs).unref()
     const offReset = this.#feed.onReset(() => {
       this.#events.emit('feed.reset', { epoch: this.#feed.epoch })
       this.#check.reset()
@@ -301,7 +302,7 @@ export class Hub implements Source {
   }
 
   #linger(topic: Topic, unwatch: Unsubscribe): void {
-    const timer = setTimeout(() => this.#closeTopic(topic), this.#lingerMs)
+    const timer = setTimeout(() => this.#closeTopic(topic), this.#lingerMs).unref()
     topic.state = { is: 'lingering', unwatch, timer }
   }
 

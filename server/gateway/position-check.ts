@@ -84,7 +84,7 @@ export class PositionCheck {
   }
 
   #wait(delayMs: number): void {
-    const timer = setTimeout(() => void this.#check('periodic'), delayMs)
+    const timer = setTimeout(() => void this.#check('periodic'), delayMs).unref()
     this.#state = { is: 'waiting', timer, dueAt: performance.now() + delayMs }
   }
 

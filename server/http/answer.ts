@@ -15,6 +15,10 @@ export class Answer extends lightResponse() {
     this.source = body
   }
 
+  override text(): Promise<string> {
+    return typeof this.source === 'string' ? Promise.resolve(this.source) : super.text()
+  }
+
   /** A `Response` of the runtime's own, which hosts other than Node's listener ask for. */
   toResponse(): Response {
     return new Response(this.source, { status: this.status, headers: this.headers })

@@ -110,18 +110,19 @@ export class NodeArrival extends Placed implements Arrival {
   }
 }
 
-/** What `fetch` was called with, and what a client in this process asks. */
-class FetchArrival extends Placed implements Arrival {
-  readonly caller: Caller | null
+/** What `fetch` was called with. */
+export class FetchArrival extends Placed implements Arrival {
+  readonly caller = null
   readonly headers: IncomingHttpHeaders
   readonly socket = {}
   readonly #request: Request
 
-  constructor(request: Request, place: Place, caller: Caller | null) {
-    super(place)
+  constructor(request: Request, reach: Reach) {
+    const { pathname, host } = new URL(request.url)
+    super(placeOf(pathname, reach))
     this.#request = request
-    this.caller = caller
     this.headers = Object.fromEntries(request.headers)
+    this.headers.host ??= host
   }
 
   get method(): string {
@@ -152,20 +153,60 @@ class FetchArrival extends Placed implements Arrival {
   }
 }
 
-/** Of whoever has a `Request`. */
-export function arrivalOf(request: Request, reach: Reach): Arrival {
-  const { pathname, host } = new URL(request.url)
-  const arrival = new FetchArrival(request, placeOf(pathname, reach), null)
-  arrival.headers.host ??= host
-  return arrival
+/** What a client in this process asks. */
+export interface Call {
+  /** At `localhost`, without the base path. */
+  readonly url: string
+  readonly method: string
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | null
+  readonly signal: AbortSignal
 }
 
-/** Of a client in this process, which may do everything, and leaves the base path out. */
-export function arrivalOfOwn(request: Request, caller: Caller): Arrival {
-  const { pathname: path, host } = new URL(request.url)
-  const arrival = new FetchArrival(request, { path, isStripped: true, mount: '' }, caller)
-  arrival.headers.host = host
-  return arrival
+/** Comes from a client in this process, which may do everything; a `Request` would cost as much as all that is done with it. */
+export class CallArrival extends Placed implements Arrival {
+  readonly caller = { kind: 'anyone' } as const
+  readonly headers: IncomingHttpHeaders
+  readonly socket = {}
+  readonly #call: Call
+
+  constructor(call: Call) {
+    const path = pathOf(call.url.slice(call.url.indexOf('/', 'http://'.length)))
+    super({ path, isStripped: true, mount: '' })
+    this.#call = call
+    this.headers = { host: 'localhost', ...call.headers }
+  }
+
+  get method(): string {
+    return this.#call.method
+  }
+
+  get isGone(): boolean {
+    return this.#call.signal.aborted
+  }
+
+  get hasBody(): boolean {
+    return this.#call.body !== null
+  }
+
+  /** As much of a `Request` as Hono and the routes look at. */
+  get request(): Request {
+    return this.#call as Pick<Request, 'url' | 'method' | 'signal'> as Request
+  }
+
+  async read(limit: number): Promise<Buffer> {
+    return parsedElsewhere(this.#call.body ?? '', limit)
+  }
+
+  charge(_budget: OutputBudget, answer: Answer): Response {
+    return answer
+  }
+
+  toRequest(): Request {
+    const { url, method, headers } = this.#call
+    return new Request(url, { method, headers })
+  }
 }
 
 /** Where a request is addressed to. */

@@ -63,7 +63,7 @@ export function problemBody(code: ProblemCode, detail: string, extras: ProblemEx
   return JSON.stringify(problem)
 }
 
-export function problemResponse({ code, message, extras }: ProblemError): Response {
+export function problemResponse({ code, message, extras }: ProblemError): Answer {
   return new Answer(problemBody(code, message, extras), {
     status: PROBLEMS[code],
     headers: { ...PROBLEM_HEADERS, ...extras.headers },

@@ -13,7 +13,7 @@ import { PROBLEMS, type ProblemCode } from '../../shared/codes.ts'
 import { bytesTaken } from '../gateway/transports/websocket/socket-pipe.ts'
 import { answeringOn } from '../gateway/transports/websocket/upgrade.ts'
 import { Answer } from './answer.ts'
-import { type Arrival, arrivalOf, arrivalOfOwn, isElsewhere, NodeArrival } from './arrival.ts'
+import { type Arrival, type Call, CallArrival, FetchArrival, isElsewhere, NodeArrival } from './arrival.ts'
 import type { App } from './dispatch.ts'
 import { PROBLEM_HEADERS, ProblemError, problemBody, problemResponse, RETRY_AFTER_S } from './problem.ts'
 
@@ -52,13 +52,13 @@ export function nodeHandler(app: App): NodeHandler {
 
 /** Does the same for whoever has a `Request`. */
 export async function answerFetch(app: App, request: Request): Promise<Response> {
-  return responseOf(await app.fetch(request, arrivalOf(request, app.reach)))
+  return responseOf(await app.fetch(request, new FetchArrival(request, app.reach)))
 }
 
-/** Does the same for a client in this process, which may do everything; `url` has no base path. */
-export async function answerCall(app: App, url: string, init: RequestInit): Promise<Response> {
-  const request = new Request(url, init)
-  return responseOf(await app.fetch(request, arrivalOfOwn(request, { kind: 'anyone' })))
+/** Does the same for a client in this process, which may do everything. */
+export async function answerCall(app: App, call: Call): Promise<Response> {
+  const arrival = new CallArrival(call)
+  return app.fetch(arrival.request, arrival)
 }
 
 function responseOf(answer: Response): Response {

@@ -1,7 +1,7 @@
 import type { Unsubscribe } from '../engine.ts'
 import { Unavailable } from '../errors.ts'
 import { Connection } from './connection.ts'
-import type { RedisAddress } from './server.ts'
+import type { RedisAccess } from './server.ts'
 
 type Listener = (message: string) => void
 
@@ -15,7 +15,7 @@ interface Channel {
 }
 
 export interface ChannelsOptions {
-  readonly address: RedisAddress
+  readonly address: RedisAccess
   /** Messages may have been lost: everything was subscribed to again, on a new connection. */
   readonly onReset: () => void
 }

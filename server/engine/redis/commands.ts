@@ -2,7 +2,7 @@ import { OutcomeUnknown, Unavailable } from '../errors.ts'
 import { ANSWER_MS, type Answer, Connection, type MarkKeys } from './connection.ts'
 import type { Partition } from './keys.ts'
 import { LARGE, type Script } from './scripts.ts'
-import { AnswerLost, type RedisAddress, ScriptBroken } from './server.ts'
+import { AnswerLost, type RedisAccess, ScriptBroken } from './server.ts'
 
 type Argument = string | number
 
@@ -140,7 +140,7 @@ const ASK_EVERY_MS = 400
 const SIGN_OF_LIFE_MS = 1000
 
 export interface BulkOptions {
-  readonly address: RedisAddress
+  readonly address: RedisAccess
   readonly markKeys: MarkKeys
   /** The connection for everything else, which knows whether the server is there. */
   readonly commands: Connection

@@ -13,6 +13,7 @@ import {
   objectionTo,
   objectionToFormat,
   parseInfo,
+  type RedisAccess,
   type RedisAddress,
   type ServerInfo,
   UNWELCOME,
@@ -58,7 +59,7 @@ export interface MarkKeys {
 }
 
 export interface ConnectionOptions {
-  readonly address: RedisAddress
+  readonly address: RedisAccess
   /** Shown by CLIENT LIST. */
   readonly name: string
   /** Keys of the marks that are kept in the store; left out: nobody looks. */
@@ -144,6 +145,7 @@ export class Connection {
   open(): void {
     if (this.#state.kind !== 'closed') return
     this.#probe = setInterval(() => void this.#probeLife(), PROBE_EVERY_MS)
+    if (this.#options.address.isBackground) this.#probe.unref()
     this.#connect()
   }
 
@@ -209,6 +211,7 @@ export class Connection {
         isSettled = true
         clearTimeout(timer)
         link.pending.delete(giveUp)
+        this.#letEnd(link)
         link.unanswered -= size
       }
       const giveUp: Reject = (error) => {
@@ -217,6 +220,7 @@ export class Connection {
         reject(error)
       }
       link.pending.add(giveUp)
+      if (this.#options.address.isBackground) link.redis.stream.ref()
       link.redis.call(command, args).then(
         (reply) => {
           finish()
@@ -255,7 +259,11 @@ export class Connection {
     this.#enter({ kind: 'connecting', link, timer })
     redis.on('error', (error: Error) => {
       if (UNWELCOME.test(error.message)) {
-        this.#lose(link, `cannot be used (${firstLine(error)}): correct REDIS_URL`, true)
+        this.#lose(
+          link,
+          `cannot be used (${firstLine(error)}): correct ${this.#options.address.names.redis}`,
+          true,
+        )
       } else this.#lose(link, `cannot be used (${firstLine(error)})`)
     })
     redis.on('end', () => this.#lose(link, 'closed the connection'))
@@ -279,7 +287,7 @@ export class Connection {
         return
       }
       const marks = await this.#leaveMarks(link)
-      const unreadable = objectionToFormat(marks.format)
+      const unreadable = objectionToFormat(marks.format, this.#options.address.names.prefix)
       if (unreadable !== null) {
         this.#lose(link, unreadable, true)
         return
@@ -292,8 +300,14 @@ export class Connection {
     if (this.#state.kind !== 'connecting' || this.#state.link !== link) return
     clearTimeout(this.#state.timer)
     this.#tries = 0
+    this.#letEnd(link)
     this.#enter({ kind: 'ready', link, server })
     this.#options.onReady(server)
+  }
+
+  /** Where nobody waits for an answer, a process that has nothing else to do may end. */
+  #letEnd({ redis, pending }: Link): void {
+    if (this.#options.address.isBackground && pending.size === 0) redis.stream.unref()
   }
 
   #isCurrent(link: Link): boolean {
@@ -329,6 +343,7 @@ export class Connection {
     const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#tries, 10))
     this.#tries += 1
     const timer = setTimeout(() => this.#connect(), ceiling * (0.5 + Math.random() / 2))
+    if (this.#options.address.isBackground) timer.unref()
     this.#leave({ kind: 'waiting', timer })
     if (wasReady) this.#options.onLost(this.reason)
   }
@@ -395,7 +410,7 @@ export class Connection {
     const [mark = '', format = ''] = list(reply).map((cell) => (cell === null ? '' : text(cell)))
     const { server } = state
     if (mark === server.mark && format === server.format) return
-    const unreadable = objectionToFormat(format)
+    const unreadable = objectionToFormat(format, this.#options.address.names.prefix)
     if (unreadable !== null) this.#lose(state.link, unreadable, true)
     else void this.#renewMarks(state)
   }

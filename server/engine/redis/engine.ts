@@ -37,7 +37,7 @@ import { Pools } from './pools.ts'
 import { Registry } from './registry.ts'
 import { Runs } from './runs.ts'
 import { list, SCRIPTS, type Script, text, whole, word } from './scripts.ts'
-import { objectionToEviction, parseInfo, parseRedisAddress, warningsOf } from './server.ts'
+import { objectionToEviction, parseInfo, parseRedisAddress, type RedisAccess, warningsOf } from './server.ts'
 import { Submitter } from './submit.ts'
 
 export interface RedisEngineOptions {
@@ -45,6 +45,10 @@ export interface RedisEngineOptions {
   readonly url: string
   /** All keys and channels begin with it, so that several can share one Redis. */
   readonly prefix: string
+  /** What these two are called where they were set; left out: as the variables of the environment are. */
+  readonly names?: RedisAccess['names']
+  /** Whether the connections let the process end while they owe no answer; left out: they do not. */
+  readonly isBackground?: boolean
   /** Redis can no longer be used; once, until it can again. */
   readonly onDown?: (reason: string) => void
   /** Redis can be used (again); the epoch tells whether it is the same one, the warnings what is at risk with it. */
@@ -52,6 +56,8 @@ export interface RedisEngineOptions {
   /** Redis holds a word that only a newer version knows; once a word. */
   readonly onNewer?: (what: string) => void
 }
+
+const VARIABLES = { redis: 'REDIS_URL', prefix: 'JOBCAST_PREFIX' } as const
 
 /** How long `start` waits for Redis to come up. */
 const START_MS = 5000
@@ -76,6 +82,7 @@ class RedisEngine implements Engine {
   readonly #channels: Channels
   readonly #commands: Commands
   readonly #keys: Keyspace
+  readonly #names: RedisAccess['names']
   readonly #pools = new Pools()
   readonly #submitter: Submitter
   readonly #runs: Runs
@@ -86,9 +93,12 @@ class RedisEngine implements Engine {
   /** It is that of the last connection; before the first one, an epoch that no cursor has. */
   #epoch = ''
 
-  constructor({ url, prefix, onDown, onUp, onNewer }: RedisEngineOptions) {
-    const address = parseRedisAddress(url)
-    if (address === null) throw new TypeError('the address of Redis cannot be used')
+  constructor({ url, prefix, names = VARIABLES, isBackground = false, ...hooks }: RedisEngineOptions) {
+    const { onDown, onUp, onNewer } = hooks
+    const parsed = parseRedisAddress(url)
+    if (parsed === null) throw new TypeError('the address of Redis cannot be used')
+    const address: RedisAccess = { ...parsed, names, isBackground }
+    this.#names = names
     this.#keys = new Keyspace(prefix)
     const { prefix: home } = this.#keys.home
     const markKeys = { epoch: `${home}epoch`, format: `${home}format` }
@@ -146,7 +156,7 @@ class RedisEngine implements Engine {
     } catch (error) {
       await this.stop()
       if (!(error instanceof Unavailable) || this.#connection.isHopeless) throw error
-      throw new Unavailable(`${error.message}: start Redis, or correct REDIS_URL`)
+      throw new Unavailable(`${error.message}: start Redis, or correct ${this.#names.redis}`)
     }
   }
 

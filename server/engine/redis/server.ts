@@ -17,6 +17,14 @@ export type RedisAddress =
       readonly name: string
     }
 
+/** Redis as a process goes to it. */
+export type RedisAccess = RedisAddress & {
+  /** What the address and the prefix are called where they were set, for messages that say which to change. */
+  readonly names: { readonly redis: string; readonly prefix: string }
+  /** Whether a connection that owes no answer lets the process end. */
+  readonly isBackground: boolean
+}
+
 interface Endpoint {
   readonly host: string
   readonly port: number
@@ -109,13 +117,13 @@ export function isBehind(stored: string): boolean {
 }
 
 /** Why a store with this format may not be used by this version, or null. */
-export function objectionToFormat(stored: string): string | null {
+export function objectionToFormat(stored: string, prefix = 'JOBCAST_PREFIX'): string | null {
   const format = parseFormat(stored)
   if (format === null || format.oldest <= FORMAT.version) return null
   const version = format.version === Infinity ? 'that it cannot read' : `${format.version}`
   return (
     `holds what a newer version of Jobcast has written (format ${version}, this one knows ${FORMAT.version}): ` +
-    'install that version or newer, or set JOBCAST_PREFIX to another one'
+    `install that version or newer, or set ${prefix} to another one`
   )
 }
 

@@ -116,17 +116,22 @@ function converted(error: unknown): unknown {
     : new DatabaseError('unable to open database file', Number(opening[1]) & 0xff || CANNOT_OPEN)
 }
 
+/** The folders that servers of this process have. */
+const owned = new Set<string>()
+const OWN =
+  'server of this process: stop it (a program that loads its modules anew as they change keeps its server in globalThis)'
+
 /** Gives the folder back; tolerates being called twice. */
 export type ReleaseFolder = () => void
 
 /**
  * Makes this process the only owner of the folder, creating it where there is none, until it is released or
- * the process is gone, however it ends. Throws `Unavailable`.
+ * the process is gone, however it ends; `named` is what it is called where it was set. Throws `Unavailable`.
  *
  * The lock is an exclusive transaction on a database of its own. Locks of POSIX go with the first close of
  * the file by anyone in the process: nothing else may ever open this file.
  */
-export function lockFolder(folder: string): ReleaseFolder {
+export function lockFolder(folder: string, named = 'JOBCAST_DATA'): ReleaseFolder {
   try {
     makeFolder(resolve(folder))
     const database = openDatabase(join(folder, 'jobcast.lock'), 0)
@@ -137,22 +142,25 @@ export function lockFolder(folder: string): ReleaseFolder {
       throw error
     }
     let held = true
+    owned.add(resolve(folder))
     return () => {
       if (!held) return
       held = false
+      owned.delete(resolve(folder))
       // Closing alone would keep the lock for as long as the process lives.
       database.exec('ROLLBACK')
       database.close()
     }
   } catch (error) {
     if (error instanceof DatabaseError && error.code === BUSY) {
+      const owner = owned.has(resolve(folder)) ? OWN : 'process: stop it'
       throw new Unavailable(
-        `${folder} is in use by another Jobcast process: stop it, or set JOBCAST_DATA to another folder`,
+        `${folder} is in use by another Jobcast ${owner}, or set ${named} to another folder`,
       )
     }
     const reason = error instanceof Error ? error.message : String(error)
     throw new Unavailable(
-      `${folder} cannot be written to (${reason}): make it a writable folder, or set JOBCAST_DATA to another one`,
+      `${folder} cannot be written to (${reason}): make it a writable folder, or set ${named} to another one`,
     )
   }
 }

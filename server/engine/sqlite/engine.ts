@@ -58,6 +58,8 @@ import { asUnavailable, Health, type Verb, Writer } from './writer.ts'
 export type SqliteEngineOptions = StoreLocation & SqliteEngineHooks
 
 interface SqliteEngineHooks {
+  /** What the folder is called where it was set; left out: as the variable of the environment is. */
+  readonly named?: string
   /** Tells the time in ms since 1970; left out: `Date.now`. Leases go by a clock that nobody sets. */
   readonly now?: () => number
   /** The store takes no more writes. */
@@ -326,7 +328,8 @@ class SqliteEngine implements Engine {
   #openStore(): Store {
     const newer = new NewerWords((what) => guarded(() => this.#options.onNewer?.(what)))
     try {
-      return new Store(this.#options, { newer, now: this.#now })
+      const { named } = this.#options
+      return new Store(this.#options, { newer, named, now: this.#now })
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
       const advice = error.isDamage

@@ -243,18 +243,18 @@ const MIGRATIONS = [
   `,
 ]
 
-/** Changes nothing. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */
-export function checkOwner(database: Database, path: string): void {
+/** Changes nothing; `named` is what the folder is called where it was set. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */
+export function checkOwner(database: Database, path: string, named = 'JOBCAST_DATA'): void {
   const version = pragma(database, 'user_version')
   if (version > MIGRATIONS.length) {
     throw new Unavailable(
       `${path} was written by a newer version of Jobcast (schema ${version}, this one knows ${MIGRATIONS.length}): ` +
-        'install that version or newer, or set JOBCAST_DATA to another folder',
+        `install that version or newer, or set ${named} to another folder`,
     )
   }
   const isEmpty = version === 0 && pragma(database, 'schema_version') === 0
   if (!isEmpty && pragma(database, 'application_id') !== APPLICATION_ID) {
-    throw new Unavailable(`${path} belongs to another program: set JOBCAST_DATA to another folder`)
+    throw new Unavailable(`${path} belongs to another program: set ${named} to another folder`)
   }
 }
 

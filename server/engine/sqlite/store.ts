@@ -23,6 +23,8 @@ import { PendingWrites } from './pending-writes.ts'
 
 interface StoreOptions {
   readonly newer?: NewerWords
+  /** What the folder is called where it was set; left out: as the variable of the environment is. */
+  readonly named?: string | undefined
   readonly now?: () => number
 }
 
@@ -59,17 +61,20 @@ export class Store {
   #reservedNumber: number
 
   /** Opens the file, creating it where there is none. Throws `Unavailable` or `DatabaseError`. */
-  constructor(location: StoreLocation, { newer = new NewerWords(), now = Date.now }: StoreOptions = {}) {
+  constructor(
+    location: StoreLocation,
+    { newer = new NewerWords(), named, now = Date.now }: StoreOptions = {},
+  ) {
     this.newer = newer
     this.now = now
     this.path =
       'folder' in location ? join(location.folder, 'jobcast.db') : memoryPath(location.memory ?? randomUUID())
-    this.#release = 'folder' in location ? lockFolder(location.folder) : () => {}
+    this.#release = 'folder' in location ? lockFolder(location.folder, named) : () => {}
     let database: Database | undefined
     try {
       database = openDatabase(this.path)
       this.#database = database
-      checkOwner(database, this.path)
+      checkOwner(database, this.path, named)
       database.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
