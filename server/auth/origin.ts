@@ -97,7 +97,7 @@ export function createOriginPolicy(options: OriginOptions): OriginPolicy {
       const { host, origin } = incoming.headers
       if (!allowsHost(host)) {
         return {
-          detail: 'without API keys this server answers to localhost only',
+          detail: `without API keys this server answers to localhost only: see ${embedded ? 'apiKeys' : 'JOBCAST_API_KEYS'}`,
           remedy: keysRemedy,
         }
       }

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { Browser, Page } from 'playwright-core'
 import { createServer, type ViteDevServer } from 'vite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -37,7 +40,8 @@ beforeAll(async () => {
         '/api': server.url,
         '/ws': sockets,
         '/next': { target: sockets, changeOrigin: true, xfwd: true, rewrite },
-        '/kept': { target: sockets, ws: true, rewrite },
+        // Node may look for it at `::1` first.
+        '/kept': { target: sockets.replace('127.0.0.1', 'localhost'), ws: true, rewrite },
         '/rewritten': { target: sockets, ws: true, changeOrigin: true, rewriteWsOrigin: true, rewrite },
       },
     },
@@ -113,4 +117,14 @@ test('a page of another port changes nothing, and the log says once what would l
   const setting = `JOBCAST_ALLOWED_ORIGINS=${addressOf(vite)}`
   await until(() => server.output.stderr.includes(setting), { what: 'the setting in the log' })
   expect(server.output.stderr.split(setting)).toHaveLength(2)
+})
+
+test('a container that calls by its name is refused, and the log says what for', async () => {
+  const sent = request(`${server.url}/api/jobs`, { headers: { host: 'jobcast:3000' } }).end()
+  const [response] = await once(sent, 'response')
+  expect(response.statusCode).toBe(403)
+  expect(await text(response)).toContain('answers to localhost only: see JOBCAST_API_KEYS')
+  await until(() => /"host":"jobcast:3000".*JOBCAST_API_KEYS/.test(server.output.stderr), {
+    what: 'the setting in the log',
+  })
 })
