@@ -74,8 +74,10 @@ export const TypeInfo = z.object({
   concurrency: z.int(),
   /** Live worker processes that run this type. */
   workers: z.int(),
-  /** JSON Schema of the payload, or null where any JSON goes. */
+  /** JSON Schema (draft 2020-12) of the payload as it is submitted, or null where any JSON goes, or the schema does not tell. */
   payloadSchema: z.record(z.string(), z.json()).nullable(),
+  /** The same of the result. */
+  resultSchema: z.record(z.string(), z.json()).nullable(),
 })
 export type TypeInfo = z.infer<typeof TypeInfo>
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findingsOf } from './words.ts'
 
 /** Parameters of addresses: their kinds, and how they are read. */
 
@@ -69,5 +70,5 @@ function toErrors(issue: z.core.$ZodIssue): QueryError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((path) => ({ path, message: 'is no parameter of this call' }))
   }
-  return [{ path: String(issue.path[0] ?? ''), message: issue.message }]
+  return findingsOf(issue).map(({ path, message }) => ({ path: String(path[0] ?? ''), message }))
 }

@@ -305,11 +305,18 @@ export interface Scheduled {
   readonly isOwn: boolean
 }
 
+export type JsonSchema = Record<string, Json>
+
 export interface TypeRegistration {
   readonly type: string
   readonly policy: RunPolicy
-  /** JSON Schema, or null where any JSON goes. */
-  readonly payloadSchema: Record<string, Json> | null
+  /** What is refused by it is refused by the type's own schema; null where any JSON goes, or the schema cannot be told. */
+  readonly payloadSchema: JsonSchema | null
+  /**
+   * Of what handlers return. Left out by an older version, which made the other one for people to read: it may refuse what
+   * the type accepts.
+   */
+  readonly resultSchema?: JsonSchema | null
 }
 
 export interface TypeState {

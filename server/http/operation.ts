@@ -100,6 +100,7 @@ function describe(state: TypeState, workers: readonly WorkerInfo[], registry: Ty
     concurrency: running.reduce((sum, { concurrency }) => sum + Math.min(concurrency, atMost), 0),
     workers: running.length,
     payloadSchema: state.registration?.payloadSchema ?? null,
+    resultSchema: state.registration?.resultSchema ?? null,
   }
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ProblemCode } from '../../shared/codes.ts'
 import { MAX_DEPTH } from '../../shared/limits.ts'
 import { fillLabels, fillPolicy, type RunPolicy, SubmitOptions, YEAR_MS } from '../../shared/options.ts'
+import { either, findingsOf } from '../../shared/words.ts'
 import type { Json, NewJob } from '../engine/engine.ts'
 import type { Awaitable, Issue } from '../jobs/check-value.ts'
 import { type KnownType, SchemaFailed, type TypeRegistry } from '../jobs/registry.ts'
@@ -24,8 +25,8 @@ export interface SubmissionRules {
   readonly defaultType: string | null
   /** Of the payload's JSON. Checked by the caller, from the size of the body, where that is enough. */
   readonly maxPayloadBytes: number | null
-  /** The known type that an unknown one may have been meant to be. */
-  readonly nearest: (type: string) => string | null
+  /** The known types that an unknown one may have been meant to be. */
+  readonly nearest: (type: string) => readonly string[]
   /** Numbers that are not what was sent, with paths relative to the submission. */
   readonly lossy: readonly LossyNumber[]
   /** A type's schema failed: whoever runs the server is to know, with the reason. */
@@ -94,7 +95,7 @@ function checkAgainst(
 ): Awaitable<Checked> {
   if (known === null) {
     const meant = nearest(type)
-    const hint = meant === null ? '' : `; did you mean ${meant}?`
+    const hint = meant.length === 0 ? '' : `; did you mean ${either(meant)}?`
     const message = `names no job type that is known: ${JSON.stringify(type.slice(0, SHOWN))}${hint}`
     return refuse('unknown_type', 'the submission is not valid', [{ path: 'type', message }])
   }
@@ -157,10 +158,7 @@ function refuseEnvelope(issues: readonly z.core.$ZodIssue[]): Refused {
 }
 
 export function toErrors(issue: z.core.$ZodIssue): FieldError[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'unknown field' }))
-  }
-  return [{ path: issue.path.join('.'), message: issue.message }]
+  return findingsOf(issue).map(({ path, message }) => ({ path: path.map(String).join('.'), message }))
 }
 
 function inPayload({ path, message }: Issue): FieldError {

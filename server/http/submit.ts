@@ -273,7 +273,7 @@ function rulesFor(
   let hints = MOST_HINTS
   return {
     registry,
-    nearest: (type: string) => (hints-- > 0 ? registry.nearest(type) : null),
+    nearest: (type: string) => (hints-- > 0 ? registry.nearest(type) : []),
     maxPayloadBytes: body.bytes > maxBytes ? maxBytes : null,
     lossy: body.lossy,
     // Once for a thousand of a batch.

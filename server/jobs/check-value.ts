@@ -1,4 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { z } from 'zod'
+import { findingsOf } from '../../shared/words.ts'
 
 /** What may be known at once: most schemas check without waiting, and then nothing waits for them. */
 export type Awaitable<T> = T | Promise<T>
@@ -17,15 +19,18 @@ export type CheckedValue = { ok: true; value: unknown } | { ok: false; issues: I
  */
 export function checkValue(standard: StandardSchemaV1 | undefined, value: unknown): Awaitable<CheckedValue> {
   if (standard === undefined) return { ok: true, value }
+  const { vendor } = standard['~standard']
   const result = standard['~standard'].validate(value)
-  return isObject(result) && 'then' in result ? Promise.resolve(result).then(toChecked) : toChecked(result)
+  return isObject(result) && 'then' in result
+    ? Promise.resolve(result).then((later) => toChecked(later, vendor))
+    : toChecked(result, vendor)
 }
 
-function toChecked(result: StandardSchemaV1.Result<unknown>): CheckedValue {
+function toChecked(result: StandardSchemaV1.Result<unknown>, vendor: string): CheckedValue {
   if (!isObject(result)) throw new TypeError('the schema answered with no result')
   const { issues } = result
   if (issues === undefined) return { ok: true, value: result.value }
-  const found = [...issues].flatMap(toIssues)
+  const found = [...issues].flatMap((issue) => toIssues(issue, vendor))
   return { ok: false, issues: found.length > 0 ? found : [{ path: '', message: 'is not valid' }] }
 }
 
@@ -34,18 +39,12 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** Of unknown fields zod names the object that they are in; whoever sent them looks for the fields. */
-function toIssues(issue: StandardSchemaV1.Issue): Issue[] {
-  const path = dotted(issue.path)
-  if (
-    !('code' in issue && issue.code === 'unrecognized_keys' && 'keys' in issue && Array.isArray(issue.keys))
-  ) {
-    return [{ path, message: typeof issue.message === 'string' ? issue.message : 'is not valid' }]
+function toIssues(issue: StandardSchemaV1.Issue, vendor: string): Issue[] {
+  if (vendor === 'zod' && 'code' in issue) {
+    return findingsOf(issue as z.core.$ZodIssue).map(({ path, message }) => ({ path: dotted(path), message }))
   }
-  return issue.keys.map((key) => ({
-    path: path === '' ? String(key) : `${path}.${key}`,
-    message: 'unknown field',
-  }))
+  const { message } = issue
+  return [{ path: dotted(issue.path), message: typeof message === 'string' ? message : 'is not valid' }]
 }
 
 function dotted(path: StandardSchemaV1.Issue['path']): string {

@@ -155,16 +155,3 @@ export function checkDefinition(value: unknown): JobDefinition {
 export function policyOf(definition: JobDefinition, retainMs: number = DEFAULT_OPTIONS.retainMs): RunPolicy {
   return fillPolicy(definition, { ...DEFAULT_OPTIONS, retainMs })
 }
-
-/** JSON Schema of the payload where the schema is zod's; null for others and where it cannot be expressed. */
-export function payloadSchemaOf(definition: JobDefinition): Record<string, Job['payload']> | null {
-  if (!(definition.payload instanceof z.ZodType)) return null
-  try {
-    return z.toJSONSchema(definition.payload, { io: 'input', unrepresentable: 'any' }) as Record<
-      string,
-      Job['payload']
-    >
-  } catch {
-    return null
-  }
-}

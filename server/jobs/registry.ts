@@ -1,23 +1,29 @@
 import { TypeName } from '../../shared/api.ts'
 import type { RunPolicy } from '../../shared/options.ts'
-import type { Engine, Json, TypeRegistration } from '../engine/engine.ts'
+import type { Engine, Json, JsonSchema, TypeRegistration } from '../engine/engine.ts'
 import { type Awaitable, type CheckedValue, checkValue, type Issue } from './check-value.ts'
-import { type JobDefinition, payloadSchemaOf, policyOf } from './define-job.ts'
+import { type JobDefinition, policyOf } from './define-job.ts'
+import { jsonSchemaOf } from './json-schema.ts'
+import { compileCheck, type PayloadCheck, takesAny } from './payload-check.ts'
 
 /** A job type as a submission needs it. */
 export interface KnownType {
   readonly type: string
   readonly policy: RunPolicy
   /**
-   * Issues with paths relative to the payload; none where this process does not have the schema itself. Throws, or
-   * rejects with, `SchemaFailed`, at the latest after two seconds.
+   * Issues with paths relative to the payload. Where this process does not have the schema itself, those that its JSON Schema can tell.
+   * Throws, or rejects with, `SchemaFailed`, at the latest after two seconds.
    */
   check(payload: Json): Awaitable<readonly Issue[]>
 }
 
+/** What a type takes and gives, where its schemas tell. */
+export type TypeSchemas = Required<Pick<TypeRegistration, 'type' | 'payloadSchema' | 'resultSchema'>>
+
 /** Names that differ by more are no slip of the fingers. */
 const MAX_SLIPS = 3
 const MAX_NAME = 64
+const MOST_NEAREST = 3
 
 /** What a payload's schema has to answer, in ms. */
 const SCHEMA_MS = 2000
@@ -39,7 +45,8 @@ const REFRESH_MS = 2000
 
 /**
  * The job types that may be submitted: those defined in this process, and, where other processes share the store, those
- * that workers elsewhere have registered in it (their payload is then checked by the worker that runs it).
+ * that workers elsewhere have registered in it (their payload is then held to the JSON Schema that they told, and by the worker
+ * that runs it to the schema itself).
  */
 export class TypeRegistry {
   readonly definitions: ReadonlyMap<string, JobDefinition>
@@ -50,7 +57,10 @@ export class TypeRegistry {
    * A store that was wiped learns them again from the workers, and no job is refused until then: so they are forgotten only
    * where it says that they are outdated.
    */
-  readonly #foreign = new Map<string, KnownType>()
+  readonly #foreign = new Map<string, ForeignType>()
+  #registrations: readonly TypeRegistration[] | null = null
+  /** Null where types have changed since they were listed. */
+  #schemas: readonly TypeSchemas[] | null = null
   #refreshed = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | null = null
 
@@ -68,12 +78,29 @@ export class TypeRegistry {
   }
 
   /** What this process tells the store about its types. */
-  registrations(): TypeRegistration[] {
-    return [...this.definitions.values()].map((definition) => ({
+  registrations(): readonly TypeRegistration[] {
+    this.#registrations ??= [...this.definitions.values()].map((definition) => ({
       type: definition.type,
       policy: policyOf(definition, this.#retainMs),
-      payloadSchema: payloadSchemaOf(definition),
+      payloadSchema: jsonSchemaOf(definition.payload, 'input'),
+      resultSchema: jsonSchemaOf(definition.result, 'output'),
     }))
+    return this.#registrations
+  }
+
+  /**
+   * Of every type that may be submitted, by name; the same array as long as none changes. Never rejects: while the store is away, of
+   * those that are known.
+   */
+  async schemas(): Promise<readonly TypeSchemas[]> {
+    if (this.#isShared) await this.#refreshWhereOld().catch(() => {})
+    if (this.#schemas !== null) return this.#schemas
+    const known = new Map<string, TypeRegistration>(this.#foreign)
+    for (const registration of this.registrations()) known.set(registration.type, registration)
+    this.#schemas = [...known.values()]
+      .map(({ type, payloadSchema, resultSchema = null }) => ({ type, payloadSchema, resultSchema }))
+      .sort((one, other) => (one.type < other.type ? -1 : 1))
+    return this.#schemas
   }
 
   /** Null for an unknown type. Rejects with `Unavailable` where only the store could tell. */
@@ -81,27 +108,33 @@ export class TypeRegistry {
     const local = this.#local.get(type)
     if (local !== undefined) return local
     // On the embedded engine nobody else could ever run it, whatever an earlier version of this process knew.
-    if (this.#engine.kind === 'sqlite' || !TypeName.safeParse(type).success) return null
+    if (!this.#isShared || !TypeName.safeParse(type).success) return null
     return this.#findForeign(type)
   }
 
-  /** The known type whose name is most like this one, as after a slip of the fingers; null where none is. */
-  nearest(name: string): string | null {
-    if (name.length > MAX_NAME) return null
-    let nearest: string | null = null
-    let least = Math.max(1, Math.min(MAX_SLIPS, Math.floor(name.length / 3))) + 1
-    for (const known of [...this.#local.keys(), ...this.#foreign.keys()]) {
-      const slips = slipsBetween(name.toLowerCase(), known)
-      if (slips >= least) continue
-      nearest = known
-      least = slips
-    }
-    return nearest
+  /** Known types whose names are like this one, as after a slip of the fingers: up to three, the most like it first. */
+  nearest(name: string): string[] {
+    if (name.length > MAX_NAME) return []
+    const most = Math.max(1, Math.min(MAX_SLIPS, Math.floor(name.length / 3)))
+    return [...new Set([...this.#local.keys(), ...this.#foreign.keys()])]
+      .map((known) => ({ known, slips: slipsBetween(name.toLowerCase(), known) }))
+      .filter(({ slips }) => slips <= most)
+      .sort((one, other) => one.slips - other.slips || (one.known < other.known ? -1 : 1))
+      .slice(0, MOST_NEAREST)
+      .map(({ known }) => known)
   }
 
   async #findForeign(type: string): Promise<KnownType | null> {
-    if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
+    await this.#refreshWhereOld()
     return this.#foreign.get(type) ?? null
+  }
+
+  get #isShared(): boolean {
+    return this.#engine.kind !== 'sqlite'
+  }
+
+  async #refreshWhereOld(): Promise<void> {
+    if (performance.now() - this.#refreshed > REFRESH_MS) await this.#refresh()
   }
 
   #refresh(): Promise<void> {
@@ -114,11 +147,38 @@ export class TypeRegistry {
   async #load(): Promise<void> {
     const states = await this.#engine.types()
     for (const { type, registration, isOutdated } of states) {
-      if (registration !== null)
-        this.#foreign.set(type, { type, policy: registration.policy, check: () => [] })
+      const before = this.#foreign.get(type)
+      const text = JSON.stringify(registration)
+      if (registration !== null && before?.text !== text)
+        this.#foreign.set(type, toForeign(registration, text))
       else if (isOutdated) this.#foreign.delete(type)
+      if (this.#foreign.get(type) !== before) this.#schemas = null
     }
     this.#refreshed = performance.now()
+  }
+}
+
+/** What another process has registered, with the JSON of that. */
+type ForeignType = KnownType & TypeRegistration & { readonly text: string }
+
+function toForeign(registration: TypeRegistration, text: string): ForeignType {
+  // An older version described its schemas without regard for what they accept all the same.
+  const schema = registration.resultSchema === undefined ? null : registration.payloadSchema
+  return { ...registration, text, check: checkBy(schema) }
+}
+
+/** By JSON Schema, which is compiled for the first payload. */
+function checkBy(schema: JsonSchema | null): KnownType['check'] {
+  if (schema === null) return takesAny
+  let check: PayloadCheck | undefined
+  let compiling: Promise<PayloadCheck> | undefined
+  return (payload) => {
+    if (check !== undefined) return check(payload)
+    compiling ??= compileCheck(schema)
+    return compiling.then((compiled) => {
+      check = compiled
+      return compiled(payload)
+    })
   }
 }
 

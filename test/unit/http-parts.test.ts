@@ -129,7 +129,7 @@ describe('a query', () => {
       ok: true,
       value: { after: '', wait: 20, history: true },
     })
-    expect(readQuery(ListParameters, 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
+    expect(readQuery(ListParameters.strict(), 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
       ok: true,
       value: { tag: ['a', 'b c'], status: ['queued'], type: [], full: false, limit: 200 },
     })
@@ -163,7 +163,7 @@ describe('a query', () => {
     ['type=Bad:Name', ['type']],
     ['page=a&page=b', ['page']],
   ])('%s of a list is refused', (search, paths) => {
-    expect(pathsOf(readQuery(ListParameters, search))).toEqual(paths)
+    expect(pathsOf(readQuery(ListParameters.strict(), search))).toEqual(paths)
   })
 
   test.each([

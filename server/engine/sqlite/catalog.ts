@@ -10,13 +10,14 @@ interface Entry {
   readonly kind: number
   readonly counts: StatusCounts
   paused: boolean
-  /** JSON of the policy and of the payload's schema; no policy where the type was never registered. */
+  /** JSON of the policy and of the schemas of payload and result; no policy where the type was never registered. */
   policy: string | null
   payloadSchema: string | null
+  resultSchema: string | null
 }
 
 /** What of a type may be changed. */
-type Settings = Pick<Entry, 'paused' | 'policy' | 'payloadSchema'>
+type Settings = Pick<Entry, 'paused' | 'policy' | 'payloadSchema' | 'resultSchema'>
 
 /** How the catalogue takes a change back when the transaction that made it fails. */
 export type Undo = (takeBack: () => void) => void
@@ -32,9 +33,11 @@ export class Catalog {
 
   constructor(database: Database) {
     this.#write = database.prepare(
-      'INSERT OR REPLACE INTO types (kind, type, paused, policy, payload_schema) VALUES (?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO types (kind, type, paused, policy, payload_schema, result_schema) VALUES (?, ?, ?, ?, ?, ?)',
     )
-    const types = database.prepare('SELECT kind, type, paused, policy, payload_schema FROM types')
+    const types = database.prepare(
+      'SELECT kind, type, paused, policy, payload_schema, result_schema FROM types',
+    )
     for (const row of types.all([])) {
       const [kind, type] = row as [number, string]
       this.#types[kind] = type
@@ -44,6 +47,7 @@ export class Catalog {
         paused: row[2] === 1,
         policy: row[3] as string | null,
         payloadSchema: row[4] as string | null,
+        resultSchema: row[5] as string | null,
       })
     }
     for (const [kind, status, amount] of database.prepare(COUNTS).all([])) {
@@ -108,14 +112,19 @@ export class Catalog {
   }
 
   register(registration: TypeRegistration, undo: Undo): void {
-    const { type, policy, payloadSchema } = registration
-    this.#update(type, { policy: JSON.stringify(policy), payloadSchema: JSON.stringify(payloadSchema) }, undo)
+    const { type, policy, payloadSchema, resultSchema } = registration
+    const settings = {
+      policy: JSON.stringify(policy),
+      payloadSchema: JSON.stringify(payloadSchema),
+      resultSchema: resultSchema === undefined ? null : JSON.stringify(resultSchema),
+    }
+    this.#update(type, settings, undo)
   }
 
   states(): TypeState[] {
     return [...this.#entries]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([type, { counts, paused, policy, payloadSchema }]) => ({
+      .map(([type, { counts, paused, policy, payloadSchema, resultSchema }]) => ({
         type,
         counts: { ...counts },
         paused,
@@ -126,6 +135,7 @@ export class Catalog {
                 type,
                 policy: completePolicy(JSON.parse(policy)),
                 payloadSchema: payloadSchema === null ? null : JSON.parse(payloadSchema),
+                ...(resultSchema !== null && { resultSchema: JSON.parse(resultSchema) }),
               },
       }))
   }
@@ -134,10 +144,11 @@ export class Catalog {
     const before = this.#entries.get(type)
     const unchanged = before ?? {
       ...{ kind: Math.max(this.#types.length, 1), counts: perStatus(() => 0) },
-      ...{ paused: false, policy: null, payloadSchema: null },
+      ...{ paused: false, policy: null, payloadSchema: null, resultSchema: null },
     }
     const entry = { ...unchanged, ...change }
-    this.#write.run([entry.kind, type, entry.paused ? 1 : 0, entry.policy, entry.payloadSchema])
+    const { kind, paused, policy, payloadSchema, resultSchema } = entry
+    this.#write.run([kind, type, paused ? 1 : 0, policy, payloadSchema, resultSchema])
     this.#types[entry.kind] = type
     this.#entries.set(type, entry)
     undo(() => {

@@ -241,6 +241,10 @@ const MIGRATIONS = [
   CREATE INDEX states_due ON states (scheduled_for) WHERE status = 0;
   CREATE INDEX states_expiring ON states (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  `
+  -- NULL where an older version registered the type.
+  ALTER TABLE types ADD COLUMN result_schema TEXT;
+  `,
 ]
 
 /** Changes nothing; `named` is what the folder is called where it was set. Throws `Unavailable` where the file is of a newer version, or not Jobcast's. */

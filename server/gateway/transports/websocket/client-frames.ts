@@ -1,4 +1,5 @@
 import { ClientFrame } from '../../../../shared/protocol.ts'
+import { findingsOf } from '../../../../shared/words.ts'
 
 /** Frames that a connection may send at once. */
 const BURST = 512
@@ -21,9 +22,9 @@ export function parseFrame(text: string): ParsedFrame {
   }
   const parsed = ClientFrame.safeParse(value)
   if (parsed.success) return { ok: true, frame: parsed.data }
-  const issue = parsed.error.issues[0]
-  const where = issue?.path.join('.') ?? ''
-  return { ok: false, why: where === '' ? `${issue?.message}` : `${where}: ${issue?.message}` }
+  const [finding] = parsed.error.issues.flatMap((issue) => findingsOf(issue))
+  const where = finding?.path.join('.') ?? ''
+  return { ok: false, why: where === '' ? `${finding?.message}` : `${where}: ${finding?.message}` }
 }
 
 /**
