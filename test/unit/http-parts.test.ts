@@ -129,7 +129,9 @@ describe('a query', () => {
       ok: true,
       value: { after: '', wait: 20, history: true },
     })
-    expect(readQuery(ListParameters.strict(), 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200')).toEqual({
+    expect(
+      readQuery(ListParameters.strict(), 'tag=a&tag=b%20c&status=queued&type=&full=0&limit=200'),
+    ).toEqual({
       ok: true,
       value: { tag: ['a', 'b c'], status: ['queued'], type: [], full: false, limit: 200 },
     })
