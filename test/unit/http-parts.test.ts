@@ -154,7 +154,7 @@ describe('a query', () => {
     ['history=yes', ['history']],
     ['wait=x&history=y', ['wait', 'history']],
   ])('%s is refused', (search, paths) => {
-    expect(pathsOf(readQuery(PollParameters, search))).toEqual(paths)
+    expect(pathsOf(readQuery(PollParameters.strict(), search))).toEqual(paths)
   })
 
   test.each([
