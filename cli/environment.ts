@@ -38,3 +38,13 @@ export function variablesWith(files: readonly string[]): NodeJS.ProcessEnv {
   const read = files.map((file) => parseEnv(readFileSync(file, 'utf8')))
   return { NODE_ENV: 'development', ...Object.assign({}, ...read.reverse()), ...process.env }
 }
+
+/** Sets variables for what this process becomes. */
+export function setVariables(variables: Readonly<Record<string, string>>): void {
+  Object.assign(process.env, variables)
+}
+
+/** Whether jobs files are named, and whether jobs run here at all. */
+export function namesJobs(): boolean {
+  return read('JOBCAST_JOBS') !== undefined || read('JOBCAST_ROLE') === 'api'
+}

@@ -5,7 +5,9 @@ import { JOB_STATUSES } from '../shared/status.ts'
 import type { ClientFlags } from './connect.ts'
 import type { DevFlags } from './dev.ts'
 import { wantsColor } from './environment.ts'
+import type { InitFlags } from './init.ts'
 import type { ListFlags } from './jobs.ts'
+import type { StartFlags } from './start.ts'
 import type { SubmitFlags } from './submit.ts'
 import { CommandError, dye, say } from './terminal.ts'
 
@@ -67,6 +69,17 @@ function collect(value: string, all: readonly string[] = []): string[] {
 }
 
 command(
+  'init',
+  'Add to the project in this folder what a first job needs: a jobs file, a script, an ignore line. Overwrites nothing.',
+  'Servers:',
+  'jobcast init',
+  'jobcast init --yes',
+)
+  .option('-y, --yes', 'do not ask')
+  .option('--json', 'do not ask, and print JSON')
+  .action(async (flags: InitFlags) => (await import('./init.ts')).init(flags))
+
+command(
   'dev [files...]',
   'Run a server for development: it loads your jobs files, again with every save, and shows what jobs do.',
   'Servers:',
@@ -87,6 +100,18 @@ command(
     const { dev } = await import('./dev.ts')
     process.exit(await dev(files, flags, version))
   })
+
+command(
+  'start [files...]',
+  'Run a server for production, with everything that the environment says (JOBCAST_…, REDIS_URL, PORT, HOST).',
+  'Servers:',
+  'jobcast start dist/jobs.js',
+  'REDIS_URL=redis://localhost:6379 jobcast start src/jobs.ts --port 8080',
+)
+  .option('-p, --port <port>', 'where it listens (PORT; 3000)')
+  .option('--host <host>', 'the address that it listens at (HOST; 127.0.0.1)')
+  .option('--env-file <file>', 'read variables from this file; may be repeated', collect)
+  .action(async (files: string[], flags: StartFlags) => (await import('./start.ts')).start(files, flags))
 
 clientCommand(
   'submit <type> [payload...]',
@@ -172,6 +197,9 @@ clientCommand(
   'List the job types, how many jobs they have and who runs them.',
   'jobcast types',
 ).action(async (flags: ClientFlags) => (await import('./jobs.ts')).types(flags))
+
+// Whoever reads may have seen enough, as `head` has.
+process.stdout.on('error', () => process.exit())
 
 try {
   await program.parseAsync()

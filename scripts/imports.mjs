@@ -80,8 +80,8 @@ const OWNERS = {
 /** Shared modules that the browser, or an app's build, may bundle; the rest of `shared/` brings zod along, so only its types. */
 const BUNDLED = ['codes', 'cursor', 'status', 'fold', 'limits'].map((name) => `shared/${name}.ts`)
 
-/** The server's settings, and where the command finds a server. */
-const READ_ENVIRONMENT = ['server/config.ts', 'cli/environment.ts']
+/** The server's settings, and where the command finds a server; the last has code for others. */
+const READ_ENVIRONMENT = ['server/config.ts', 'cli/environment.ts', 'cli/snippets.ts']
 
 /** Every run of an isolated handler begins a thread with it: a library would cost each more than the thread itself. */
 const THREAD = 'server/worker/isolate-thread.ts'

@@ -98,8 +98,8 @@ export interface ProcessConfig extends Config {
   /** Whether `PORT` was set: a worker serves its health page only then. */
   readonly portGiven: boolean
   readonly host: string
-  /** Path of an ES module with job definitions. */
-  readonly jobsModule: string | null
+  /** Paths of jobs files. */
+  readonly jobsFiles: readonly string[]
   /** How long the handlers of all slots may hang before the process ends; null: for ever. */
   readonly hungExitMs: number | null
   readonly logLevel: (typeof LOG_LEVELS)[number]
@@ -272,7 +272,7 @@ const Process = z.object({
   REDIS_URL: redis.optional(),
   JOBCAST_DATA: sqlite.default('.data'),
   JOBCAST_PREFIX: prefix,
-  JOBCAST_JOBS: z.string().optional(),
+  JOBCAST_JOBS: listOf(z.string(), 'must be paths of jobs files').default([]),
   JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
   JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
 })
@@ -331,7 +331,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     port: env.PORT ?? 3000,
     portGiven: env.PORT !== undefined,
     host: env.HOST,
-    jobsModule: env.JOBCAST_JOBS ?? null,
+    jobsFiles: env.JOBCAST_JOBS,
     hungExitMs: env.JOBCAST_HUNG_EXIT_MS ?? null,
     logLevel: env.JOBCAST_LOG,
   }

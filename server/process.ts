@@ -2,8 +2,7 @@ import { ConfigError, type ProcessConfig, readConfig } from './config.ts'
 import { isOutage } from './engine/errors.ts'
 import { createEvents, type Events } from './events.ts'
 import { type SupervisedServer, superviseServer } from './job-server.ts'
-import type { JobDefinition } from './jobs/define-job.ts'
-import { loadJobs } from './load-jobs.ts'
+import { JobsFileError, loadJobs } from './load-jobs.ts'
 import { createLog, logEvents } from './log.ts'
 import { ListenError, startServer } from './server.ts'
 import { inSource } from './source-maps.ts'
@@ -24,7 +23,11 @@ try {
 
 async function main(): Promise<void> {
   const config = readConfig()
-  const definitions = await ownJobs(config.jobsModule)
+  const definitions = await loadJobs(config.jobsFiles).catch((error: unknown) => {
+    // Where a place is told, it says enough.
+    if (!(error instanceof JobsFileError) || error.place !== null) throw error
+    throw new ConfigError(`JOBCAST_JOBS ${error.message}`)
+  })
   const events = createEvents()
   logEvents(events, await createLog(config.logLevel))
   const broken = new Promise<void>((resolve) => catchUncaught(events, resolve))
@@ -44,13 +47,6 @@ async function main(): Promise<void> {
   }
   process.stdout.write(`${ready}\n`)
   process.exit(await stopping)
-}
-
-async function ownJobs(path: string | null): Promise<JobDefinition[]> {
-  if (path === null) return []
-  return loadJobs([path]).catch((error: unknown) => {
-    throw error instanceof ConfigError ? new ConfigError(`JOBCAST_JOBS ${error.message}`) : error
-  })
 }
 
 /** Resolves to the line that tells whoever started the process that it is ready. */

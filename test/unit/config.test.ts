@@ -14,7 +14,7 @@ describe('readConfig', () => {
       store: { kind: 'sqlite', folder: '.data' },
       role: 'all',
       maxBytes: 8_388_608,
-      jobsModule: null,
+      jobsFiles: [],
       defaultType: null,
       concurrency: 10,
       leaseMs: 15_000,
