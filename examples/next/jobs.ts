@@ -3,7 +3,7 @@ import { defineJob } from 'jobcast'
 import { z } from 'zod'
 
 /** Hills of one distance, as the path of an SVG of 800 × 400. */
-export interface Range {
+export type Range = {
   path: string
   color: string
 }

@@ -1,0 +1,125 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { openBrowser } from '../helpers/browser.ts'
+import { freePort } from '../helpers/free-port.ts'
+import { until } from '../helpers/until.ts'
+import { Example, type Running } from './harness/example.ts'
+import { startJobcast } from './harness/jobcast.ts'
+import { visit } from './harness/page.ts'
+
+const KEY = 'the-key-of-the-app'
+const NEXT = 'node_modules/next/dist/bin/next'
+
+let example: Example
+let browser: Browser
+let jobcast: string
+let app: Running | undefined
+beforeAll(async () => {
+  example = await Example.install('next')
+  jobcast = await startJobcast(example, { JOBCAST_API_KEYS: `app:submit:${KEY}` })
+  browser = await openBrowser()
+})
+afterEach(async () => {
+  await app?.stop()
+})
+afterAll(async () => {
+  await browser?.close()
+  await example?.remove()
+})
+
+/** The app's address. */
+async function serve(...args: readonly string[]): Promise<string> {
+  const port = String(await freePort())
+  const env = { JOBCAST_URL: jobcast, JOBCAST_KEY: KEY }
+  app = await example.start(['node', NEXT, ...args, '--port', port], { env, ready: /Ready in/ })
+  return `http://localhost:${port}`
+}
+
+/** Paints a picture, reloads while it grows, and has all of it. */
+async function paint(page: Page): Promise<void> {
+  const picture = page.getByRole('img', { name: 'The landscape' })
+  const ranges = async () => Number(await picture.getAttribute('data-ranges'))
+  expect(await ranges()).toBe(0)
+  await page.getByRole('button', { name: 'Paint' }).click()
+  await until(async () => (await ranges()) > 1, { what: 'the first hills' })
+  expect(await ranges()).toBeLessThan(8)
+  await until(() => page.url().includes('?job='), { what: 'the job in the address' })
+  await page.reload()
+  await until(async () => (await ranges()) === 8, { what: 'the whole picture' })
+  await page.getByText('Done').waitFor()
+}
+
+test('as it is developed: a job grows on the page, over server-sent events, with a clean console', async () => {
+  const page = await visit(browser, await serve('dev'))
+  await paint(page.page)
+  // The bundler of Next has one of its own.
+  expect(page.sockets.filter((url) => url.includes('jobcast'))).toEqual([])
+  expect(page.problems).toEqual([])
+  await page.close()
+})
+
+test.each(['--turbopack', '--webpack'])(
+  'built with %s, and a reader that has its job rendered',
+  async (bundler) => {
+    await example.run(['node', NEXT, 'build', bundler])
+    const url = await serve('start')
+    const page = await visit(browser, url)
+    await paint(page.page)
+    expect(page.sockets).toEqual([])
+    expect(page.problems).toEqual([])
+    const html = await (await fetch(page.page.url())).text()
+    expect(html.match(/<path /g)).toHaveLength(8)
+    await page.close()
+    expect(await textOf(join(example.folder, '.next', 'static'))).not.toContain(KEY)
+  },
+)
+
+test('the poller of submit and poll, in a page, as it stands', async () => {
+  await example.run(['node', NEXT, 'build'])
+  const { page, close } = await visit(browser, await serve('start'))
+  const result = await page.evaluate(async () => {
+    const api = '/api/jobcast/api/jobs'
+    const submitted = await fetch(`${api}/submit`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ payload: { hue: 40, ranges: 2 } }),
+    })
+    if (submitted.status !== 202) throw new Error(`${submitted.status} ${await submitted.text()}`)
+    const { jobId } = await submitted.json()
+    for (;;) {
+      const job = await (await fetch(`${api}/${jobId}`)).json()
+      if (job.status === 'completed') return job.result
+      if (job.status === 'failed') throw new Error(job.error)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  })
+  expect(result).toMatchObject({ ranges: [{}, {}] })
+  await close()
+})
+
+test('WebSockets pass beside the handler where next.config rewrites them', async () => {
+  await writeFile(
+    join(example.folder, 'next.config.mjs'),
+    `export default {
+      rewrites: async () => [{ source: '/api/jobcast/ws', destination: process.env.JOBCAST_URL + '/ws' }],
+    }`,
+  )
+  const route = join(example.folder, 'app/api/jobcast/[...path]/route.ts')
+  const text = await readFile(route, 'utf8')
+  await writeFile(route, text.replace('createHandler({', 'createHandler({ webSocket: true,'))
+  const page = await visit(browser, await serve('dev', '--webpack'))
+  await paint(page.page)
+  expect(page.sockets.some((url) => url.endsWith('/api/jobcast/ws'))).toBe(true)
+  expect(page.frames.some((frame) => frame.includes('"op":"event"'))).toBe(true)
+  expect(page.problems).toEqual([])
+  await page.close()
+})
+
+async function textOf(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const texts = files.map((file) => readFile(join(file.parentPath, file.name), 'latin1'))
+  return (await Promise.all(texts)).join('\n')
+}
