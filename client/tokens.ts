@@ -67,14 +67,14 @@ export class Tokens {
   }
 
   /**
-   * Gets a new token: from the user's `renewToken`, else from the server, which asks for an API key or a token that
-   * is still good. False where none is given; rejects where that could not be found out now.
+   * Gets a token: from the user's `renewToken`, else from the server, which asks for an API key or a token that is still
+   * good. Where the client has neither it may be asked through an app that knows who is signed in. False where none is
+   * given; rejects where that could not be found out now.
    */
   async renew(jobId: string): Promise<boolean> {
     const { http, credential = this.get(jobId), renewToken } = this.#options
     try {
       if (renewToken !== undefined) this.keep(jobId, await renewToken(jobId), 'fresh')
-      else if (credential === undefined) return false
       else {
         const call = { method: 'POST', credential } as const
         const { token } = await http.json<{ token: string }>(jobPath(jobId, '/token'), call)

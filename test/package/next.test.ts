@@ -51,35 +51,9 @@ async function paint(page: Page): Promise<void> {
   await page.getByText('Done').waitFor()
 }
 
-test('as it is developed: a job grows on the page, over server-sent events, with a clean console', async () => {
-  const page = await visit(browser, await serve('dev'))
-  await paint(page.page)
-  // The bundler of Next has one of its own.
-  expect(page.sockets.filter((url) => url.includes('jobcast'))).toEqual([])
-  expect(page.problems).toEqual([])
-  await page.close()
-})
-
-test.each(['--turbopack', '--webpack'])(
-  'built with %s, and a reader that has its job rendered',
-  async (bundler) => {
-    await example.run(['node', NEXT, 'build', bundler])
-    const url = await serve('start')
-    const page = await visit(browser, url)
-    await paint(page.page)
-    expect(page.sockets).toEqual([])
-    expect(page.problems).toEqual([])
-    const html = await (await fetch(page.page.url())).text()
-    expect(html.match(/<path /g)).toHaveLength(8)
-    await page.close()
-    expect(await textOf(join(example.folder, '.next', 'static'))).not.toContain(KEY)
-  },
-)
-
-test('the poller of submit and poll, in a page, as it stands', async () => {
-  await example.run(['node', NEXT, 'build'])
-  const { page, close } = await visit(browser, await serve('start'))
-  const result = await page.evaluate(async () => {
+/** As articles on it have it, but for the address. */
+function submitAndPoll(page: Page): Promise<unknown> {
+  return page.evaluate(async () => {
     const api = '/api/jobcast/api/jobs'
     const submitted = await fetch(`${api}/submit`, {
       method: 'POST',
@@ -95,9 +69,33 @@ test('the poller of submit and poll, in a page, as it stands', async () => {
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   })
-  expect(result).toMatchObject({ ranges: [{}, {}] })
-  await close()
+}
+
+test('as it is developed: a job grows on the page, over server-sent events, with a clean console', async () => {
+  const page = await visit(browser, await serve('dev'))
+  await paint(page.page)
+  // The bundler of Next has one of its own.
+  expect(page.sockets.filter((url) => url.includes('jobcast'))).toEqual([])
+  expect(page.problems).toEqual([])
+  await page.close()
 })
+
+test.each(['--turbopack', '--webpack'])(
+  'built with %s: the same, rendered on the server for who comes later, and for a poller as it stands',
+  async (bundler) => {
+    await example.run(['node', NEXT, 'build', bundler])
+    const url = await serve('start')
+    const page = await visit(browser, url)
+    await paint(page.page)
+    expect(await submitAndPoll(page.page)).toMatchObject({ ranges: [{}, {}] })
+    expect(page.sockets).toEqual([])
+    expect(page.problems).toEqual([])
+    const html = await (await fetch(page.page.url())).text()
+    expect(html.match(/<path /g)).toHaveLength(8)
+    await page.close()
+    expect(await textOf(join(example.folder, '.next', 'static'))).not.toContain(KEY)
+  },
+)
 
 test('WebSockets pass beside the handler where next.config rewrites them', async () => {
   await writeFile(

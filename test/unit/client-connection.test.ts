@@ -985,7 +985,6 @@ describe('over SSE', () => {
   })
 
   it.each([
-    [401, 'unauthorized'],
     [403, 'forbidden'],
     [404, 'not_found'],
   ])('refuses at %i', async (status, code) => {
@@ -994,6 +993,18 @@ describe('over SSE', () => {
     await pass(0)
     request().problem(status, code)
     await expect(watch.finished).rejects.toMatchObject({ code, status })
+  })
+
+  it('refuses at 401 where the server gives no token either', async () => {
+    const { request, requests } = setUp(only)
+    const watch = client.watch('j1')
+    await pass(0)
+    request().problem(401, 'unauthorized')
+    await pass(0)
+    expect(request().url.pathname).toBe('/api/jobs/j1/token')
+    request().problem(401, 'unauthorized')
+    await expect(watch.finished).rejects.toMatchObject({ code: 'unauthorized', status: 401 })
+    expect(requests).toHaveLength(2)
   })
 
   it("takes a stranger's refusal for a reason to go elsewhere, and at last for an answer", async () => {
@@ -1057,6 +1068,18 @@ describe('below a path', () => {
     socket().says({ op: 'subscribed', jobId: 'j1', mode: 'resume', cursor: 'e1.2', events: [] })
     expect(connection()).toEqual({ transport: 'websocket', phase: 'open' })
     expect(requests).toHaveLength(1)
+  })
+
+  it('gets the token that a WebSocket asks for from whoever knows over HTTP who is signed in', async () => {
+    const { socket, request } = setUp()
+    client.watch('j1')
+    socket().hello()
+    socket().says({ op: 'error', jobId: 'j1', code: 'unauthorized', message: 'who?', retry: false })
+    await pass(0)
+    expect(request().url.pathname).toBe('/api/jobs/j1/token')
+    request().json({ token: 't1' })
+    await pass(0)
+    expect(last(socket().sent)).toMatchObject({ op: 'subscribe', jobId: 'j1', token: 't1' })
   })
 
   it('makes no WebSocket where the first answer says that none gets through', async () => {
