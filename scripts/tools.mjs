@@ -9,6 +9,13 @@ const TOOLS = [
   { variable: 'CADDY_BIN', names: ['caddy'], apt: 'caddy' },
   { variable: 'HAPROXY_BIN', names: ['haproxy'], apt: 'haproxy' },
   { variable: 'APACHE_BIN', names: ['apache2', 'httpd'], apt: 'apache2-bin' },
+  // Looks at the unit in deploy/, which is for Linux.
+  {
+    variable: 'SYSTEMD_ANALYZE_BIN',
+    names: ['systemd-analyze'],
+    apt: 'systemd',
+    optional: process.platform !== 'linux',
+  },
   { variable: 'CHROMIUM_BIN', names: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
   // Takes half the processor time of a whole browser, which does what is left without it.
   {

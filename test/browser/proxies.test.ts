@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -187,6 +188,13 @@ describe.each(PROXIES)('behind %s', (name: ProxyName) => {
     const description = await (await fetch(`${address}${prefix}/openapi.json`)).json()
     expect(description).toMatchObject({ servers: [{ url: prefix }] })
   })
+})
+
+test('behind nginx, set up as in deploy/', async () => {
+  const text = await readFile(new URL('../../deploy/nginx.conf', import.meta.url), 'utf8')
+  const address = await origin(runProxy('nginx', text, server.url))
+  await tryAll(address, '')
+  await tryNames(address)
 })
 
 test('without a proxy', async () => {
