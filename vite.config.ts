@@ -16,7 +16,12 @@ export default defineConfig({
   resolve: {
     alias: [{ find: /^jobcast$/, replacement: fileURLToPath(new URL('server/index.ts', import.meta.url)) }],
   },
-  build: { outDir: '../../dist/page', emptyOutDir: true, chunkSizeWarningLimit: 900 },
+  build: {
+    outDir: '../../dist/page',
+    emptyOutDir: true,
+    chunkSizeWarningLimit: 900,
+    license: { fileName: 'THIRD-PARTY-LICENSES.md' },
+  },
   server: {
     proxy: {
       // The page's own host must get through: the server compares it with the origin.
