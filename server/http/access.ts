@@ -36,6 +36,22 @@ function permit(caller: Caller, access: Exclude<Access, 'open'>, jobId: string):
   return caller
 }
 
+/** Whether the caller of a route may do more than it asks for. */
+export async function isPermitted(
+  auth: Auth,
+  route: Route,
+  context: HttpContext,
+  access: Access,
+): Promise<boolean> {
+  try {
+    await authorize(auth, { ...route, access }, context)
+    return true
+  } catch (error) {
+    if (error instanceof ProblemError) return false
+    throw error
+  }
+}
+
 async function identify(auth: Auth, route: Route, context: HttpContext): Promise<Caller> {
   const credential = credentialOf(route, context)
   const identified = await auth.identify(credential, () => context.env.toRequest())

@@ -20,8 +20,12 @@ import { JobEvent } from '../../shared/event.ts'
 import { JOB, Job, JobSummary } from '../../shared/job.ts'
 import { LABELS, POLICY, SubmitOptions, TIMES } from '../../shared/options.ts'
 import type { Table } from '../../shared/table.ts'
+import type { Auth } from '../auth/auth.ts'
 import type { Reach } from '../auth/reach.ts'
+import type { TypeRegistry, TypeSchemas } from '../jobs/registry.ts'
+import { isPermitted } from './access.ts'
 import { Answer } from './answer.ts'
+import { addTypes } from './openapi-types.ts'
 import { type DeclaredAnswer, type Route, route, TAGS } from './route.ts'
 
 const DESCRIPTION = `Submit jobs, ask for them, cancel and retry them; watch them over WebSocket (\`/ws\`), server-sent
@@ -56,13 +60,33 @@ const TABLES: Record<string, Table> = {
   SubmitOptions: { ...TIMES, ...POLICY, ...LABELS },
 }
 
-/** `/openapi.json`: OpenAPI 3.1 of these routes and of itself, from the schemas that requests and answers are held to. */
+interface OpenApiDeps {
+  readonly version: string
+  readonly reach: Reach
+  readonly auth: Auth
+  readonly registry: TypeRegistry
+}
+
+/** Of whoever may not know which types there are. */
+const NO_TYPES: readonly TypeSchemas[] = []
+
+/**
+ * `/openapi.json`: OpenAPI 3.1 of these routes and of itself, from the schemas that requests and answers are held to, with those of
+ * the user's types for whoever may read them.
+ */
 export function openApiRoute(
   routes: readonly Route[],
-  { version, reach }: { readonly version: string; readonly reach: Reach },
+  { version, reach, auth, registry }: OpenApiDeps,
 ): Route {
+  let ofRoutes: Promise<string> | undefined
   // As bytes, which all answers share but those to callers that reach this server below a path.
-  let text: Promise<Buffer<ArrayBuffer>> | undefined
+  const texts = new WeakMap<readonly TypeSchemas[], Buffer<ArrayBuffer>>()
+  const textFor = async (types: readonly TypeSchemas[]) => {
+    ofRoutes ??= describe([...routes, itself], version)
+    const text = texts.get(types) ?? withTypes(await ofRoutes, types)
+    texts.set(types, text)
+    return text
+  }
   const itself = route({
     method: 'GET',
     path: '/openapi.json',
@@ -77,10 +101,11 @@ export function openApiRoute(
         headers: z.object({ 'Cache-Control': z.literal('no-cache') }),
       },
     },
-    async handle({ context: { env } }) {
-      text ??= describe([...routes, itself], version)
-      const prefix = reach.prefix(env)
-      return new Answer(prefix === '' ? await text : below(prefix, await text), {
+    async handle({ context }) {
+      const isReader = await isPermitted(auth, itself, context, { store: 'read' })
+      const text = await textFor(isReader ? await registry.schemas() : NO_TYPES)
+      const prefix = reach.prefix(context.env)
+      return new Answer(prefix === '' ? text : below(prefix, text), {
         headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' },
       })
     },
@@ -97,7 +122,7 @@ function below(prefix: string, text: Buffer): Buffer<ArrayBuffer> {
 }
 
 /** It is made at the first request: neither its library nor its making costs anything at start. */
-async function describe(routes: readonly Route[], version: string): Promise<Buffer<ArrayBuffer>> {
+async function describe(routes: readonly Route[], version: string): Promise<string> {
   const { createDocument } = await import('zod-openapi')
   for (const [id, schema] of Object.entries(NAMED)) globalRegistry.add(schema, { id })
   const document = createDocument({
@@ -129,7 +154,14 @@ async function describe(routes: readonly Route[], version: string): Promise<Buff
     },
   })
   for (const [id, rows] of Object.entries(TABLES)) sayWhatFor(document.components?.schemas?.[id], rows)
-  return Buffer.from(JSON.stringify(document, plainJson))
+  return JSON.stringify(document, plainJson)
+}
+
+function withTypes(ofRoutes: string, types: readonly TypeSchemas[]): Buffer<ArrayBuffer> {
+  if (types.length === 0) return Buffer.from(ofRoutes)
+  const document: Parameters<typeof addTypes>[0] = JSON.parse(ofRoutes)
+  addTypes(document, types)
+  return Buffer.from(JSON.stringify(document))
 }
 
 /** What each field is for, as its table has it. */
