@@ -107,7 +107,7 @@ test('WebSockets pass beside the handler where next.config rewrites them', async
   const route = join(example.folder, 'app/api/jobcast/[...path]/route.ts')
   const text = await readFile(route, 'utf8')
   await writeFile(route, text.replace('createHandler({', 'createHandler({ webSocket: true,'))
-  const page = await visit(browser, await serve('dev', '--webpack'))
+  const page = await visit(browser, await serve('dev'))
   await paint(page.page)
   expect(page.sockets.some((url) => url.endsWith('/api/jobcast/ws'))).toBe(true)
   expect(page.frames.some((frame) => frame.includes('"op":"event"'))).toBe(true)

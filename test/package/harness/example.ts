@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -53,13 +53,6 @@ export class Example {
         : ['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--no-progress']
     await example.run(install)
     return example
-  }
-
-  /** `jobs.ts`, or in whatever language it is. */
-  async jobsFile(): Promise<string> {
-    const file = (await readdir(this.folder)).find((name) => /^jobs\.\w+$/.test(name))
-    if (file === undefined) throw new Error(`there is no jobs file in ${this.folder}`)
-    return file
   }
 
   /** Runs a command to its end; resolves to what it printed. Rejects with that where it fails. */

@@ -1,5 +1,8 @@
 import type { Browser, Page } from 'playwright-core'
 
+/** It only ends what hangs: what a page asks for first may still have to be compiled. */
+const STEP_MS = 120_000
+
 export interface Visit {
   readonly page: Page
   /** What the page's console complained about. */
@@ -13,6 +16,7 @@ export interface Visit {
 /** Opens a page in a browser profile of its own. */
 export async function visit(browser: Browser, url: string): Promise<Visit> {
   const context = await browser.newContext({ reducedMotion: 'reduce' })
+  context.setDefaultTimeout(STEP_MS)
   const page = await context.newPage()
   const problems: string[] = []
   const sockets: string[] = []
