@@ -196,7 +196,7 @@ const WATCH_OPTIONS = {
 /** What is in it is the server's to check. */
 const SUBMISSION: Rule = {
   is: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  says: 'an object such as { type: "countdown", payload: { steps: 3 } }',
+  says: 'an object such as { type: "word-count", payload: { text: "to be" } }',
 }
 const TYPE = textUpTo(64)
 const SIGNALLED = { signal: SIGNAL }

@@ -22,7 +22,7 @@ export function Result({ result, name }: { result: Json; name: string }) {
   )
 }
 
-/** What thumbnails were made from. */
+/** What the pictures were made from, where the result has it as its `source`. */
 function describeSource(result: Json): string | undefined {
   if (!isRecord(result) || !isRecord(result.source)) return undefined
   const { width, height, bytes } = result.source
@@ -86,14 +86,16 @@ export interface ResultPicture {
   readonly bytes: number | null
 }
 
-/** The pictures that a result consists of: one (`render`) or a list (`thumbnails`); none: show it as JSON. */
+/** The pictures that a result consists of: it is one itself, or has lists of them; none: it is shown as JSON. */
 export function picturesIn(result: Json): readonly ResultPicture[] {
   if (!isRecord(result)) return []
   const single = asPicture(result)
   if (single !== null) return [single]
-  const { thumbnails } = result
-  if (!Array.isArray(thumbnails)) return []
-  return thumbnails.map(asPicture).filter((picture) => picture !== null)
+  const listed = Object.values(result).filter((value) => Array.isArray(value))
+  return listed
+    .flat()
+    .map(asPicture)
+    .filter((picture) => picture !== null)
 }
 
 function asPicture(value: Json): ResultPicture | null {
