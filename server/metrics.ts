@@ -54,17 +54,6 @@ export function createMetrics({
   const workers = gauge('queue_workers', 'Live workers that run the type', ['type'])
   const reachable = gauge('store_reachable', '1 where the store answered when these metrics were read')
 
-  let isRead = false
-  /** CPU, memory, garbage collection and event loop lag, under the names that every dashboard for Node knows. */
-  async function beginWithNode(): Promise<void> {
-    if (isRead) return
-    isRead = true
-    // To measure the lag wakes the process a hundred times a second: only where somebody reads it.
-    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_STEP_MS })
-    // Until there is a first value.
-    await pause(2 * LAG_STEP_MS)
-  }
-
   async function readQueues(): Promise<void> {
     queue.reset()
     paused.reset()
@@ -88,10 +77,29 @@ export function createMetrics({
   return {
     registry,
     async text() {
-      await Promise.all([beginWithNode(), readQueues()])
-      return { body: await registry.metrics(), contentType: registry.contentType }
+      const [ofNode] = await Promise.all([nodeMetrics(), readQueues()])
+      const texts = await Promise.all([registry.metrics(), ofNode.metrics()])
+      return { body: texts.join('\n'), contentType: registry.contentType }
     },
   }
+}
+
+/** Of the process: all servers in it tell the same, and what has begun to measure cannot be ended. */
+let measuring: Promise<Registry> | undefined
+
+/** CPU, memory, garbage collection and event loop lag, under the names that every dashboard for Node knows. */
+function nodeMetrics(): Promise<Registry> {
+  measuring ??= measureNode()
+  return measuring
+}
+
+async function measureNode(): Promise<Registry> {
+  const register = new Registry()
+  // To measure the lag wakes the process a hundred times a second: only where somebody reads it.
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LAG_STEP_MS })
+  // Until there is a first value.
+  await pause(2 * LAG_STEP_MS)
+  return register
 }
 
 type MakeCounter = <L extends string>(name: string, help: string, labelNames?: readonly L[]) => Counter<L>
