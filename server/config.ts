@@ -5,6 +5,7 @@ import { isLoopback, normalOrigin } from './auth/origin.ts'
 import { isTrustable, normalPath, TRUSTED_BY_DEFAULT, type TrustProxy } from './auth/reach.ts'
 import type { EngineAddress } from './engine/open.ts'
 import { parseRedisAddress } from './engine/redis/server.ts'
+import { nearestNames } from './jobs/nearest.ts'
 
 /** Version of the package; a test holds it to package.json. */
 export const VERSION = '0.1.0'
@@ -117,6 +118,9 @@ export type Named = (setting: Setting) => string
 
 const inOptions: Named = (setting) =>
   setting === 'redis' || setting === 'prefix' || setting === 'sqlite' ? `store.${setting}` : setting
+
+/** Of a call that says of the store no more than where its Redis is. */
+export const inClientOptions: Named = (setting) => setting
 
 const VARIABLE_OF: Partial<Record<Setting, string>> = {
   host: 'HOST',
@@ -287,29 +291,33 @@ function unique(texts: readonly string[]): boolean {
 /** What `createJobServer` was called with. Throws `ConfigError`. */
 export function checkSettings(
   settings: Settings & { readonly store?: Store | undefined; readonly authorize?: Authorize | undefined },
+  named: Named = inOptions,
 ): Config {
   const { store = { sqlite: '.data' }, authorize, ...others } = settings
   for (const name of Object.keys(others)) {
-    if (!SETTING_NAMES.some((known) => known === name)) throw new ConfigError(`there is no option ${name}`)
+    if (SETTING_NAMES.some((known) => known === name)) continue
+    const [meant] = nearestNames(name, [...SETTING_NAMES, 'store', 'jobs', 'authorize', 'log'])
+    throw new ConfigError(
+      `there is no option ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    )
   }
   if (authorize !== undefined && typeof authorize !== 'function')
     throw new ConfigError('authorize must be a function')
-  return toConfig(others, addressOf(store), authorize ?? null, inOptions)
+  return toConfig(others, addressOf(store, named), authorize ?? null, named)
 }
 
 /** The border: whoever writes JavaScript may have said anything. */
-function addressOf(store: unknown): EngineAddress {
+function addressOf(store: unknown, named: Named): EngineAddress {
   if (store === 'memory') return { kind: 'memory' }
   const redisStore = z
-    .strictObject({ redis: z.unknown(), prefix: z.unknown() })
+    .strictObject({ redis: z.unknown(), prefix: z.unknown().optional() })
     .safeParse(store, { jitless: true })
   if (redisStore.success && redisStore.data.redis !== undefined) {
-    const url = parse(redis, redisStore.data.redis, inOptions('redis'))
-    return { kind: 'redis', url, prefix: parse(prefix, redisStore.data.prefix, inOptions('prefix')) }
+    const url = parse(redis, redisStore.data.redis, named('redis'))
+    return { kind: 'redis', url, prefix: parse(prefix, redisStore.data.prefix, named('prefix')) }
   }
   const folder = z.strictObject({ sqlite: z.unknown() }).safeParse(store, { jitless: true })
-  if (folder.success)
-    return { kind: 'sqlite', folder: parse(sqlite, folder.data.sqlite, inOptions('sqlite')) }
+  if (folder.success) return { kind: 'sqlite', folder: parse(sqlite, folder.data.sqlite, named('sqlite')) }
   throw new ConfigError("store must be { redis: 'redis://localhost:6379' }, { sqlite: '.data' } or 'memory'")
 }
 
@@ -356,7 +364,7 @@ function toConfig(
       `${named('role')} ${settings.role} needs ${named('redis')}: the embedded engine serves one process only`,
     )
   }
-  return { ...settings, defaultType, tokenSecret, store, authorize, embedded: named === inOptions, named }
+  return { ...settings, defaultType, tokenSecret, store, authorize, embedded: named !== inEnvironment, named }
 }
 
 function parse<Schema extends z.ZodType>(
@@ -371,9 +379,9 @@ function parse<Schema extends z.ZodType>(
 }
 
 /** Whoever reaches a server that asks nobody who they are may do everything. Throws `ConfigError`. */
-export function checkHost({ apiKeys, authorize, named }: Config, host: string): void {
+export function checkHost({ apiKeys, authorize, embedded, named }: Config, host: string): void {
   if (apiKeys.length > 0 || authorize !== null || isLoopback(host)) return
   throw new ConfigError(
-    `${named('host')} ${host} is reachable from other machines: set ${named('apiKeys')}, or use 127.0.0.1`,
+    `${named('host')} ${host} is reachable from other machines: set ${named('apiKeys')}${embedded ? ' or authorize' : ''}, or use 127.0.0.1`,
   )
 }

@@ -4,7 +4,14 @@ import { createClient, type JobcastClient } from '../client/client.ts'
 import { JobcastError } from '../client/errors.ts'
 import type { JobType, JobTypes } from '../shared/job-type.ts'
 import type { Authorize, JobTokenScope } from './auth/auth.ts'
-import { type Config, ConfigError, checkSettings, type Settings, type Store } from './config.ts'
+import {
+  type Config,
+  ConfigError,
+  checkSettings,
+  inClientOptions,
+  type Settings,
+  type Store,
+} from './config.ts'
 import { isOutage } from './engine/errors.ts'
 import { isJobId } from './engine/job/ids.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
@@ -55,7 +62,7 @@ export interface JobServer<Jobs extends JobTypes = readonly JobType[]> {
   ): Promise<{ readonly url: string }>
   /**
    * Answers a request of any framework that has `Request` and `Response`: Hono, Next.js, Bun, Deno. It needs the whole path,
-   * base path included. An event stream ends with the request's signal, or once its body is cancelled. There are no WebSockets
+   * base path included (of Hono's `mount`: with `{ replaceRequest: false }`). An event stream ends with the request's signal, or once its body is cancelled. There are no WebSockets
    * this way; clients go on with server-sent events.
    */
   fetch(this: void, request: Request): Promise<Response>
@@ -86,6 +93,7 @@ export function createJobServer<const Jobs extends readonly JobDefinition[]>(
 ): JobServer<Jobs> {
   const { jobs, log, ...settings } = options
   const config = checkSettings(settings)
+  checkLog(log)
   const definitions = distinct(jobs)
   const server = superviseServer(
     config,
@@ -126,16 +134,22 @@ export function createJobClient<Jobs extends JobTypes = readonly JobType[]>({
   ...settings
 }: JobClientOptions): JobcastClient<Jobs> {
   const store = { redis, ...(prefix !== undefined && { prefix }) }
-  const config = checkSettings({ ...settings, store, role: 'api' })
+  const config = checkSettings({ ...settings, store, role: 'api' }, inClientOptions)
+  checkLog(log)
   const definitions = distinct(jobs)
   const supervisor = new Supervisor<RunningProducer, undefined>(async () => {
     const { startProducer } = await import('./server.ts')
     return startProducer({ config, definitions, events: await logged(log) })
   })
-  const client = clientOf<Jobs>(async () => supervisor.used(undefined))
+  let isClosed = false
+  const client = clientOf<Jobs>(async () => {
+    if (isClosed) throw new Stopped('the client was closed')
+    return supervisor.used(undefined)
+  })
   const close = client.close.bind(client)
   return Object.assign(client, {
     close() {
+      isClosed = true
       close()
       void supervisor.stop()
     },
@@ -151,6 +165,16 @@ function distinct(jobs: readonly JobDefinition[]): JobDefinition[] {
     seen.add(type)
   }
   return definitions
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+/** The border: whoever writes JavaScript may have said anything. */
+function checkLog(log: unknown): void {
+  if (log === undefined || log === false) return
+  const functions: unknown[] = LEVELS.map((level) => Reflect.get(Object(log), level)).filter(Boolean)
+  if (functions.length > 0 && functions.every((one) => typeof one === 'function')) return
+  throw new ConfigError('log must be false, or have functions such as warn and error, as console has')
 }
 
 async function logged(log: Logger | false | undefined) {
@@ -233,8 +257,8 @@ class Supervisor<Running extends { stop(giveBack?: GiveBack): Promise<void> }, B
 class Stopped extends Error {
   override readonly name = 'Stopped'
 
-  constructor() {
-    super('the job server was stopped; start() starts it again')
+  constructor(message = 'the job server was stopped; start() starts it again') {
+    super(message)
   }
 }
 

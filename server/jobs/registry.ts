@@ -4,6 +4,7 @@ import type { Engine, Json, JsonSchema, TypeRegistration } from '../engine/engin
 import { type Awaitable, type CheckedValue, checkValue, type Issue } from './check-value.ts'
 import { type JobDefinition, policyOf } from './define-job.ts'
 import { jsonSchemaOf } from './json-schema.ts'
+import { nearestNames } from './nearest.ts'
 import { compileCheck, type PayloadCheck, takesAny } from './payload-check.ts'
 
 /** A job type as a submission needs it. */
@@ -19,11 +20,6 @@ export interface KnownType {
 
 /** What a type takes and gives, where its schemas tell. */
 export type TypeSchemas = Required<Pick<TypeRegistration, 'type' | 'payloadSchema' | 'resultSchema'>>
-
-/** Names that differ by more are no slip of the fingers. */
-const MAX_SLIPS = 3
-const MAX_NAME = 64
-const MOST_NEAREST = 3
 
 /** What a payload's schema has to answer, in ms. */
 const SCHEMA_MS = 2000
@@ -114,14 +110,7 @@ export class TypeRegistry {
 
   /** Known types whose names are like this one, as after a slip of the fingers: up to three, the most like it first. */
   nearest(name: string): string[] {
-    if (name.length > MAX_NAME) return []
-    const most = Math.max(1, Math.min(MAX_SLIPS, Math.floor(name.length / 3)))
-    return [...new Set([...this.#local.keys(), ...this.#foreign.keys()])]
-      .map((known) => ({ known, slips: slipsBetween(name.toLowerCase(), known) }))
-      .filter(({ slips }) => slips <= most)
-      .sort((one, other) => one.slips - other.slips || (one.known < other.known ? -1 : 1))
-      .slice(0, MOST_NEAREST)
-      .map(({ known }) => known)
+    return nearestNames(name, [...this.#local.keys(), ...this.#foreign.keys()])
   }
 
   async #findForeign(type: string): Promise<KnownType | null> {
@@ -196,20 +185,6 @@ function toKnown(definition: JobDefinition, retainMs: number): KnownType {
       return checked instanceof Promise ? inTime(definition.type, checked).then(issuesOf) : issuesOf(checked)
     },
   }
-}
-
-/** Characters to be added, left out or replaced to make the one name of the other (Levenshtein's distance). */
-function slipsBetween(one: string, other: string): number {
-  let last = Array.from({ length: other.length + 1 }, (_, at) => at)
-  for (let row = 1; row <= one.length; row += 1) {
-    const next = [row]
-    for (let at = 1; at <= other.length; at += 1) {
-      const replaced = (last[at - 1] ?? 0) + (one[row - 1] === other[at - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (last[at] ?? 0) + 1, (next[at - 1] ?? 0) + 1))
-    }
-    last = next
-  }
-  return last[other.length] ?? 0
 }
 
 function inTime(type: string, checking: Promise<CheckedValue>): Promise<CheckedValue> {
