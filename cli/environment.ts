@@ -19,6 +19,9 @@ export function wantsColor(stream: { readonly isTTY?: boolean }): boolean {
   return stream.isTTY === true && read('TERM') !== 'dumb'
 }
 
+/** Whatever else is developed on this machine may call, so that a page needs no proxy for a first try. */
+const LOCAL_ORIGINS = ['http://localhost:*', 'http://127.0.0.1:*', 'https://localhost:*'].join()
+
 /** Of a server of `jobcast dev`: address and drain are the command's to say, whatever the app beside it listens to. */
 export function serverVariables({
   port,
@@ -27,7 +30,8 @@ export function serverVariables({
   readonly port: number
   readonly host: string
 }): NodeJS.ProcessEnv {
-  return { JOBCAST_DRAIN_MS: '0', ...process.env, PORT: String(port), HOST: host }
+  const usual = { JOBCAST_DRAIN_MS: '0', JOBCAST_ALLOWED_ORIGINS: LOCAL_ORIGINS }
+  return { ...usual, ...process.env, PORT: String(port), HOST: host }
 }
 
 /**

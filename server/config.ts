@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
 import { type ApiKey, type Authorize, ROLES } from './auth/auth.ts'
-import { isLoopback, normalOrigin } from './auth/origin.ts'
+import { isLoopback, normalPattern } from './auth/origin.ts'
 import { isTrustable, normalPath, TRUSTED_BY_DEFAULT, type TrustProxy } from './auth/reach.ts'
 import type { EngineAddress } from './engine/open.ts'
 import { parseRedisAddress } from './engine/redis/server.ts'
@@ -58,7 +58,7 @@ export interface Settings {
   readonly tokenTtlMs?: number
   /** What job tokens are signed with, 16 characters at least; the store keeps one where it is left out. */
   readonly tokenSecret?: string
-  /** Exact origins, besides the server's own, of pages that may call. */
+  /** Origins, besides the server's own, of pages that may call: exact ones, or of any port (`http://localhost:*`). */
   readonly allowedOrigins?: string | readonly string[]
   /** Request headers that pages of those origins may send besides the protocol's own; `*`: any. */
   readonly allowedHeaders?: string | readonly string[]
@@ -187,7 +187,7 @@ const list = z.union(
   { error: 'must be a list' },
 )
 
-const origin = z.string().refine((text) => normalOrigin(text) !== null)
+const origin = z.string().refine((text) => normalPattern(text) !== null)
 
 /** What tracers and fetching libraries add by themselves; a page cannot call where one of its headers is refused. */
 const USUAL_HEADERS = [

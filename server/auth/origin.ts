@@ -32,7 +32,7 @@ interface OriginOptions {
 
 export function createOriginPolicy(options: OriginOptions): OriginPolicy {
   const { reach } = options
-  const allowed = new Set(options.allowedOrigins.map((origin) => normalOrigin(origin) ?? origin))
+  const allowed = new Set(options.allowedOrigins.map((origin) => normalPattern(origin) ?? origin))
   const embedded = options.embedded ?? false
 
   const keysRemedy = embedded
@@ -42,7 +42,8 @@ export function createOriginPolicy(options: OriginOptions): OriginPolicy {
   function allowsOrigin(origin: string | undefined, host: string | undefined): boolean {
     if (origin === undefined || allowed.has(origin)) return true
     const normal = normalOrigin(origin)
-    return normal !== null && (allowed.has(normal) || isSameHost(normal, host))
+    if (normal === null) return false
+    return allowed.has(normal) || allowed.has(withAnyPort(normal)) || isSameHost(normal, host)
   }
 
   // Nearly every request has the same Host as the last one, and reading it is not free.
@@ -129,7 +130,7 @@ function settingOf(setting: Setting, values: readonly string[], embedded: boolea
     : `${name}=${values.join(',')}`
 }
 
-const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\,]+$/i
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\,*]+$/i
 
 /**
  * The one spelling of an origin: lower case, addresses as the URL standard has them, without a dot at the end or the
@@ -139,6 +140,19 @@ export function normalOrigin(text: string): string | null {
   if (!ORIGIN.test(text) || !URL.canParse(text)) return null
   const { protocol, hostname, port } = new URL(text)
   return `${protocol}//${withoutDot(hostname)}${port && `:${port}`}`
+}
+
+const ANY_PORT = ':*'
+
+/** The one spelling of an origin that may be allowed, whose port may be any: `http://localhost:*`. */
+export function normalPattern(text: string): string | null {
+  if (!text.endsWith(ANY_PORT)) return normalOrigin(text)
+  const origin = normalOrigin(text.slice(0, -ANY_PORT.length))
+  return origin === null ? null : withAnyPort(origin)
+}
+
+function withAnyPort(normalOrigin: string): string {
+  return normalOrigin.replace(/(?::\d+)?$/, ANY_PORT)
 }
 
 /**

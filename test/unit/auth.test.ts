@@ -165,6 +165,20 @@ describe('OriginPolicy', () => {
   })
 
   test.each([
+    ['http://localhost:5173', true],
+    ['http://localhost', true],
+    ['https://localhost:5173', false],
+    ['http://localhost.evil.example:5173', false],
+    ['http://127.0.0.1:5173', false],
+    ['http://[::1]:8080', true],
+    ['null', false],
+  ])('where any port of a host is allowed, %j is: %s', (origin, isAllowed) => {
+    const allowedOrigins = ['HTTP://localhost:*', 'http://[::1]:*']
+    const policy = createOriginPolicy({ allowedOrigins, keysRequired: true, reach })
+    expect(policy.allowsOrigin(origin, 'jobs.example')).toBe(isAllowed)
+  })
+
+  test.each([
     ['localhost:3000', true],
     ['127.0.0.1:3000', true],
     ['127.0.0.1', true],

@@ -65,11 +65,11 @@ describe('readConfig', () => {
   test('reads origins and headers of pages', () => {
     expect(
       readConfig({
-        JOBCAST_ALLOWED_ORIGINS: 'https://app.example, capacitor://localhost',
+        JOBCAST_ALLOWED_ORIGINS: 'https://app.example, capacitor://localhost, http://localhost:*',
         JOBCAST_ALLOWED_HEADERS: 'x-tenant, *',
       }),
     ).toMatchObject({
-      allowedOrigins: ['https://app.example', 'capacitor://localhost'],
+      allowedOrigins: ['https://app.example', 'capacitor://localhost', 'http://localhost:*'],
       allowedHeaders: ['x-tenant', '*'],
     })
   })
@@ -101,6 +101,8 @@ describe('readConfig', () => {
     [{ JOBCAST_TOKEN_SECRET: 'hunter2' }, /^JOBCAST_TOKEN_SECRET must have at least 16 characters$/],
     [{ JOBCAST_ALLOWED_ORIGINS: 'https://example.com/path' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
     [{ JOBCAST_ALLOWED_ORIGINS: 'null' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
+    [{ JOBCAST_ALLOWED_ORIGINS: 'https://*' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
+    [{ JOBCAST_ALLOWED_ORIGINS: 'https://*:*' }, /^JOBCAST_ALLOWED_ORIGINS every entry/],
     [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant, not one' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
     [{ JOBCAST_ALLOWED_HEADERS: 'x-tenant: acme' }, /^JOBCAST_ALLOWED_HEADERS every entry/],
     [{ JOBCAST_DEFAULT_TYPE: 'No' }, /^JOBCAST_DEFAULT_TYPE must match/],
