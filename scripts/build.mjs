@@ -1,4 +1,4 @@
-// Builds what is out of date: dist/client, dist/next and dist/shared with tsc, dist/server, dist/cli, dist/examples and dist/page with Vite.
+// Builds what is out of date: dist/client, dist/next and dist/shared with tsc, dist/server, dist/testing, dist/cli, dist/examples and dist/page with Vite.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -9,7 +9,7 @@ process.chdir(root)
 
 const CODE = {
   stamp: 'dist/.code',
-  from: ['server', 'shared', 'client', 'next', 'cli', 'examples/samples'],
+  from: ['server', 'shared', 'client', 'next', 'testing', 'cli', 'examples/samples'],
   build: buildCode,
 }
 const PAGE = { stamp: 'dist/.page', from: ['client', 'shared', 'vite.config.ts'], build: buildPage }
@@ -29,7 +29,7 @@ for (const target of [CODE, PAGE]) {
 }
 
 function buildCode() {
-  for (const folder of ['server', 'shared', 'client', 'next', 'cli', 'examples'])
+  for (const folder of ['server', 'shared', 'client', 'next', 'testing', 'cli', 'examples'])
     rmSync(join('dist', folder), { recursive: true, force: true })
   run(binary('tsc'), ['-p', 'tsconfig.build.json'])
   run(binary('tsc'), ['-p', 'tsconfig.server.json'])

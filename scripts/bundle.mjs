@@ -1,4 +1,4 @@
-// Bundles dist/server, dist/examples and dist/cli: a few files to load instead of the hundreds that they and their libraries are made of.
+// Bundles dist/server, dist/testing, dist/examples and dist/cli: a few files to load instead of the hundreds that they and their libraries are made of.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { build } from 'vite'
@@ -11,6 +11,7 @@ const ENTRIES = [
   'server/engine/redis/engine',
   'server/engine/sqlite/engine',
   'server/worker/isolate-thread',
+  'testing/index',
   'examples/samples/index',
   'examples/samples/render/thread',
   'cli/dev-server',

@@ -90,7 +90,9 @@ const breaches = []
 const graph = new Map()
 const libraries = new Map()
 
-for (const file of ['shared', 'client', 'next', 'cli', 'server', 'examples/samples'].flatMap(sources)) {
+for (const file of ['shared', 'client', 'next', 'testing', 'cli', 'server', 'examples/samples'].flatMap(
+  sources,
+)) {
   const imports = importsOf(file)
   graph.set(
     file,

@@ -16,7 +16,7 @@ import { isOutage } from './engine/errors.ts'
 import { isJobId } from './engine/job/ids.ts'
 import { checkDefinition, type JobDefinition } from './jobs/define-job.ts'
 import type { Logger } from './log.ts'
-import type { ListenAt, RunningProducer, RunningServer } from './server.ts'
+import type { ListenAt, RunningProducer, RunningServer, ServerParts } from './server.ts'
 import type { GiveBack } from './worker/runner.ts'
 
 export interface JobServerOptions<Jobs extends readonly JobDefinition[] = readonly JobDefinition[]>
@@ -91,6 +91,17 @@ export interface JobServer<Jobs extends JobTypes = readonly JobType[]> {
 export function createJobServer<const Jobs extends readonly JobDefinition[]>(
   options: JobServerOptions<Jobs>,
 ): JobServer<Jobs> {
+  return createServerOf(options, (parts) => parts)
+}
+
+/**
+ * Does the same with parts that `change` makes of the usual ones.
+ * @internal
+ */
+export function createServerOf<Jobs extends readonly JobDefinition[]>(
+  options: JobServerOptions<Jobs>,
+  change: (parts: ServerParts) => ServerParts,
+): JobServer<Jobs> {
   const { jobs, log, ...settings } = options
   const config = checkSettings(settings)
   checkLog(log)
@@ -99,7 +110,7 @@ export function createJobServer<const Jobs extends readonly JobDefinition[]>(
     config,
     async (listenAt) => {
       const { startServer } = await import('./server.ts')
-      return startServer({ config, definitions, events: await logged(log), listenAt })
+      return startServer(change({ config, definitions, events: await logged(log), listenAt }))
     },
     (error) => tellFailure(log, error),
   )
@@ -344,6 +355,7 @@ function clientOf<Jobs extends JobTypes>(used: () => Callee | Promise<Callee>): 
       const given = headers as Readonly<Record<string, string>>
       const text = typeof body === 'string' ? body : null
       try {
+        signal?.throwIfAborted()
         const callee = await used()
         return await callee.call({
           url: String(url),

@@ -26,7 +26,7 @@ import { TypeKeeper, unservedTypes, unservedWarning } from './maintenance/type-k
 import { createMetrics } from './metrics.ts'
 import { hungWarnings, stuckReason } from './worker/hung.ts'
 import type { GiveBack } from './worker/runner.ts'
-import { createWorker } from './worker/worker.ts'
+import { createWorker, type WorkerOptions } from './worker/worker.ts'
 
 /** A part of the server. Each call may be made twice; `drain` ends what the part does for others, politely. */
 interface Service {
@@ -66,9 +66,15 @@ interface ProducerParts {
   readonly events: Events
 }
 
-interface ServerParts extends ProducerParts {
+export interface ServerParts extends ProducerParts {
   /** Where to listen before the first job is claimed; null: nowhere yet. */
   readonly listenAt: ListenAt | null
+  /** What a test has in place of the machine's time. */
+  readonly time?: {
+    readonly worker: Pick<WorkerOptions, 'after' | 'random' | 'heard'>
+    /** Promotes and forgets jobs when their time has come. */
+    readonly upkeep: (engine: Engine) => Service
+  }
 }
 
 /** The address cannot be listened on; the message is one line that says what to do. */
@@ -203,7 +209,7 @@ async function openGateway(
 }
 
 async function startAll(parts: ServerParts, services: Services): Promise<Omit<RunningServer, 'stop'>> {
-  const { config, definitions, events, listenAt } = parts
+  const { config, definitions, events, listenAt, time } = parts
   checkDefaultType(config, definitions)
   const { engine, registry } = await openStore(parts, services)
   const registrations = registry.registrations()
@@ -223,6 +229,7 @@ async function startAll(parts: ServerParts, services: Services): Promise<Omit<Ru
         leaseMs: config.leaseMs,
         cancelGraceMs: config.cancelGraceMs,
         maxResultBytes: config.maxBytes,
+        ...time?.worker,
       })
     : null
   const readiness = () => {
@@ -252,7 +259,7 @@ async function startAll(parts: ServerParts, services: Services): Promise<Omit<Ru
     }))
   }
 
-  await services.add(createMaintenance({ engine, events }))
+  await services.add(time?.upkeep(engine) ?? createMaintenance({ engine, events }))
   await services.add(new TypeKeeper({ engine, events, registrations, runs: works }))
   // Where nobody is served it starts with the first job that this process watches itself.
   await services.add(serves ? hub : { stop: () => hub.stop() })

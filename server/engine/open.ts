@@ -4,7 +4,11 @@ import type { Engine } from './engine.ts'
 export type EngineAddress =
   | { readonly kind: 'sqlite'; readonly folder: string }
   /** In this process, and nowhere else: what was stored is gone when the engine stops. */
-  | { readonly kind: 'memory' }
+  | {
+      readonly kind: 'memory'
+      /** Tells the time, in ms since 1970; `Date.now` where it is left out. */
+      readonly now?: () => number
+    }
   | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
 
 export interface EngineOptions {
@@ -23,10 +27,14 @@ export interface EngineOptions {
 /** The engine for an address, not started yet. Loads only the libraries that this one needs. */
 export async function openEngine(address: EngineAddress, options: EngineOptions = {}): Promise<Engine> {
   const { named, isBackground = false, ...hooks } = options
-  if (address.kind !== 'redis') {
+  if (address.kind === 'memory') {
     const { createSqliteEngine } = await import('./sqlite/engine.ts')
-    const location = address.kind === 'memory' ? { memory: null } : { folder: address.folder }
-    return createSqliteEngine({ ...location, ...(named && { named: named('sqlite') }), ...hooks })
+    const { now = Date.now } = address
+    return createSqliteEngine({ memory: null, now, ...hooks })
+  }
+  if (address.kind === 'sqlite') {
+    const { createSqliteEngine } = await import('./sqlite/engine.ts')
+    return createSqliteEngine({ folder: address.folder, ...(named && { named: named('sqlite') }), ...hooks })
   }
   const { createRedisEngine } = await import('./redis/engine.ts')
   const names = named && { names: { redis: named('redis'), prefix: named('prefix') } }

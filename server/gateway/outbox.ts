@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { JobEvent } from '../../shared/event.ts'
 import type { ReadResult } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Held, QueuePlace } from '../../shared/job.ts'
 import type { Feed, Place, PlaceAnswers, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'

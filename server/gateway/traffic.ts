@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Events, Transport } from '../events.ts'
 
 const WINDOW_S = 60

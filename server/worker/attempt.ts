@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { JOB } from '../../shared/job.ts'
 import { POLICY } from '../../shared/options.ts'
 import { namesOf, pick, withMark } from '../../shared/table.ts'
@@ -21,6 +22,15 @@ import {
 const SCHEMA_MS = 10_000
 const START_MS = 30_000
 
+/** Calls once so many ms are over, unless what it returns is called before. */
+export type After = (ms: number, call: () => void) => () => void
+
+/** By the machine's clock. */
+export const after: After = (ms, call) => {
+  const timer = setTimeout(call, ms)
+  return () => clearTimeout(timer)
+}
+
 /** A job type as a worker runs it. */
 export interface Runnable {
   readonly definition: JobDefinition
@@ -32,6 +42,8 @@ export interface AttemptHost<Run> {
   readonly cancelGraceMs: number
   readonly maxResultBytes: number
   readonly random: () => number
+  /** Of timeouts, and of what a cancel leaves. */
+  readonly after: After
   readonly emit: (run: Run, event: RunEvent, bytes: number) => void
   /**
    * The one outcome of this attempt; null where it is not to be settled, since its lease was lost. `thrown` is why it
@@ -50,7 +62,7 @@ type State =
   /** The steps go on: payload, handler, result. */
   | { readonly is: 'running' }
   /** A cancel was requested and the signal has fired; the handler may end in its own way until the grace is over. */
-  | { readonly is: 'cancelling'; readonly grace: NodeJS.Timeout }
+  | { readonly is: 'cancelling'; readonly endGrace: () => void }
   /** The outcome is known. The handler may still be running; what comes of it is discarded. */
   | { readonly is: 'decided' }
 
@@ -79,7 +91,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   readonly #host: AttemptHost<Run>
   #state: State = RUNNING
   #step: AttemptStep | 'ended' = 'payload'
-  #timer: NodeJS.Timeout | null = null
+  #stopTimer: (() => void) | null = null
   #signal: LazySignal | null = null
   #draining: LazySignal | null = null
   #kill: LazySignal | null = null
@@ -157,7 +169,7 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   started(): void {
     if (this.#step === 'ended') return
     this.#step = 'handler'
-    this.#stopTimer()
+    this.#endTimer()
     this.#startedAt = performance.now()
     afterThisTurn(this)
   }
@@ -198,8 +210,9 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
   /** The job is to be cancelled: the handler is told and may still end in its own way. */
   cancel(): void {
     if (this.#state.is !== 'running') return
-    const grace = setTimeout(() => this.#cutShort(CANCELLED, 'cancelled'), this.#host.cancelGraceMs)
-    this.#state = { is: 'cancelling', grace }
+    const { after, cancelGraceMs } = this.#host
+    const endGrace = after(cancelGraceMs, () => this.#cutShort(CANCELLED, 'cancelled'))
+    this.#state = { is: 'cancelling', endGrace }
     this.#abort('cancelled')
   }
 
@@ -303,21 +316,21 @@ export class Attempt<Run extends { readonly claim: Claim }> implements Execution
 
   #decide(outcome: Outcome | null, thrown: Thrown | null): void {
     if (this.#state.is === 'decided') return
-    if (this.#state.is === 'cancelling') clearTimeout(this.#state.grace)
-    this.#stopTimer()
+    if (this.#state.is === 'cancelling') this.#state.endGrace()
+    this.#endTimer()
     this.#state = DECIDED
     this.#host.decided(this.#run, outcome, thrown)
   }
 
   /** `inMs`: where some of it is over already. */
   #timeOutIn(ms: number, inMs = ms): void {
-    this.#stopTimer()
-    if (this.#state.is !== 'decided') this.#timer = setTimeout(() => this.#timeOut(ms), inMs)
+    this.#endTimer()
+    if (this.#state.is !== 'decided') this.#stopTimer = this.#host.after(inMs, () => this.#timeOut(ms))
   }
 
-  #stopTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+  #endTimer(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = null
   }
 }
 

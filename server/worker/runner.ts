@@ -7,6 +7,7 @@ import {
   type LeaseRef,
   MAX_CALL_JOBS,
   type Outcome,
+  type RunEvent,
   type SettleVerdict,
 } from '../engine/engine.ts'
 import { isOutage } from '../engine/errors.ts'
@@ -14,7 +15,7 @@ import { MOST_CALLS } from '../engine/two-calls.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import type { Thrown } from '../thrown.ts'
-import { Attempt, type AttemptHost, type Runnable } from './attempt.ts'
+import { type After, Attempt, type AttemptHost, type Runnable } from './attempt.ts'
 import { Exchange, WORTH_A_CALL } from './exchange.ts'
 import { HungRuns, type HungSlots } from './hung.ts'
 import { type Leased, LeaseKeeper } from './lease.ts'
@@ -37,6 +38,8 @@ export interface RunnerOptions {
   readonly cancelGraceMs: number
   readonly maxResultBytes: number
   readonly random: () => number
+  readonly after: After
+  readonly heard?: (jobId: string, event: RunEvent) => void
   readonly failure: (where: string, error: unknown) => void
 }
 
@@ -122,13 +125,15 @@ export class Runner {
   #whenEmpty: (() => void) | null = null
 
   constructor(options: RunnerOptions) {
-    const { engine, workerId, leaseMs, random, failure } = options
+    const { engine, workerId, leaseMs, random, failure, heard } = options
     this.#options = options
     this.#host = {
       cancelGraceMs: options.cancelGraceMs,
       maxResultBytes: options.maxResultBytes,
       random,
+      after: options.after,
       emit: (run, event, bytes) => {
+        heard?.(run.jobId, event)
         run.reports.buffer.add(event, bytes)
         this.#reporter.wake(run)
         if (event.kind === 'log' && options.events.listenerCount('run.logged') > 0) {

@@ -2,10 +2,11 @@ import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkerInfo } from '../../shared/api.ts'
 import type { TypePace } from '../../shared/pace.ts'
-import type { Engine, LeaseRef, Unsubscribe } from '../engine/engine.ts'
+import type { Engine, LeaseRef, RunEvent, Unsubscribe } from '../engine/engine.ts'
 import { Unavailable } from '../engine/errors.ts'
 import type { Events } from '../events.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
+import { type After, after } from './attempt.ts'
 import { StoreBackoff } from './backoff.ts'
 import { type Executor, inProcess } from './execution.ts'
 import type { HungSlots } from './hung.ts'
@@ -29,6 +30,10 @@ export interface WorkerOptions {
   readonly threadHeapMb?: number
   /** For jitter: 0 up to 1. */
   readonly random?: () => number
+  /** By the machine's clock where it is left out. */
+  readonly after?: After
+  /** Hears all that handlers report, before any of it is merged. */
+  readonly heard?: (jobId: string, event: RunEvent) => void
 }
 
 export interface Worker {
@@ -83,7 +88,7 @@ class JobWorker implements Worker {
     const runnables = definitions.map(
       (definition) => [definition.type, { definition, executor: this.#executorOf(definition) }] as const,
     )
-    this.#runner = new Runner({ ...options, random, failure, runnables: new Map(runnables) })
+    this.#runner = new Runner({ after, ...options, random, failure, runnables: new Map(runnables) })
   }
 
   async start(): Promise<void> {

@@ -517,7 +517,7 @@ describe('what is stored', () => {
     await engine.onCancel(text, heard)
     const lease = { jobId: run?.jobId ?? '', lease: run?.lease ?? '' }
     await engine.cancel(lease.jobId)
-    expect(heard).toHaveBeenCalledExactlyOnceWith(lease)
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledExactlyOnceWith(lease))
     await engine.retry(lease.jobId)
     const failed = { kind: 'failed', error: text, errorCode: 'timeout' } as const
     const second = await submit(engine)

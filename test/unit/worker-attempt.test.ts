@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Claim, JsonText, type Outcome, type RunEvent } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
-import { Attempt, type AttemptHost } from '../../server/worker/attempt.ts'
+import { Attempt, type AttemptHost, after } from '../../server/worker/attempt.ts'
 import { currentScope, type Executor, inProcess } from '../../server/worker/execution.ts'
 import { DEFAULT_OPTIONS } from '../../shared/options.ts'
 import { aClaim } from '../helpers/a-run.ts'
@@ -37,6 +37,7 @@ async function attempt(
       cancelGraceMs: 10,
       maxResultBytes: 1024,
       random: () => 0,
+      after,
       emit: (_run, event) => void emitted.push(event),
       decided: (_run, outcome) => void outcomes.push(outcome),
       ended: () => {

@@ -1,4 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate } from 'node:timers'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Job } from '../../../shared/job.ts'
 import {
   type Change,
@@ -318,7 +319,7 @@ class SqliteEngine implements Engine {
     const jobIds = jobs.map(({ jobId }) => jobId).filter(isJobId)
     const found = new Map<string, Place>()
     for (let first = 0; first < jobIds.length; first += MOST_PLACES) {
-      if (first > 0) await setImmediate()
+      if (first > 0) await turn()
       const some = await this.#read((store) => places(store, jobIds.slice(first, first + MOST_PLACES)))
       for (const [jobId, place] of some) found.set(jobId, place)
     }
@@ -363,7 +364,11 @@ class SqliteEngine implements Engine {
 
   #tell({ catalog }: Store, { messages, cancels, ready, submitted, scheduledFor }: Effects): void {
     for (const { jobId, message } of messages) this.#watchers.emit(jobId, message)
-    for (const { worker, lease } of cancels) this.#cancels.emit(worker, lease)
+    // Whoever has claimed the job in this very transaction does not know the run yet.
+    if (cancels.length > 0)
+      setImmediate(() => {
+        for (const { worker, lease } of cancels) this.#cancels.emit(worker, lease)
+      })
     if (submitted.types.size > 0) {
       this.#submissions.emit(ALL, { types: [...submitted.types], tags: [...submitted.tags] })
     }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { BadPage, IdempotencyMismatch, Unavailable } from '../errors.ts'
 import { isStorageFailure } from './database.ts'
 import type { Store } from './store.ts'
