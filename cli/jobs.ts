@@ -56,8 +56,13 @@ export async function list(flags: ListFlags): Promise<void> {
   })
 }
 
-/** A table of jobs, as wide as the terminal. */
-export function jobLines(jobs: readonly JobSummary[], now: number, width?: number): string[] {
+/** A table of jobs, as wide as the terminal, without the columns that say nothing where it stands. */
+export function jobLines(
+  jobs: readonly JobSummary[],
+  now: number,
+  width?: number,
+  without: readonly string[] = [],
+): string[] {
   const columns: Column<JobSummary>[] = [
     { title: 'ID', of: ({ jobId }) => jobId },
     { title: 'TYPE', of: ({ type }) => type, flexible: true, spare: 2 },
@@ -75,7 +80,10 @@ export function jobLines(jobs: readonly JobSummary[], now: number, width?: numbe
     },
   ]
   // A column in which nothing stands says nothing.
-  const told = columns.filter(({ of, spare }) => spare === undefined || jobs.some((job) => of(job) !== ''))
+  const told = columns.filter(
+    ({ title, of, spare }) =>
+      !without.includes(title) && (spare === undefined || jobs.some((job) => of(job) !== '')),
+  )
   return table(jobs, told, width)
 }
 

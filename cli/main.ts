@@ -198,6 +198,10 @@ clientCommand(
   'jobcast types',
 ).action(async (flags: ClientFlags) => (await import('./jobs.ts')).types(flags))
 
+clientCommand('top', 'Show what happens on the server, anew every second; q quits.', 'jobcast top').action(
+  async (flags: ClientFlags) => (await import('./top.ts')).top(flags),
+)
+
 // Whoever reads may have seen enough, as `head` has.
 process.stdout.on('error', () => process.exit())
 

@@ -75,14 +75,15 @@ export function statusColor(status: JobStatus, colors = color): Painter {
   return status === 'cancelled' ? colors.magenta : colors.dim
 }
 
-/** `820 ms`, `1.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d`. */
+/** `820 ms`, `1.2 s`, `3 min 5 s`, `17 min`, `2 h 4 min`, `3 d`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
   const seconds = ms / 1000
   if (seconds < 10) return `${seconds.toFixed(1)} s`
   if (seconds < 60) return `${Math.floor(seconds)} s`
   const minutes = Math.floor(seconds / 60)
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
+  if (minutes < 10) return `${minutes} min ${Math.floor(seconds % 60)} s`
+  if (minutes < 60) return `${minutes} min`
   const hours = Math.floor(minutes / 60)
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import type { JobDefinition } from './define-job.ts'
 
 /** Modules of the user's: those with job definitions, and those that isolated handlers are. Loads no library by itself. */
@@ -91,7 +92,8 @@ function codeOf(error: unknown): string {
 async function importTransformed(file: string): Promise<Exports> {
   const { createJiti } = await import('jiti')
   const jiti = createJiti(pathToFileURL(file).href, {
-    tsconfigPaths: configWithPaths(dirname(file)) ?? false,
+    tsconfigPaths: true,
+    alias: aliasesNear(dirname(file)),
     // The module itself, not a mixture of it and its default export.
     interopDefault: false,
     jsx: true,
@@ -103,14 +105,33 @@ async function importTransformed(file: string): Promise<Exports> {
   return jiti.import(file)
 }
 
-/** The nearest configuration that has `paths`: that of the project, or of the part of it that is the app. */
-function configWithPaths(folder: string): string | null {
-  const names = ['tsconfig.json', 'tsconfig.app.json', 'tsconfig.base.json', 'jsconfig.json']
-  const files = names.map((name) => join(folder, name)).filter((file) => existsSync(file))
-  const found = [/"paths"/, /"(?:extends|baseUrl)"/].flatMap((word) =>
-    files.filter((file) => word.test(readFileSync(file, 'utf8'))),
-  )[0]
-  if (found !== undefined) return found
-  const parent = dirname(folder)
-  return parent === folder ? null : configWithPaths(parent)
+/** Projects of Vite, and those in JavaScript, have their `paths` where the transformer does not look for them. */
+function aliasesNear(folder: string): Record<string, string> {
+  for (const name of ['tsconfig.app.json', 'jsconfig.json']) {
+    const file = join(folder, name)
+    if (!existsSync(file)) continue
+    const { baseUrl = '.', paths = {} } = compilerOptionsOf(file)
+    const aliases = Object.entries(paths).map(([pattern, [target = '']]) => [
+      pattern.replace(/\/\*$/, ''),
+      resolve(folder, baseUrl, target.replace(/\/\*$/, '')),
+    ])
+    return Object.fromEntries(aliases)
+  }
+  const isProject = existsSync(join(folder, 'package.json')) || dirname(folder) === folder
+  return isProject ? {} : aliasesNear(dirname(folder))
+}
+
+interface CompilerOptions {
+  readonly baseUrl?: string
+  readonly paths?: Readonly<Record<string, readonly string[]>>
+}
+
+/** As JavaScript, since it may have comments and commas that JSON has not. */
+function compilerOptionsOf(file: string): CompilerOptions {
+  const read: { compilerOptions?: CompilerOptions } = runInNewContext(
+    `(${readFileSync(file, 'utf8')})`,
+    {},
+    file,
+  )
+  return read.compilerOptions ?? {}
 }
