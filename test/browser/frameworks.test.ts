@@ -3,7 +3,8 @@ import { compile } from 'svelte/compiler'
 import type { PluginOption } from 'vite'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
-import { dataFolder, SAMPLES, type ServerProcess, startServer } from '../helpers/server.ts'
+import { HELD_JOBS, openHold } from '../helpers/line.ts'
+import { dataFolder, type ServerProcess, startServer } from '../helpers/server.ts'
 import { serveApp } from '../helpers/user-app.ts'
 
 let browser: Browser
@@ -13,7 +14,7 @@ beforeAll(async () => {
   const data = await dataFolder()
   ;[browser, server] = await Promise.all([
     openBrowser(),
-    startServer({ JOBCAST_DATA: data.path, ...SAMPLES }),
+    startServer({ JOBCAST_DATA: data.path, ...HELD_JOBS }),
   ])
   return async () => {
     await server.stop()
@@ -50,10 +51,11 @@ const APPS = {
           import { createJobsStore, createJobStore } from 'jobcast/stores'
           const client = (window.client = createClient())
           const { connection } = client
-          const job = createJobStore(client, { type: 'countdown' })
+          const job = createJobStore(client, { type: 'held' })
+          const file = decodeURIComponent(location.hash.slice(1))
           const jobs = createJobsStore(client, { limit: 10 })
         </script>
-        <button onclick={() => job.startJob({ steps: 40, stepMs: 25 })}>Start</button>
+        <button onclick={() => job.startJob({ file, progress: 40 })}>Start</button>
         <output>{$job.status}</output>
         <meter value={$job.progress?.percent ?? 0} max="100"></meter>
         <i>{$jobs.jobs.filter(({ status }) => status === 'completed').length} of {$jobs.jobs.length}</i>
@@ -72,12 +74,13 @@ const APPS = {
         const client = (window.client = createClient())
         const App = defineComponent({
           setup() {
-            const job = createJobStore(client, { type: 'countdown' })
+            const job = createJobStore(client, { type: 'held' })
+            const start = () => job.startJob({ file: decodeURIComponent(location.hash.slice(1)), progress: 40 })
             const jobs = useStore(createJobsStore(client, { limit: 10 }))
-            return { start: job.startJob, job: useStore(job), jobs, connection: useStore(client.connection) }
+            return { start, job: useStore(job), jobs, connection: useStore(client.connection) }
           },
           template: \`
-            <button @click="start({ steps: 40, stepMs: 25 })">Start</button>
+            <button @click="start">Start</button>
             <output>{{ job.status }}</output>
             <meter :value="job.progress?.percent ?? 0" max="100" />
             <i>{{ jobs.jobs.filter(({ status }) => status === 'completed').length }} of {{ jobs.jobs.length }}</i>
@@ -97,18 +100,17 @@ test.each(['Svelte', 'Vue'] as const)('stores are used from %s as they are', asy
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(String(error)))
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
-  await page.goto(url)
+  const { file, letGo } = await openHold()
+  await page.goto(`${url}#${encodeURIComponent(file)}`)
 
   const output = page.locator('output')
   await page.getByText('idle').waitFor()
   const listed = Number((await page.locator('i').innerText()).split(' of ')[1])
   await page.getByRole('button').click()
   await page.getByText('processing').waitFor()
-  await page.waitForFunction(() => {
-    const percent = document.querySelector('meter')?.value ?? 0
-    return percent > 0 && percent < 100
-  })
+  await page.waitForFunction(() => document.querySelector('meter')?.value === 40)
   expect(await page.locator('b').innerText()).toBe('websocket')
+  await letGo()
   await page.getByText('completed').waitFor()
   await page.getByText(`${listed + 1} of ${listed + 1}`).waitFor()
   expect(await output.innerText()).toBe('completed')

@@ -15,7 +15,7 @@ export default [
     },
   },
   {
-    // Counts aloud every 100 ms; its result is how far it came.
+    // Counts aloud every 100 ms, to 1,000 where nobody stops it; its result is how far it came.
     type: 'counting',
     async run({ file }, context) {
       let step = 0
@@ -23,6 +23,7 @@ export default [
         await pause(100, undefined, context)
         step += 1
         context.chunk({ step })
+        context.progress(step / 10)
       }
       return { steps: step }
     },

@@ -13,17 +13,28 @@ export const HELD_JOBS = {
   JOBCAST_CONCURRENCY: '1',
 }
 
+/** What lets a job go on that waits for this file; to be told it in its payload. */
+export interface Hold {
+  readonly file: string
+  letGo(): Promise<void>
+}
+
+export async function openHold(): Promise<Hold> {
+  const folder = await mkdtemp(join(tmpdir(), 'jobcast-held-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'go')
+  return { file, letGo: () => writeFile(file, '') }
+}
+
 /** A job that goes on until it is let go, however slow whoever watches it is. */
 export async function hold(
   url: string,
   payload: object = {},
   type: 'held' | 'counting' = 'held',
-): Promise<{ readonly jobId: string; letGo(): Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'jobcast-held-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  const file = join(folder, 'go')
-  const { jobId } = await submit(url, { type, payload: { ...payload, file } })
-  return { jobId, letGo: () => writeFile(file, '') }
+): Promise<Hold & { readonly jobId: string }> {
+  const held = await openHold()
+  const { jobId } = await submit(url, { type, payload: { ...payload, file: held.file } })
+  return { ...held, jobId }
 }
 
 /** A line of jobs; each ends when it is told to, or when it was told before. */
