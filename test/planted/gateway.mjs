@@ -221,8 +221,8 @@ export const faults = [
   {
     what: 'any page may open a WebSocket',
     file: 'server/gateway/transports/websocket/upgrade.ts',
-    find: 'const refusal = rules.origins.refusal(request.headers, false)',
-    replace: 'const refusal = rules.origins.refusal(request.headers, true)',
+    find: 'const refusal = rules.origins.refusal(request, false)',
+    replace: 'const refusal = rules.origins.refusal(request, true)',
     tests: LIMITS,
   },
   {

@@ -1,6 +1,7 @@
 /** Who may call what over HTTP, and what a call may bring. */
 export const wider = [
   'test/unit/auth.test.ts',
+  'test/unit/reach.test.ts',
   'test/unit/http-parts.test.ts',
   'test/unit/http-submission.test.ts',
   'test/integration/http-access.test.ts',
@@ -9,8 +10,10 @@ export const wider = [
   'test/integration/http-submit.test.ts',
   'test/integration/http-operation.test.ts',
   'test/integration/http-openapi.test.ts',
+  'test/integration/http-reach.test.ts',
 ]
 
+const REACH = ['test/unit/reach.test.ts', 'test/integration/http-reach.test.ts']
 const ACCESS = ['test/unit/auth.test.ts', 'test/integration/http-access.test.ts']
 
 /** As `scripts/mutate.mjs` describes them. */
@@ -77,6 +80,48 @@ export const faults = [
     find: 'if (!allowsHost(host)) {',
     replace: 'if (host === null) {',
     tests: ['test/integration/http-access.test.ts'],
+  },
+  {
+    what: 'a page at a name that was pointed at a proxy submits through it',
+    file: 'server/auth/origin.ts',
+    find: 'return (allowsHost(host) || isAddress(host)) && isSameHost(normal, host)',
+    replace: 'return isSameHost(normal, host)',
+    tests: ['test/unit/auth.test.ts'],
+  },
+  {
+    what: 'a page of another port is taken for one of this server',
+    file: 'server/auth/origin.ts',
+    find: "if (site === 'same-origin' || site === 'none') return true",
+    replace: "if (site !== 'cross-site') return true",
+    tests: ['test/unit/auth.test.ts'],
+  },
+  {
+    what: 'everybody is believed to be a proxy',
+    file: 'server/auth/reach.ts',
+    find: 'return (address) => address !== undefined && isListed(trusted, address)',
+    replace: 'return () => trusted !== null',
+    tests: REACH,
+  },
+  {
+    what: 'the page can be made to load its scripts from elsewhere',
+    file: 'server/auth/reach.ts',
+    find: "return paths.includes(null) ? '' : paths.join('')",
+    replace: 'return header',
+    tests: REACH,
+  },
+  {
+    what: 'the page at a deep link finds none of its scripts',
+    file: 'server/http/page.ts',
+    find: "return '../'.repeat(path.split('/').length - 2) || './'",
+    replace: "return './'",
+    tests: REACH,
+  },
+  {
+    what: 'links leave out what is before the path',
+    file: 'server/http/submit.ts',
+    find: 'const prefix = deps.reach.prefix(context.env)',
+    replace: "const prefix = ''",
+    tests: REACH,
   },
   {
     what: "an idempotency key is everybody's",
