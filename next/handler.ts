@@ -41,8 +41,13 @@ interface Embedded extends CommonOptions {
 export type HandlerOptions = Remote | Embedded
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
-/** As a route of Next has it; it needs nothing of the second argument. */
-type RouteHandler = (request: Request) => Promise<Response>
+/** As a route of Next has it; elsewhere there is no second argument. */
+type RouteHandler = (request: Request, context?: RouteContext) => Promise<Response>
+
+interface RouteContext {
+  /** What `[...path]` stands for. */
+  readonly params: Promise<Readonly<Record<string, string | readonly string[] | undefined>>>
+}
 
 /** Where `jobcast dev` listens. */
 const DEV_URL = 'http://127.0.0.1:3300'
@@ -59,7 +64,7 @@ const DEV_URL = 'http://127.0.0.1:3300'
 export function createHandler(options: HandlerOptions): Readonly<Record<Method, RouteHandler>> {
   checkOptions(options)
   const handler = new Handler(options)
-  const handle: RouteHandler = (request) => handler.answer(request)
+  const handle: RouteHandler = (request, context) => handler.answer(request, context)
   return { GET: handle, POST: handle, PUT: handle, DELETE: handle }
 }
 
@@ -140,9 +145,9 @@ class Handler {
     this.#options = options
   }
 
-  async answer(request: Request): Promise<Response> {
+  async answer(request: Request, context?: RouteContext): Promise<Response> {
     const { authorize, key } = this.#options
-    const address = new URL(request.url)
+    const address = await addressOf(request, context)
     const [, prefix = '', path = ''] = ADDRESS.exec(address.pathname) ?? []
     if (path === '' || ODD.test(address.pathname)) return this.#refuse('not_found', NO_CALL)
     const call = callOf(request.method, path)
@@ -309,6 +314,16 @@ class Handler {
     // biome-ignore lint/suspicious/noConsole: it is the log that an app has.
     console.error(`createHandler: ${text}`)
   }
+}
+
+/** Without what Next's edge runtime adds to the query: the parameters of the route, `?path=api&path=jobs`. */
+async function addressOf({ url }: Request, context: RouteContext | undefined): Promise<URL> {
+  const address = new URL(url)
+  for (const [name, value] of Object.entries((await context?.params) ?? {})) {
+    if (value !== undefined && address.searchParams.getAll(name).join('/') === [value].flat().join('/'))
+      address.searchParams.delete(name)
+  }
+  return address
 }
 
 /** A page of another origin, which could change something in the name of whoever is signed in to this app. */

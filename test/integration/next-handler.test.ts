@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createClient } from '../../client/index.ts'
 import { type Access, createHandler, type HandlerOptions } from '../../next/index.ts'
+import { createJobServer, defineJob } from '../../server/index.ts'
 import { Problem, SubmitAnswer } from '../../shared/api.ts'
 import { Job } from '../../shared/job.ts'
 import { freePort } from '../helpers/free-port.ts'
@@ -324,6 +325,15 @@ describe('what does not get through', () => {
     expect(response.headers.get('set-cookie')).toBeNull()
   })
 
+  test('parameters of the route that the framework adds to the query', async () => {
+    const { url, asked } = await echo()
+    const { GET } = createHandler({ url, authorize: () => ({ role: 'read' }) })
+    const params = Promise.resolve({ path: ['api', 'jobs'] })
+    await GET(new Request(`http://app${MOUNT}/api/jobs?limit=1&path=api&path=jobs`), { params })
+    await GET(new Request(`http://app${MOUNT}/api/jobs?limit=1&path=x`), { params })
+    expect(asked.map((one) => one.url)).toEqual(['/api/jobs?limit=1', '/api/jobs?limit=1&path=x'])
+  })
+
   test.each([
     '/metrics',
     '/',
@@ -457,4 +467,53 @@ describe('a server that does not answer', () => {
       )
     },
   )
+})
+
+describe('a server of the same process', () => {
+  const double = defineJob({ type: 'double', run: (payload) => 2 * Number(payload) })
+  const ask = (handlers: ReturnType<typeof createHandler>, path: string, init?: RequestInit) => {
+    const request = new Request(`https://app.example.com${MOUNT}${path}`, init)
+    return request.method === 'POST' ? handlers.POST(request) : handlers.GET(request)
+  }
+
+  test('is asked without a network, as far as the app permits', async () => {
+    const embedded = createJobServer({ jobs: [double], store: 'memory', log: false })
+    onTestFinished(() => embedded.stop())
+    const handlers = createHandler({
+      server: embedded,
+      authorize: ({ headers }) => (headers.has('cookie') ? { submit: ['double'], watch: 'any' } : null),
+    })
+    expect(await refusal(await ask(handlers, '/api/jobs', json({ payload: 21 })))).toBe('unauthorized')
+    const cookie = 'session=1'
+    const { jobId, links } = await (
+      await ask(handlers, '/api/jobs', json({ payload: 21 }, { cookie }))
+    ).json()
+    expect(links.self).toBe(`${MOUNT}/api/jobs/${jobId}`)
+    const headers = { cookie, accept: 'text/event-stream' }
+    const stream = await ask(handlers, `/api/jobs/${jobId}/events`, { headers })
+    expect(await stream.text()).toContain('"result":42')
+    expect(await refusal(await ask(handlers, '/api/jobs', { headers }))).toBe('forbidden')
+  })
+
+  test('decides by itself where the app does not, by the request as it came', async () => {
+    const seen: string[] = []
+    const embedded = createJobServer({
+      jobs: [double],
+      store: 'memory',
+      log: false,
+      authorize(request) {
+        seen.push(`${new URL(request.url).host} ${request.headers.get('cookie')}`)
+        return { role: 'submit' }
+      },
+    })
+    onTestFinished(() => embedded.stop())
+    const handlers = createHandler({ server: embedded })
+    const submitted = await ask(
+      handlers,
+      '/api/jobs',
+      json({ type: 'double', payload: 1 }, { cookie: 'session=1' }),
+    )
+    expect(submitted.status).toBe(202)
+    expect(seen).toEqual(['app.example.com session=1'])
+  })
 })
