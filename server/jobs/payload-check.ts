@@ -125,11 +125,11 @@ function issuesOf(errors: readonly ErrorObject[]): Issue[] {
     const path = pathOf(error.instancePath)
     const forms = new Map<string, Placed[]>()
     for (const one of found) {
-      const form = formOf(one, error.schemaPath)
+      const form = formOf(one, error)
       if (form !== null) forms.set(form, [...(forms.get(form) ?? []), one])
     }
     const isWhole = forms.size === (Array.isArray(error.schema) ? error.schema.length : 0)
-    found = found.filter((one) => formOf(one, error.schemaPath) === null)
+    found = found.filter((one) => formOf(one, error) === null)
     const said = fitsNone(path, isWhole ? [...forms.values()] : [])
     found.push(...said.map((one) => ({ ...one, at: error.schemaPath })))
   }
@@ -141,9 +141,11 @@ function issuesOf(errors: readonly ErrorObject[]): Issue[] {
     .map(({ path, message }) => ({ path, message }))
 }
 
-/** The number of the form of these that it is in; null where it is in none. */
-function formOf({ at }: Placed, forms: string): string | null {
-  return at.startsWith(`${forms}/`) ? (at.slice(forms.length + 1).split('/')[0] ?? null) : null
+/** The form of these that it is in, by its number, or its definition; null where it is in none. */
+function formOf({ at, path }: Placed, { schemaPath, instancePath }: ErrorObject): string | null {
+  if (at.startsWith(`${schemaPath}/`)) return at.slice(schemaPath.length + 1).split('/')[0] ?? null
+  const isWithin = pathOf(instancePath).every((name, depth) => path[depth] === name)
+  return isWithin ? (/^#\/(?:\$defs|definitions)\/[^/]+/.exec(at)?.[0] ?? null) : null
 }
 
 function findingOf(error: ErrorObject): Finding | null {
@@ -169,6 +171,8 @@ function findingOf(error: ErrorObject): Finding | null {
       return finding(mustBeOne([asked]), path, 'value')
     case 'pattern':
       return finding(parentSchema?.format ? mustBeFormat(parentSchema.format) : mustMatch(String(asked)))
+    case 'items':
+      return finding(mustHave('array', 'at most', Number(params.limit)))
     case 'false schema':
       return finding(mustBeOf(['never']))
     // `anyOf`, for which it stands, says more.

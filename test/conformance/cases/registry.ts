@@ -24,15 +24,22 @@ export function registryCases(it: EngineTest): void {
       const schema = { type: 'object', properties: { a: { type: 'string' } }, required: [] }
       const known = registration('known', {
         payloadSchema: schema,
+        resultSchema: { type: 'number' },
         policy: { ...DEFAULT_POLICY, priority: 5 },
       })
-      await raw.registerTypes([known, registration('plain')])
+      await raw.registerTypes([known, registration('plain'), registration('untold', { resultSchema: null })])
       await engine.submit({ jobs: [newJob({ type: 'used' })] })
       await raw.pause('unheard-of')
       expect(byName(await raw.types())).toEqual([
         { type: 'known', counts: NONE, paused: false, registration: known },
         { type: 'plain', counts: NONE, paused: false, registration: registration('plain') },
         { type: 'unheard-of', counts: NONE, paused: true, registration: null },
+        {
+          type: 'untold',
+          counts: NONE,
+          paused: false,
+          registration: registration('untold', { resultSchema: null }),
+        },
         { type: 'used', counts: { ...NONE, queued: 1 }, paused: false, registration: null },
       ])
     })
