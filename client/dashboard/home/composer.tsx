@@ -64,7 +64,7 @@ function Forms({ types }: { types: readonly TypeInfo[] }) {
     <Tabs
       value={shown}
       onChange={(value) => choose(value ?? '')}
-      classNames={{ tab: classes.tab, tabLabel: classes.label }}
+      classNames={{ tab: classes.tab, tabLabel: classes.label, tabSection: classes.icon }}
     >
       <Tabs.List grow aria-label="Type of job" data-crowded={tabs.length > 3 || undefined}>
         {own.length > 0 && (
