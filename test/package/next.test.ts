@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/free-port.ts'
+import { blockOf } from '../helpers/proxies.ts'
 import { until } from '../helpers/until.ts'
 import { Example, type Running } from './harness/example.ts'
 import { startJobcast } from './harness/jobcast.ts'
@@ -113,6 +114,31 @@ test('WebSockets pass beside the handler where next.config rewrites them', async
   expect(page.frames.some((frame) => frame.includes('"op":"event"'))).toBe(true)
   expect(page.problems).toEqual([])
   await page.close()
+})
+
+test('the whole server, its page among it, behind the rewrites of docs/proxies.md', async () => {
+  const env = { JOBCAST_BASE_PATH: '/jobcast', JOBCAST_DATA: '.data-below' }
+  const { host } = new URL(await startJobcast(example, env))
+  const config = blockOf('js next').replace('127.0.0.1:3300', host)
+  await writeFile(join(example.folder, 'next.config.mjs'), config)
+  const base = `${await serve('dev')}/jobcast`
+  const response = await fetch(`${base}/api/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    // It stays as it is, so that there is something to watch.
+    body: '{"type":"landscape","payload":{"hue":10,"ranges":1},"options":{"delayMs":600000}}',
+  })
+  const { jobId } = await response.json()
+  expect(response.headers.get('location')).toBe(`/jobcast/api/jobs/${jobId}`)
+  for (const path of [`/jobs/${jobId}`, '']) {
+    const { page, sockets, problems, close } = await visit(browser, base + path)
+    await page.getByRole('status', { name: 'Live over WebSocket' }).waitFor()
+    await page.reload()
+    await page.getByText('landscape').first().waitFor()
+    expect(sockets.every((url) => url.endsWith('/jobcast/ws'))).toBe(true)
+    expect(problems).toEqual([])
+    await close()
+  }
 })
 
 async function textOf(folder: string): Promise<string> {
