@@ -10,7 +10,8 @@ import { Disconnected, ProblemError } from './problem.ts'
  * A request as it arrived, whatever carries it: what the routes need of it, and may do with its caller, beside what Hono reads
  * of any request. One of `node:http`, one that `fetch` was called with, one of a client in this process.
  */
-export interface Arrival extends Omit<Incoming, 'mount'>, Place {
+export interface Arrival extends Incoming {
+  readonly place: Place
   readonly method: string
   /** Who is calling, where that is known already. */
   readonly caller: Caller | null
@@ -21,7 +22,7 @@ export interface Arrival extends Omit<Incoming, 'mount'>, Place {
   /** Reads the body, of at most `limit` bytes. Throws `ProblemError` (413, 408) and `Disconnected`. */
   read(limit: number): Promise<Buffer>
   /** Breaks the connection off, where the reader is too slow; left out: the body of the answer is to break. */
-  readonly cut?: () => void
+  cut?(): void
   /** Counts a large answer until it is taken; what comes back is to be sent in its place. */
   charge(budget: OutputBudget, answer: Answer, bytes: number): Response
   /** The request for whoever decides by it; without its body. */
@@ -31,30 +32,28 @@ export interface Arrival extends Omit<Incoming, 'mount'>, Place {
 /** Express leaves in `url` what is behind the place where it mounted a handler, and parses bodies before it. */
 type MaybeExpress = IncomingMessage & { readonly originalUrl?: unknown; readonly body?: unknown }
 
-abstract class Placed implements Place {
-  readonly path: string
-  readonly isStripped: boolean
-  readonly mount: string
-
-  constructor(place: Place) {
-    this.path = place.path
-    this.isStripped = place.isStripped
-    this.mount = place.mount
-  }
-}
-
 /** What came over `node:http`. */
-export class NodeArrival extends Placed implements Arrival {
+export class NodeArrival implements Arrival {
   readonly caller = null
   readonly #incoming: MaybeExpress
   readonly #outgoing: ServerResponse
   readonly #reach: Reach
+  /** Most requests need not be asked. */
+  #place: Place | undefined
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, reach: Reach) {
-    super(placeOfNode(incoming, reach))
     this.#incoming = incoming
     this.#outgoing = outgoing
     this.#reach = reach
+  }
+
+  get place(): Place {
+    this.#place ??= placeOfNode(this.#incoming, this.#reach)
+    return this.#place
+  }
+
+  get mount(): string {
+    return this.#incoming.originalUrl === undefined ? '' : this.place.mount
   }
 
   get method(): string {
@@ -79,7 +78,7 @@ export class NodeArrival extends Placed implements Arrival {
     return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
   }
 
-  readonly cut = (): void => {
+  cut(): void {
     this.#incoming.socket.destroy()
   }
 
@@ -99,7 +98,7 @@ export class NodeArrival extends Placed implements Arrival {
 
   charge(budget: OutputBudget, answer: Answer, bytes: number): Response {
     const { socket } = this.#incoming
-    const charge = budget.charge({ taken: () => bytesTaken(socket), cut: this.cut })
+    const charge = budget.charge({ taken: () => bytesTaken(socket), cut: () => this.cut() })
     charge.add(bytes)
     this.#outgoing.once('close', charge.release)
     return answer
@@ -111,15 +110,16 @@ export class NodeArrival extends Placed implements Arrival {
 }
 
 /** What `fetch` was called with. */
-export class FetchArrival extends Placed implements Arrival {
+export class FetchArrival implements Arrival {
   readonly caller = null
+  readonly place: Place
   readonly headers: IncomingHttpHeaders
   readonly socket = {}
   readonly #request: Request
 
   constructor(request: Request, reach: Reach) {
     const { pathname, host } = new URL(request.url)
-    super(placeOf(pathname, reach))
+    this.place = placeOf(pathname, reach)
     this.#request = request
     this.headers = Object.fromEntries(request.headers)
     this.headers.host ??= host
@@ -165,7 +165,8 @@ export interface Call {
 }
 
 /** Comes from a client in this process, which may do everything; a `Request` would cost as much as all that is done with it. */
-export class CallArrival extends Placed implements Arrival {
+export class CallArrival implements Arrival {
+  readonly place: Place
   readonly caller = { kind: 'anyone' } as const
   readonly headers: IncomingHttpHeaders
   readonly socket = {}
@@ -173,7 +174,7 @@ export class CallArrival extends Placed implements Arrival {
 
   constructor(call: Call) {
     const path = pathOf(call.url.slice(call.url.indexOf('/', 'http://'.length)))
-    super({ path, isStripped: true, mount: '' })
+    this.place = { path, isStripped: true, mount: '' }
     this.#call = call
     this.headers = { host: 'localhost', ...call.headers }
   }
@@ -223,8 +224,8 @@ interface Place {
 }
 
 /** Whoever is asked for what is not below the base path. */
-export function isElsewhere({ path }: Arrival): boolean {
-  return path === ''
+export function isElsewhere({ place }: Arrival): boolean {
+  return place.path === ''
 }
 
 function placeOf(asked: string, reach: Reach): Place {

@@ -64,12 +64,13 @@ export function dispatch({ routes, reach, auth, origins, events, budget, page }:
     reach,
     routes: app.routes,
     fetch: (request, arrival) => app.fetch(request, arrival),
-    knows: (arrival) => router.allow(arrival.path) !== null || (page?.(arrival) ?? null) !== null,
+    knows: (arrival) => router.allow(arrival.place.path) !== null || (page?.(arrival) ?? null) !== null,
   }
 
   function pathBelow(request: Request, context?: { env?: Arrival }): string {
     const path = getPath(request)
-    return context?.env?.isStripped === true ? path : (reach.below(path) ?? ELSEWHERE)
+    if (reach.basePath === '' || context?.env?.place.isStripped === true) return path
+    return reach.below(path) ?? ELSEWHERE
   }
 
   async function observed(

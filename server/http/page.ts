@@ -48,11 +48,12 @@ The API is described at /openapi.json.
  * for none of them. Navigations to addresses of the page's own router get its index.
  */
 export function loadPage(folder: string | null, reach: Reach): (arrival: Arrival) => Response | null {
-  if (folder === null) return ({ method, path }) => (reads(method) && path === '/' ? notBuilt() : null)
+  if (folder === null) return ({ method, place }) => (reads(method) && place.path === '/' ? notBuilt() : null)
   const files = listFolder(folder)
   const index = files.get('/index.html')
   return (arrival) => {
-    const { method, headers, path } = arrival
+    const { method, headers, place } = arrival
+    const { path } = place
     if (!reads(method)) return null
     const file = path === '/' || path === '/index.html' ? undefined : files.get(path)
     if (file !== undefined) return show(file(), headers)

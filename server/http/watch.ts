@@ -156,7 +156,7 @@ async function stream(hub: Hub, { context, caller, params, query }: PollCall): P
     expiresAt: expiryOf(caller),
     comesBack: asksForStream(env.headers.accept),
     signal,
-    ...(env.cut && { cut: env.cut }),
+    ...(env.cut && { cut: () => env.cut?.() }),
   })
   if (opened.kind === 'not_found') throw notFound()
   // 204 stops an EventSource for good (HTML standard, section server-sent events).
