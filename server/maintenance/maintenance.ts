@@ -83,9 +83,10 @@ export function createMaintenance({ engine, events, random = Math.random }: Main
     lookAt = Math.min(lookAt, at)
     if (state.is === 'stopped' || looking !== null) return
     clearTimeout(timer)
+    const delayMs = Math.max(0, lookAt - performance.now())
     timer = setTimeout(() => {
       looking = look()
-    }, lookAt - performance.now())
+    }, delayMs)
   }
 
   /** Never rejects. */
