@@ -43,7 +43,7 @@ export interface ClientOptions {
   /** Where there is no global one (Node 20), the `WebSocket` class of `ws`; without any, watching starts with SSE. */
   readonly WebSocket?: SocketConstructor
   /** Gets a new token for a job whose token has expired; default: the server is asked for one. */
-  readonly renewToken?: (jobId: string) => Promise<string> | string
+  readonly renewToken?: ((jobId: string) => Promise<string> | string) | undefined
   /**
    * One connection for all tabs of the browser that have the same server, credential and transports; each has its own
    * where the browser has no Web Locks or `BroadcastChannel`. Default: in pages, unless `fetch` or `WebSocket` is given.
@@ -166,8 +166,6 @@ export interface JobcastClient<Jobs extends JobTypes = readonly JobType[]> {
 
 /** How long a submission with an idempotency key is tried where no signal says so. */
 const SUBMIT_WITHIN_MS = 60_000
-/** Whoever aborts does not want to wait. */
-const CANCEL_WITHIN_MS = 5000
 
 const BASE_URL: Rule = {
   is: (value) => typeof value === 'string' && (value === '' || isServer(value)),
@@ -259,40 +257,10 @@ class Client implements JobcastClient {
 
   async run(submission: Submission, call: RunCall = {}): Promise<unknown> {
     checkOptions('run', call, RUN_CALL)
-    const { cancelOnAbort, onEvent, ...submitCall } = call
-    const { jobId, cursor } = await this.submit({ ...submission, ...submitCall })
-    const watch = this.watch(jobId, onEvent === undefined ? {} : { after: cursor, onEvent })
-    const unlink = onAbort(call.signal, () => watch.close())
-    try {
-      return resultOf(await watch.finished)
-    } catch (error) {
-      if (!(error instanceof JobcastError) || error.job !== null) throw error
-      if (error.code === 'closed' && call.signal?.aborted) throw await this.#left(watch, call)
-      const { code, message } = error
-      throw new JobcastError(code, message, { cause: error, jobIds: [jobId], job: watch.getSnapshot().job })
-    } finally {
-      unlink()
-      watch.close()
-    }
-  }
-
-  /** That a run is not waited for any more, and what becomes of it. */
-  async #left({ jobId, getSnapshot }: JobWatch, { signal, cancelOnAbort }: RunCall): Promise<JobcastError> {
-    const known = { cause: signal?.reason, jobIds: [jobId], job: getSnapshot().job }
-    const left = `the wait for job ${jobId} was aborted`
-    if (cancelOnAbort !== true) return new JobcastError('aborted', `${left}; the job goes on`, known)
-    try {
-      const call = {
-        method: 'POST',
-        credential: this.#credentialFor(jobId),
-        timeoutMs: CANCEL_WITHIN_MS,
-      } as const
-      const job = await this.#http.json<Job>(jobPath(jobId, '/cancel'), call)
-      return new JobcastError('aborted', `${left}; its cancel was requested`, { ...known, job })
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      return new JobcastError('aborted', `${left}; it could not be cancelled: ${why}`, known)
-    }
+    const { run } = await import('./run.ts')
+    const cancel = (jobId: string, timeoutMs: number) =>
+      this.#command<Job>('cancel', jobId, 'POST', '/cancel', timeoutMs)
+    return run(this, cancel, submission, call)
   }
 
   async get(jobId: string, call: { readonly signal?: AbortSignal } = {}): Promise<Job> {
@@ -348,9 +316,19 @@ class Client implements JobcastClient {
     this.#watches.close()
   }
 
-  async #command<T>(name: string, jobId: string, method: 'POST' | 'DELETE', rest?: string): Promise<T> {
+  async #command<T>(
+    name: string,
+    jobId: string,
+    method: 'POST' | 'DELETE',
+    rest?: string,
+    timeoutMs?: number,
+  ): Promise<T> {
     checkJobId(name, jobId)
-    return this.#http.json(jobPath(jobId, rest), { method, credential: this.#credentialFor(jobId) })
+    return this.#http.json(jobPath(jobId, rest), {
+      method,
+      credential: this.#credentialFor(jobId),
+      timeoutMs,
+    })
   }
 
   async #switch(name: 'pause' | 'resume', type: string): Promise<void> {
@@ -393,16 +371,6 @@ class Client implements JobcastClient {
   #remember(answer: Pick<SubmitAnswer, 'jobId' | 'token'>): void {
     if (answer.token !== undefined) this.#tokens.keep(answer.jobId, answer.token, 'fresh')
   }
-}
-
-/** Throws where it has none. */
-function resultOf(job: Job): unknown {
-  const { jobId, type, status, error, result } = job
-  if (status === 'completed') return result
-  const about = { jobIds: [jobId], job }
-  if (status === 'cancelled')
-    throw new JobcastError('job_cancelled', `job ${jobId} (${type}) was cancelled`, about)
-  throw new JobcastError('job_failed', `job ${jobId} (${type}) failed: ${error}`, about)
 }
 
 /** An address of its own, or a path on the page's server. */

@@ -138,7 +138,7 @@ export class Connection implements LinkOwner {
 
   dropList(list: CarriedList): void {
     if (!this.#lists.delete(list)) return
-    this.#state.link?.lists?.drop(list)
+    this.#state.link?.carrierOf?.(list).drop(list)
     this.#lingerIfUnused()
   }
 
@@ -189,7 +189,7 @@ export class Connection implements LinkOwner {
     const mayStay = barred === null && !isHopeless
     if (mayStay && !failure.silent && !failure.repeated) return
     // Further down nothing carries lists: where there is nothing else, the link goes on trying.
-    if (mayStay && link.lists !== undefined && this.#jobs.size === 0) return
+    if (mayStay && link.carrierOf !== undefined && this.#jobs.size === 0) return
     if (failure.brief) this.#fragile.add(link.transport)
     const isKnownGood = this.#proven.has(link.transport) && !this.#fragile.has(link.transport)
     if (mayStay && (isKnownGood || next === undefined)) this.#outage = true
@@ -244,8 +244,9 @@ export class Connection implements LinkOwner {
     const { link } = this.#state
     if (link === undefined) return
     for (const list of this.#lists) {
-      list.carried(link.lists !== undefined)
-      if (link.lists?.carries(list) === false) link.lists.carry(list)
+      list.carried(link.carrierOf !== undefined)
+      const carrier = link.carrierOf?.(list)
+      if (carrier?.carries(list) === false) carrier.carry(list)
     }
   }
 

@@ -53,13 +53,14 @@ export class JobcastError extends Error {
   readonly job: Job | null
 
   constructor(code: JobcastErrorCode, message: string, details: JobcastErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    const { cause, status = null, errors = [], retryAfterMs = null, jobIds = [], job = null } = details
+    super(message, cause === undefined ? undefined : { cause })
     this.code = code
-    this.status = details.status ?? null
-    this.errors = details.errors ?? []
-    this.retryAfterMs = details.retryAfterMs ?? null
-    this.jobIds = details.jobIds ?? []
-    this.job = details.job ?? null
+    this.status = status
+    this.errors = errors
+    this.retryAfterMs = retryAfterMs
+    this.jobIds = jobIds
+    this.job = job
   }
 }
 

@@ -16,7 +16,7 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
   /** How long the whole answer may take. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 /** Who stands before a server and cannot pass on every transport says with it which ones get through. */
@@ -88,8 +88,8 @@ export class Http {
         method: call.method ?? 'GET',
         headers,
         cache: 'no-store',
-        ...(body === undefined ? {} : { body }),
-        ...(call.signal === undefined ? {} : { signal: call.signal }),
+        body: body ?? null,
+        signal: call.signal ?? null,
       })
     } catch (error) {
       throw describe(error, call.signal)
@@ -159,34 +159,35 @@ export function jobPath(jobId: string, rest = ''): string {
  * as of a circular value, a `JobcastError`.
  */
 export function toJson(value: unknown): string {
-  /** The objects that the value asked about is in, each with its key. */
-  const trail: { readonly key: string; readonly object: unknown }[] = []
-  let lost: TypeError | undefined
-  function refuseLoss(this: unknown, key: string, inner: unknown): unknown {
-    while (trail.length > 0 && trail.at(-1)?.object !== this) trail.pop()
-    const loss = lossOf(inner, this, key)
-    if (loss !== null) {
-      // The first object is the value itself, which has no name.
-      const path = [...trail.slice(1).map((step) => step.key), key].join('.')
-      lost = new TypeError(`JSON cannot hold ${path}: ${loss}`)
-      throw lost
-    }
-    if (inner === Object(inner)) trail.push({ key, object: inner })
-    return inner
-  }
+  let lost: string | null
   try {
-    return JSON.stringify(value, refuseLoss)
+    lost = lossIn(value, '', '')
+    if (lost === null) return JSON.stringify(value)
   } catch (cause) {
-    throw lost ?? new JobcastError('invalid_json', 'what is to be sent cannot be written as JSON', { cause })
+    throw new JobcastError('invalid_json', 'what is to be sent cannot be written as JSON', { cause })
   }
+  throw new TypeError(`JSON cannot hold ${lost}`)
 }
 
-/** What it is that would be lost; null where nothing is. */
-function lossOf(value: unknown, holder: unknown, key: string): string | null {
+/** The path of what would be lost, with what it is; null where nothing is. */
+function lossIn(value: unknown, path: string, key: string, holder?: unknown): string | null {
+  const toJSON: unknown = Reflect.get(Object(value), 'toJSON')
+  const inner: unknown = typeof toJSON === 'function' ? toJSON.call(value, key) : value
+  const loss = lossOf(inner, value, holder)
+  if (loss !== null) return `${path}: ${loss}`
+  if (typeof inner !== 'object' || inner === null) return null
+  for (const [name, one] of Object.entries(inner)) {
+    const lost = lossIn(one, path === '' ? name : `${path}.${name}`, name, inner)
+    if (lost !== null) return lost
+  }
+  return null
+}
+
+/** What it is that would be lost of a value, whose own `toJSON` has spoken. */
+function lossOf(value: unknown, whole: unknown, holder: unknown): string | null {
   if (value === undefined) return Array.isArray(holder) ? 'undefined' : null
   if (typeof value === 'number') return Number.isFinite(value) ? null : String(value)
-  // Its `toJSON` has said null by now.
-  if (value === null) return Reflect.get(Object(holder), key) instanceof Date ? 'an invalid Date' : null
+  if (value === null) return whole instanceof Date ? 'an invalid Date' : null
   const kind = Object.prototype.toString.call(value).slice('[object '.length, -1)
   if (/^(Object|Array|Number|String|Boolean)$/.test(kind)) return null
   const isOdd = typeof value !== 'object' || Object.keys(value).length === 0 || /Error|Array$/.test(kind)

@@ -3,7 +3,6 @@ import { MAX_LIST, MAX_LIST_TAGS, MAX_LIST_TYPES } from '../shared/limits.ts'
 import { checkOptions, listOf, oneOrList, type Rule, textUpTo, wholeNumber } from './arguments.ts'
 import type { JobcastError } from './errors.ts'
 import { type Readable, Store } from './store.ts'
-import type { CarriedList, ListFilter } from './transports/link.ts'
 
 /** The newest jobs of any of the types with all of the tags; or those of `jobIds`, which excludes the others. */
 export interface ListQuery {
@@ -54,83 +53,31 @@ export function checkListQuery(query: ListQuery): void {
   }
 }
 
-const EMPTY: ListState = { phase: 'connecting', jobs: [], missing: [], error: null }
+/** A list as its user sees it: nothing is known, until the code that lists take is there and fills it. */
+export class ShownList extends Store<ListState> implements ListWatch {
+  readonly #closed: () => void
+  /** Ends what carries it; null: nothing does, or it is over. */
+  release: (() => void) | null = () => {}
 
-export class WatchedList extends Store<ListState> implements ListWatch, CarriedList {
-  readonly name: string
-  readonly filter: ListFilter
-  readonly credential: string | undefined
-  readonly #released: () => void
-  readonly #order: ReadonlyMap<string, number> | null
+  constructor(closed: () => void) {
+    super({ phase: 'connecting', jobs: [], missing: [], error: null })
+    this.#closed = closed
+  }
 
-  constructor(options: {
-    readonly name: string
-    readonly query: ListQuery
-    readonly credential: string | undefined
-    readonly released: () => void
-  }) {
-    super(EMPTY)
-    this.name = options.name
-    this.filter = filterOf(options.query)
-    this.credential = options.credential
-    this.#released = options.released
-    const { jobIds } = this.filter
-    this.#order = jobIds === undefined ? null : new Map(jobIds.map((jobId, index) => [jobId, index]))
+  become(change: Partial<ListState>): void {
+    this.set({ ...this.getSnapshot(), ...change })
+  }
+
+  /** Nothing changes it any more. */
+  end(change: Partial<ListState>): void {
+    this.close()
+    this.become(change)
   }
 
   close(): void {
-    this.#released()
-  }
-
-  listed(jobs: readonly JobSummary[], missing: readonly string[]): void {
-    this.set({ phase: 'live', jobs: this.#sorted(jobs), missing, error: null })
-  }
-
-  changed(jobs: readonly JobSummary[], gone: readonly string[]): void {
-    const state = this.getSnapshot()
-    const replaced = new Set([...gone, ...jobs.map(({ jobId }) => jobId)])
-    const kept = state.jobs.filter(({ jobId }) => !replaced.has(jobId))
-    this.set({ ...state, jobs: this.#sorted([...kept, ...jobs]) })
-  }
-
-  refused(error: JobcastError): void {
-    this.#released()
-    this.set({ ...this.getSnapshot(), phase: 'refused', error })
-  }
-
-  interrupted(): void {
-    const state = this.getSnapshot()
-    if (state.phase === 'live' || state.phase === 'connecting') {
-      this.set({ ...state, phase: 'reconnecting' })
-    }
-  }
-
-  carried(isSupported: boolean): void {
-    const state = this.getSnapshot()
-    if (state.phase === 'refused') return
-    if (!isSupported) this.set({ ...state, phase: 'unsupported' })
-    else if (state.phase === 'unsupported') this.set({ ...state, phase: 'reconnecting' })
-  }
-
-  #sorted(jobs: readonly JobSummary[]): JobSummary[] {
-    const order = this.#order
-    const asAsked = (one: JobSummary, other: JobSummary) =>
-      (order?.get(one.jobId) ?? 0) - (order?.get(other.jobId) ?? 0)
-    return [...jobs].sort(order === null ? newestFirst : asAsked)
-  }
-}
-
-function newestFirst(one: JobSummary, other: JobSummary): number {
-  if (one.createdAt !== other.createdAt) return one.createdAt < other.createdAt ? 1 : -1
-  return one.jobId < other.jobId ? 1 : -1
-}
-
-/** The query as the frame has it: what is undefined is left out. */
-function filterOf({ type, tag, limit, jobIds }: ListQuery): ListFilter {
-  if (jobIds !== undefined) return { jobIds: [...new Set(jobIds)] }
-  return {
-    ...(type !== undefined && { type: [type].flat() }),
-    ...(tag !== undefined && { tag: [tag].flat() }),
-    ...(limit !== undefined && { limit }),
+    const { release } = this
+    this.release = null
+    this.#closed()
+    release?.()
   }
 }

@@ -33,9 +33,8 @@ export class PageLife {
   }
 
   #listen(change: 'addEventListener' | 'removeEventListener'): void {
-    for (const type of ['online', 'pagehide', 'pageshow']) globalThis[change]?.(type, this.#onWindowEvent)
-    for (const type of ['visibilitychange', 'freeze', 'resume'])
-      globalThis.document?.[change](type, this.#onDocumentEvent)
+    for (const type of ['online', 'pagehide', 'pageshow']) globalThis[change]?.(type, this.#on)
+    for (const type of ['visibilitychange', 'freeze', 'resume']) globalThis.document?.[change](type, this.#on)
   }
 
   #tick(): void {
@@ -45,17 +44,13 @@ export class PageLife {
     if (isOverslept(lateMs)) this.#happened('woken')
   }
 
-  readonly #onWindowEvent = (event: Event): void => {
-    if (event.type === 'online') this.#happened('online')
-    else if (event.type === 'pagehide') this.#happened('paused')
+  readonly #on = (event: Event): void => {
+    const { type } = event
+    if (type === 'online') this.#happened(type)
+    else if (type === 'pagehide' || type === 'freeze') this.#happened('paused')
     // The first showing of a page is nothing to come back from.
-    else if ('persisted' in event && event.persisted === true) this.#happened('resumed')
-  }
-
-  readonly #onDocumentEvent = ({ type }: Event): void => {
-    if (type === 'freeze') this.#happened('paused')
-    else if (type === 'resume') this.#happened('resumed')
-    else if (document.visibilityState === 'visible') this.#happened('shown')
+    else if (type === 'resume' || ('persisted' in event && event.persisted)) this.#happened('resumed')
+    else if (type === 'visibilitychange' && document.visibilityState === 'visible') this.#happened('shown')
   }
 }
 

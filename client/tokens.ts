@@ -1,7 +1,7 @@
 import { JobcastError, mayPass } from './errors.ts'
-import { type Http, isRecord, jobPath } from './http.ts'
-import type { Timer } from './time.ts'
-import { type Moment, moment, msSince } from './time.ts'
+import { type Http, jobPath } from './http.ts'
+import { type Moment, moment } from './time.ts'
+import type { TokenRenewals } from './token-renewals.ts'
 
 export interface TokensOptions {
   readonly http: Http
@@ -11,7 +11,7 @@ export interface TokensOptions {
   readonly changed: (jobId: string) => void
 }
 
-interface Kept {
+export interface KeptToken {
   readonly token: string
   /** `fresh`: issued just now. `given`: by the page, whenever it was issued. */
   readonly origin: 'fresh' | 'given'
@@ -20,20 +20,12 @@ interface Kept {
 
 /** Tokens that are kept: those of the jobs last submitted or watched. */
 const KEPT = 1000
-/** How much of a token's life is left when a new one is asked for. */
-const RENEWED_WITH = 0.2
-/** Between two attempts to get a new one, unless tokens live for less. */
-const RENEW_AGAIN_MS = 10_000
-/** How often it is looked whether it is time: a machine may have slept in between, and its timers with it. */
-const LOOK_MS = 10 * 60_000
-const SOON_MS = 100
-
 /** Job tokens: what `submit` returned or `watch` was given, renewed in time for the jobs that are watched. */
 export class Tokens {
   readonly #options: TokensOptions
-  readonly #tokens = new Map<string, Kept>()
-  /** Each job that is watched has one, which runs until its token is renewed or looked at again. */
-  readonly #timers = new Map<string, Timer>()
+  readonly #tokens = new Map<string, KeptToken>()
+  readonly #watched = new Set<string>()
+  #renewals: TokenRenewals | null = null
 
   constructor(options: TokensOptions) {
     this.#options = options
@@ -43,7 +35,11 @@ export class Tokens {
     return this.#tokens.get(jobId)?.token
   }
 
-  keep(jobId: string, token: string, origin: Kept['origin']): void {
+  kept(jobId: string): KeptToken | undefined {
+    return this.#tokens.get(jobId)
+  }
+
+  keep(jobId: string, token: string, origin: KeptToken['origin']): void {
     // The same again is no younger.
     const known = this.#tokens.get(jobId)
     const kept = known?.token === token ? known : { token, origin, since: moment() }
@@ -51,19 +47,21 @@ export class Tokens {
     this.#tokens.set(jobId, kept)
     for (const oldest of this.#tokens.keys()) {
       if (this.#tokens.size <= KEPT) break
-      if (oldest !== jobId && !this.#timers.has(oldest)) this.#tokens.delete(oldest)
+      if (oldest !== jobId && !this.#watched.has(oldest)) this.#tokens.delete(oldest)
     }
-    if (this.#timers.has(jobId)) this.watched(jobId)
+    if (this.#watched.has(jobId)) this.watched(jobId)
   }
 
   /** The job is watched: its token must not expire. */
   watched(jobId: string): void {
-    this.#wait(jobId, 0, moment())
+    this.#watched.add(jobId)
+    if (this.#renewals !== null) this.#renewals.plan(jobId)
+    else if (this.#tokens.has(jobId)) void this.#renewInTime(jobId)
   }
 
   unwatched(jobId: string): void {
-    clearTimeout(this.#timers.get(jobId))
-    this.#timers.delete(jobId)
+    this.#watched.delete(jobId)
+    this.#renewals?.end(jobId)
   }
 
   /**
@@ -87,63 +85,14 @@ export class Tokens {
     }
   }
 
-  /** Waits until it is time to renew the token, and until `floorMs` after `from`. */
-  #wait(jobId: string, floorMs: number, from: Moment): void {
-    clearTimeout(this.#timers.get(jobId))
-    const dueInMs = Math.max(this.#dueInMs(jobId), floorMs - msSince(from))
-    const look = () => {
-      if (dueInMs <= SOON_MS) void this.#renewAhead(jobId)
-      else this.#wait(jobId, floorMs, from)
+  /** Has the token of a watched job renewed in time, once the code for that is there. */
+  async #renewInTime(jobId: string): Promise<void> {
+    try {
+      const { TokenRenewals } = await import('./token-renewals.ts')
+      this.#renewals ??= new TokenRenewals(this.#options, this)
+    } catch {
+      // Then the server refuses it when it has expired, which is answered by renewing as well.
     }
-    // What is known of the server's time may become better meanwhile.
-    this.#timers.set(jobId, setTimeout(look, dueInMs <= SOON_MS ? dueInMs : Math.min(dueInMs / 2, LOOK_MS)))
-  }
-
-  /** Infinity where nothing is known of its life. */
-  #dueInMs(jobId: string): number {
-    const kept = this.#tokens.get(jobId)
-    const life = lifeOf(kept?.token)
-    if (kept === undefined || life === null) return Number.POSITIVE_INFINITY
-    const { clock } = this.#options.http
-    const agedMs = msSince(kept.since)
-    // Whatever the clocks say, no more than its life is left, and of one that was issued just now all of it.
-    const atMostMs = life.lengthMs - agedMs
-    const isDated = Number.isFinite(life.lengthMs)
-    const isCounted = isDated && kept.origin === 'fresh' && !clock.isKnown
-    const leftMs = isCounted ? atMostMs : Math.min(atMostMs, life.expiresAt - clock.now())
-    return leftMs - RENEWED_WITH * (isDated ? life.lengthMs : leftMs + agedMs)
-  }
-
-  async #renewAhead(jobId: string): Promise<void> {
-    // Where that does not work out the server will refuse the old one, which is answered by renewing as well.
-    const renewed = await this.renew(jobId).catch(() => false)
-    if (!this.#timers.has(jobId)) return
-    if (renewed) this.#options.changed(jobId)
-    const lengthMs = lifeOf(this.get(jobId))?.lengthMs ?? RENEW_AGAIN_MS
-    this.#wait(jobId, Math.min(RENEW_AGAIN_MS, lengthMs / 2), moment())
-  }
-}
-
-interface Life {
-  /** Its end in ms since 1970, by the server's clock. */
-  readonly expiresAt: number
-  /** Infinity: not known. */
-  readonly lengthMs: number
-}
-
-/** What `exp` and `iat` of a JWT say (RFC 7519 sections 4.1.4 and 4.1.6); null for any other token. */
-function lifeOf(token: string | undefined): Life | null {
-  const claims = token?.split('.')[1]
-  if (claims === undefined) return null
-  try {
-    const payload: unknown = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/')))
-    if (!isRecord(payload) || typeof payload.exp !== 'number') return null
-    const { exp, iat } = payload
-    return {
-      expiresAt: exp * 1000,
-      lengthMs: typeof iat === 'number' ? (exp - iat) * 1000 : Number.POSITIVE_INFINITY,
-    }
-  } catch {
-    return null
+    if (this.#watched.has(jobId)) this.#renewals?.plan(jobId)
   }
 }

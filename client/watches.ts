@@ -3,7 +3,7 @@ import type { ClientOptions } from './client.ts'
 import { Connection, type ConnectionState } from './connection.ts'
 import { JobcastError } from './errors.ts'
 import type { Http } from './http.ts'
-import { type ListQuery, type ListWatch, WatchedList } from './list-watch.ts'
+import { type ListQuery, type ListWatch, ShownList } from './list-watch.ts'
 import { carrierOf, type JobCarrier } from './sharing/share.ts'
 import type { Readable } from './store.ts'
 import type { Tokens } from './tokens.ts'
@@ -22,7 +22,7 @@ export class Watches {
   readonly #own: Connection
   readonly #carrier: JobCarrier
   readonly #jobs = new Map<string, WatchedJob>()
-  readonly #lists = new Set<WatchedList>()
+  readonly #lists = new Set<ShownList>()
   #nextList = 1
   #closed = false
 
@@ -73,23 +73,19 @@ export class Watches {
 
   watchList(query: ListQuery): ListWatch {
     this.#expectUsable()
-    const list = new WatchedList({
-      name: `list-${this.#nextList++}`,
-      query,
-      credential: this.#credential,
-      released: () => {
-        this.#lists.delete(list)
-        this.#own.dropList(list)
-      },
-    })
+    const name = `list-${this.#nextList++}`
+    const shown = new ShownList(() => this.#lists.delete(shown))
+    this.#lists.add(shown)
     // A list of no jobs has nothing to be told.
-    if (list.filter.jobIds?.length === 0) {
-      list.listed([], [])
-      return list
+    if (query.jobIds?.length === 0) shown.become({ phase: 'live' })
+    else {
+      import('./lists.ts').then(
+        ({ carryList }) => carryList(this.#own, shown, { name, query, credential: this.#credential }),
+        // Such as after a new version took the old one's place: jobs are watched without that code.
+        () => shown.become({ phase: 'unsupported' }),
+      )
     }
-    this.#lists.add(list)
-    this.#own.carryList(list)
-    return list
+    return shown
   }
 
   /** The job has a new token before its old one expired. */
@@ -100,8 +96,7 @@ export class Watches {
 
   close(): void {
     this.#closed = true
-    for (const list of this.#lists) list.refused(closed())
-    this.#lists.clear()
+    for (const shown of this.#lists) shown.end({ phase: 'refused', error: closed() })
     for (const job of [...this.#jobs.values()]) job.refused(closed())
     this.#carrier.close()
     this.#own.close()

@@ -78,7 +78,9 @@ const OWNERS = {
 }
 
 /** Shared modules that the browser, or an app's build, may bundle; the rest of `shared/` brings zod along, so only its types. */
-const BUNDLED = ['codes', 'cursor', 'status', 'fold', 'limits'].map((name) => `shared/${name}.ts`)
+const BUNDLED = ['close-codes', 'codes', 'cursor', 'status', 'fold', 'limits'].map(
+  (name) => `shared/${name}.ts`,
+)
 
 /** The server's settings, and where the command finds a server; the last has code for others. */
 const READ_ENVIRONMENT = ['server/config.ts', 'cli/environment.ts', 'cli/snippets.ts']

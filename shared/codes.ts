@@ -99,23 +99,3 @@ export const UNSUBSCRIBED_CODES = {
 } as const
 
 export type UnsubscribedCode = keyof typeof UNSUBSCRIBED_CODES
-
-/** WebSocket close codes that Jobcast itself sends (RFC 6455 section 7.4; 4000–4999 are private). */
-export const CLOSE = {
-  normal: 1000,
-  going_away: 1001,
-  restart: 1012,
-  overloaded: 1013,
-  no_pong: 4000,
-  slow_consumer: 4001,
-  session_too_old: 4002,
-  protocol_error: 4500,
-  idle: 4501,
-  too_many_errors: 4502,
-  unauthorized: 4503,
-} as const
-
-/** 4500–4999 tell the client to stay away; everything else may be tried again. */
-export function mayReconnect(closeCode: number): boolean {
-  return closeCode < 4500 || closeCode > 4999
-}

@@ -6,7 +6,7 @@ export interface Held<S> {
   readonly inputs: readonly unknown[]
   readonly store: S
   /** What the component has read of the store's state. */
-  readonly read: Set<string>
+  readonly read: Set<PropertyKey>
 }
 
 /**
@@ -15,9 +15,9 @@ export interface Held<S> {
  * begun.
  */
 export function useHeld<S>(inputs: readonly unknown[], create: (before: Held<S> | null) => S): Held<S> {
-  const [held, hold] = useState(() => ({ inputs, store: create(null), read: new Set<string>() }))
+  const [held, hold] = useState(() => ({ inputs, store: create(null), read: new Set<PropertyKey>() }))
   if (areSame(held.inputs, inputs)) return held
-  const next = { inputs, store: create(held), read: new Set<string>() }
+  const next = { inputs, store: create(held), read: new Set<PropertyKey>() }
   // React renders again at once, before anybody sees this one.
   hold(next)
   return next
@@ -40,21 +40,17 @@ export function useTracked<State extends object, S extends Readable<State>, Name
   // React asks this one from now on whether there is something new.
   const getSnapshot = () => {
     const now = store.getSnapshot()
-    return [...read].every((name) => Object.is(Reflect.get(newest, name), Reflect.get(now, name)))
-      ? newest
-      : now
+    for (const name of read) if (!Object.is(Reflect.get(newest, name), Reflect.get(now, name))) return now
+    return newest
   }
   const state = useSyncExternalStore(store.subscribe, getSnapshot, () => onServer ?? newest)
   return useMemo(() => {
     const view: Partial<S> = {}
     for (const name of methods) view[name] = store[name]
-    for (const name of Object.keys(state)) {
-      const get = () => {
-        read.add(name)
-        return Reflect.get(state, name)
-      }
-      Object.defineProperty(view, name, { enumerable: true, get })
+    const get = (target: object, name: PropertyKey) => {
+      read.add(name)
+      return Reflect.get(target, name)
     }
-    return view as State & Pick<S, Name>
+    return new Proxy(Object.assign(view, state), { get }) as State & Pick<S, Name>
   }, [store, state, read, methods])
 }

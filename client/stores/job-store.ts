@@ -131,17 +131,12 @@ type Mode =
 type JobMode = Mode & { readonly kind: 'job' }
 
 const NOTHING = {
+  ...NOTHING_KNOWN,
   status: 'idle',
   result: null,
-  error: null,
   progress: null,
   jobId: null,
-  job: null,
-  queue: null,
-  events: [],
-  missed: null,
   phase: 'idle',
-  transport: null,
 } as const satisfies JobState
 
 export interface JobControls<J extends JobType = JobType> {
@@ -240,7 +235,8 @@ export class JobStore extends Store<JobState> implements JobHandle {
     const mode = this.#mode
     if (job === null || mode.kind !== 'job' || mode.jobId !== job.jobId) return
     // What is known of it by now; its events stay.
-    const shown = { ...(mode.shown ?? NOTHING_KNOWN), ...NOT_YET_WATCHED, job }
+    const { events, missed } = mode.shown ?? NOTHING_KNOWN
+    const shown = { ...NOTHING_KNOWN, events, missed, job }
     this.#show({ ...mode, ...UNWATCHED, status: job.status, shown })
   }
 
@@ -357,7 +353,6 @@ export class JobStore extends Store<JobState> implements JobHandle {
 }
 
 const UNWATCHED = { watch: null, shown: null, error: null } as const
-const NOT_YET_WATCHED = { phase: 'connecting', queue: null, transport: null, error: null } as const
 
 function beginning(options: JobStoreOptions): Mode {
   const { initialJob, history } = options
@@ -372,15 +367,16 @@ function beginning(options: JobStoreOptions): Mode {
 
 /** Submissions are compared by value; whoever asks with another signal may call off one and not the other. */
 function isSame(begun: Begun, payload: unknown, start: StartOptions): boolean {
-  const { abort } = begun.mode
-  if (abort.signal.aborted || begun.start.signal !== start.signal) return false
-  const { signal: _, ...options } = start
-  const { signal: _signal, ...before } = begun.start
+  if (begun.mode.abort.signal.aborted || begun.start.signal !== start.signal) return false
   try {
-    return toJson([begun.payload, before]) === toJson([payload, options])
+    return textOf(begun.payload, begun.start) === textOf(payload, start)
   } catch {
     return false
   }
+}
+
+function textOf(payload: unknown, start: StartOptions): string {
+  return toJson([payload, { ...start, signal: undefined }])
 }
 
 function show(mode: Mode): JobState {
@@ -392,17 +388,12 @@ function show(mode: Mode): JobState {
   // Of a job that had ended when it was submitted (again), what came of it is still to come.
   const answered = mode.status !== null && isTerminal(mode.status) ? null : mode.status
   const state = {
+    ...(shown ?? NOTHING_KNOWN),
     status: job?.status ?? answered ?? (error === null ? 'loading' : 'idle'),
     result: job?.result ?? null,
     error: job?.error ?? error,
     progress: job?.progress ?? null,
     jobId,
-    job,
-    queue: shown?.queue ?? null,
-    events: shown?.events ?? [],
-    missed: shown?.missed ?? null,
-    phase: shown?.phase ?? 'connecting',
-    transport: shown?.transport ?? null,
   }
   // The border: a job has a result where it completed, and an error where it failed.
   return state as JobState

@@ -1,8 +1,9 @@
 import { laterCursor } from '../../shared/cursor.ts'
 import type { JobEvent } from '../../shared/event.ts'
 import type { JobSummary, QueuePlace } from '../../shared/job.ts'
-import type { ClientFrame, Replay } from '../../shared/protocol.ts'
+import type { ClientFrame, Replay, ServerFrame } from '../../shared/protocol.ts'
 import type { JobcastError } from '../errors.ts'
+import type { Timer } from '../time.ts'
 
 export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'polling'
 
@@ -68,13 +69,23 @@ export interface CarriedList {
   interrupted(): void
   /** The link at work can carry lists, or cannot. */
   carried(isSupported: boolean): void
+  /** Makes what carries this list, and all others, over a WebSocket. */
+  carrierOver(send: (frame: ClientFrame) => void, random: () => number): ListCarrier
 }
 
+/** A frame that belongs to a list, or to nothing that it names. */
+export type ListFrame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
+
+/** Carries the lists of one WebSocket link, which tells it how that goes. */
 export interface ListCarrier {
   readonly size: number
   carry(list: CarriedList): void
   carries(list: CarriedList): boolean
   drop(list: CarriedList): void
+  opened(): void
+  interrupted(): void
+  hear(frame: ListFrame): void
+  close(): void
 }
 
 /** How an attempt to carry failed. */
@@ -115,8 +126,8 @@ export interface Link {
   readonly phase: 'connecting' | 'open' | 'unavailable' | 'waiting'
   /** How many jobs it can carry beside each other. */
   readonly capacity: number
-  /** Only a WebSocket carries lists. */
-  readonly lists?: ListCarrier
+  /** What carries the list, made with the first; only a WebSocket carries any. */
+  carrierOf?(list: CarriedList): ListCarrier
   /** Carries the job from its cursor on; one that it carries already, afresh. */
   carry(job: CarriedJob): void
   carries(job: CarriedJob): boolean
@@ -137,4 +148,9 @@ export interface LinkOptions {
   /** A link begins with so many failures in a row, and after a pause, in ms. */
   readonly n: number
   readonly delayMs: number
+}
+
+/** Ends the pause before something is asked for again. */
+export function rouse({ phase }: { readonly phase: string | { readonly resting: Timer } }): void {
+  if (typeof phase === 'object') clearTimeout(phase.resting)
 }

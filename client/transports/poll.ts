@@ -29,7 +29,14 @@ export function poll(holdS: number): Round {
     worked()
     if (answer.mode === 'snapshot') {
       const { mode, reason, trimmed, events, queue: _queue, ...known } = answer
-      replayed({ mode, reason, job: known, trimmed, cursor: known.cursor, ...(history ? { events } : {}) })
+      replayed({
+        mode,
+        reason,
+        job: known,
+        trimmed,
+        cursor: known.cursor,
+        events: history ? events : undefined,
+      })
     } else replayed({ mode: 'resume', cursor: answer.cursor, events: answer.events })
     job.placed(answer.queue ?? null)
     if (isTerminal(answer.status) && job.ended(answer.cursor)) return { kind: 'done' }

@@ -1,10 +1,10 @@
-import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
+import type { ClientFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { reconnectDelayMs } from '../retry.ts'
 import type { Timer } from '../time.ts'
-import type { CarriedList, ListCarrier } from './link.ts'
+import { type CarriedList, type ListCarrier, type ListFrame, rouse } from './link.ts'
 
-type Frame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
+export type SendFrame = (frame: ClientFrame) => void
 
 /** `asked`: the answer to `watch` is awaited. */
 interface Carriage {
@@ -16,14 +16,14 @@ interface Carriage {
 
 /** The lists of one WebSocket link, by name. All are asked for again whenever a socket opens. */
 export class SocketLists implements ListCarrier {
-  readonly #send: (frame: ClientFrame) => void
+  readonly #send: SendFrame
   readonly #random: () => number
   readonly #carriages = new Map<string, Carriage>()
   #isOpen = false
   /** The server does not know lists; it counts every frame that it does not know. */
   #unknown: JobcastError | null = null
 
-  constructor(send: (frame: ClientFrame) => void, random: () => number) {
+  constructor(send: SendFrame, random: () => number) {
     this.#send = send
     this.#random = random
   }
@@ -72,8 +72,7 @@ export class SocketLists implements ListCarrier {
     this.#isOpen = false
   }
 
-  /** A frame that belongs to a list, or to nothing that it names. */
-  hear(frame: Frame): void {
+  hear(frame: ListFrame): void {
     if (frame.list === undefined) {
       if (frame.op === 'error' && frame.code === 'bad_frame') this.#refuseAsked(frame.message)
       return
@@ -90,7 +89,7 @@ export class SocketLists implements ListCarrier {
     } else this.#denied(carriage, frame)
   }
 
-  #denied(carriage: Carriage, frame: Extract<Frame, { op: 'unwatched' | 'error' }>): void {
+  #denied(carriage: Carriage, frame: Extract<ListFrame, { op: 'unwatched' | 'error' }>): void {
     // The answer to an `unwatch` from before.
     if (frame.code === 'requested') return
     const message = frame.op === 'error' ? frame.message : `the list ended: ${frame.code}`
@@ -129,9 +128,4 @@ export class SocketLists implements ListCarrier {
     rouse(carriage)
     this.#carriages.delete(carriage.list.name)
   }
-}
-
-/** Ends the pause before something is asked for again. */
-export function rouse({ phase }: { readonly phase: string | { readonly resting: Timer } }): void {
-  if (typeof phase === 'object') clearTimeout(phase.resting)
 }

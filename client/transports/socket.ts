@@ -1,12 +1,19 @@
-import { CLOSE, mayReconnect } from '../../shared/codes.ts'
+import * as CLOSE from '../../shared/close-codes.ts'
 import { HEARTBEAT_MS, MAX_SUBSCRIPTIONS } from '../../shared/limits.ts'
 import type { ClientFrame, ServerFrame } from '../../shared/protocol.ts'
 import { JobcastError } from '../errors.ts'
 import { isRecord } from '../http.ts'
 import { Attempts, reconnectDelayMs } from '../retry.ts'
 import { startTimeout, type Timer } from '../time.ts'
-import type { CarriedJob, Link, LinkOptions } from './link.ts'
-import { rouse, SocketLists } from './socket-lists.ts'
+import {
+  type CarriedJob,
+  type CarriedList,
+  type Link,
+  type LinkOptions,
+  type ListCarrier,
+  type ListFrame,
+  rouse,
+} from './link.ts'
 
 /** What is used of a WebSocket; the browser's own and the one of `ws` both have it. */
 export interface SocketLike {
@@ -38,7 +45,6 @@ type State =
     }
   | { readonly kind: 'closed' }
 
-type ListFrame = Extract<ServerFrame, { op: 'list' | 'changes' | 'unwatched' | 'error' }>
 type JobFrame = Exclude<
   ServerFrame,
   { op: 'hello' | 'drain' | 'ping' | 'pong' | 'list' | 'changes' | 'unwatched' }
@@ -73,10 +79,10 @@ const BLAMELESS: readonly number[] = [
  */
 export class SocketLink implements Link {
   readonly transport = 'websocket'
-  readonly lists: SocketLists
   readonly #options: SocketOptions
   readonly #attempts: Attempts
   readonly #carriages = new Map<string, Carriage>()
+  #lists: ListCarrier | null = null
   #state: State
   #capacity = MAX_SUBSCRIPTIONS
   /** When the last frame came, and the last that was no heartbeat. */
@@ -91,7 +97,6 @@ export class SocketLink implements Link {
   constructor(options: SocketOptions) {
     this.#options = options
     this.#attempts = new Attempts(options.random, options.n)
-    this.lists = new SocketLists((frame) => this.#send(frame), options.random)
     this.#state = { kind: 'waiting', timer: setTimeout(() => this.#connect(), options.delayMs) }
     if (options.delayMs === 0) this.#connect()
   }
@@ -103,7 +108,7 @@ export class SocketLink implements Link {
   }
 
   get capacity(): number {
-    return Math.max(1, this.#capacity - this.lists.size)
+    return Math.max(1, this.#capacity - (this.#lists?.size ?? 0))
   }
 
   carry(job: CarriedJob): void {
@@ -123,6 +128,14 @@ export class SocketLink implements Link {
     rouse(carriage)
     this.#carriages.delete(job.jobId)
     if (tell) this.#send({ op: 'unsubscribe', jobId: job.jobId })
+  }
+
+  carrierOf(list: CarriedList): ListCarrier {
+    if (this.#lists === null) {
+      this.#lists = list.carrierOver((frame) => this.#send(frame), this.#options.random)
+      if (this.phase === 'open') this.#lists.opened()
+    }
+    return this.#lists
   }
 
   credentialChanged(job: CarriedJob): void {
@@ -150,7 +163,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'closed' })
     for (const carriage of this.#carriages.values()) rouse(carriage)
     this.#carriages.clear()
-    this.lists.close()
+    this.#lists?.close()
     if (state.kind !== 'waiting') discard(state.socket)
   }
 
@@ -219,7 +232,7 @@ export class SocketLink implements Link {
       carriage.phase = 'pending'
       this.#options.owner.interrupted(this, carriage.job)
     }
-    this.lists.interrupted()
+    this.#lists?.interrupted()
   }
 
   #hear(socket: SocketLike, data: string): void {
@@ -245,7 +258,7 @@ export class SocketLink implements Link {
       }
       default: {
         if (!isOfJob(frame)) {
-          this.lists.hear(frame)
+          this.#lists?.hear(frame)
           break
         }
         const carriage = this.#carriages.get(frame.jobId)
@@ -263,7 +276,7 @@ export class SocketLink implements Link {
     this.#become({ kind: 'open', socket, silenceMs, timer, doubtedAt: 0, isUnavailable: false })
     this.#options.owner.worked(this)
     for (const carriage of this.#carriages.values()) if (carriage.phase === 'pending') this.#ask(carriage)
-    this.lists.opened()
+    this.#lists?.opened()
   }
 
   /** The server has lost its store, or has it again. What is subscribed stays so. */
@@ -277,8 +290,8 @@ export class SocketLink implements Link {
       if (isUnavailable) owner.interrupted(this, job)
       else owner.restored(this, job)
     }
-    if (isUnavailable) this.lists.interrupted()
-    else this.lists.opened()
+    if (isUnavailable) this.#lists?.interrupted()
+    else this.#lists?.opened()
     owner.changed(this)
   }
 
@@ -352,9 +365,9 @@ export class SocketLink implements Link {
     this.#send({
       op: 'subscribe',
       jobId,
-      ...(cursor === null ? {} : { after: cursor }),
-      ...(credential === undefined ? {} : { token: credential }),
-      ...(history ? { history } : {}),
+      after: cursor ?? undefined,
+      token: credential,
+      history: history || undefined,
     })
   }
 
@@ -398,6 +411,11 @@ export class SocketLink implements Link {
   #send(frame: ClientFrame): void {
     if (this.#state.kind === 'open') this.#state.socket.send(JSON.stringify(frame))
   }
+}
+
+/** 4500–4999 tell the client to stay away; everything else may be tried again. */
+export function mayReconnect(closeCode: number): boolean {
+  return closeCode < 4500 || closeCode > 4999
 }
 
 function isOfJob(frame: JobFrame | ListFrame): frame is JobFrame {

@@ -1,21 +1,36 @@
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { bundleSdk } from '../helpers/sdk-page.ts'
+import { bundleApp } from '../helpers/sdk-page.ts'
+
+const KB = 1024
+const CLIENT = "export { createClient } from '/client/index.ts'"
+const HOOKS = "export { JobcastProvider, useJob } from '/client/react/index.ts'"
+const EVERYTHING = "export * from '/client/index.ts'; export * from '/client/react/index.ts'"
 
 /**
- * What a page loads before it can watch a job, and what it loads then to share its connection; bytes, gzipped. A fifth of the
- * first is for what goes wrong elsewhere: calls that are mistakes, values that JSON would lose, history that is gone, clocks
- * that are wrong, transports that do not hold.
+ * What of an app's bundle is ours, gzipped: what is loaded before a job can be watched, over whichever transport. Later, and only
+ * where it is needed, come the code for tabs that share a connection, for lists, for `run` and for tokens that expire.
  */
-const AT_ONCE = 17_100
-const TO_SHARE = 4500
-
-test('the SDK stays small', async () => {
-  const files = await bundleSdk()
-  const sizes = new Map([...files].map(([name, code]) => [name, gzipSync(code).length]))
-  const toShare = sizes.get('tab.js') ?? 0
-  const atOnce = [...sizes.values()].reduce((sum, size) => sum + size, -toShare)
-  expect(toShare).toBeGreaterThan(0)
-  expect(toShare).toBeLessThan(TO_SHARE)
-  expect(atOnce).toBeLessThan(AT_ONCE)
+test('the SDK has room in 15 KB, and a job in a React app in 2 more', async () => {
+  expect(await sizeOf(CLIENT)).toBeLessThan(15 * KB)
+  expect(await sizeOf(`${CLIENT}; ${HOOKS}`)).toBeLessThan(17 * KB)
+  expect(await sizeOf(EVERYTHING)).toBeLessThan(20.5 * KB)
 })
+
+test('what is loaded later is small', async () => {
+  const later = new Map([...(await sizes(CLIENT))].filter(([name]) => name !== 'app.js'))
+  expect([...later.keys()].sort()).toEqual(['lists.js', 'run.js', 'tab.js', 'token-renewals.js'])
+  expect(later.get('tab.js')).toBeLessThan(4.5 * KB)
+  for (const name of ['lists.js', 'run.js', 'token-renewals.js'])
+    expect(later.get(name)).toBeLessThan(1.5 * KB)
+})
+
+/** Bytes of what the app loads at once. */
+async function sizeOf(app: string): Promise<number> {
+  return (await sizes(app)).get('app.js') ?? Number.POSITIVE_INFINITY
+}
+
+async function sizes(app: string): Promise<Map<string, number>> {
+  const files = await bundleApp(app)
+  return new Map([...files].map(([name, code]) => [name, gzipSync(code).length]))
+}

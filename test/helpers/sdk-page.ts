@@ -1,17 +1,38 @@
+import { resolve } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
-import { build, type Rollup } from 'vite'
+import { build, type Plugin, type Rollup } from 'vite'
 import { expect, onTestFinished } from 'vitest'
 import { until } from './until.ts'
 
-/**
- * The SDK as a page would bundle it, name and text of each file: `sdk.js`, what it loads with it, and what later; or
- * `whole`, in one file.
- */
-export async function bundleSdk({ whole = false } = {}): Promise<Map<string, string>> {
+/** The SDK as a page would bundle it, name and text of each file: `sdk.js`, what it loads with it, and what later. */
+export function bundleSdk({ whole = false } = {}): Promise<Map<string, string>> {
+  return bundle({ input: { sdk: 'client/index.ts' }, preserveEntrySignatures: 'strict', whole })
+}
+
+/** An app that exports what it uses of the SDK, by its path in the repository: `app.js`, and what it loads later. */
+export function bundleApp(text: string): Promise<Map<string, string>> {
+  const app: Plugin = {
+    name: 'app',
+    resolveId: (id) => (id === 'virtual:app' ? id : id.startsWith('/client/') ? resolve(`.${id}`) : null),
+    load: (id) => (id === 'virtual:app' ? text : null),
+  }
+  // What the app loads later uses the app's own copy.
+  return bundle({ input: { app: 'virtual:app' }, preserveEntrySignatures: 'allow-extension', plugins: [app] })
+}
+
+async function bundle(options: {
+  readonly input: Record<string, string>
+  readonly preserveEntrySignatures: 'strict' | 'allow-extension'
+  readonly plugins?: Plugin[]
+  /** In one file. */
+  readonly whole?: boolean
+}): Promise<Map<string, string>> {
+  const { input, preserveEntrySignatures, plugins = [], whole = false } = options
   const built = await build({
     configFile: false,
     logLevel: 'error',
-    ssr: { noExternal: true },
+    plugins,
+    ssr: { noExternal: true, external: ['react', 'react/jsx-runtime'] },
     build: {
       write: false,
       minify: true,
@@ -19,8 +40,8 @@ export async function bundleSdk({ whole = false } = {}): Promise<Map<string, str
       // As for a server: without what Vite adds to find a page's styles.
       ssr: true,
       rolldownOptions: {
-        input: { sdk: 'client/index.ts' },
-        preserveEntrySignatures: 'strict',
+        input,
+        preserveEntrySignatures,
         output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', codeSplitting: !whole },
       },
     },

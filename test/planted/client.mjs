@@ -110,13 +110,13 @@ export const faults = [
   {
     what: 'tokens of watched jobs are thrown away as others come',
     file: 'client/tokens.ts',
-    find: 'if (oldest !== jobId && !this.#timers.has(oldest)) this.#tokens.delete(oldest)',
+    find: 'if (oldest !== jobId && !this.#watched.has(oldest)) this.#tokens.delete(oldest)',
     replace: 'if (oldest !== jobId) this.#tokens.delete(oldest)',
     tests: CONNECTION,
   },
   {
     what: 'a token is renewed only when it has expired',
-    file: 'client/tokens.ts',
+    file: 'client/token-renewals.ts',
     find: 'const RENEWED_WITH = 0.2',
     replace: 'const RENEWED_WITH = 0',
     tests: CONNECTION,
@@ -230,8 +230,8 @@ export const faults = [
   {
     what: 'a job that a reset has left is shown when its submission is answered',
     file: 'client/stores/job-store.ts',
-    find: 'if (this.#mode === submitting) this.#show(answer.jobId, answer.status)',
-    replace: 'this.#show(answer.jobId, answer.status)',
+    find: "if (this.#mode === submitting) this.#show({ kind: 'job'",
+    replace: "this.#show({ kind: 'job'",
     tests: STORES,
   },
 ]

@@ -104,6 +104,7 @@ describe('nothing is watched', () => {
 
   it('and nothing beside it is harmed', async () => {
     const list = client.watchList({ type: 'countdown' })
+    await vi.dynamicImportSettled()
     const watch = client.watch('j1')
     const [socket] = sockets
     for (const mistake of [null, 5, 'x'.repeat(20_000)]) {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { missed } from '../../client/history.ts'
 import { type ClientOptions, createClient, type JobcastClient } from '../../client/index.ts'
 import {
@@ -9,6 +9,9 @@ import {
   scriptedFetch,
   scriptedSockets,
 } from '../helpers/scripted-network.ts'
+
+// What a client loads when it needs it is at hand, so that no test waits for a file.
+beforeAll(() => Promise.all([import('../../client/lists.ts'), import('../../client/token-renewals.ts')]))
 
 let client: JobcastClient
 beforeEach(() => {
@@ -209,6 +212,7 @@ describe('over a WebSocket', () => {
   it('says so while the server cannot reach its store, and keeps what it has subscribed', async () => {
     const { socket, watch } = await open()
     const list = client.watchList({ type: 'a' })
+    await vi.dynamicImportSettled()
     const asked = () => socket().sent.filter(({ op }) => op === 'watch').length
     socket().says({ op: 'ping', unavailable: true })
     expect(connection()).toEqual({ transport: 'websocket', phase: 'unavailable' })
@@ -539,6 +543,7 @@ describe('the ladder', () => {
     }
     // Nothing below carries a list.
     const list = client.watchList()
+    await vi.dynamicImportSettled()
     for (let n = 0; n < 3; n++) await fail()
     client.watch('j1')
     for (let n = 0; n < 2; n++) await fail()
@@ -1113,7 +1118,7 @@ describe('below a path', () => {
     const { sockets, socket, request } = setUp(BELOW)
     const list = client.watchList()
     const listed = client.list()
-    await pass(0)
+    await vi.dynamicImportSettled()
     request().json({ jobs: [], nextPage: null }, 200, NO_SOCKET)
     await listed
     socket().ends()

@@ -21,6 +21,18 @@ afterEach(async () => {
   vi.useRealTimers()
 })
 
+test('a list that was closed at once is never asked for', async () => {
+  const [closed, kept] = [client.watchList({ type: 'a' }), client.watchList({ type: 'b' })]
+  closed.close()
+  await vi.dynamicImportSettled()
+  socket().hello()
+  expect(socket().sent.map(({ list }) => list)).toEqual(['list-2'])
+  const states: string[] = []
+  kept.subscribe(({ phase }) => states.push(phase))
+  client.close()
+  expect(states).toEqual(['connecting', 'refused'])
+})
+
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 const socket = () => {
   const newest = network.sockets.at(-1)
@@ -41,6 +53,7 @@ function summary(jobId: string, changes: Parameters<typeof aJob>[0] = {}) {
 test('a list is asked for, told, and let go of', async () => {
   const list = client.watchList({ jobIds: ['b', 'a', 'x', 'b'] })
   expect(list.getSnapshot()).toEqual({ phase: 'connecting', jobs: [], missing: [], error: null })
+  await vi.dynamicImportSettled()
   socket().hello()
   expect(socket().sent).toEqual([{ op: 'watch', list: 'list-1', jobIds: ['b', 'a', 'x'], token: 'key' }])
   const jobs = [summary('b'), summary('a')]
@@ -58,6 +71,7 @@ test('a list is asked for, told, and let go of', async () => {
 
 test('a list is asked for anew after an interruption, and shows what it had until then', async () => {
   const list = client.watchList()
+  await vi.dynamicImportSettled()
   socket().hello()
   socket().says({ op: 'list', list: 'list-1', reason: 'new', jobs: [summary('a')] })
   socket().ends()
@@ -76,6 +90,7 @@ test('a list is asked for anew after an interruption, and shows what it had unti
 
 test('a refusal is final; a store that is away is asked again', async () => {
   const [refused, patient] = [client.watchList({ type: 'a' }), client.watchList({ type: 'b' })]
+  await vi.dynamicImportSettled()
   socket().hello()
   socket().says({ op: 'error', list: 'list-1', code: 'forbidden', message: 'no', retry: false })
   socket().says({ op: 'error', list: 'list-2', code: 'unavailable', message: 'away', retry: true })
@@ -92,10 +107,13 @@ test('a refusal is final; a store that is away is asked again', async () => {
 
 test('an older server is asked once', async () => {
   const list = client.watchList()
+  await vi.dynamicImportSettled()
   socket().hello()
   socket().says({ op: 'error', code: 'bad_frame', message: 'op: Invalid input', retry: false })
   expect(list.getSnapshot()).toMatchObject({ phase: 'refused', error: { code: 'bad_frame' } })
-  expect(client.watchList().getSnapshot().phase).toBe('refused')
+  const another = client.watchList()
+  await vi.dynamicImportSettled()
+  expect(another.getSnapshot().phase).toBe('refused')
   expect(socket().sent).toHaveLength(1)
 })
 
@@ -103,6 +121,7 @@ test('no other transport carries lists', async () => {
   const { fetch } = scriptedFetch()
   const polling = createClient({ baseUrl: 'http://server', transports: ['polling'], fetch })
   const list = polling.watchList()
+  await vi.dynamicImportSettled()
   expect(list.getSnapshot().phase).toBe('unsupported')
   list.close()
   polling.close()

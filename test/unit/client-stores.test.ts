@@ -1,12 +1,15 @@
 import { createElement, StrictMode } from 'react'
 import { renderToString } from 'react-dom/server'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClient, type JobcastClient } from '../../client/index.ts'
 import { JobcastProvider, useConnection, useJob, useJobs, useTypes } from '../../client/react/index.ts'
 import { JobStore } from '../../client/stores/job-store.ts'
 import { JobsStore } from '../../client/stores/jobs-store.ts'
 import { ResourceStore } from '../../client/stores/resource-store.ts'
 import { aCompletion, aJob, aLog, scriptedFetch, scriptedSockets } from '../helpers/scripted-network.ts'
+
+// It is loaded with the first list.
+beforeAll(() => import('../../client/lists.ts'))
 
 let client: JobcastClient
 let network: ReturnType<typeof setUp>
@@ -302,7 +305,7 @@ describe('a list of jobs', () => {
     const leave = store.subscribe(nothing)
     const before = network.requests.length
     page([aJob({ jobId: 'a', status: 'queued' })])
-    await pass(0)
+    await vi.dynamicImportSettled()
     network.socket().hello()
     expect(frames()).toEqual([{ op: 'watch', list: 'list-1', type: ['countdown'], limit: 2 }])
     const at = (ms: number) => new Date(ms).toISOString()

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { CLOSE, mayReconnect, PROBLEMS } from '../../shared/codes.ts'
+import { mayReconnect } from '../../client/transports/socket.ts'
+import * as CLOSE from '../../shared/close-codes.ts'
+import { PROBLEMS } from '../../shared/codes.ts'
 import { JobEvent } from '../../shared/event.ts'
 import { NO_LABELS } from '../../shared/options.ts'
 import { ClientFrame, Replay, ServerFrame } from '../../shared/protocol.ts'

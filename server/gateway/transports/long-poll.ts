@@ -1,5 +1,5 @@
 import type { PollAnswer } from '../../../shared/api.ts'
-import { CLOSE } from '../../../shared/codes.ts'
+import * as CLOSE from '../../../shared/close-codes.ts'
 import { type Cursor, parseCursor } from '../../../shared/cursor.ts'
 import type { Job } from '../../../shared/job.ts'
 import { isTerminal } from '../../../shared/status.ts'

@@ -1,4 +1,4 @@
-import { CLOSE } from '../../../shared/codes.ts'
+import * as CLOSE from '../../../shared/close-codes.ts'
 import { formatCursor, parseCursor } from '../../../shared/cursor.ts'
 import type { JobEvent } from '../../../shared/event.ts'
 import { PLANNED_RETRY_MS, SSE_PING_MS } from '../../../shared/limits.ts'

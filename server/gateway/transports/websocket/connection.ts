@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { CLOSE } from '../../../../shared/codes.ts'
+import * as CLOSE from '../../../../shared/close-codes.ts'
 import { MAX_LISTED, MAX_SUBSCRIPTIONS } from '../../../../shared/limits.ts'
 import type { ClientFrame } from '../../../../shared/protocol.ts'
 import type { Auth, Caller } from '../../../auth/auth.ts'
