@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,19 +46,17 @@ test('what the guides show in TypeScript compiles, a project a page', async () =
   const blocks = (await leading()).filter(({ language }) => SOURCE.test(language))
   expect(blocks.filter(({ info }) => !/\.m?[jt]sx?$/.test(info))).toEqual([])
   expect(blocks.length).toBeGreaterThan(20)
-  // A package beside this one's libraries, which has this one installed as it is built.
+  // Beside the libraries of this package.
   const folder = join(ROOT, 'dist', `documents-${process.pid}`)
   onTestFinished(() => rm(folder, { recursive: true }))
-  await mkdir(join(folder, 'node_modules'), { recursive: true })
-  await symlink(ROOT, join(folder, 'node_modules', 'jobcast'))
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   for (const { page, info, text } of blocks) {
     const file = join(folder, page.replace(/\.md$/, ''), info)
     await mkdir(dirname(file), { recursive: true })
     await writeFile(file, text)
   }
-  // As apps that a bundler builds have it.
+  // As apps that a bundler builds have it; within its own package a compiler would look for the sources of what is built.
   const compilerOptions = {
+    paths: declarations(),
     module: 'esnext',
     moduleResolution: 'bundler',
     noUncheckedIndexedAccess: false,
@@ -76,6 +74,18 @@ test('what the guides show in TypeScript compiles, a project a page', async () =
   )
   expect(output.replaceAll(`dist/documents-${process.pid}/`, '')).toBe('')
 })
+
+/** By the name that is imported. */
+function declarations(): Record<string, string[]> {
+  const { exports }: { exports: Record<string, { types?: string }> } = JSON.parse(
+    readFileSync(join(ROOT, 'package.json'), 'utf8'),
+  )
+  return Object.fromEntries(
+    Object.entries(exports).flatMap(([path, { types }]) =>
+      types === undefined ? [] : [[path.replace('.', 'jobcast'), [join(ROOT, types)]]],
+    ),
+  )
+}
 
 test('what the guides do with curl is answered as they show', async () => {
   const data = await dataFolder()
