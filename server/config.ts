@@ -158,36 +158,47 @@ function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
 }
 
 const API_KEY = /^([^:]+):([^:]+):(.+)$/
-const apiKey = z
-  .union([
-    z.string().transform((entry) => {
-      const [, name, role, key] = API_KEY.exec(entry) ?? []
-      return { name, role, key }
-    }),
-    z.unknown(),
-  ])
-  .pipe(
-    z.strictObject(
-      { name: z.string().regex(/^[^:]+$/), role: z.enum(ROLES), key: z.string().min(1) },
-      { error: 'is none' },
-    ),
-  )
+/** Schemas are made when they are first needed: whoever declares jobs imports this, and needs none. */
+function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+const apiKey = () =>
+  z
+    .union([
+      z.string().transform((entry) => {
+        const [, name, role, key] = API_KEY.exec(entry) ?? []
+        return { name, role, key }
+      }),
+      z.unknown(),
+    ])
+    .pipe(
+      z.strictObject(
+        { name: z.string().regex(/^[^:]+$/), role: z.enum(ROLES), key: z.string().min(1) },
+        { error: 'is none' },
+      ),
+    )
 
 /** Entries, or their text with commas between them. */
-const list = z.union(
-  [
-    z.array(z.unknown()),
-    z.string().transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    ),
-  ],
-  { error: 'must be a list' },
-)
+const list = () =>
+  z.union(
+    [
+      z.array(z.unknown()),
+      z.string().transform((text) =>
+        text
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      ),
+    ],
+    { error: 'must be a list' },
+  )
 
-const origin = z.string().refine((text) => normalPattern(text) !== null)
+const origin = () => z.string().refine((text) => normalPattern(text) !== null)
 
 /** What tracers and fetching libraries add by themselves; a page cannot call where one of its headers is refused. */
 const USUAL_HEADERS = [
@@ -202,10 +213,10 @@ const USUAL_HEADERS = [
 ]
 
 /** RFC 9110 section 5.1. */
-const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/)
+const headerName = () => z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/)
 
 function listOf<Entry extends z.ZodType>(entry: Entry, error: string) {
-  return list.transform((entries, context): z.output<Entry>[] => {
+  return list().transform((entries, context): z.output<Entry>[] => {
     const parsed = z.array(entry).safeParse(entries)
     if (parsed.success) return parsed.data
     context.issues.push({ code: 'custom', message: error, input: entries })
@@ -213,76 +224,86 @@ function listOf<Entry extends z.ZodType>(entry: Entry, error: string) {
   })
 }
 
-const basePath = z.string().transform((text, context) => {
-  const path = normalPath(text)
-  if (path !== null) return path
-  context.addIssue('must be a path such as /jobs, in letters, digits, dots, dashes, underscores and tildes')
-  return z.NEVER
-})
+const basePath = () =>
+  z.string().transform((text, context) => {
+    const path = normalPath(text)
+    if (path !== null) return path
+    context.addIssue('must be a path such as /jobs, in letters, digits, dots, dashes, underscores and tildes')
+    return z.NEVER
+  })
 
 const trusted =
   'must be true, false, or addresses and networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal'
-const trustProxy = z.union(
-  [
-    z.boolean(),
-    z.stringbool({ truthy: ['true'], falsy: ['false'] }),
-    listOf(z.string().refine(isTrustable), trusted),
-  ],
-  { error: trusted },
+const trustProxy = () =>
+  z.union(
+    [
+      z.boolean(),
+      z.stringbool({ truthy: ['true'], falsy: ['false'] }),
+      listOf(z.string().refine(isTrustable), trusted),
+    ],
+    { error: trusted },
+  )
+
+const settingsSchema = once(() =>
+  z.object({
+    role: oneOf(['all', 'api', 'worker']).default('all'),
+    basePath: basePath().default(''),
+    dashboard: z.union([z.boolean(), z.stringbool()], { error: 'must be true or false' }).default(true),
+    maxBytes: whole(1024, 512 * 1024 * 1024).default(8 * 1024 * 1024),
+    defaultType: TypeName.optional(),
+    concurrency: whole(1, 10_000).default(10),
+    leaseMs: whole(1000, DAY_MS).default(15_000),
+    drainMs: whole(0, DAY_MS).default(10_000),
+    retainMs: whole(1000, YEAR_MS).default(DAY_MS),
+    cancelGraceMs: whole(0, DAY_MS).default(5000),
+    apiKeys: listOf(apiKey(), `every entry must be name:role:key, the role one of ${ROLES.join(', ')}`)
+      .refine((keys) => unique(keys.map(({ name }) => name)), { error: 'every name must be another' })
+      .refine((keys) => unique(keys.map(({ key }) => key)), { error: 'every key must be another' })
+      .default([]),
+    tokenTtlMs: whole(1000, YEAR_MS).default(7 * DAY_MS),
+    tokenSecret: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
+    allowedOrigins: listOf(origin(), 'every entry must be an origin such as https://example.com').default([]),
+    allowedHeaders: listOf(
+      headerName(),
+      'every entry must be the name of a header such as X-Tenant, or *',
+    ).default(USUAL_HEADERS),
+    trustProxy: trustProxy().default([...TRUSTED_BY_DEFAULT]),
+  } satisfies Record<keyof Settings, z.ZodType>),
 )
+const settingNames = () => z.keyof(settingsSchema()).options
 
-const SETTINGS = {
-  role: oneOf(['all', 'api', 'worker']).default('all'),
-  basePath: basePath.default(''),
-  dashboard: z.union([z.boolean(), z.stringbool()], { error: 'must be true or false' }).default(true),
-  maxBytes: whole(1024, 512 * 1024 * 1024).default(8 * 1024 * 1024),
-  defaultType: TypeName.optional(),
-  concurrency: whole(1, 10_000).default(10),
-  leaseMs: whole(1000, DAY_MS).default(15_000),
-  drainMs: whole(0, DAY_MS).default(10_000),
-  retainMs: whole(1000, YEAR_MS).default(DAY_MS),
-  cancelGraceMs: whole(0, DAY_MS).default(5000),
-  apiKeys: listOf(apiKey, `every entry must be name:role:key, the role one of ${ROLES.join(', ')}`)
-    .refine((keys) => unique(keys.map(({ name }) => name)), { error: 'every name must be another' })
-    .refine((keys) => unique(keys.map(({ key }) => key)), { error: 'every key must be another' })
-    .default([]),
-  tokenTtlMs: whole(1000, YEAR_MS).default(7 * DAY_MS),
-  tokenSecret: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
-  allowedOrigins: listOf(origin, 'every entry must be an origin such as https://example.com').default([]),
-  allowedHeaders: listOf(
-    headerName,
-    'every entry must be the name of a header such as X-Tenant, or *',
-  ).default(USUAL_HEADERS),
-  trustProxy: trustProxy.default([...TRUSTED_BY_DEFAULT]),
-} satisfies Record<keyof Settings, z.ZodType>
-
-const Settings = z.object(SETTINGS)
-const SETTING_NAMES = z.keyof(Settings).options
-
-const redis = z.custom<string>((text) => typeof text === 'string' && parseRedisAddress(text) !== null, {
-  error:
-    'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
-})
-const prefix = z
-  .string()
-  .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1–64 letters, digits, dots, dashes or underscores' })
-  .default('jobcast')
-const sqlite = z.string().min(1, { error: 'must be the path of a folder' })
+const redis = once(() =>
+  z.custom<string>((text) => typeof text === 'string' && parseRedisAddress(text) !== null, {
+    error:
+      'must be an address such as redis://localhost:6379 or redis+sentinel://host:26379,host:26379/master, at most with a user, a password and a database number',
+  }),
+)
+const prefix = once(() =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be 1–64 letters, digits, dots, dashes or underscores' })
+    .default('jobcast'),
+)
+const sqlite = once(() => z.string().min(1, { error: 'must be the path of a folder' }))
 
 /** What only a process of its own reads. */
-const Process = z.object({
-  PORT: whole(0, 65_535).optional(),
-  HOST: z.string().default('127.0.0.1'),
-  REDIS_URL: redis.optional(),
-  JOBCAST_DATA: sqlite.default('.data'),
-  JOBCAST_PREFIX: prefix,
-  JOBCAST_JOBS: listOf(z.string(), 'must be paths of jobs files').default([]),
-  JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
-  JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
-})
+const processSchema = once(() =>
+  z.object({
+    PORT: whole(0, 65_535).optional(),
+    HOST: z.string().default('127.0.0.1'),
+    REDIS_URL: redis().optional(),
+    JOBCAST_DATA: sqlite().default('.data'),
+    JOBCAST_PREFIX: prefix(),
+    JOBCAST_JOBS: listOf(z.string(), 'must be paths of jobs files').default([]),
+    JOBCAST_HUNG_EXIT_MS: whole(0, DAY_MS).optional(),
+    JOBCAST_LOG: oneOf(LOG_LEVELS).default('info'),
+  }),
+)
 
 /** Every variable that is read, as the documents list them. */
-export const VARIABLES = [...z.keyof(Process).options, ...SETTING_NAMES.map(inEnvironment)]
+export function variables(): string[] {
+  return [...z.keyof(processSchema()).options, ...settingNames().map(inEnvironment)]
+}
 
 function unique(texts: readonly string[]): boolean {
   return new Set(texts).size === texts.length
@@ -294,9 +315,10 @@ export function checkSettings(
   named: Named = inOptions,
 ): Config {
   const { store = { sqlite: '.data' }, authorize, ...others } = settings
+  const names = settingNames()
   for (const name of Object.keys(others)) {
-    if (SETTING_NAMES.some((known) => known === name)) continue
-    const [meant] = nearestNames(name, [...SETTING_NAMES, 'store', 'jobs', 'authorize', 'log'])
+    if (names.some((known) => known === name)) continue
+    const [meant] = nearestNames(name, [...names, 'store', 'jobs', 'authorize', 'log'])
     throw new ConfigError(
       `there is no option ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
     )
@@ -313,11 +335,11 @@ function addressOf(store: unknown, named: Named): EngineAddress {
     .strictObject({ redis: z.unknown(), prefix: z.unknown().optional() })
     .safeParse(store, { jitless: true })
   if (redisStore.success && redisStore.data.redis !== undefined) {
-    const url = parse(redis, redisStore.data.redis, named('redis'))
-    return { kind: 'redis', url, prefix: parse(prefix, redisStore.data.prefix, named('prefix')) }
+    const url = parse(redis(), redisStore.data.redis, named('redis'))
+    return { kind: 'redis', url, prefix: parse(prefix(), redisStore.data.prefix, named('prefix')) }
   }
   const folder = z.strictObject({ sqlite: z.unknown() }).safeParse(store, { jitless: true })
-  if (folder.success) return { kind: 'sqlite', folder: parse(sqlite, folder.data.sqlite, named('sqlite')) }
+  if (folder.success) return { kind: 'sqlite', folder: parse(sqlite(), folder.data.sqlite, named('sqlite')) }
   throw new ConfigError("store must be { redis: 'redis://localhost:6379' }, { sqlite: '.data' } or 'memory'")
 }
 
@@ -326,12 +348,12 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
-  const env = parse(Process, given, null)
+  const env = parse(processSchema(), given, null)
   const address: EngineAddress =
     env.REDIS_URL === undefined
       ? { kind: 'sqlite', folder: env.JOBCAST_DATA }
       : { kind: 'redis', url: env.REDIS_URL, prefix: env.JOBCAST_PREFIX }
-  const settings = Object.fromEntries(SETTING_NAMES.map((name) => [name, given[inEnvironment(name)]]))
+  const settings = Object.fromEntries(settingNames().map((name) => [name, given[inEnvironment(name)]]))
   const config = toConfig(settings, address, null, inEnvironment)
   if (config.role !== 'worker') checkHost(config, env.HOST)
   return {
@@ -352,10 +374,10 @@ function toConfig(
   named: Named,
 ): Config {
   // Compiling a schema pays for itself only when it is used again.
-  const parsed = Settings.safeParse(given, { jitless: true })
+  const parsed = settingsSchema().safeParse(given, { jitless: true })
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    const setting = SETTING_NAMES.find((name) => name === issue?.path[0])
+    const setting = settingNames().find((name) => name === issue?.path[0])
     throw new ConfigError(`${setting === undefined ? '' : named(setting)} ${issue?.message}`)
   }
   const { defaultType = null, tokenSecret = null, ...settings } = parsed.data
