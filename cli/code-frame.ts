@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Place } from '../server/load-jobs.ts'
-import { color, harmless } from './terminal.ts'
+import { color, cut, harmless, isTerminal } from './terminal.ts'
 
 /** Where something went wrong, as it is shown: places relative to the folder of the project, and the lines around one. */
 
 const LINES_AROUND = 2
+/** What stands before a frame where it is printed, and the mark of its line. */
+const INDENT = 8
 
 /** The lines around a place, with a mark at its own; none where the file cannot be read. */
 export function codeFrame({ file, line, column }: Place): string[] {
@@ -20,11 +22,13 @@ export function codeFrame({ file, line, column }: Place): string[] {
   const from = Math.max(1, line - LINES_AROUND)
   const to = Math.min(lines.length, line + LINES_AROUND)
   const digits = String(to).length
+  const width = isTerminal ? Math.max(20, process.stdout.columns - INDENT) : Number.POSITIVE_INFINITY
   const frame: string[] = []
   for (let row = from; row <= to; row++) {
-    const text = `${String(row).padStart(digits)} │ ${harmless(lines[row - 1] ?? '').replaceAll('\t', ' ')}`
+    const source = harmless(lines[row - 1] ?? '').replaceAll('\t', ' ')
+    const text = cut(`${String(row).padStart(digits)} │ ${source}`, width)
     frame.push(row === line ? `${color.red('›')} ${text}` : color.dim(`  ${text}`))
-    if (row === line && column !== null)
+    if (row === line && column !== null && column + digits + 3 < width)
       frame.push(color.red(`${' '.repeat(digits + 5 + Math.max(0, column - 1))}^`))
   }
   return frame

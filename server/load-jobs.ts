@@ -9,7 +9,7 @@ import {
   type Exports,
   importModule,
   moduleHref,
-  rememberOrigin,
+  rememberModule,
   sourceFile,
 } from './jobs/module.ts'
 import { findJobsFile, JOBS_FOLDERS, packageManagerOf } from './project.ts'
@@ -78,7 +78,7 @@ async function loadFile(path: string): Promise<JobDefinition[]> {
     try {
       const definition = checkDefinition(exported)
       checkIsolated(definition)
-      rememberOrigin(definition, href)
+      rememberModule(definition, href)
       return definition
     } catch (error) {
       const { message } = readThrown(error)

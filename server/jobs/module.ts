@@ -65,15 +65,15 @@ export function definitionsIn(module: Exports): readonly unknown[] | null {
 }
 
 /** Where each definition was loaded from: a thread cannot be handed it, but can load it there. */
-const origins = new WeakMap<JobDefinition, string>()
+const modules = new WeakMap<JobDefinition, string>()
 
-export function rememberOrigin(definition: JobDefinition, href: string): void {
-  origins.set(definition, href)
+export function rememberModule(definition: JobDefinition, href: string): void {
+  modules.set(definition, href)
 }
 
 /** URL of the module that has the definition; null where it was not loaded from a jobs file. */
-export function originOf(definition: JobDefinition): string | null {
-  return origins.get(definition) ?? null
+export function moduleOf(definition: JobDefinition): string | null {
+  return modules.get(definition) ?? null
 }
 
 function isDefinition(value: unknown): boolean {

@@ -24,7 +24,7 @@ export type ThreadPayload =
       readonly kind: 'submitted'
       readonly json: Json
       /** URL of the module that has the definition. */
-      readonly jobsModule: string
+      readonly jobsFile: string
       /** Why it does not come as it was made; ends the sentence "the schema makes something that …". */
       readonly lost: string
     }
@@ -108,13 +108,13 @@ async function run(
 /** What the type's schema makes of a payload, where that could not be handed over. */
 async function make(
   type: string,
-  { json, jobsModule, lost }: Extract<ThreadPayload, { kind: 'submitted' }>,
+  { json, jobsFile, lost }: Extract<ThreadPayload, { kind: 'submitted' }>,
 ): Promise<unknown> {
   // They were checked when the process loaded them.
-  const definitions = definitionsIn(await importModule(jobsModule)) as readonly JobDefinition[] | null
+  const definitions = definitionsIn(await importModule(jobsFile)) as readonly JobDefinition[] | null
   const definition = definitions?.find((one) => one.type === type)
   if (definition?.payload === undefined) {
-    const error = `the payload's schema makes something that ${lost}, which no thread can be handed, and ${jobsModule} has no schema of type "${type}" when a thread loads it`
+    const error = `the payload's schema makes something that ${lost}, which no thread can be handed, and ${jobsFile} has no schema of type "${type}" when a thread loads it`
     throw new RunFailed(failureOf('unrecoverable', error, true))
   }
   const made = await checkPayload(definition, json)

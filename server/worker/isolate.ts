@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { JsonText } from '../engine/engine.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
-import { moduleHref, originOf } from '../jobs/module.ts'
+import { moduleHref, moduleOf } from '../jobs/module.ts'
 import { errorText, readThrown } from '../thrown.ts'
 import { lostOnTheWay } from './cloneable.ts'
 import { RunAborted } from './context.ts'
@@ -123,8 +123,8 @@ export class ThreadExecutors {
   ): ThreadPayload {
     const lost = definition.payload === undefined ? null : lostOnTheWay(payload)
     if (lost === null) return { kind: 'made', value: payload }
-    const jobsModule = originOf(definition)
-    if (jobsModule !== null) return { kind: 'submitted', json: submitted, jobsModule, lost }
+    const jobsFile = moduleOf(definition)
+    if (jobsFile !== null) return { kind: 'submitted', json: submitted, jobsFile, lost }
     const error = `the payload's schema makes something that ${lost}, which no thread can be handed: define type "${type}" in a jobs file (JOBCAST_JOBS, jobcast start), where a thread can run the schema itself`
     throw new RunFailed(failureOf('unrecoverable', error, true))
   }

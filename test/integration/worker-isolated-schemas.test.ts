@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Json } from '../../server/engine/engine.ts'
 import type { JobDefinition } from '../../server/jobs/define-job.ts'
-import { rememberOrigin } from '../../server/jobs/module.ts'
+import { rememberModule } from '../../server/jobs/module.ts'
 import { loadJobs } from '../../server/load-jobs.ts'
 import { openSqlite, openWorkbench, type Workbench } from '../helpers/workbench.ts'
 
@@ -66,7 +66,7 @@ describe('an isolated handler whose schema transforms', () => {
 
   test('fails likewise where the module that a thread loads does not have its type', async () => {
     const definitions = await copies()
-    for (const one of definitions) rememberOrigin(one, 'data:text/javascript,export default []')
+    for (const one of definitions) rememberModule(one, 'data:text/javascript,export default []')
     const gone = await endAmong(definitions, 'classes-there', CLASSES)
     expect(gone).toMatchObject({ status: 'failed', errorCode: 'unrecoverable', attempt: 1 })
     expect(gone.error).toMatch(/data:text.* has no schema of type "classes-there"/)
