@@ -56,7 +56,10 @@ export interface TestJobs<Jobs extends readonly JobType[] = readonly JobType[]> 
 const LEASE_MS = 2 ** 31 - 1
 
 /**
- * The real server with the real engine and worker, in memory, for tests of your own jobs. Nothing is shared between two of them.
+ * The real server with the real engine and worker, in memory, for tests of your own jobs. Nothing is shared between two of them, so
+ * tests may run at the same time. Until it is closed it keeps the process. It works in Vitest, in `node:test`, and in Jest with ES modules
+ * (`NODE_OPTIONS=--experimental-vm-modules`; from CommonJS by `await import('jobcast/testing')`). Fake timers of these leave it
+ * alone: they move what handlers wait for and when those time out, `clock` moves Jobcast. Isolated handlers run in real threads.
  * Throws a `TypeError` that names the job type and its field where a definition is wrong.
  */
 export function testJobs<const Jobs extends readonly JobDefinition[]>(

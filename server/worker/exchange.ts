@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { nextTick } from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   type Claim,
@@ -149,7 +150,7 @@ export class Exchange<Run extends Pick<Leased, 'deadline'>> {
     if (this.#scheduled) return
     this.#scheduled = true
     // After everything that becomes ready in this tick, so that it goes together.
-    process.nextTick(() => {
+    nextTick(() => {
       this.#scheduled = false
       this.#callWhileWorthIt()
     })

@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import { RETAINED_BYTES, RETAINED_EVENTS } from '../../shared/limits.ts'
 import { type Engine, type LeaseRef, MAX_CALL_JOBS, type RunEvent } from '../engine/engine.ts'
 import { isOutage } from '../engine/errors.ts'
@@ -81,7 +82,7 @@ export class Reporter {
     // Everything that is reported in this tick goes together.
     if (delay <= 0) {
       this.#state = { is: 'sending' }
-      process.nextTick(() => this.#send())
+      nextTick(() => this.#send())
     } else {
       this.#state = { is: 'scheduled', at, timer: setTimeout(() => this.#send(), delay) }
     }

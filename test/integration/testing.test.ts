@@ -1,4 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import { defineJob, UnrecoverableError } from '../../server/index.ts'
@@ -259,5 +260,22 @@ test('a context for a handler alone has what it reported', async () => {
   expect(context.signal.aborted).toBe(true)
   expect(context.draining.aborted).toBe(false)
   expect(() => context.progress(Number.NaN)).toThrow(TypeError)
-  await pause(0)
+})
+
+test('a process whose test jobs are closed ends by itself', async () => {
+  const [index, testing] = ['server', 'testing'].map((folder) =>
+    JSON.stringify(new URL(`../../dist/${folder}/index.js`, import.meta.url)),
+  )
+  const script = `
+    import { defineJob } from ${index}
+    import { testJobs } from ${testing}
+    const job = defineJob({ type: 'job', run: (payload) => payload })
+    const { run, clock, client, close } = testJobs([job])
+    const { result } = await run(job, 'done', { delayMs: 86_400_000 })
+    await client.watch((await client.submit({ type: 'job', payload: 1 })).jobId).finished
+    await clock.advance(1)
+    await close()
+    console.log(result)`
+  const ended = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+  expect(ended).toEqual({ stdout: 'done\n', stderr: '' })
 })
