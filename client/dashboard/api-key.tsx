@@ -23,6 +23,7 @@ interface Signed {
 /** Who talks to the server: one client for the page, made anew when the API key changes. */
 export function ApiKeyProvider({ children }: { children: ReactNode }) {
   const [signed, setSigned] = useState(() => signedWith(readKey()))
+  const [session, setSession] = useState(0)
 
   const inUse = useMemo<ApiKeyInUse>(() => {
     function change(apiKey: string | null) {
@@ -38,13 +39,17 @@ export function ApiKeyProvider({ children }: { children: ReactNode }) {
       signOut() {
         forgetKey()
         change(null)
+        setSession((former) => former + 1)
       },
     }
   }, [signed])
 
   return (
     <ApiKeyContext value={inUse}>
-      <JobcastProvider client={signed.client}>{children}</JobcastProvider>
+      {/* Nothing that was seen with the key may show through without it. */}
+      <JobcastProvider key={session} client={signed.client}>
+        {children}
+      </JobcastProvider>
     </ApiKeyContext>
   )
 }
