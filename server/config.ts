@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { TypeName } from '../shared/api.ts'
+import { findingsOf } from '../shared/words.ts'
 import { type ApiKey, type Authorize, ROLES } from './auth/auth.ts'
 import { isLoopback, normalPattern } from './auth/origin.ts'
 import { isTrustable, normalPath, TRUSTED_BY_DEFAULT, type TrustProxy } from './auth/reach.ts'
@@ -376,9 +377,9 @@ function toConfig(
   // Compiling a schema pays for itself only when it is used again.
   const parsed = settingsSchema().safeParse(given, { jitless: true })
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const setting = settingNames().find((name) => name === issue?.path[0])
-    throw new ConfigError(`${setting === undefined ? '' : named(setting)} ${issue?.message}`)
+    const [finding] = parsed.error.issues.flatMap((issue) => findingsOf(issue))
+    const setting = settingNames().find((name) => name === finding?.path[0])
+    throw new ConfigError(`${setting === undefined ? '' : named(setting)} ${finding?.message}`)
   }
   const { defaultType = null, tokenSecret = null, ...settings } = parsed.data
   if (store.kind !== 'redis' && settings.role !== 'all') {
@@ -396,8 +397,8 @@ function parse<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const parsed = schema.safeParse(value, { jitless: true })
   if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new ConfigError(`${name ?? String(issue?.path[0])} ${issue?.message}`)
+  const [finding] = parsed.error.issues.flatMap((issue) => findingsOf(issue))
+  throw new ConfigError(`${name ?? String(finding?.path[0])} ${finding?.message}`)
 }
 
 /** Whoever reaches a server that asks nobody who they are may do everything. Throws `ConfigError`. */

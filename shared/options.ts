@@ -9,6 +9,17 @@ import { fill, type Marked, optionShapeOf, shapeOf, table, usualOf, type ValuesO
 const DAY_MS = 24 * 60 * 60 * 1000
 export const YEAR_MS = 365 * DAY_MS
 
+/** A whole number of this range; whatever else it is, one sentence says it all. */
+export function wholeFrom(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z.int({ error }).min(min, { error }).max(max, { error })
+}
+
+function numberFrom(min: number, max: number) {
+  const error = `must be a number from ${min} to ${max}`
+  return z.number({ error }).min(min, { error }).max(max, { error })
+}
+
 /** How long to wait before the next attempt. */
 export const BACKOFF = table({
   kind: {
@@ -16,14 +27,14 @@ export const BACKOFF = table({
     usual: 'exponential',
     about: 'whether the delay stays as it is or doubles with every attempt',
   },
-  delayMs: { schema: z.int().min(0).max(DAY_MS), usual: 1000, about: 'before the second attempt' },
+  delayMs: { schema: wholeFrom(0, DAY_MS), usual: 1000, about: 'before the second attempt' },
   maxMs: {
-    schema: z.int().min(0).max(DAY_MS),
+    schema: wholeFrom(0, DAY_MS),
     usual: 60_000,
     about: 'the longest delay; one that is filled in is never less than a `delayMs` that is said beside it',
   },
   jitter: {
-    schema: z.number().min(0).max(1),
+    schema: numberFrom(0, 1),
     usual: 0.5,
     about: 'the part of the delay that chance may take off: 0.5 is up to half of it',
   },
@@ -48,12 +59,12 @@ export function fillBackoff(said: z.infer<typeof SaidBackoff>, usual: Backoff): 
 /** How a job is run: what its submission says, else its type. Times in ms. */
 export const POLICY = table({
   priority: {
-    schema: z.int().min(0).max(9),
+    schema: wholeFrom(0, 9),
     usual: 0,
     about: 'higher first; first in, first out within one',
   },
-  maxAttempts: { schema: z.int().min(1).max(100), usual: 3, about: 'attempts in all' },
-  maxStalls: { schema: z.int().min(0).max(100), usual: 2, about: 'stalls after which it is run again' },
+  maxAttempts: { schema: wholeFrom(1, 100), usual: 3, about: 'attempts in all' },
+  maxStalls: { schema: wholeFrom(0, 100), usual: 2, about: 'stalls after which it is run again' },
   backoff: {
     schema: Backoff,
     option: SaidBackoff,
@@ -61,12 +72,12 @@ export const POLICY = table({
     about: "how long to wait before the next attempt; of a part the rest is the type's",
   },
   timeoutMs: {
-    schema: z.int().min(10).max(DAY_MS),
+    schema: wholeFrom(10, DAY_MS),
     usual: 600_000,
     about: "of one attempt, from the handler's start",
   },
   retainMs: {
-    schema: z.int().min(1000).max(YEAR_MS),
+    schema: wholeFrom(1000, YEAR_MS),
     usual: DAY_MS,
     about: 'for how long it can be read when it has ended, so that whoever reconnects learns how',
   },
@@ -115,7 +126,7 @@ export function fillLabels(said: { readonly [Name in keyof Labels]?: Labels[Name
 /** When a job is to be run. */
 export const TIMES = table({
   delayMs: {
-    schema: z.int().min(0).max(YEAR_MS),
+    schema: wholeFrom(0, YEAR_MS),
     usual: 0,
     about: 'how long it is scheduled before it is queued',
   },

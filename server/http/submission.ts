@@ -150,15 +150,21 @@ function refuse(code: ProblemCode, what: string, errors: readonly FieldError[]):
 
 /** Fields that are not those of a submission come first: what they were meant to say is unknown. */
 function refuseEnvelope(issues: readonly z.core.$ZodIssue[]): Refused {
-  const errors = issues.flatMap(toErrors)
+  const errors = errorsIn(issues)
   const onlyOptions = errors.every(({ path }) => path === 'options' || path.startsWith('options.'))
   return onlyOptions
     ? refuse('invalid_options', 'the options are not valid', errors)
     : refuse('invalid_request', 'the submission is not valid', errors)
 }
 
-export function toErrors(issue: z.core.$ZodIssue): FieldError[] {
-  return findingsOf(issue).map(({ path, message }) => ({ path: path.map(String).join('.'), message }))
+/** Each once, however many rules it breaks. */
+export function errorsIn(issues: readonly z.core.$ZodIssue[]): FieldError[] {
+  const errors = new Map<string, FieldError>()
+  for (const { path, message } of issues.flatMap((issue) => findingsOf(issue))) {
+    const error = { path: path.map(String).join('.'), message }
+    errors.set(`${error.path} ${message}`, error)
+  }
+  return [...errors.values()]
 }
 
 function inPayload({ path, message }: Issue): FieldError {

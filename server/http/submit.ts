@@ -21,10 +21,10 @@ import { type Call, type HttpContext, header, json, type Route, route, textAnswe
 import {
   type Checked,
   checkSubmission,
+  errorsIn,
   type Refused,
   refusal,
   type SubmissionRules,
-  toErrors,
 } from './submission.ts'
 
 export interface SubmitDeps {
@@ -229,7 +229,7 @@ async function storeBatch(
 async function checkBatch(deps: SubmitDeps, body: JsonBody): Promise<NewJob[]> {
   const envelope = BatchEnvelope.safeParse(body.value)
   if (!envelope.success) {
-    const errors = envelope.error.issues.flatMap(toErrors)
+    const errors = errorsIn(envelope.error.issues)
     throw new ProblemError('invalid_request', explain('the batch is not valid', errors), { errors })
   }
   const rules = { ...rulesFor(deps, body), defaultType: null }

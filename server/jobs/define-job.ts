@@ -10,7 +10,9 @@ import {
   type RunPolicy,
   SaidPolicy,
   type ToldOption,
+  wholeFrom,
 } from '../../shared/options.ts'
+import { findingsOf } from '../../shared/words.ts'
 import type { Awaitable } from './check-value.ts'
 
 /** What a handler is told of its job: the fields, and the options of its run, that their tables mark as such. */
@@ -125,7 +127,7 @@ const schema = z.custom<StandardSchemaV1>(
 const Definition = z
   .strictObject({
     type: TypeName,
-    concurrency: z.int().min(1).max(10_000).optional(),
+    concurrency: wholeFrom(1, 10_000).optional(),
     ...SaidPolicy.shape,
     payload: schema.optional(),
     result: schema.optional(),
@@ -144,10 +146,10 @@ export function checkDefinition(value: unknown): JobDefinition {
   const checked = Definition.safeParse(value, { jitless: true })
   if (checked.success) return value as JobDefinition
   const name = (value as { type?: unknown } | null)?.type
-  const issue = checked.error.issues[0]
-  const field = issue?.path.join('.') ?? ''
+  const [finding] = checked.error.issues.flatMap((issue) => findingsOf(issue))
+  const field = finding?.path.join('.') ?? ''
   throw new TypeError(
-    `job definition ${typeof name === 'string' ? `"${name}"` : '(without a type)'}: ${field ? `${field}: ` : ''}${issue?.message}`,
+    `job definition ${typeof name === 'string' ? `"${name}"` : '(without a type)'}: ${field ? `${field}: ` : ''}${finding?.message}`,
   )
 }
 
