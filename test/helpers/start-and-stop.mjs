@@ -29,10 +29,8 @@ async function round(number) {
   const { url } = await server.listen({ port: 0 })
   const result = await server.client.run({ type: 'double', payload: { n: number } })
   if (result !== number * 2) throw new Error(`the result is ${result}`)
-  if (number % 10 === 0) {
-    await metrics(url)
-    await openSocket(url)
-  }
+  await metrics(url)
+  if (number % 10 === 0) await openSocket(url)
   await server.stop()
 }
 

@@ -153,7 +153,7 @@ export const faults = [
   {
     what: 'an outage of the server keeps a client on the worse transport for five minutes',
     file: 'client/connection.ts',
-    find: 'if (barred === null && (isKnownGood || next === undefined)) this.#outage = true',
+    find: 'if (mayStay && (isKnownGood || next === undefined)) this.#outage = true',
     replace: '',
     tests: CONNECTION,
   },

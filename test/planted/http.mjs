@@ -49,7 +49,7 @@ export const faults = [
   {
     what: 'a reading key gets tokens that may cancel',
     file: 'server/auth/auth.ts',
-    find: "caller.kind === 'key' && caller.role === 'read' ? 'watch' : 'control'",
+    find: "caller.kind !== 'anyone' && caller.role === 'read' ? 'watch' : 'control'",
     replace: "'control'",
     tests: ACCESS,
   },
@@ -126,8 +126,8 @@ export const faults = [
   {
     what: "an idempotency key is everybody's",
     file: 'server/http/submit.ts',
-    find: "scope: caller.kind === 'key' ? caller.name : ''",
-    replace: "scope: ''",
+    find: "if (caller.kind === 'key') return caller.name",
+    replace: '',
     tests: ['test/integration/http-idempotency.test.ts'],
   },
   {

@@ -132,8 +132,8 @@ export const faults = [
   {
     what: 'a cancelled handler may go on for ever',
     file: 'server/worker/attempt.ts',
-    find: "const grace = setTimeout(() => this.#cutShort(CANCELLED, 'cancelled'), this.#host.cancelGraceMs)",
-    replace: 'const grace = setTimeout(() => {}, this.#host.cancelGraceMs)',
+    find: "const endGrace = after(cancelGraceMs, () => this.#cutShort(CANCELLED, 'cancelled'))",
+    replace: 'const endGrace = after(cancelGraceMs, () => {})',
     tests: ATTEMPT,
   },
   {
