@@ -1,5 +1,6 @@
 export type { InputOf, JobOf, OutputOf, ResultOf } from '../shared/job-type.ts'
-export type { Authorize, Authorized } from './auth/auth.ts'
+export type { Authorize, Authorized, JobTokenScope } from './auth/auth.ts'
+export type { Settings, Store } from './config.ts'
 export {
   createJobClient,
   createJobServer,
@@ -9,3 +10,4 @@ export {
 } from './job-server.ts'
 export { defineJob, type JobContext, type JobDefinition, type RunnableJob } from './jobs/define-job.ts'
 export { UnrecoverableError } from './jobs/errors.ts'
+export type { Logger } from './log.ts'
