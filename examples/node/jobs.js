@@ -5,6 +5,7 @@ import { z } from 'zod'
 export const wordCount = defineJob({
   type: 'word-count',
   payload: z.object({ text: z.string() }),
+  result: z.object({ words: z.int() }),
   async run({ text }, job) {
     const words = text.split(/\s+/).filter((word) => word !== '')
     for (const [index, word] of words.entries()) {

@@ -1,5 +1,6 @@
 // A typed client without anything of Jobcast: `npm run generate` writes jobcast.d.ts from /openapi.json of a server that has
-// the type `word-count` (examples/node has). Then `node client.ts 'To be or not to be'`, with Node 22.18 or newer.
+// the type `word-count` (examples/node has). Then `node client.ts 'To be or not to be'`, with Node 22.18 or newer. Where keys
+// are set, the types are described for whoever sends one: JOBCAST_KEY.
 import createClient from 'openapi-fetch'
 import type { components, paths } from './jobcast.d.ts'
 

@@ -26,11 +26,14 @@ export function checkValue(standard: StandardSchemaV1 | undefined, value: unknow
     : toChecked(result, vendor)
 }
 
+/** More are of no help to anybody, and a hostile value can have as many as it has parts. */
+const MOST_ISSUES = 1000
+
 function toChecked(result: StandardSchemaV1.Result<unknown>, vendor: string): CheckedValue {
   if (!isObject(result)) throw new TypeError('the schema answered with no result')
   const { issues } = result
   if (issues === undefined) return { ok: true, value: result.value }
-  const found = [...issues].flatMap((issue) => toIssues(issue, vendor))
+  const found = [...issues].slice(0, MOST_ISSUES).flatMap((issue) => toIssues(issue, vendor))
   return { ok: false, issues: found.length > 0 ? found : [{ path: '', message: 'is not valid' }] }
 }
 

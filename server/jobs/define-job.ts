@@ -88,7 +88,11 @@ type ResultBy<Result, Returned> = Result extends StandardSchemaV1
     : Jsonified<Awaited<Returned>>
 
 interface Declared<Name extends string, Payload, Result> extends JobSettings<Name> {
-  /** Zod or any Standard Schema. Left out: any JSON goes, and the handler gets it as it came. */
+  /**
+   * Zod or any Standard Schema. Left out: any JSON goes, and the handler gets it as it came. Where it follows Standard JSON Schema too
+   * (zod from 4.2, arktype, valibot in `toStandardJsonSchema` of `@valibot/to-json-schema`), forms, OpenAPI and processes without
+   * these jobs know what it takes.
+   */
   readonly payload?: Payload
   /** Is given what the handler returned, as JSON; what it makes of that is the result. */
   readonly result?: Result

@@ -36,7 +36,10 @@ export async function compileCheck(schema: JsonSchema): Promise<PayloadCheck> {
     ajv.removeSchema(schema)
     return (payload) => {
       try {
-        return validate(payload) ? [] : issuesOf(validate.errors ?? [])
+        if (validate(payload)) return []
+        const issues = issuesOf((validate.errors ?? []).slice(0, MOST_ERRORS))
+        validate.errors = null
+        return issues
       } catch {
         // Such as a stack that a recursive schema has filled.
         return []
@@ -112,6 +115,9 @@ function expression(pattern: string, flags: string): RegExp | null {
 
 /** A finding, and where in the schema stands what it breaks. */
 type Placed = Finding & { readonly at: string }
+
+/** A hostile payload can have as many as it has values. */
+const MOST_ERRORS = 1000
 
 /** What is said of forms follows what is wrong with each of them, and stands in its place. */
 function issuesOf(errors: readonly ErrorObject[]): Issue[] {
