@@ -118,16 +118,16 @@ export function createServerOf<Jobs extends readonly JobDefinition[]>(
   return server as JobServer as JobServer<Jobs>
 }
 
-export interface JobClientOptions extends Pick<Settings, 'maxBytes' | 'retainMs'> {
+export interface JobClientOptions<Jobs = unknown> extends Pick<Settings, 'maxBytes' | 'retainMs'> {
   /** `redis://` or `redis+sentinel://`, as its servers have it. */
   readonly redis: string
   /** As its servers have it; `jobcast` where it is left out. */
   readonly prefix?: string
   /**
    * Definitions of the types that are submitted here, whose payloads are checked before they are stored. Left out: the types are
-   * those that workers have registered, which check the payloads.
+   * those that workers have registered, which check the payloads; `createJobClient<typeof jobs>` may name them all the same.
    */
-  readonly jobs?: readonly JobDefinition[]
+  readonly jobs?: Jobs & readonly JobDefinition[]
   /** See `createJobServer`. */
   readonly log?: Logger | false
 }
@@ -137,17 +137,17 @@ export interface JobClientOptions extends Pick<Settings, 'maxBytes' | 'retainMs'
  * every right. It connects when it is first used. A process that has nothing else to do ends without waiting for it; `close`
  * closes the connections. Throws a `ConfigError` or `TypeError` that names the option that is wrong.
  */
-export function createJobClient<Jobs extends JobTypes = readonly JobType[]>({
+export function createJobClient<const Jobs extends JobTypes = readonly JobType[]>({
   redis,
   prefix,
-  jobs = [],
+  jobs,
   log,
   ...settings
-}: JobClientOptions): JobcastClient<Jobs> {
+}: JobClientOptions<Jobs>): JobcastClient<Jobs> {
   const store = { redis, ...(prefix !== undefined && { prefix }) }
   const config = checkSettings({ ...settings, store, role: 'api' }, inClientOptions)
   checkLog(log)
-  const definitions = distinct(jobs)
+  const definitions = distinct(jobs ?? [])
   const supervisor = new Supervisor<RunningProducer, undefined>(async () => {
     const { startProducer } = await import('./server.ts')
     return startProducer({ config, definitions, events: await logged(log) })

@@ -1,4 +1,4 @@
-import { createJobServer, type JobServer } from 'jobcast'
+import { createJobClient, createJobServer, type JobServer } from 'jobcast'
 import { jobs, resize, wordCount } from './jobs.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never
@@ -16,6 +16,14 @@ export async function embedded(): Promise<void> {
   const inline = createJobServer({ jobs: [wordCount, resize], store: { redis: 'redis://localhost' } })
   const resized = await inline.client.run({ type: 'resize', payload: { width: 3 } })
   same<typeof resized, string>(true)
+  const producer = createJobClient({ redis: 'redis://localhost', jobs: [wordCount, resize] })
+  // @ts-expect-error no such type
+  await producer.submit({ type: 'paint', payload: { scene: 'x' } })
+  await producer.submit({ type: 'resize', payload: { width: 3 } })
+  const named = createJobClient<typeof jobs>({ redis: 'redis://localhost' })
+  // @ts-expect-error the payload of another type
+  await named.submit({ type: 'paint', payload: { width: 3 } })
+  await createJobClient({ redis: 'redis://localhost' }).submit({ type: 'any', payload: 1 })
   const any: JobServer = server
   await any.stop()
 }
