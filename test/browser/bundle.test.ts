@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { bundleApp } from '../helpers/sdk-page.ts'
@@ -23,6 +26,19 @@ test('what is loaded later is small', async () => {
   expect(later.get('tab.js')).toBeLessThan(4.5 * KB)
   for (const name of ['lists.js', 'run.js', 'token-renewals.js'])
     expect(later.get(name)).toBeLessThan(1.5 * KB)
+})
+
+test('what is built is for clients where it says so, and else for servers too', async () => {
+  const built = await readdir('dist/client/react')
+  const texts = await Promise.all(
+    built.filter((name) => name.endsWith('.js')).map((name) => readFile(`dist/client/react/${name}`, 'utf8')),
+  )
+  expect(texts.length).toBeGreaterThan(0)
+  // Next looks for it at the very beginning.
+  for (const text of texts) expect(text).toMatch(/^'use client'/)
+  const script = "const { createClient } = await import('jobcast/client'); createClient({ baseUrl: '/jobs' })"
+  const args = ['--conditions=react-server', '--input-type=module', '--eval', script]
+  await promisify(execFile)(process.execPath, args)
 })
 
 /** Bytes of what the app loads at once. */

@@ -23,16 +23,53 @@ const APP = {
     import { App } from './app.jsx'
     import { Eager } from './eager.jsx'
     import { hydrate } from './hydrated.jsx'
+    import { Own } from './own.jsx'
     const query = new URLSearchParams(location.search)
     const root = document.getElementById('root')
     if (query.has('job')) hydrate(root, query.get('job'))
-    else createRoot(root).render(
-      query.has('eager') ? (
+    else (window.root = createRoot(root)).render(
+      query.has('own') ? <StrictMode><Own /></StrictMode> : query.has('eager') ? (
         <StrictMode><JobcastProvider baseUrl="/"><Eager /></JobcastProvider></StrictMode>
       ) : (
         <JobcastProvider client={createClient()}><App /></JobcastProvider>
       ),
     )`,
+  // Its provider makes a client of its own; the page may be hidden, and ask for another client.
+  'own.jsx': `
+    import * as React from 'react'
+    import { JobcastProvider, useClient, useJob } from 'jobcast/react'
+    const Hidable = React['Activity'] ?? (({ children }) => children)
+    const isOpen = (client) => {
+      try {
+        client.watch('x').close()
+        return true
+      } catch {
+        return false
+      }
+    }
+    const clients = new Set()
+    window.openClients = () => [...clients].map(isOpen)
+    export function Own() {
+      const [mode, setMode] = React.useState('visible')
+      const [transports, setTransports] = React.useState(['websocket'])
+      Object.assign(window, { setMode, setTransports })
+      return (
+        <Hidable mode={mode}>
+          <JobcastProvider baseUrl="/" transports={transports}><Inner /></JobcastProvider>
+        </Hidable>
+      )
+    }
+    function Inner() {
+      const client = useClient()
+      const { startJob, status, jobId, transport } = useJob({ type: 'counting' })
+      React.useEffect(() => void clients.add(client), [client])
+      return (
+        <main>
+          <button onClick={() => startJob({})}>Start</button>
+          <output>{status}</output><b>{jobId}</b><i>{transport}</i>
+        </main>
+      )
+    }`,
   // A server has read the job and rendered the page; what is rendered when, and told how often, is noted.
   'hydrated.jsx': `
     import { hydrateRoot } from 'react-dom/client'
@@ -208,6 +245,35 @@ test.each([
     expect(problems).toEqual([])
   },
 )
+
+test.each([
+  { version: '18', from: 'test/react-18' },
+  { version: '19', from: '.' },
+])('a provider in React $version makes a client, and closes it when it is gone', async ({ from }) => {
+  const { url } = await serve(from)
+  const { page, problems } = await openApp(`${url}?own`)
+  await page.getByRole('button').click()
+  await page.getByText('processing').waitFor()
+  const jobId = await page.locator('b').innerText()
+  const open = () => page.evaluate((): boolean[] => Reflect.get(window, 'openClients')())
+  expect(await open()).toEqual([true])
+
+  // Another client: the job goes on with it.
+  await page.evaluate(() => Reflect.get(window, 'setTransports')(['sse']))
+  await page.getByText('sse').waitFor()
+  expect(await page.locator('b').innerText()).toBe(jobId)
+  await until(async () => (await open()).join() === 'false,true', { what: 'the first client to be closed' })
+
+  await page.evaluate(() => Reflect.get(window, 'setMode')('hidden'))
+  await page.evaluate(() => Reflect.get(window, 'setMode')('visible'))
+  await page.locator('output:visible', { hasText: 'processing' }).waitFor()
+  expect(await page.locator('b').innerText()).toBe(jobId)
+
+  await page.evaluate(() => Reflect.get(window, 'root').unmount())
+  await until(async () => !(await open()).includes(true), { what: 'every client to be closed' })
+  await fetch(`${server.url}/api/jobs/${jobId}/cancel`, { method: 'POST' })
+  expect(problems).toEqual([])
+})
 
 interface Noted {
   readonly fromServer: string
