@@ -93,16 +93,31 @@ async function loadAjv(): Promise<Ajv2020> {
   return ajv
 }
 
-const FLAGS = ['', 'u', 'i', 'iu', 's', 'su', 'm', 'mu', 'is', 'isu', 'im', 'imu', 'ms', 'msu', 'ims', 'imsu']
-
-/** Whether a text may match: JSON Schema knows no flags, so that nobody tells which ones the pattern has. */
+/**
+ * Whether a text may match. JSON Schema knows no flags, so that nobody tells which ones the pattern has: every combination is tried that
+ * may make a difference here, two for most texts.
+ */
 function matcher(pattern: string): (text: string) => boolean {
-  const tries: (RegExp | null | undefined)[] = []
-  return (text) =>
-    FLAGS.some((flags, at) => {
-      if (tries[at] === undefined) tries[at] = expression(pattern, flags)
-      return tries[at]?.test(text) === true
-    }) || tries.every((one) => one === null)
+  const tried = new Map<string, RegExp | null>()
+  return (text) => {
+    const expressions = flagsFor(pattern, text).map((flags) => {
+      const known = tried.get(flags)
+      if (known !== undefined) return known
+      const made = expression(pattern, flags)
+      tried.set(flags, made)
+      return made
+    })
+    return expressions.some((one) => one?.test(text)) || expressions.every((one) => one === null)
+  }
+}
+
+/** What is another pattern with `u` or `v`, whatever the text. */
+const UNICODE = /\\[pPquk]|--|&&|\[\[/
+
+function flagsFor(pattern: string, text: string): string[] {
+  const unicode = UNICODE.test(pattern) || /\P{ASCII}/u.test(text) ? ['', 'u', 'v'] : ['']
+  const lines = /[\n\r\u2028\u2029]/.test(text) ? ['', 's', 'm', 'sm'] : ['']
+  return unicode.flatMap((one) => lines.flatMap((other) => [one + other, `${one}${other}i`]))
 }
 
 function expression(pattern: string, flags: string): RegExp | null {

@@ -77,6 +77,10 @@ describe('JSON Schema of a payload', () => {
   })
 })
 
+/** A flag of Node 20 that TypeScript does not take in a literal for what is built here. */
+const SETS = 'v'
+const UPPER = new RegExp('^[\\p{L}--[a-z]]+$', SETS)
+
 /** Schemas of which JSON Schema as it stands would refuse a payload that they accept: with such payloads. */
 const ACCEPTED: Record<string, [Schema, ...Json[]]> = {
   'coerced values': [
@@ -108,6 +112,10 @@ const ACCEPTED: Record<string, [Schema, ...Json[]]> = {
   'a pattern with flags': [
     z.object({ a: z.string().regex(/^abc$/i), b: z.string().regex(/^a.c$/s) }),
     { a: 'ABC', b: 'a\nc' },
+  ],
+  'a pattern of letters': [
+    z.object({ a: z.string().regex(/^\p{L}+$/u), b: z.string().regex(UPPER) }),
+    { a: 'Ééx', b: 'ÉÀ' },
   ],
   'a pattern that is none with the flag u': [z.string().regex(/^[\w-.]+$/), 'a-b.c'],
   'characters of two units': [
