@@ -41,8 +41,8 @@ interface Embedded extends CommonOptions {
 export type HandlerOptions = Remote | Embedded
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
-/** As a route of Next has it; elsewhere there is no second argument. */
-type RouteHandler = (request: Request, context?: RouteContext) => Promise<Response>
+/** As a route of any framework has it. Next gives a second argument, whose type its builds compare with their own. */
+type RouteHandler = (request: Request) => Promise<Response>
 
 interface RouteContext {
   /** What `[...path]` stands for. */
@@ -64,7 +64,7 @@ const DEV_URL = 'http://127.0.0.1:3300'
 export function createHandler(options: HandlerOptions): Readonly<Record<Method, RouteHandler>> {
   checkOptions(options)
   const handler = new Handler(options)
-  const handle: RouteHandler = (request, context) => handler.answer(request, context)
+  const handle = (request: Request, context?: RouteContext) => handler.answer(request, context)
   return { GET: handle, POST: handle, PUT: handle, DELETE: handle }
 }
 
@@ -148,12 +148,13 @@ class Handler {
   async answer(request: Request, context?: RouteContext): Promise<Response> {
     const { authorize, key } = this.#options
     const address = await addressOf(request, context)
-    const [, prefix = '', path = ''] = ADDRESS.exec(address.pathname) ?? []
+    const [, before = '', path = ''] = ADDRESS.exec(address.pathname) ?? []
     if (path === '' || ODD.test(address.pathname)) return this.#refuse('not_found', NO_CALL)
     const call = callOf(request.method, path)
     const token = 'token' in call.needs ? tokenOf(request, path, address.searchParams) : undefined
     const target = this.#target(address, path)
     const { submits } = call
+    const prefix = basePathOf(request, before) + before
     const errand = { prefix, target, submits, credential: token ?? key, body: request.body }
     if (authorize === undefined) return this.#run(request, errand)
     if (isForeign(request)) return this.#refuse('forbidden', 'pages of other origins may not call this app')
@@ -324,6 +325,13 @@ async function addressOf({ url }: Request, context: RouteContext | undefined): P
       address.searchParams.delete(name)
   }
   return address
+}
+
+/** The `basePath` of an app of Next, where it was taken off the address. */
+function basePathOf(request: Request, prefix: string): string {
+  const address: unknown = Reflect.get(request, 'nextUrl')
+  const basePath = isRecord(address) ? address.basePath : undefined
+  return typeof basePath === 'string' && !`${prefix}/`.startsWith(`${basePath}/`) ? basePath : ''
 }
 
 /** A page of another origin, which could change something in the name of whoever is signed in to this app. */

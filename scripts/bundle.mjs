@@ -1,6 +1,7 @@
 // Bundles dist/server, dist/testing, dist/examples and dist/cli: a few files to load instead of the hundreds that they and their libraries are made of.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { build } from 'vite'
 
 /** What is started, or imported by its address: these keep their places, and what they share becomes chunks. */
@@ -138,6 +139,18 @@ await bundle(ENTRIES, 'server', {
   ],
 })
 await bundle([COMMAND], 'cli', { plugins: [keepAddresses] })
+await leaveToNode()
+
+/**
+ * What the build of an app (Next, webpack) finds as `jobcast`, for a server within the app. It could not pack a server, whose
+ * threads and jobs files are loaded by their addresses: Node loads it from where it is installed. Were the whole package left
+ * there, as by `serverExternalPackages` of Next, `jobcast/react` would have another React than the app.
+ */
+async function leaveToNode() {
+  const names = Object.keys(await import(pathToFileURL(resolve('dist', 'server', 'index.js')).href))
+  const server = "await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ 'jobcast')"
+  writeFileSync(join('dist', 'server', 'in-builds.js'), `export const { ${names.join(', ')} } = ${server}\n`)
+}
 
 function bundle(entries, folder, { plugins, sourcemap = false, groups = [] }) {
   return build({

@@ -118,6 +118,16 @@ describe('calls that get through', () => {
     expect(Job.parse(await found.json()).jobId).toBe(jobId)
   })
 
+  test.each([MOUNT, `/shop${MOUNT}`])(
+    'links begin with the basePath of an app of Next, at %s',
+    async (at) => {
+      const { POST } = createHandler({ url: server.url, key: KEY, authorize: () => ({ role: 'submit' }) })
+      const request = new Request(`http://app${at}/api/jobs`, countdown())
+      const response = await POST(Object.assign(request, { nextUrl: { basePath: '/shop' } }))
+      expect(response.headers.get('location')).toMatch(`/shop${MOUNT}/api/jobs/`)
+    },
+  )
+
   test('the client submits, watches and gets the result, over server-sent events alone', async () => {
     const one = await app({ access: { submit: ['countdown'] } })
     const sockets: string[] = []
@@ -329,8 +339,10 @@ describe('what does not get through', () => {
     const { url, asked } = await echo()
     const { GET } = createHandler({ url, authorize: () => ({ role: 'read' }) })
     const params = Promise.resolve({ path: ['api', 'jobs'] })
-    await GET(new Request(`http://app${MOUNT}/api/jobs?limit=1&path=api&path=jobs`), { params })
-    await GET(new Request(`http://app${MOUNT}/api/jobs?limit=1&path=x`), { params })
+    for (const query of ['limit=1&path=api&path=jobs', 'limit=1&path=x']) {
+      const request = new Request(`http://app${MOUNT}/api/jobs?${query}`)
+      await Reflect.apply(GET, null, [request, { params }])
+    }
     expect(asked.map((one) => one.url)).toEqual(['/api/jobs?limit=1', '/api/jobs?limit=1&path=x'])
   })
 

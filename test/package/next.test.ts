@@ -141,6 +141,34 @@ test('the whole server, its page among it, behind the rewrites of docs/proxies.m
   }
 })
 
+test.each([['dev'], ['dev', '--webpack']])(
+  'a server within the app itself, which the bundler leaves where it is: %s %s',
+  async (...command) => {
+    await writeFile(join(example.folder, 'next.config.mjs'), 'export default {}')
+    await writeFile(
+      join(example.folder, 'app/api/jobcast/[...path]/route.ts'),
+      `import { createJobServer, type JobServer } from 'jobcast'
+    import { createHandler } from 'jobcast/next'
+    import { jobs } from '../../../../jobs'
+
+    // Kept over hot reloads, which load this file again.
+    const app = globalThis as { jobcast?: JobServer }
+    app.jobcast ??= createJobServer({ jobs, store: 'memory' })
+
+    export const { GET, POST, PUT, DELETE } = createHandler({
+      server: app.jobcast,
+      authorize: () => ({ submit: ['landscape'], watch: 'any' }),
+    })`,
+    )
+    const page = await visit(browser, await serve(...command))
+    expect(await submitAndPoll(page.page)).toMatchObject({ ranges: [{}, {}] })
+    await page.page.getByRole('button', { name: 'Paint' }).click()
+    await page.page.getByText('Done').waitFor()
+    expect(page.problems).toEqual([])
+    await page.close()
+  },
+)
+
 async function textOf(folder: string): Promise<string> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile())
