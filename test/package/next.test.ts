@@ -141,9 +141,9 @@ test('the whole server, its page among it, behind the rewrites of docs/proxies.m
   }
 })
 
-test.each([['dev'], ['dev', '--webpack']])(
-  'a server within the app itself, which the bundler leaves where it is: %s %s',
-  async (...command) => {
+test.each(['--turbopack', '--webpack'])(
+  'a server within the app itself, which the bundler leaves where it is: %s',
+  async (bundler) => {
     await writeFile(join(example.folder, 'next.config.mjs'), 'export default {}')
     await writeFile(
       join(example.folder, 'app/api/jobcast/[...path]/route.ts'),
@@ -160,7 +160,7 @@ test.each([['dev'], ['dev', '--webpack']])(
       authorize: () => ({ submit: ['landscape'], watch: 'any' }),
     })`,
     )
-    const page = await visit(browser, await serve(...command))
+    const page = await visit(browser, await serve('dev', bundler))
     expect(await submitAndPoll(page.page)).toMatchObject({ ranges: [{}, {}] })
     await page.page.getByRole('button', { name: 'Paint' }).click()
     await page.page.getByText('Done').waitFor()
