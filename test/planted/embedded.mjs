@@ -98,7 +98,7 @@ export const faults = [
     what: 'a producer that waits for nothing keeps its process alive',
     file: 'server/engine/redis/connection.ts',
     find: 'if (this.#options.address.isBackground && pending.size === 0) redis.stream.unref()',
-    replace: '',
+    replace: 'if (pending.size < 0) redis.stream.unref()',
     tests: LIFE,
     built: true,
   },
