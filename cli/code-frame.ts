@@ -34,7 +34,7 @@ export function codeFrame({ file, line, column }: Place): string[] {
   return frame
 }
 
-const LOCATION = /((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/
+const LOCATION = /((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+)(?::(\d+))?\)?$/
 
 export interface ShownStack {
   readonly lines: readonly string[]
@@ -50,7 +50,13 @@ export function ownFrames(frames: string): ShownStack {
     const file = at.startsWith('file://') ? fileURLToPath(at) : at
     const isOwn = !file.includes(`${sep}node_modules${sep}`)
     const shown = line.replace(at, shownFile(file))
-    return [{ isOwn, shown, place: { file, line: Number(row), column: Number(column) } }]
+    return [
+      {
+        isOwn,
+        shown,
+        place: { file, line: Number(row), column: column === undefined ? null : Number(column) },
+      },
+    ]
   })
   const own = read.filter(({ isOwn }) => isOwn)
   return {

@@ -15,7 +15,7 @@ export interface DevFlags {
   readonly host: string
   readonly open?: boolean
   readonly withExamples?: boolean
-  readonly envFile?: readonly string[]
+  readonly env?: readonly string[]
 }
 
 const SERVER = fileURLToPath(new URL('./dev-server.js', import.meta.url))
@@ -30,7 +30,7 @@ const LOAD_MS = 15_000
 /** A server that ended by itself is started again, unless it did so this soon, in ms. */
 const CRASH_MS = 2000
 
-/** Read where no `--env-file` says otherwise; the first that has a variable counts. */
+/** Read where no `--env` says otherwise; the first that has a variable counts. */
 const ENV_FILES = ['.env.local', '.env']
 /** Whatever else of the project's folder may change what a jobs file is. */
 const CONFIGURATION = /^(?:\.env.*|(?:ts|js)config.*\.json|package\.json)$/
@@ -178,8 +178,7 @@ class Development {
     // It begins again once that one serves.
     if (this.#next?.phase === 'loaded') return
     this.#next?.kill()
-    const { envFile } = this.#flags
-    this.#envFiles = envFile ?? ENV_FILES.filter((file) => existsSync(file))
+    this.#envFiles = this.#flags.env ?? ENV_FILES.filter((file) => existsSync(file))
     let env: NodeJS.ProcessEnv
     try {
       env = variablesWith(this.#envFiles)

@@ -32,11 +32,7 @@ const program = new Command('jobcast')
   .exitOverride()
   .addHelpText(
     'after',
-    examples(
-      'npx jobcast init',
-      'npx jobcast dev',
-      `npx jobcast submit word-count '{"text":"hello there"}' --watch`,
-    ),
+    examples('jobcast init', 'jobcast dev', `jobcast submit word-count '{"text":"hello there"}' --watch`),
   )
 
 /** A command of which every line of help has an example. */
@@ -92,7 +88,7 @@ command(
   .option('--open', 'open its page in a browser')
   .option('--with-examples', 'with the job types of the examples, to try it with')
   .option(
-    '--env-file <file>',
+    '--env <file>',
     'read variables from this file instead of .env.local and .env; may be repeated',
     collect,
   )
@@ -110,7 +106,7 @@ command(
 )
   .option('-p, --port <port>', 'where it listens (PORT; 3000)')
   .option('--host <host>', 'the address that it listens at (HOST; 127.0.0.1)')
-  .option('--env-file <file>', 'read variables from this file; may be repeated', collect)
+  .option('--env <file>', 'read variables from this file; may be repeated', collect)
   .action(async (files: string[], flags: StartFlags) => (await import('./start.ts')).start(files, flags))
 
 clientCommand(

@@ -6,14 +6,13 @@ import { CommandError } from './terminal.ts'
 export interface StartFlags {
   readonly port?: string
   readonly host?: string
-  readonly envFile?: readonly string[]
+  readonly env?: readonly string[]
 }
 
 /** Becomes the server of `npm start`, with everything that its environment says. */
 export async function start(named: readonly string[], flags: StartFlags): Promise<void> {
-  for (const file of flags.envFile ?? []) {
-    if (!existsSync(file))
-      throw new CommandError(`--env-file ${file}: there is no such file`, { exitCode: 2 })
+  for (const file of flags.env ?? []) {
+    if (!existsSync(file)) throw new CommandError(`--env ${file}: there is no such file`, { exitCode: 2 })
     process.loadEnvFile(file)
   }
   const files =

@@ -239,9 +239,14 @@ function throwingLocation({ frames }: Thrown): Place | null {
     .join('\n')
   if (isOwn(others)) return null
   const [, file, line, column] =
-    /^ {4}at (?:async )?(?:.*\()?((?:file:\/\/|\/|[A-Za-z]:\\).*):(\d+):(\d+)\)?$/m.exec(inSource(others)) ??
-    []
-  return file === undefined ? null : { file: pathOf(file), line: Number(line), column: Number(column) }
+    /^ {4}at (?:async )?(?:.*\()?((?:file:\/\/|\/|[A-Za-z]:\\).*?):(\d+)(?::(\d+))?\)?$/m.exec(
+      inSource(others),
+    ) ?? []
+  return file === undefined ? null : placeOf(pathOf(file), line, column)
+}
+
+function placeOf(file: string, line: string | undefined, column: string | undefined): Place {
+  return { file, line: Number(line), column: column === undefined ? null : Number(column) }
 }
 
 const TRANSFORMER = /[\\/]node_modules[\\/]jiti[\\/]/

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { isTransformed } from './jobs/module.ts'
 
 /** Where the code of this package lies, as the frames of its own functions begin. */
 const OWN = new URL('.', import.meta.url).href
@@ -19,7 +20,8 @@ interface FileMap {
 }
 
 /**
- * A stack whose frames say where in its source each function stands, where the file that runs has a source map. Done
+ * A stack whose frames say where in its source each function stands, where the file that runs has a source map; where it is
+ * transformed as it is loaded, its columns are not those of the source, and are left out. Done
  * only when somebody is to read it: maps that Node keeps for every file that it loads would cost each start.
  */
 export function inSource(stack: string): string {
@@ -49,7 +51,7 @@ function fileOf(line: string): string | undefined {
 function mappedFrame(line: string): string {
   const [, before, file = '', row, column, after] = FRAME.exec(line) ?? []
   const found = file === '' ? null : mapOf(file)
-  if (found === null) return line
+  if (found === null) return isTransformed(file) ? `${before}${file}:${row}${after}` : line
   const at = found.map.findEntry(Number(row) - 1, Number(column) - 1)
   if (!('originalSource' in at) || !URL.canParse(at.originalSource, found.href)) return line
   const source = new URL(at.originalSource, found.href).href

@@ -11,6 +11,12 @@ export type Exports = Readonly<Record<string, unknown>>
 
 /** Written in what no Node, or not every one, runs as it stands. */
 const TRANSFORMED = /\.(?:[cm]?tsx?|jsx)$/
+
+/** Whether what runs of a file is not what stands in it: lines are the same then, columns are not. */
+export function isTransformed(file: string): boolean {
+  return TRANSFORMED.test(file)
+}
+
 /** What an import may leave out, in the order in which it is looked for. */
 const ENDINGS = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs']
 /** A module of these may be found where the file is TypeScript to Node: by a bare name, as a folder, through `paths`. */
@@ -25,7 +31,7 @@ export async function importModule(href: string): Promise<Exports> {
   const url = new URL(href)
   if (url.protocol !== 'file:') return import(href)
   const file = sourceFile(fileURLToPath(url))
-  if (TRANSFORMED.test(file)) return importTransformed(file)
+  if (isTransformed(file)) return importTransformed(file)
   try {
     return await import(href)
   } catch (error) {
