@@ -62,8 +62,8 @@ export interface JobServer<Jobs extends JobTypes = readonly JobType[]> {
   ): Promise<{ readonly url: string }>
   /**
    * Answers a request of any framework that has `Request` and `Response`: Hono, Next.js, Bun, Deno. It needs the whole path,
-   * base path included (of Hono's `mount`: with `{ replaceRequest: false }`). An event stream ends with the request's signal, or once its body is cancelled. There are no WebSockets
-   * this way; clients go on with server-sent events.
+   * base path included (of Hono's `mount`: with `{ replaceRequest: false }`). An event stream ends with the request's signal,
+   * or once its body is cancelled. There are no WebSockets this way; clients go on with server-sent events.
    */
   fetch(this: void, request: Request): Promise<Response>
   /**
