@@ -7,15 +7,15 @@ import { logServer } from '../server/log.ts'
 import { ListenError, type RunningServer, startServer } from '../server/server.ts'
 import { catchUncaught } from '../server/uncaught.ts'
 import { devLog, printRuns } from './dev-log.ts'
-import { serverVariables } from './environment.ts'
+import { addVariables, serverVariables } from './environment.ts'
 
 /**
- * The server of `jobcast dev`, a process of its own: it loads the jobs files, says how that went, and serves once it is told to, when the one
- * before it has given its jobs back. Talks to its parent over IPC, and ends with it.
+ * The server of `jobcast dev`, a process of its own: told to, it loads the jobs files, says how that went, and serves once the one before it
+ * has given its jobs back. Talks to its parent over IPC, and ends with it.
  */
 
 /** Of the parent. */
-export type DevOrder = 'serve' | 'stop'
+export type DevOrder = DevTask | 'serve' | 'stop'
 
 /** To the parent. */
 export type DevReport =
@@ -24,14 +24,16 @@ export type DevReport =
   | { readonly kind: 'ready'; readonly url: string; readonly store: string }
   | { readonly kind: 'failed'; readonly message: string }
 
-/** What the parent starts it with, as the one argument. */
+/** What it is to load, and where it will serve that. */
 export interface DevTask {
   readonly files: readonly string[]
+  /** What the process gets where its environment does not have it. */
+  readonly variables: Readonly<Record<string, string>>
   readonly port: number
   readonly host: string
 }
 
-const { files, port, host }: DevTask = JSON.parse(process.argv[2] ?? '')
+let address = { port: 0, host: '' }
 let definitions: readonly JobDefinition[] = []
 let server: RunningServer | null = null
 const events = createEvents()
@@ -39,12 +41,17 @@ const events = createEvents()
 // Ctrl-C reaches every process of a terminal: the parent decides.
 process.on('SIGINT', () => {})
 process.on('disconnect', () => process.exit())
-process.on('message', (order: DevOrder) => void (order === 'serve' ? serve() : stop()))
-// Waiting for orders is nothing that a jobs file could wait for.
-process.channel?.unref()
-await load()
+process.on('message', (order: DevOrder) => {
+  if (order === 'serve') void serve()
+  else if (order === 'stop') void stop()
+  else void load(order)
+})
 
-async function load(): Promise<void> {
+async function load({ files, variables, port, host }: DevTask): Promise<void> {
+  address = { port, host }
+  addVariables(variables)
+  // Waiting for orders is nothing that a jobs file could wait for.
+  process.channel?.unref()
   try {
     definitions = await loadJobs(files)
     process.channel?.ref()
@@ -57,7 +64,7 @@ async function load(): Promise<void> {
 
 async function serve(): Promise<void> {
   try {
-    const config = readConfig(serverVariables({ port, host }))
+    const config = readConfig(serverVariables(address))
     printRuns(
       events,
       definitions.map(({ type }) => type),
@@ -65,8 +72,8 @@ async function serve(): Promise<void> {
     logServer(events, devLog)
     catchUncaught(events, () => process.exit(1))
     const { store } = config
-    server = await startServer({ config, definitions, events, listenAt: { port, host } })
-    const url = (await server.listen({ port, host })) + config.basePath
+    server = await startServer({ config, definitions, events, listenAt: address })
+    const url = (await server.listen(address)) + config.basePath
     report({ kind: 'ready', url, store: store.kind === 'sqlite' ? store.folder : new URL(store.url).host })
   } catch (error) {
     report({ kind: 'failed', message: messageOf(error) })

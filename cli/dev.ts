@@ -6,7 +6,7 @@ import { watch } from 'chokidar'
 import { findJobsFile } from '../server/project.ts'
 import { codeFrame } from './code-frame.ts'
 import type { DevOrder, DevReport, DevTask } from './dev-server.ts'
-import { variablesWith } from './environment.ts'
+import { variablesIn, variablesOfServer } from './environment.ts'
 import { sourcesOf } from './sources.ts'
 import { CommandError, clockTime, color, duration, harmless, isTerminal, print } from './terminal.ts'
 
@@ -68,25 +68,33 @@ async function assertFree(host: string, port: number): Promise<void> {
   )
 }
 
-/** A server process: `loading` its jobs files, `loaded` and waiting for its turn, `serving`, or `ended`. */
+/** A server process: `waiting` for its task, `loading` its jobs files, `loaded` and waiting for its turn, `serving`, or `ended`. */
 class Server {
   readonly process: ChildProcess
-  readonly startedAt = performance.now()
+  startedAt = performance.now()
   readonly ended: Promise<number | null>
-  phase: 'loading' | 'loaded' | 'serving' | 'ended' = 'loading'
+  phase: 'waiting' | 'loading' | 'loaded' | 'serving' | 'ended' = 'waiting'
 
-  constructor(task: DevTask, env: NodeJS.ProcessEnv, told: (report: DevReport) => void) {
-    this.process = fork(SERVER, [JSON.stringify(task)], {
+  constructor() {
+    const plain = !isTerminal || process.argv.includes('--no-color')
+    const env = variablesOfServer(plain ? { NO_COLOR: '1' } : {})
+    this.process = fork(SERVER, [], {
       env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
-    this.process.on('message', told)
     this.ended = new Promise((done) => {
       this.process.once('exit', (code) => {
         this.phase = 'ended'
         done(code)
       })
     })
+  }
+
+  load(task: DevTask, told: (report: DevReport) => void): void {
+    this.phase = 'loading'
+    this.startedAt = performance.now()
+    this.process.on('message', told)
+    this.tell(task)
   }
 
   tell(order: DevOrder): void {
@@ -112,11 +120,13 @@ class Server {
  * that went well the old one gives its jobs back and ends, and the new one takes over. What does not load changes nothing.
  */
 class Development {
-  readonly #task: DevTask
+  readonly #task: Omit<DevTask, 'variables'>
   readonly #flags: DevFlags
   readonly #version: string
   #current: Server | null = null
   #next: Server | null = null
+  /** Waits for the next save, with all loaded that is none of the user's: that takes longer than everything else. */
+  #spare: Server | null = null
   #changedAt = performance.now()
   /** Files that were saved since the last start. */
   #changed = new Set<string>()
@@ -133,7 +143,7 @@ class Development {
   })
   #end: (exitCode: number) => void = () => {}
 
-  constructor(task: DevTask, flags: DevFlags, version: string) {
+  constructor(task: Omit<DevTask, 'variables'>, flags: DevFlags, version: string) {
     this.#task = task
     this.#flags = flags
     this.#version = version
@@ -150,6 +160,7 @@ class Development {
       this.#current = null
       this.#next = null
       next?.kill()
+      this.#spare?.kill()
       if (current === null) return this.#end(0)
       stopping = current
       void current.stop().then(() => this.#end(0))
@@ -179,19 +190,20 @@ class Development {
     if (this.#next?.phase === 'loaded') return
     this.#next?.kill()
     this.#envFiles = this.#flags.env ?? ENV_FILES.filter((file) => existsSync(file))
-    let env: NodeJS.ProcessEnv
+    let variables: Record<string, string>
     try {
-      env = variablesWith(this.#envFiles)
+      variables = variablesIn(this.#envFiles)
     } catch (error) {
       this.#tell(color.red('✖'), error instanceof Error ? error.message : String(error))
       this.#end(2)
       return
     }
-    if (!isTerminal || process.argv.includes('--no-color')) env.NO_COLOR ??= '1'
     this.#watch()
     this.#changed.clear()
-    const next = new Server(this.#task, env, (report) => void this.#told(next, report))
+    const next = this.#spare?.phase === 'waiting' ? this.#spare : new Server()
+    this.#spare = null
     this.#next = next
+    next.load({ ...this.#task, variables }, (report) => void this.#told(next, report))
     const late = setTimeout(() => {
       if (next.phase === 'loading' && this.#next === next)
         this.#tell(
@@ -228,12 +240,14 @@ class Development {
         this.#next = null
         this.#current = server
         this.#ready(report)
+        this.#spare ??= new Server()
         if (this.#changed.size > 0) this.#begin()
         return
       case 'broken':
         this.#next = null
         server.kill()
         this.#broken(report)
+        this.#spare ??= new Server()
         return
       case 'failed':
         this.#next = null

@@ -34,13 +34,20 @@ export function serverVariables({
   return { ...usual, ...process.env, PORT: String(port), HOST: host }
 }
 
-/**
- * The variables of a process that is started: those of this one and, where it does not have them, of files such as `.env`, the first of
- * them before the others, as `node --env-file` reads them.
- */
-export function variablesWith(files: readonly string[]): NodeJS.ProcessEnv {
+/** The variables that files such as `.env` have, those of the first before the others'. */
+export function variablesIn(files: readonly string[]): Record<string, string> {
   const read = files.map((file) => parseEnv(readFileSync(file, 'utf8')))
-  return { NODE_ENV: 'development', ...Object.assign({}, ...read.reverse()), ...process.env }
+  return Object.assign({}, ...read.reverse())
+}
+
+/** Sets what this process has not got, as `node --env-file` does. */
+export function addVariables(variables: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(variables)) process.env[name] ??= value
+}
+
+/** Of a process that is started, which is at work on an app unless it is told otherwise. */
+export function variablesOfServer(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { NODE_ENV: 'development', ...more, ...process.env }
 }
 
 /** Sets variables for what this process becomes. */
