@@ -76,12 +76,13 @@ function checkOptions(options: HandlerOptions): void {
   }
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
   if (unknown !== undefined) fail(`there is no option ${unknown}; there are ${OPTIONS.join(', ')}`)
-  const { url, server, authorize, maxDuration } = options
+  const { url, server, key, authorize, maxDuration } = options
   if (server !== undefined && url !== undefined)
     fail('url is a server elsewhere, server one in this process: give one of them')
   if (server !== undefined && typeof server.fetch !== 'function')
     fail('server must be what createJobServer returns')
-  if (authorize === undefined && server === undefined) {
+  // With a key and nobody to ask, everybody would have its rights.
+  if (authorize === undefined && (server === undefined || key !== undefined)) {
     fail(
       'authorize is missing, which says who may call: authorize: () => ({ submit: ["a-type"] }) lets everybody submit jobs of that type',
     )
@@ -158,7 +159,8 @@ class Handler {
     const errand = { prefix, target, submits, credential: token ?? key, body: request.body }
     if (authorize === undefined) return this.#run(request, errand)
     if (isForeign(request)) return this.#refuse('forbidden', 'pages of other origins may not call this app')
-    if (token !== undefined) return this.#run(request, errand)
+    // Where there is no key nobody looks whether a token is true.
+    if (token !== undefined && key !== undefined) return this.#run(request, errand)
 
     const access = accessOf(await authorize(request))
     if (access === null) return this.#refuse('unauthorized', 'this app does not let you call Jobcast')
@@ -363,10 +365,9 @@ async function checkTypes(
   request: Request,
   types: readonly string[],
 ): Promise<{ readonly text: string } | { readonly code: ProblemCode; readonly detail: string }> {
-  if (Number(request.headers.get('content-length')) > MOST_BYTES) {
-    return { code: 'payload_too_large', detail: `the body may have ${MOST_BYTES} bytes` }
-  }
-  const text = await request.text()
+  const tooLarge = { code: 'payload_too_large', detail: `the body may have ${MOST_BYTES} bytes` } as const
+  const text = await textOf(request)
+  if (text === null) return tooLarge
   let body: unknown
   try {
     body = JSON.parse(text)
@@ -385,6 +386,25 @@ async function checkTypes(
   )
   if (foreign === undefined) return { text }
   return { code: 'forbidden', detail: `this app lets you submit jobs of type ${types.join(' or ')} only` }
+}
+
+/** Null where it is too long, which one that comes in chunks does not say beforehand. */
+async function textOf({ headers, body }: Request): Promise<string | null> {
+  if (Number(headers.get('content-length')) > MOST_BYTES) return null
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  const reader = body?.getReader()
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+    if (done || value === undefined) return text + decoder.decode()
+    bytes += value.byteLength
+    if (bytes > MOST_BYTES) {
+      reader?.cancel().catch(() => {})
+      return null
+    }
+    text += decoder.decode(value, { stream: true })
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -462,6 +462,7 @@ describe('a server that does not answer', () => {
     [{}, 'authorize is missing'],
     [{ authorize, uri: 'x' }, 'there is no option uri'],
     [{ authorize: true }, 'authorize must be a function'],
+    [{ server: { fetch }, key: 'x' }, 'authorize is missing'],
     [{ authorize, url: 'http://x', server: { fetch } }, 'give one of them'],
     [{ server: {} }, 'must be what createJobServer returns'],
     [{ authorize, maxDuration: 1 }, 'maxDuration must be a number'],
@@ -505,6 +506,41 @@ describe('a server of the same process', () => {
     const stream = await ask(handlers, `/api/jobs/${jobId}/events`, { headers })
     expect(await stream.text()).toContain('"result":42')
     expect(await refusal(await ask(handlers, '/api/jobs', { headers }))).toBe('forbidden')
+  })
+
+  test('a body without end is not read to its end', async () => {
+    const embedded = createJobServer({ jobs: [double], store: 'memory', log: false })
+    onTestFinished(() => embedded.stop())
+    const handlers = createHandler({ server: embedded, authorize: () => ({ submit: ['double'] }) })
+    const chunk = new Uint8Array(1024 * 1024).fill(0x20)
+    let chunks = 0
+    const body = new ReadableStream({
+      pull(controller) {
+        chunks += 1
+        if (chunks > 100) controller.close()
+        else controller.enqueue(chunk)
+      },
+    })
+    const endless = { method: 'POST', body, duplex: 'half' } as RequestInit
+    expect(await refusal(await ask(handlers, '/api/jobs', endless))).toBe('payload_too_large')
+    expect(chunks).toBeLessThan(40)
+  })
+
+  test('a token that nobody checks opens nothing', async () => {
+    const embedded = createJobServer({ jobs: [double], store: 'memory', log: false })
+    onTestFinished(() => embedded.stop())
+    const { jobId } = await embedded.client.submit({ type: 'double', payload: 1 })
+    const handlers = createHandler({ server: embedded, authorize: () => null })
+    const authorization = `Bearer x.${btoa(JSON.stringify({ job: jobId, rights: 'control' }))}.x`
+    for (const token of ['', 'x', authorization.slice(7)])
+      expect(await refusal(await ask(handlers, `/api/jobs/${jobId}/events?token=${token}`))).toBe(
+        'unauthorized',
+      )
+    expect(await refusal(await ask(handlers, `/api/jobs/${jobId}`, { headers: { authorization } }))).toBe(
+      'unauthorized',
+    )
+    const cancel = { method: 'POST', headers: { authorization } }
+    expect(await refusal(await ask(handlers, `/api/jobs/${jobId}/cancel`, cancel))).toBe('unauthorized')
   })
 
   test('decides by itself where the app does not, by the request as it came', async () => {
