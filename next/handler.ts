@@ -152,7 +152,8 @@ class Handler {
     const [, before = '', path = ''] = ADDRESS.exec(address.pathname) ?? []
     if (path === '' || ODD.test(address.pathname)) return this.#refuse('not_found', NO_CALL)
     const call = callOf(request.method, path)
-    const token = 'token' in call.needs ? tokenOf(request, path, address.searchParams) : undefined
+    // A server that asks for no key would take any token for good.
+    const token = key === undefined ? undefined : tokenOf(request, path, address.searchParams)
     const target = this.#target(address, path)
     const { submits } = call
     const prefix = basePathOf(request, before) + before
@@ -350,8 +351,14 @@ function isForeign({ method, headers, url }: Request): boolean {
 
 const BEARER = /^Bearer +(\S+)\s*$/i
 
+/** What a job token is good for. */
+const READS_A_JOB = /^\/api\/jobs\/[^/]+(?:\/events)?$/
+const BY_TOKEN = /^\/api\/jobs\/[^/]+\/(?:cancel|token)$/
+
 /** A job token of the caller: in its header, or, as of an `EventSource`, in the address of a stream. */
 function tokenOf(request: Request, path: string, query: URLSearchParams): string | undefined {
+  const reads = request.method === 'GET' || request.method === 'HEAD'
+  if (!(reads ? READS_A_JOB : BY_TOKEN).test(path)) return undefined
   const bearer = BEARER.exec(request.headers.get('authorization') ?? '')?.[1]
   if (bearer !== undefined && isJobToken(bearer)) return bearer
   return path.endsWith('/events') ? (query.get('token') ?? undefined) : undefined

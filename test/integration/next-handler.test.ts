@@ -223,6 +223,13 @@ describe('who may', () => {
     )
     // A token is for its job: of other calls it says nothing, and authorize is asked.
     expect(await refusal(await one.call('/api/jobs', { headers: { authorization } }))).toBe('unauthorized')
+    for (const [method, rest] of [
+      ['DELETE', ''],
+      ['POST', '/retry'],
+    ] as const) {
+      const response = await one.call(`/api/jobs/${jobId}${rest}`, { method, headers: { authorization } })
+      expect(response.status).toBe(401)
+    }
     const forged = `${token.slice(0, -6)}AAAAAA`
     const response = await one.call(`/api/jobs/${jobId}`, { headers: { authorization: `Bearer ${forged}` } })
     expect(await refusal(response)).toBe('unauthorized')
@@ -506,6 +513,15 @@ describe('a server of the same process', () => {
     const stream = await ask(handlers, `/api/jobs/${jobId}/events`, { headers })
     expect(await stream.text()).toContain('"result":42')
     expect(await refusal(await ask(handlers, '/api/jobs', { headers }))).toBe('forbidden')
+    // It has no keys, and so would take any token for good.
+    const forged = `e30.${btoa(JSON.stringify({ job: jobId, rights: 'control' }))}.x`
+    const authorization = `Bearer ${forged}`
+    expect(await refusal(await ask(handlers, `/api/jobs/${jobId}`, { headers: { authorization } }))).toBe(
+      'unauthorized',
+    )
+    expect(await refusal(await ask(handlers, `/api/jobs/${jobId}/events?token=${forged}`))).toBe(
+      'unauthorized',
+    )
   })
 
   test('a body without end is not read to its end', async () => {
