@@ -1,3 +1,7 @@
+// What the client loads when it needs it, here already: loading takes a time that no clock of a test can pass.
+import '../../client/lists.ts'
+import '../../client/run.ts'
+import '../../client/token-renewals.ts'
 import type { Job } from '../../shared/job.ts'
 import { NO_LABELS } from '../../shared/options.ts'
 import type { ServerFrame } from '../../shared/protocol.ts'

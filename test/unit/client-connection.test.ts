@@ -810,6 +810,8 @@ describe('the ladder', () => {
       if (ms % 1000 === 0) for (const { event } of open) event('ping', {})
       await pass(100)
     }
+    // The last one is cut as well.
+    await pass(300)
     expect(connection().transport).toBe('sse')
     expect(streams.j1).toBeGreaterThan(3)
     expect(streams.j2).toBe(1)
