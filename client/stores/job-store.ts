@@ -145,7 +145,10 @@ export interface JobControls<J extends JobType = JobType> {
    * with a `JobcastError`. Equal calls in one go are one.
    */
   startJob(payload: InputOf<J>, start?: StartOptions): Promise<JobId<J['type']>>
-  /** Asks for the job's end; a running one takes a moment to stop. Rejects with a `JobcastError`, which `error` shows as well. */
+  /**
+   * Asks for the job's end; a running one takes a moment to stop, one that is being submitted is stored first. Rejects with a
+   * `JobcastError`, which `error` shows as well.
+   */
   cancel(): Promise<void>
   /** A failed or cancelled job once more. Rejects as `cancel` does. */
   retry(): Promise<void>
@@ -179,6 +182,8 @@ export class JobStore extends Store<JobState> implements JobHandle {
   readonly #client: JobcastClient
   #mode: Mode
   #begun: Begun | null = null
+  /** The latest submission; null: it failed, or there was none. */
+  #submitted: Promise<string | null> = Promise.resolve(null)
   /** The cursor up to which `onEvent` has heard of the job. */
   #heard: string | null = null
   /** Which end of which job was told. */
@@ -199,6 +204,7 @@ export class JobStore extends Store<JobState> implements JobHandle {
     const submitting: Submitting = { kind: 'submitting', abort: new AbortController() }
     const answer = this.#submit(submitting, payload, start)
     this.#begun = { mode: submitting, payload, start, answer }
+    this.#submitted = answer.catch(() => null)
     queueMicrotask(() => {
       if (this.#begun?.mode === submitting) this.#begun = null
     })
@@ -227,11 +233,12 @@ export class JobStore extends Store<JobState> implements JobHandle {
   }
 
   readonly cancel = async (): Promise<void> => {
-    await this.#command((jobId) => this.#client.cancel(jobId))
+    const jobId = this.#mode.kind === 'submitting' ? await this.#submitted : this.#jobId
+    await this.#command(jobId, (id) => this.#client.cancel(id))
   }
 
   readonly retry = async (): Promise<void> => {
-    const job = await this.#command((jobId) => this.#client.retry(jobId))
+    const job = await this.#command(this.#jobId, (id) => this.#client.retry(id))
     const mode = this.#mode
     if (job === null || mode.kind !== 'job' || mode.jobId !== job.jobId) return
     // What is known of it by now; its events stay.
@@ -254,9 +261,12 @@ export class JobStore extends Store<JobState> implements JobHandle {
     if (this.#mode.kind === 'job') this.#become({ ...this.#mode, watch: null })
   }
 
-  async #command(command: (jobId: string) => Promise<Job>): Promise<Job | null> {
-    if (this.#mode.kind !== 'job') return null
-    const { jobId } = this.#mode
+  get #jobId(): string | null {
+    return this.#mode.kind === 'job' ? this.#mode.jobId : null
+  }
+
+  async #command(jobId: string | null, command: (jobId: string) => Promise<Job>): Promise<Job | null> {
+    if (jobId === null) return null
     try {
       const job = await command(jobId)
       this.#note(jobId, null)

@@ -50,9 +50,14 @@ export function nodeHandler(app: App): NodeHandler {
   }
 }
 
+/** Whoever serves by `Request` and `Response` in Bun or Deno has no socket to hand over: clients need not try. */
+const PASSES_WEBSOCKETS = process.versions.bun === undefined && process.versions.deno === undefined
+
 /** Does the same for whoever has a `Request`. */
 export async function answerFetch(app: App, request: Request): Promise<Response> {
-  return responseOf(await app.fetch(request, new FetchArrival(request, app.reach)))
+  const response = responseOf(await app.fetch(request, new FetchArrival(request, app.reach)))
+  if (!PASSES_WEBSOCKETS) response.headers.set('jobcast-transports', 'sse, long-poll, polling')
+  return response
 }
 
 /** Does the same for a client in this process, which may do everything. */

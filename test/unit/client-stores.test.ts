@@ -147,6 +147,29 @@ describe('a job of a user interface', () => {
     expect(store.getSnapshot().status).toBe('idle')
   })
 
+  it('cancels a job that is being submitted as soon as it is stored', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const starting = store.startJob({ steps: 3 })
+    const cancelling = store.cancel()
+    expect(network.requests).toHaveLength(1)
+    network.request().json(submitted('j1'), 202)
+    await starting
+    await pass(0)
+    expect(network.request().url.pathname).toBe('/api/jobs/j1/cancel')
+    network.request().json(aJob({ cancelRequested: true }), 202)
+    await expect(cancelling).resolves.toBeUndefined()
+  })
+
+  it('cancels nothing where the submission that it was for is refused', async () => {
+    const store = new JobStore(client, { type: 'countdown' })
+    const starting = store.startJob({ steps: 3 })
+    const cancelling = store.cancel()
+    network.request().problem(400, 'invalid_payload')
+    await expect(starting).rejects.toMatchObject({ code: 'invalid_payload' })
+    await expect(cancelling).resolves.toBeUndefined()
+    expect(network.requests).toHaveLength(1)
+  })
+
   it('shows why a submission was refused, and rejects', async () => {
     const store = new JobStore(client, { type: 'countdown' })
     const starting = store.startJob({})

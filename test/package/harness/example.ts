@@ -11,10 +11,22 @@ const READY_MS = 120_000
 /** What is told to end and does not is killed after so long. */
 const END_MS = 15_000
 
+/** How each package manager installs what a folder names, and runs a command of it. */
+const MANAGERS = {
+  npm: {
+    install: ['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--no-progress'],
+    exec: ['npx'],
+  },
+  pnpm: { install: ['pnpm', 'install', '--prefer-offline'], exec: ['pnpm', 'exec'] },
+  bun: { install: ['bun', 'install'], exec: ['bun', 'x', '--bun'] },
+} as const
+
 export interface InstallOptions {
   /** Versions in place of those that the example names. */
-  readonly dependencies?: Readonly<Record<string, string>>
-  readonly manager?: 'npm' | 'pnpm'
+  readonly versions?: Readonly<Record<string, string>>
+  readonly manager?: keyof typeof MANAGERS
+  /** For all that is run there. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface StartOptions {
@@ -35,22 +47,27 @@ export interface Running {
 /** An example in a folder of its own, installed with the packed package. */
 export class Example {
   readonly folder: string
+  /** What stands before a command that a dependency brings. */
+  readonly exec: readonly string[]
+  readonly #env: Readonly<Record<string, string>>
   readonly #running = new Set<Running>()
 
-  private constructor(folder: string) {
+  private constructor(folder: string, exec: readonly string[], env: Readonly<Record<string, string>>) {
     this.folder = folder
+    this.exec = exec
+    this.#env = env
   }
 
   /** Copies `examples/NAME` and installs what it depends on. */
-  static async install(name: string, options: InstallOptions = {}): Promise<Example> {
+  static async install(
+    name: string,
+    { versions = {}, manager = 'npm', env = {} }: InstallOptions = {},
+  ): Promise<Example> {
     const folder = await mkdtemp(join(tmpdir(), `jobcast-example-${name}-`))
     await cp(join(EXAMPLES, name), folder, { recursive: true, filter: (path) => !IS_MADE.test(path) })
-    const example = new Example(folder)
-    await example.#edit(options.dependencies ?? {})
-    const install =
-      options.manager === 'pnpm'
-        ? ['pnpm', 'install', '--prefer-offline']
-        : ['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--no-progress']
+    const { install, exec } = MANAGERS[manager]
+    const example = new Example(folder, exec, env)
+    await example.#edit(versions)
     await example.run(install)
     return example
   }
@@ -100,24 +117,23 @@ export class Example {
   }
 
   /** The package comes from where it was packed. */
-  async #edit(dependencies: Readonly<Record<string, string>>): Promise<void> {
+  async #edit(versions: Readonly<Record<string, string>>): Promise<void> {
     const path = join(this.folder, 'package.json')
     const manifest = JSON.parse(await readFile(path, 'utf8'))
-    manifest.dependencies = {
-      ...manifest.dependencies,
-      ...dependencies,
-      jobcast: `file:${inject('tarball')}`,
-    }
+    const wanted: Readonly<Record<string, string>> = { ...versions, jobcast: `file:${inject('tarball')}` }
+    for (const dependencies of [manifest.dependencies, manifest.devDependencies ?? {}])
+      for (const name of Object.keys(dependencies)) dependencies[name] = wanted[name] ?? dependencies[name]
     await writeFile(path, JSON.stringify(manifest, null, 2))
   }
 
   #spawn([command = '', ...args]: readonly string[], env: Readonly<Record<string, string>>): Child {
-    return spawnChild(command, args, this.folder, env)
+    return spawnChild(command, args, this.folder, { ...this.#env, ...env })
   }
 }
 
 /** What an example leaves beside its sources when somebody has tried it in place. */
-const IS_MADE = /[\\/](?:node_modules|\.next|\.data|dist|package-lock\.json|pnpm-lock\.yaml)$/
+const IS_MADE =
+  /[\\/](?:node_modules|\.next|\.data|dist|package-lock\.json|pnpm-lock\.yaml|bun\.lock|deno\.lock)$/
 
 interface Child {
   readonly output: () => string
@@ -169,15 +185,20 @@ function spawnChild(
   }
 }
 
+/** The folders of commands, with these before all others, and without those that only tests see. */
+export function pathWith(...folders: readonly string[]): string {
+  // `npm run` and Vitest put the repository's own commands there.
+  const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
+  return [...folders, dirname(process.execPath), ...path].join(delimiter)
+}
+
 /** Nothing of the tests' own: an example sees a shell that somebody has just opened. */
 function environment(): Record<string, string> {
-  const { HOME = '', PATH = '', LANG = 'C.UTF-8' } = process.env
-  // `npm run` and Vitest put the repository's own commands before all others.
-  const path = PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'))
+  const { HOME = '', LANG = 'C.UTF-8' } = process.env
   return {
     HOME,
     LANG,
-    PATH: [dirname(process.execPath), ...path].join(delimiter),
+    PATH: pathWith(),
     NEXT_TELEMETRY_DISABLED: '1',
     NO_COLOR: '1',
     NO_UPDATE_NOTIFIER: '1',
