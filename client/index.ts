@@ -1,3 +1,8 @@
+/**
+ * Submits jobs and watches them, from a browser or from Node, Bun and Deno.
+ *
+ * @module
+ */
 export type { ListAnswer, OverviewAnswer, SubmitAnswer, TypeInfo, TypesAnswer } from '../shared/api.ts'
 export type { JobEvent } from '../shared/event.ts'
 export type { Job, JobSummary, QueuePlace } from '../shared/job.ts'

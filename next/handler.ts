@@ -19,6 +19,7 @@ interface CommonOptions {
   readonly webSocket?: boolean | undefined
 }
 
+/** For a Jobcast elsewhere. */
 interface Remote extends CommonOptions {
   /** Where Jobcast is; left out: where `jobcast dev` is, `http://127.0.0.1:3300`. */
   readonly url?: string | undefined
@@ -30,6 +31,7 @@ interface Remote extends CommonOptions {
   authorize(request: Request): Awaitable<Access | null | undefined | false>
 }
 
+/** For a server within the app itself. */
 interface Embedded extends CommonOptions {
   /** A server of this same process, as `createJobServer` made it. */
   readonly server: { fetch(request: Request): Awaitable<Response> }
@@ -38,6 +40,7 @@ interface Embedded extends CommonOptions {
   authorize?(request: Request): Awaitable<Access | null | undefined | false>
 }
 
+/** Of a Jobcast elsewhere (`url`), or of a server within the app (`server`). */
 export type HandlerOptions = Remote | Embedded
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'

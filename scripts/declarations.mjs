@@ -131,13 +131,19 @@ function printFields(shape, context, indent) {
   return `{\n${fields.join('')}${indent}}`
 }
 
-/** What the table says that the field comes from; other fields of the same name have other schemas. */
+/** What the tables say of the field; other fields of the same name have other schemas. */
 function aboutOf(name, schema) {
   const { def } = schema._zod
   const rows = tables.flatMap((table) => table[name] ?? [])
-  return rows.find(
+  const own = rows.filter(
     (row) => [schema, def.innerType].includes(row.option ?? row.schema) || row.schema === schema,
-  )?.about
+  )
+  const { usual } = own.find((row) => row.usual !== undefined) ?? {}
+  // What may be left out is an option.
+  const isTold = def.type === 'optional' && ['number', 'string'].includes(typeof usual)
+  return own.length > 0 && isTold
+    ? `${own[0].about}; \`${usual}\` where nothing says otherwise`
+    : own[0]?.about
 }
 
 function printChoices(values) {

@@ -1,3 +1,8 @@
+/**
+ * Declares jobs, and serves them within a program of your own. Importing it is light: the server is loaded once one is started.
+ *
+ * @module
+ */
 export type { InputOf, JobOf, OutputOf, ResultOf } from '../shared/job-type.ts'
 export type { Authorize, Authorized, JobTokenScope } from './auth/auth.ts'
 export type { Settings, Store } from './config.ts'

@@ -19,6 +19,7 @@ import type { Logger } from './log.ts'
 import type { ListenAt, RunningProducer, RunningServer, ServerParts } from './server.ts'
 import type { GiveBack } from './worker/runner.ts'
 
+/** What `createJobServer` is called with: its jobs, and whatever is to be other than usual. */
 export interface JobServerOptions<Jobs extends readonly JobDefinition[] = readonly JobDefinition[]>
   extends Settings {
   /** The job types that it takes and runs, as `defineJob` declares them. */
@@ -87,7 +88,10 @@ export interface JobServer<Jobs extends JobTypes = readonly JobType[]> {
   token(this: void, scope: JobTokenScope): Promise<string>
 }
 
-/** Throws a `ConfigError` or `TypeError` that names the option, or the job type and its field, where one is wrong. */
+/**
+ * Makes a server that starts with its first use. Throws a `ConfigError` or `TypeError` that names the option, or the job type
+ * and its field, where one is wrong.
+ */
 export function createJobServer<const Jobs extends readonly JobDefinition[]>(
   options: JobServerOptions<Jobs>,
 ): JobServer<Jobs> {
@@ -118,6 +122,7 @@ export function createServerOf<Jobs extends readonly JobDefinition[]>(
   return server as JobServer as JobServer<Jobs>
 }
 
+/** What `createJobClient` is called with. */
 export interface JobClientOptions<Jobs = unknown> extends Pick<Settings, 'maxBytes' | 'retainMs'> {
   /** `redis://` or `redis+sentinel://`, as its servers have it. */
   readonly redis: string

@@ -142,7 +142,7 @@ export const TIMES = table({
   },
 })
 
-/** What a submission may say; what it leaves out comes from the type, then from `DEFAULT_OPTIONS`. */
+/** What a submission may say; what it leaves out comes from the type, then is what is usual. */
 export const SubmitOptions = z
   .strictObject({ ...optionShapeOf(TIMES), ...optionShapeOf(POLICY), ...optionShapeOf(LABELS) })
   .partial()

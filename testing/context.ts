@@ -25,8 +25,11 @@ export class Reports implements Reported {
   }
 }
 
+/** What the handler is told of its job, where that matters. */
 export interface TestContextOptions extends Partial<ToldOfJob> {
+  /** Left out: one that never fires. */
   readonly signal?: AbortSignal
+  /** Left out: one that never fires. */
   readonly draining?: AbortSignal
 }
 
@@ -37,7 +40,7 @@ export interface TestContext extends Reported {
 
 /**
  * A context to call one handler with, without any server: `await wordCount.run({ text }, context)`. The payload's schema is not asked.
- * It is of a job's first attempt, unless `told` says something else.
+ * It is of a job's first attempt, unless the options say something else.
  */
 export function testContext({ signal, draining, ...told }: TestContextOptions = {}): TestContext {
   const reports = new Reports()

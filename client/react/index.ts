@@ -1,4 +1,9 @@
 'use client'
+/**
+ * Hooks and a progress bar for React 18 and 19.
+ *
+ * @module
+ */
 export type { JobControls, JobListeners, JobState, StartOptions } from '../stores/job-store.ts'
 export type { ListedJob } from '../stores/jobs-store.ts'
 export {

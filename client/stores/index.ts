@@ -1,3 +1,8 @@
+/**
+ * The state behind the hooks, for any framework: stores of Svelte as they are.
+ *
+ * @module
+ */
 export {
   createJobStore,
   type JobControls,

@@ -1,3 +1,8 @@
+/**
+ * Stores as refs, for Vue 3.
+ *
+ * @module
+ */
 import { getCurrentInstance, type MaybeRef, onMounted, type ShallowRef, shallowRef, unref, watch } from 'vue'
 import type { Readable } from '../store.ts'
 

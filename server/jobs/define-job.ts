@@ -40,7 +40,7 @@ export interface JobContext extends ToldOfJob {
 
 export type Handler<Payload, Result> = (payload: Payload, context: JobContext) => Promise<Result> | Result
 
-/** What the type says of how its jobs are run is in `POLICY`, with units and what holds where it is left out. */
+/** What a type says of itself, and of how its jobs are run. Times in ms. */
 interface JobSettings<Name extends string> extends Readonly<SaidPolicy> {
   /** Matches `[a-z][a-z0-9._-]{0,63}`; every type is its own queue. */
   readonly type: Name
@@ -61,10 +61,14 @@ export interface JobDefinition<
 > extends JobSettings<Name>,
     JobType {
   readonly type: Name
+  /** What a submission's payload is checked by. */
   readonly payload?: StandardSchemaV1<unknown, Output>
+  /** What the handler's result is checked by. */
   readonly result?: StandardSchemaV1
   // A method, so that what takes a certain payload is a definition like any other.
+  /** The handler. What it returns, or the promise of it, is the job's result; what it throws fails the attempt. */
   run?(payload: Output, context: JobContext): unknown
+  /** Of the module that has the handler: such as `new URL('./render.mjs', import.meta.url)`. */
   readonly isolate?: URL | string
   readonly '~job'?: { readonly input: Input; readonly output: Output; readonly result: Result }
 }
