@@ -73,7 +73,7 @@ async function serve(): Promise<void> {
     catchUncaught(events, () => process.exit(1))
     const { store } = config
     server = await startServer({ config, definitions, events, listenAt: address })
-    const url = (await server.listen(address)) + config.basePath
+    const url = await server.listen(address)
     report({ kind: 'ready', url, store: store.kind === 'sqlite' ? store.folder : new URL(store.url).host })
   } catch (error) {
     report({ kind: 'failed', message: messageOf(error) })

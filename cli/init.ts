@@ -20,15 +20,14 @@ interface Change {
 
 interface Manifest {
   readonly type?: string
-  readonly scripts?: Readonly<Record<string, string>>
+  readonly scripts?: Readonly<Record<string, string>> | null
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
 }
 
 /** Adds to the project in this folder what a first job needs; nothing that is there is overwritten. */
 export async function init(flags: InitFlags): Promise<void> {
-  const text = readManifest()
-  const manifest: Manifest = JSON.parse(text)
+  const { text, manifest } = readManifest()
   const project = lookAt(manifest)
   const changes = [jobsFile(project), ...routeFile(project), script(text, manifest, project), ...ignoreLine()]
   const isJson = flags.json === true
@@ -37,8 +36,7 @@ export async function init(flags: InitFlags): Promise<void> {
     return print('nothing was changed')
   for (const { path, content } of changes) {
     if (content === undefined) continue
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, content)
+    write(path, content)
   }
   if (isJson) {
     const shown = changes.map(({ path, what, content }) => ({ path, what, changed: content !== undefined }))
@@ -46,21 +44,38 @@ export async function init(flags: InitFlags): Promise<void> {
   } else for (const line of nextSteps(project)) print(line)
 }
 
-function readManifest(): string {
+function write(path: string, content: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, content)
+  } catch (error) {
+    throw new CommandError(`${path} cannot be written: ${reasonOf(error)}`)
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function readManifest(): { readonly text: string; readonly manifest: Manifest } {
   if (!existsSync('package.json'))
     throw new CommandError(
       'there is no package.json here: go to the folder of your project, or begin one with npm init -y',
       { exitCode: 2 },
     )
-  const text = readFileSync('package.json', 'utf8')
   try {
-    JSON.parse(text)
-    return text
+    // Some editors begin files with a mark that JSON does not know.
+    const text = readFileSync('package.json', 'utf8').replace(/^\uFEFF/, '')
+    const manifest: unknown = JSON.parse(text)
+    if (isObject(manifest) && isObject(manifest.scripts ?? {})) return { text, manifest }
   } catch (error) {
-    throw new CommandError(`package.json is not JSON: ${error instanceof Error ? error.message : error}`, {
-      exitCode: 2,
-    })
+    throw new CommandError(`package.json is not JSON: ${reasonOf(error)}`, { exitCode: 2 })
   }
+  throw new CommandError('package.json must be an object, and so must its "scripts"', { exitCode: 2 })
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function lookAt(manifest: Manifest): Project {
@@ -106,9 +121,9 @@ function routeFile({ appFolder, usesTypeScript }: Project): Change[] {
   return [{ path, what: 'how your pages reach Jobcast', content: ROUTE }]
 }
 
-function script(text: string, { scripts = {} }: Manifest, { jobsFile: path }: Project): Change {
+function script(text: string, { scripts }: Manifest, { jobsFile: path }: Project): Change {
   const file = 'package.json'
-  if (scripts.jobs !== undefined) return { path: file, what: `has a script "jobs" already: ${scripts.jobs}` }
+  if (scripts?.jobs !== undefined) return { path: file, what: `has a script "jobs" already: ${scripts.jobs}` }
   const command = findJobsFile('.') === path || isConventional(path) ? 'jobcast dev' : `jobcast dev ${path}`
   const indent = /^([ \t]+)"/m.exec(text)?.[1] ?? '  '
   const manifest: Record<string, unknown> = JSON.parse(text)

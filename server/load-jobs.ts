@@ -85,7 +85,7 @@ async function loadFile(path: string): Promise<JobDefinition[]> {
       const problem = isNothing(exported)
         ? `job ${index + 1} of its array is ${exported}: is what it imports spelled right, and not importing this file in turn?`
         : message
-      throw new JobsFileError(path, problem, placeOfType(file, Object(exported).type))
+      throw new JobsFileError(path, problem, placesOfType(file, Object(exported).type)[0] ?? null)
     }
   })
 }
@@ -117,24 +117,23 @@ function checkIsolated({ type, isolate }: JobDefinition): void {
 }
 
 function definedTwice(type: string, one: string, other: string): JobsFileError {
-  const [first, second] = [one, other].map((path) => {
-    const place = placeOfType(sourceFile(resolve(path)), type)
-    return place === null ? path : shownPlace(place)
+  const [first, second] = [...new Set([one, other])].flatMap((path) => {
+    const places = placesOfType(sourceFile(resolve(path)), type).map(shownPlace)
+    return places.length === 0 ? [path] : one === other ? places : places.slice(0, 1)
   })
-  const where =
-    one === other && first === second ? 'name each once' : `by ${first} and by ${second}; rename one of them`
+  const where = second === undefined ? 'name each once' : `by ${first} and by ${second}; rename one of them`
   return new JobsFileError(other, `job type "${type}" is defined twice: ${where}`, null)
 }
 
 /** Where a type's name stands in the file that exports it. */
-function placeOfType(file: string, type: unknown): Place | null {
-  if (typeof type !== 'string') return null
+function placesOfType(file: string, type: unknown): Place[] {
+  if (typeof type !== 'string') return []
   const lines = readFileSync(file, 'utf8').split('\n')
   const spellings = ["'", '"', '`'].map((quote) => quote + type + quote)
-  const row = lines.findIndex(
-    (line) => /\btype\b/.test(line) && spellings.some((spelling) => line.includes(spelling)),
-  )
-  return row < 0 ? null : { file, line: row + 1, column: null }
+  return lines.flatMap((line, row) => {
+    const isNamed = /\btype\b/.test(line) && spellings.some((spelling) => line.includes(spelling))
+    return isNamed ? [{ file, line: row + 1, column: null }] : []
+  })
 }
 
 /** The file that a wrong path may have been meant to be. */

@@ -64,10 +64,14 @@ export function definitionsIn(module: Exports): readonly unknown[] | null {
   const { default: main } = module
   // TypeScript that was compiled to CommonJS exports all under one name.
   const exported = isObject(main) && '__esModule' in main ? main : module
-  if (Array.isArray(exported.default)) return exported.default
-  if (Array.isArray(exported.jobs)) return exported.jobs
-  const definitions = Object.values(exported).filter(isDefinition)
-  return definitions.length === 0 ? null : definitions
+  // What CommonJS exports is the default; Node sees not every name of it from outside.
+  const places = [exported, exported.default].filter(isObject)
+  for (const { default: all, jobs } of places) {
+    const found = [all, jobs].find(Array.isArray)
+    if (found !== undefined) return found
+  }
+  const definitions = new Set(places.flatMap((place) => Object.values(place)).filter(isDefinition))
+  return definitions.size === 0 ? null : [...definitions]
 }
 
 /** Where each definition was loaded from: a thread cannot be handed it, but can load it there. */

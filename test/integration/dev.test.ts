@@ -83,6 +83,12 @@ describe('jobcast dev', () => {
     await command.prints(/slow .* runs v1\n/)
   })
 
+  test('the page is below the base path', async () => {
+    const { command, port } = await develop({ ...PROJECT, '.env': 'JOBCAST_BASE_PATH=/work\n' })
+    await command.prints(/data {2}\.data/)
+    expect(command.output.stdout).toMatch(new RegExp(`page {2}http://127\\.0\\.0\\.1:${port}/work\\n`))
+  })
+
   test('a save starts anew: what runs is given back, unspent, and run by the new code', async () => {
     const { command, client, write } = await develop()
     await command.prints(/data {2}\.data/)
@@ -281,6 +287,15 @@ describe('jobcast init', () => {
       stdout: expect.stringMatching(/nothing was changed/),
     })
     expect(existsSync(join(project.path, 'jobs.mjs'))).toBe(false)
+  })
+
+  test.each([
+    [{ 'package.json': 'null' }, 2, /^jobcast: package\.json must be an object, .*\n$/],
+    [{ 'package.json': '{"scripts":[]}' }, 2, /^jobcast: package\.json must be an object, .*\n$/],
+    [{ 'package.json': '{}', src: '' }, 1, /^jobcast: src\/jobs\.mjs cannot be written: .*\n$/],
+    [{ 'package.json': '\uFEFF{"scripts":null}' }, 0, /^$/],
+  ])('takes a project as it is, or says in one line why not: %j', async (files, code, said) => {
+    expect(await initIn(files)).toMatchObject({ code, stderr: expect.stringMatching(said) })
   })
 
   test('needs a project', async () => {

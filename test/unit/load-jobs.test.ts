@@ -191,6 +191,12 @@ describe('a jobs file that is wrong is told of with its place', () => {
     expect(error.message).toMatch(/"twice" is defined twice: by .*a\.ts:2 and by .*b\.ts:1/)
   })
 
+  test('names a type twice itself: both lines are named', async () => {
+    const text = `export const a = ${JOB('twice')}\n\nexport const b = ${JOB('twice')}`
+    const error = await failure({ 'a.ts': text }, 'a.ts')
+    expect(error.message).toMatch(/"twice" is defined twice: by .*a\.ts:1 and by .*a\.ts:3/)
+  })
+
   test.each([
     ['', /it exports no job: write export const jobs = \[/],
     ['export const count = 1', /none of what it exports \(count\) is a job/],
@@ -210,4 +216,16 @@ describe('a jobs file that is wrong is told of with its place', () => {
     const typo = await failure({ 'jobs.mts': '' }, 'jobs.py')
     expect(typo.message).toMatch(/jobs\.py: there is no such file; did you mean .*jobs\.mts\?$/)
   })
+})
+
+test.each([
+  'module.exports = { jobs: [a] }',
+  'module.exports = { default: [a] }',
+  'module.exports = { a }',
+  'module.exports = [a]',
+  'exports.a = a',
+  'exports.a = a; exports.jobs = [a]',
+])('a jobs file in CommonJS: %s', async (exporting) => {
+  const jobs = await load({ 'jobs.cjs': `const a = ${JOB('a')}\n${exporting}` }, 'jobs.cjs')
+  expect(jobs.map(({ type }) => type)).toEqual(['a'])
 })
