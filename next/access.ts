@@ -49,7 +49,8 @@ export function permits(access: Access, { needs, submits }: Call): 'yes' | 'no' 
 /** The border: an app in JavaScript may answer anything. Throws a `TypeError`; null for nobody. */
 export function accessOf(answer: unknown): Access | null {
   if (answer === null || answer === undefined || answer === false) return null
-  if (typeof answer === 'object') {
+  // Of both, neither: a user of the app's own may have a role that means something else.
+  if (typeof answer === 'object' && !('role' in answer && 'submit' in answer)) {
     if ('role' in answer) {
       const role = ROLES.find((one) => one === answer.role)
       if (role !== undefined) return { role }
