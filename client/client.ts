@@ -32,6 +32,7 @@ import type { SocketConstructor } from './transports/socket.ts'
 import type { JobWatch, WatchOptions } from './watch.ts'
 import { Watches } from './watches.ts'
 
+/** What `createClient` is called with. */
 export interface ClientOptions {
   /** Where the server is, such as `https://jobs.example.com`, or a path on the page's; default: the page's origin. */
   readonly baseUrl?: string
@@ -39,6 +40,7 @@ export interface ClientOptions {
   readonly credential?: string
   /** Which transports to use, best first; default: WebSocket, SSE, long-poll, polling. */
   readonly transports?: readonly TransportName[]
+  /** In place of the global one. */
   readonly fetch?: typeof fetch
   /** Where there is no global one (Node 20), the `WebSocket` class of `ws`; without any, watching starts with SSE. */
   readonly WebSocket?: SocketConstructor
@@ -51,6 +53,7 @@ export interface ClientOptions {
   readonly share?: boolean
 }
 
+/** A job to be submitted. */
 export interface Submission<Name extends string = string, Input = unknown> {
   readonly type: Name
   /**
@@ -61,6 +64,7 @@ export interface Submission<Name extends string = string, Input = unknown> {
   readonly options?: SubmitOptions
 }
 
+/** How a submission is sent. */
 export interface SubmitCall {
   /** Makes the submission repeatable: it is then sent again, for as long as `signal` allows, until it is answered. */
   readonly idempotencyKey?: string
@@ -79,6 +83,7 @@ export interface RunCall extends SubmitCall {
   readonly onEvent?: WatchOptions['onEvent']
 }
 
+/** Which jobs a list has, the newest first. */
 export interface JobsQuery<Name extends string = string> {
   /** Any of them. */
   readonly type?: Name | readonly Name[]
@@ -205,7 +210,10 @@ const RUN_CALL = {
   onEvent: FUNCTION,
 } satisfies Record<keyof RunCall, Rule>
 
-/** Throws a `TypeError` that says what was expected where an option is not what it must be. */
+/**
+ * Makes a client, which opens nothing until it is used. Throws a `TypeError` that says what was expected where an option is
+ * not what it must be.
+ */
 export function createClient<Jobs extends JobTypes = readonly JobType[]>(
   options: ClientOptions = {},
 ): JobcastClient<Jobs> {

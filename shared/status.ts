@@ -33,6 +33,7 @@ export const TRANSITIONS = [
   { from: 'cancelled', to: 'queued', by: 'retry' },
 ] as const satisfies readonly { from: JobStatus | null; to: JobStatus; by: string }[]
 
+/** Whether a job in this status has ended. */
 export function isTerminal(status: JobStatus): boolean {
   return status === 'completed' || status === 'failed' || status === 'cancelled'
 }
