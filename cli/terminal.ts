@@ -16,6 +16,11 @@ export const dye = picocolors.createColors(wantsColor(process.stderr))
 /** Where nobody looks at a terminal, lines are as long as they are. */
 export const isTerminal = process.stdout.isTTY === true
 
+// Some terminals do not know their size and say 0, in which nothing would be seen.
+for (const stream of [process.stdout, process.stderr]) {
+  if (stream.isTTY === true && stream.columns === 0) Object.assign(stream, { columns: 80, rows: 24 })
+}
+
 /** A mistake of whoever called, or a server that cannot do it: one sentence, without a stack. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'

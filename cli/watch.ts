@@ -150,7 +150,7 @@ class LiveView implements View {
 
   #redraw(): void {
     const line = this.#state === null ? dye.dim('connecting …') : this.#lineOf(this.#state)
-    const columns = process.stderr.columns || 80
+    const { columns } = process.stderr
     this.#draw(
       [line, this.#question ?? []]
         .flat()
@@ -177,7 +177,7 @@ class LiveView implements View {
     const cancelling = job.cancelRequested ? `  ${dye.magenta('cancelling')}` : ''
     if (job.progress === null) return `${dye.cyan(job.status)}${since}${attemptOf(job)}${cancelling}`
     const { percent, note } = job.progress
-    const columns = Math.max(8, Math.min(BAR_COLUMNS, (process.stderr.columns || 80) - 30))
+    const columns = Math.max(8, Math.min(BAR_COLUMNS, process.stderr.columns - 30))
     const told = note === null ? '' : `  ${harmless(note).replaceAll('\n', ' ')}`
     return `${bar(percent, columns, dye)} ${String(Math.floor(percent)).padStart(3)} %${since}${attemptOf(job)}${cancelling}${told}`
   }
@@ -270,7 +270,11 @@ function interrupted(view: View, cancel: () => Promise<unknown>) {
     process.stdin.resume().on('data', onKey)
   }
   const onKey = (key: Buffer) => {
-    const typed = key.toString().toLowerCase()
+    // With the Enter that came along, from whoever is used to it.
+    const typed = key
+      .toString()
+      .replace(/[\r\n]+$/, '')
+      .toLowerCase()
     if (typed === '\u0003') return leave(null)
     if (typed !== 'y' && typed !== 'n') return
     forgetKeys()

@@ -200,16 +200,22 @@ describe('Ctrl-C while a job is watched', () => {
     await run('cancel', jobs[0].jobId)
   })
 
-  test('asks on a terminal: y cancels the job, and ends with 130 once it is cancelled', async () => {
-    const command = startCommand(['submit', 'forever', '--watch'], { env, columns: 80 })
-    await command.prints(/processing/)
-    command.write('\u0003')
-    await command.prints(/Cancel the job\?/)
-    command.write('y')
-    const { code, stdout } = await command.ended
-    expect(stdout).toMatch(/⊘ cancelled/)
-    expect(code).toBe(130)
-  })
+  test.each([
+    ['of 80 columns', 80, 'y'],
+    ['that knows no size, with Enter', 0, 'y\r'],
+  ])(
+    'asks on a terminal %s: y cancels the job, and ends with 130 once it is cancelled',
+    async (_, columns, yes) => {
+      const command = startCommand(['submit', 'forever', '--watch'], { env, columns })
+      await command.prints(/processing/)
+      command.write('\u0003')
+      await command.prints(/Cancel the job\?/)
+      command.write(yes)
+      const { code, stdout } = await command.ended
+      expect(stdout).toMatch(/⊘ cancelled/)
+      expect(code).toBe(130)
+    },
+  )
 
   test('once more leaves the job running', async () => {
     const command = startCommand(['submit', 'forever', '--tag', 'again', '--watch'], { env, columns: 80 })
