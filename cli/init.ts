@@ -108,9 +108,10 @@ function appFolder(): string {
   return found ?? (existsSync('src') ? 'src/app' : 'app')
 }
 
-function jobsFile({ jobsFile: path, usesZod, usesTypeScript }: Project): Change {
+function jobsFile(project: Project): Change {
+  const { jobsFile: path } = project
   if (existsSync(path)) return { path, what: 'is there already, and left as it is' }
-  return { path, what: 'a job that counts words', content: exampleJobs({ usesZod, usesTypeScript }) }
+  return { path, what: 'a job that counts words', content: exampleJobs(project) }
 }
 
 /** In an app of Next, the address behind which its pages find Jobcast. */

@@ -21,23 +21,18 @@ export interface Project {
 }
 
 /** A first jobs file. */
-export function exampleJobs({
-  usesZod,
-  usesTypeScript,
-}: {
-  usesZod: boolean
-  usesTypeScript: boolean
-}): string {
+export function exampleJobs({ usesZod, usesTypeScript, framework }: Project): string {
+  // The code of an app of Vite is checked with the types of browsers alone.
+  const usesNode = framework !== 'vite'
   const read = usesTypeScript ? 'const { text } = payload as { text: string }' : 'const { text } = payload'
-  return `import { setTimeout as pause } from 'node:timers/promises'
-import { defineJob } from 'jobcast'
+  return `${usesNode ? "import { setTimeout as pause } from 'node:timers/promises'\n" : ''}import { defineJob } from 'jobcast'
 ${usesZod ? "import { z } from 'zod'\n" : ''}
 export const wordCount = defineJob({
   type: 'word-count',
 ${usesZod ? '  payload: z.object({ text: z.string() }),\n' : ''}  async run(${usesZod ? '{ text }' : 'payload'}, job) {
 ${usesZod ? '' : `    ${read}\n`}    const words = text.split(/\\s+/).filter((word) => word !== '')
     for (const [index, word] of words.entries()) {
-      await pause(300, null, { signal: job.signal })
+      ${usesNode ? 'await pause(300, null, { signal: job.signal })' : 'await new Promise((resolve) => setTimeout(resolve, 300))'}
       job.log(\`read "\${word}"\`)
       job.progress((100 * (index + 1)) / words.length, \`\${index + 1} of \${words.length} words\`)
     }
@@ -112,7 +107,12 @@ function viteApp(project: Project): Snippet[] {
   const file = `src/word-count.${hasReact ? (usesTypeScript ? 'tsx' : 'jsx') : usesTypeScript ? 'ts' : 'js'}`
   const code = hasReact ? component(project, file, '/jobcast') : caller(project, file, "'/jobcast'")
   const title = hasReact ? 'Paste this component, and show <WordCount />' : 'Paste this where it is needed'
-  return [proxy, { title, file, code }]
+  const types: Snippet = {
+    title: "Once your jobs use Node's modules, let TypeScript know them (npm i -D @types/node)",
+    file: 'tsconfig.app.json',
+    code: '"types": ["node", "vite/client"],\n',
+  }
+  return [proxy, { title, file, code }, ...(usesTypeScript ? [types] : [])]
 }
 
 function component(project: Project, file: string, baseUrl: string): string {

@@ -263,6 +263,17 @@ describe('jobcast init', () => {
     expect(stdout).toMatch(code)
   })
 
+  test('in an app of Vite in TypeScript, which knows no types of Node, a job without its modules', async () => {
+    const { stdout, read } = await initIn({
+      'package.json': '{"dependencies":{"react":"19"},"devDependencies":{"vite":"8","typescript":"5"}}',
+      'src/main.tsx': '',
+    })
+    const jobs = await read('src/jobs.ts')
+    expect(jobs).toContain("from 'jobcast'")
+    expect(jobs).not.toContain('node:')
+    expect(stdout).toMatch(/tsconfig\.app\.json\n\n +"types": \["node", "vite\/client"\],/)
+  })
+
   test('overwrites nothing', async () => {
     const files = {
       'package.json': '{"scripts":{"jobs":"mine"}}',
