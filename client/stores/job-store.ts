@@ -182,8 +182,8 @@ export class JobStore extends Store<JobState> implements JobHandle {
   readonly #client: JobcastClient
   #mode: Mode
   #begun: Begun | null = null
-  /** The latest submission; null: it failed, or there was none. */
-  #submitted: Promise<string | null> = Promise.resolve(null)
+  /** Resolves once the latest submission is over, whatever came of it. */
+  #submitted: Promise<unknown> | undefined
   /** The cursor up to which `onEvent` has heard of the job. */
   #heard: string | null = null
   /** Which end of which job was told. */
@@ -204,7 +204,7 @@ export class JobStore extends Store<JobState> implements JobHandle {
     const submitting: Submitting = { kind: 'submitting', abort: new AbortController() }
     const answer = this.#submit(submitting, payload, start)
     this.#begun = { mode: submitting, payload, start, answer }
-    this.#submitted = answer.catch(() => null)
+    this.#submitted = answer.catch(() => {})
     queueMicrotask(() => {
       if (this.#begun?.mode === submitting) this.#begun = null
     })
@@ -218,8 +218,7 @@ export class JobStore extends Store<JobState> implements JobHandle {
     const unlink = onAbort(start.signal, () => abort.abort(start.signal?.reason))
     this.#become(submitting)
     try {
-      const { signal: _signal, ...rest } = start
-      const answer = await this.#client.submit({ ...rest, type, payload, signal: abort.signal })
+      const answer = await this.#client.submit({ ...start, type, payload, signal: abort.signal })
       const { jobId, status, cursor } = answer
       const after = this.options.onEvent && cursor
       if (this.#mode === submitting) this.#show({ kind: 'job', jobId, status, after, ...UNWATCHED })
@@ -233,12 +232,13 @@ export class JobStore extends Store<JobState> implements JobHandle {
   }
 
   readonly cancel = async (): Promise<void> => {
-    const jobId = this.#mode.kind === 'submitting' ? await this.#submitted : this.#jobId
-    await this.#command(jobId, (id) => this.#client.cancel(id))
+    // Another submission meanwhile calls this one off, so that it is over before there is another job.
+    if (this.#mode.kind !== 'job') await this.#submitted
+    await this.#command((jobId) => this.#client.cancel(jobId))
   }
 
   readonly retry = async (): Promise<void> => {
-    const job = await this.#command(this.#jobId, (id) => this.#client.retry(id))
+    const job = await this.#command((jobId) => this.#client.retry(jobId))
     const mode = this.#mode
     if (job === null || mode.kind !== 'job' || mode.jobId !== job.jobId) return
     // What is known of it by now; its events stay.
@@ -261,12 +261,9 @@ export class JobStore extends Store<JobState> implements JobHandle {
     if (this.#mode.kind === 'job') this.#become({ ...this.#mode, watch: null })
   }
 
-  get #jobId(): string | null {
-    return this.#mode.kind === 'job' ? this.#mode.jobId : null
-  }
-
-  async #command(jobId: string | null, command: (jobId: string) => Promise<Job>): Promise<Job | null> {
-    if (jobId === null) return null
+  async #command(command: (jobId: string) => Promise<Job>): Promise<Job | null> {
+    if (this.#mode.kind !== 'job') return null
+    const { jobId } = this.#mode
     try {
       const job = await command(jobId)
       this.#note(jobId, null)
