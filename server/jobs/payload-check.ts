@@ -31,9 +31,7 @@ export async function compileCheck(schema: JsonSchema): Promise<PayloadCheck> {
   try {
     loading ??= loadAjv()
     const ajv = await loading
-    const validate = ajv.compile(schema)
-    // It remembers schemas by their objects, of which each version of a type has another one.
-    ajv.removeSchema(schema)
+    const validate = compileAlone(ajv, schema)
     return (payload) => {
       try {
         if (validate(payload)) return []
@@ -48,6 +46,15 @@ export async function compileCheck(schema: JsonSchema): Promise<PayloadCheck> {
   } catch {
     // It refers to what is elsewhere, is no schema, or the process may not make code of text.
     return takesAny
+  }
+}
+
+/** It remembers schemas by their objects, of which each version of a type has another one, and by names that others may have. */
+function compileAlone(ajv: Ajv2020, schema: JsonSchema) {
+  try {
+    return ajv.compile(schema)
+  } finally {
+    ajv.removeSchema(schema)
   }
 }
 
@@ -73,7 +80,6 @@ async function loadAjv(): Promise<Ajv2020> {
     logger: false,
     meta: false,
     validateSchema: false,
-    addUsedSchema: false,
     validateFormats: false,
     // A field may be called `constructor`.
     ownProperties: true,
@@ -93,21 +99,32 @@ async function loadAjv(): Promise<Ajv2020> {
   return ajv
 }
 
+/** A pattern that took longer on a text, in ms, backtracks: with other flags it would again. */
+const SLOW_MS = 100
+
 /**
  * Whether a text may match. JSON Schema knows no flags, so that nobody tells which ones the pattern has: every combination is tried that
- * may make a difference here, two for most texts.
+ * may make a difference here, two for most texts. What is slow is tried once, and left to the worker.
  */
 function matcher(pattern: string): (text: string) => boolean {
   const tried = new Map<string, RegExp | null>()
+  const expressionOf = (flags: string) => {
+    const known = tried.get(flags)
+    if (known !== undefined) return known
+    const made = expression(pattern, flags)
+    tried.set(flags, made)
+    return made
+  }
   return (text) => {
-    const expressions = flagsFor(pattern, text).map((flags) => {
-      const known = tried.get(flags)
-      if (known !== undefined) return known
-      const made = expression(pattern, flags)
-      tried.set(flags, made)
-      return made
-    })
-    return expressions.some((one) => one?.test(text)) || expressions.every((one) => one === null)
+    const since = performance.now()
+    let isPattern = false
+    for (const flags of flagsFor(pattern, text)) {
+      const one = expressionOf(flags)
+      if (one === null) continue
+      isPattern = true
+      if (one.test(text) || performance.now() - since > SLOW_MS) return true
+    }
+    return !isPattern
   }
 }
 

@@ -132,6 +132,29 @@ test('follows what a schema says of itself, however deep', async () => {
   expect(said(deep)).toEqual([])
 })
 
+test('follows what a schema says of itself as a whole, with a name of its own or without', async () => {
+  const tree: JsonSchema = {
+    type: 'object',
+    properties: { v: { type: 'number' }, kids: { type: 'array', items: { $ref: '#' } } },
+  }
+  for (const schema of [tree, { $id: 'https://x.example/tree', ...tree }, tree]) {
+    const said = await check(schema)
+    expect(said({ v: 1, kids: [{ v: 2 }, { kids: [{ v: 'x' }] }] })).toEqual([
+      'kids.1.kids.0.v must be a number',
+    ])
+  }
+})
+
+test('tries a pattern that backtracks once, and leaves the text to the worker', async () => {
+  const said = await check({ type: 'string', pattern: '^(a+)+$' })
+  const evil = (length: number) => `${'a'.repeat(length)}!`
+  expect(said(evil(3))).toEqual(['must match ^(a+)+$'])
+  // Twice as long with each more: it is slow at some length, on every machine.
+  let length = 16
+  while (said(evil(length)).length > 0) length += 1
+  expect(length).toBeLessThan(40)
+})
+
 test.each<[string, JsonSchema]>([
   ['refers to another address', { $ref: 'https://x.example/schema.json' }],
   ['refers to nothing', { $ref: '#/$defs/gone' }],
