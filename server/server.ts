@@ -267,13 +267,7 @@ async function startAll(parts: ServerParts, services: Services): Promise<Omit<Ru
   await services.add({ stop: listener.stop })
   await services.add(sockets)
   if (listenAt !== null) await listener.listen(listenAt)
-  // Only now: where the port is taken, no job has been claimed in vain.
   if (worker !== null) {
-    await services.add({
-      start: () => worker.start(),
-      drain: (giveBack) => worker.drain(config.drainMs, giveBack),
-      stop: () => worker.stop(),
-    })
     presences.push(() => ({
       id: `w-${processId}`,
       role: 'worker',
@@ -283,6 +277,15 @@ async function startAll(parts: ServerParts, services: Services): Promise<Omit<Ru
   await services.add(
     new PresenceBoard({ engine, events, describe: () => presences.map((describe) => describe()) }),
   )
+  // At the very end: where the port is taken no job has been claimed in vain, and whoever is told to stop while it starts has
+  // nothing to give back.
+  if (worker !== null) {
+    await services.add({
+      start: () => worker.start(),
+      drain: (giveBack) => worker.drain(config.drainMs, giveBack),
+      stop: () => worker.stop(),
+    })
+  }
   return {
     fetch: (request) => answerFetch(open, request),
     handler: nodeHandler(open),
