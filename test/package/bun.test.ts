@@ -45,5 +45,5 @@ test('the server within Bun.serve: a job in a thread is watched over server-sent
 test('the command on Bun', async () => {
   const url = await startJobcast(example)
   const submit = [...example.exec, 'jobcast', 'submit', 'primes', 'below=1000', '--watch', '--url', url]
-  expect(await example.run(submit)).toContain('"count": 168')
+  expect(await example.run(submit)).toContain('{"count":168,"largest":997}')
 })
