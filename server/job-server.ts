@@ -413,7 +413,9 @@ function upgradeLater(
 async function refusalOf(error: unknown): Promise<Response> {
   if (!(error instanceof Stopped) && !isOutage(error)) throw error
   const { problemResponse, unavailable } = await import('./http/problem.ts')
-  return problemResponse(unavailable(error.message)).toResponse()
+  // Where the store is concerns no caller.
+  const detail = error instanceof Stopped ? error.message : 'the job server did not start; its log says why'
+  return problemResponse(unavailable(detail)).toResponse()
 }
 
 function refuse(

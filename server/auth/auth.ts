@@ -57,7 +57,7 @@ export interface Authorized {
 /**
  * Asked about every call and WebSocket that brings no API key or job token: an app that has users of its own says here what
  * they may do, by a cookie or header of the request (which comes without its body). Null: this caller is nobody, which is
- * answered 401. What it throws is logged and answered 500.
+ * answered 401. What it throws is logged and answered 500, and so is one that has not answered within 10 s.
  */
 export type Authorize = (
   request: Request,
@@ -101,7 +101,7 @@ export class Auth {
     const identified = await this.#ownCredential(credential)
     if (identified.ok || identified.expired || this.#authorize === null || request === undefined)
       return identified
-    const caller = userOf(await this.#authorize(request()))
+    const caller = userOf(await inTime(this.#authorize(request())))
     return caller === null ? identified : { ok: true, caller }
   }
 
@@ -184,6 +184,19 @@ function rightsOf(caller: Caller): TokenRights {
 }
 
 /** What an app's own function says comes from outside: nothing that it may return by mistake lets anybody in. */
+/** How long `authorize` may take, in ms: no caller waits for ever. */
+const AUTHORIZE_MS = 10_000
+
+async function inTime<T>(answer: T | PromiseLike<T>): Promise<T> {
+  if (typeof answer !== 'object' || answer === null || !('then' in answer)) return answer
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new Error(`authorize did not answer within ${AUTHORIZE_MS} ms`)
+    timer = setTimeout(() => reject(error), AUTHORIZE_MS)
+  })
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}
+
 function userOf(authorized: Authorized | null | undefined): Caller | null {
   if (authorized === null || authorized === undefined) return null
   const { role, name = '' } = authorized

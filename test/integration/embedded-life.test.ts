@@ -216,8 +216,10 @@ describe('a start that cannot be', () => {
       server.client.submit({ type: 'double', payload: { n: 1 } }).catch((error: unknown) => error),
     ])
     expect(refused).toMatch(/start Redis, or correct store\.redis$/)
-    expect([answer.status, (await answer.json()).detail]).toEqual([503, refused])
-    expect([overHttp.status, (await overHttp.json()).detail]).toEqual([503, refused])
+    // Where the store is concerns no caller.
+    const detail = 'the job server did not start; its log says why'
+    expect([answer.status, (await answer.json()).detail]).toEqual([503, detail])
+    expect([overHttp.status, (await overHttp.json()).detail]).toEqual([503, detail])
     expect(submitted).toMatchObject({ code: 'unavailable', message: refused })
     expect(told).toContain(`the job server did not start: ${refused}`)
     await away.restart()

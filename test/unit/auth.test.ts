@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   Auth,
   type Caller,
@@ -49,6 +49,18 @@ describe('Auth', () => {
       expect(await auth.identify(credential)).toEqual({ ok: false, expired: false })
     },
   )
+
+  test('waits for no app that never says who is calling', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const authorize = () => new Promise<null>(() => {})
+    const asking = new Auth({ keys: [], secret: 'a secret of some length', tokenTtlMs: 60_000, authorize })
+    const identified = asking.identify(undefined, () => new Request('http://localhost/api/jobs'))
+    const refused = expect(identified).rejects.toThrow('authorize did not answer within 10000 ms')
+    await vi.advanceTimersByTimeAsync(10_000)
+    await refused
+    expect(vi.getTimerCount()).toBe(0)
+  })
 
   test('tells an expired token from a forged one', async () => {
     const stale = new Auth({ keys: KEYS, secret: 'a secret of some length', tokenTtlMs: -1000 })
