@@ -106,6 +106,7 @@ export function createServerOf<Jobs extends readonly JobDefinition[]>(
   options: JobServerOptions<Jobs>,
   change: (parts: ServerParts) => ServerParts,
 ): JobServer<Jobs> {
+  assertOptions('createJobServer', options, '{ jobs: [resize] }')
   const { jobs, log, ...settings } = options
   const config = checkSettings(settings)
   checkLog(log)
@@ -142,13 +143,11 @@ export interface JobClientOptions<Jobs = unknown> extends Pick<Settings, 'maxByt
  * every right. It connects when it is first used. A process that has nothing else to do ends without waiting for it; `close`
  * closes the connections. Throws a `ConfigError` or `TypeError` that names the option that is wrong.
  */
-export function createJobClient<const Jobs extends JobTypes = readonly JobType[]>({
-  redis,
-  prefix,
-  jobs,
-  log,
-  ...settings
-}: JobClientOptions<Jobs>): JobcastClient<Jobs> {
+export function createJobClient<const Jobs extends JobTypes = readonly JobType[]>(
+  options: JobClientOptions<Jobs>,
+): JobcastClient<Jobs> {
+  assertOptions('createJobClient', options, "{ redis: 'redis://localhost:6379' }")
+  const { redis, prefix, jobs, log, ...settings } = options
   const store = { redis, ...(prefix !== undefined && { prefix }) }
   const config = checkSettings({ ...settings, store, role: 'api' }, inClientOptions)
   checkLog(log)
@@ -170,6 +169,12 @@ export function createJobClient<const Jobs extends JobTypes = readonly JobType[]
       void supervisor.stop()
     },
   })
+}
+
+/** The border: whoever writes JavaScript may have left them out, or given the jobs alone. */
+function assertOptions(call: string, options: unknown, example: string): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
+  throw new TypeError(`${call} takes an object of options, such as ${example}`)
 }
 
 function distinct(jobs: readonly JobDefinition[]): JobDefinition[] {
@@ -378,7 +383,9 @@ function clientOf<Jobs extends JobTypes>(used: () => Callee | Promise<Callee>): 
   })
 }
 
-function checkScope({ jobId, rights, ttlMs }: JobTokenScope): void {
+function checkScope(scope: JobTokenScope): void {
+  assertOptions('token', scope, "{ jobId, rights: 'watch' }")
+  const { jobId, rights, ttlMs } = scope
   if (typeof jobId !== 'string' || !isJobId(jobId))
     throw new TypeError('token: jobId must be the id of a job')
   if (rights !== 'watch' && rights !== 'control')

@@ -285,6 +285,13 @@ describe('a start that cannot be', () => {
     expect(attempt).not.toThrow(/hunter2|\n/)
   })
 
+  test.each([[[]], [[null]], [[jobs]]])('that are no options, %j, are refused', (options) => {
+    for (const call of [createJobServer, createJobClient]) {
+      const message = `${call.name} takes an object of options, such as { `
+      expect(() => Reflect.apply(call, null, options)).toThrow(message)
+    }
+  })
+
   test('of a default type that there is not is refused', async () => {
     expect(await refusalOf(makeServer({ defaultType: 'doubel' }).start())).toBe(
       'defaultType doubel is no job type: double, gated, failing',
@@ -352,6 +359,7 @@ describe('authorize', () => {
     expect(asked.mock.calls.length).toBe(calls + 1)
     await expect(server.token({ jobId: 'x', rights: 'watch' })).rejects.toThrow(TypeError)
     await expect(Reflect.apply(server.token, null, [{ jobId, rights: 'all' }])).rejects.toThrow(TypeError)
+    await expect(Reflect.apply(server.token, null, [])).rejects.toThrow('token takes an object of options')
   })
 
   test('keeps the idempotency keys of its users apart', async () => {
