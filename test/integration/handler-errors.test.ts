@@ -33,8 +33,16 @@ interface LogLine {
   }
 }
 
+/** What it has logged, as far as it is here: a line comes on another way than the answer to a call. */
 function logOf(server: ServerProcess): LogLine[] {
-  return server.output.stderr.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+  const whole = server.output.stderr.split('\n').slice(0, -1)
+  return whole.map((line) => JSON.parse(line))
+}
+
+/** The line about a job, once it is here. */
+function lineOf(server: ServerProcess, jobId: string): Promise<LogLine> {
+  const find = () => logOf(server).find((one) => one.jobId === jobId)
+  return until(find, { what: `a line of the log about ${jobId}` })
 }
 
 const FAILING = `
@@ -63,9 +71,9 @@ export default [{ type: 'fails', run: () => 1, result }]`
   const { jobId } = await submit(server.url, { type: 'fails', payload: {} })
   const error = "the result's schema failed: no such table"
   expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'invalid_result', error })
-  const line = logOf(server).find((one) => one.jobId === jobId)
+  const line = await lineOf(server, jobId)
   expect(line).toMatchObject({ error, err: { type: 'Error', message: 'no such table' } })
-  expect(line?.err?.stack).toMatch(/^Error: no such table\n {4}at .*jobs\.mjs:2:/)
+  expect(line.err?.stack).toMatch(/^Error: no such table\n {4}at .*jobs\.mjs:2:/)
 })
 
 describe('an error of a handler', () => {
@@ -78,14 +86,14 @@ describe('an error of a handler', () => {
     const { jobId } = await submit(server.url, { type: 'fails', payload, options: { maxAttempts: 1 } })
     const error = 'cannot reach db.example\ncaused by: bad address (EBADADDR)'
     expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'handler_error', error })
-    const line = logOf(server).find((one) => one.jobId === jobId)
+    const line = await lineOf(server, jobId)
     expect(line).toMatchObject({
       msg: 'run failed',
       error,
       err: { type: 'Error', message: 'cannot reach db.example' },
     })
     const file = pathToFileURL(join(server.folder, 'run.mjs')).href
-    const [outer, inner] = line?.err?.stack.split('\ncaused by: ') ?? []
+    const [outer, inner] = line.err?.stack.split('\ncaused by: ') ?? []
     expect(outer).toMatch(/^Error: cannot reach db\.example\n {4}at .*run\.mjs/)
     expect(outer).toContain(`${file}:4:9`)
     expect(inner).toMatch(/^TypeError: bad address \(EBADADDR\)\n/)
@@ -100,7 +108,7 @@ describe('an error of a handler', () => {
     const { jobId } = await submit(server.url, { type: 'fails', payload, options: { maxAttempts: 1 } })
     const error = "the handler threw { response: { data: { secret: 'hunter2' } } }"
     expect(await untilTerminal(server.url, jobId)).toMatchObject({ errorCode: 'handler_error', error })
-    expect(logOf(server).find((one) => one.jobId === jobId)).toMatchObject({
+    expect(await lineOf(server, jobId)).toMatchObject({
       error: 'the job says what was thrown',
       err: { message: 'an object that is no error: the job says which' },
     })
@@ -120,6 +128,7 @@ describe('an error of a handler', () => {
       },
       { what: 'twenty exceptions' },
     )
+    await lineOf(server, jobId)
     expect(logOf(server).filter((one) => one.jobId === jobId)).toHaveLength(1)
   })
 
@@ -132,7 +141,7 @@ describe('an error of a handler', () => {
     })
     const { jobId } = await submit(server.url, { type: 'fails', payload: null, options: { maxAttempts: 1 } })
     await untilTerminal(server.url, jobId)
-    expect(logOf(server).find((one) => one.jobId === jobId)?.err?.stack).toContain('jobs.ts:5:3')
+    expect((await lineOf(server, jobId)).err?.stack).toContain('jobs.ts:5:3')
   })
 })
 

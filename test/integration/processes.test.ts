@@ -207,8 +207,10 @@ test('a job that a newer version changes is watched on, told anew where it has t
   const history = await fetch(`${server.url}/api/jobs/${jobId}?history=1`)
   expect(history.status).toBe(200)
   expect((await history.json()).events.map(({ seq }: { seq: number }) => seq)).toEqual([1, 4])
+  await until(() => server.output.stderr.includes('"what":"event postponed"'), {
+    what: 'the line in the log',
+  })
   expect(server.output.stderr.match(/only a newer version knows/g)).toHaveLength(1)
-  expect(server.output.stderr).toContain('"what":"event postponed"')
   await watcher.close()
 })
 
@@ -234,6 +236,9 @@ test('a store that a newer version alone may use: the process takes no work and 
     body: JSON.stringify({ type: 'countdown', payload: {} }),
   })
   expect(refusal.status).toBe(503)
+  await until(() => server.output.stderr.includes('newer version of Jobcast'), {
+    what: 'the line in the log',
+  })
   expect(server.output.stderr.match(/newer version of Jobcast/g)).toHaveLength(1)
   await expect(startServer(shared)).rejects.toThrow(line)
   await operator.set(format, own)
